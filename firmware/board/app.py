@@ -1,0 +1,226 @@
+"""The button: wires pin, press, radio, memory and motor together. The root main.py runs `main()`.
+
+It says on the serial line what it does, in words that hold no secret: it is how an integrator
+or a simulator sees that a receipt was proven.
+"""
+
+import os
+import struct
+
+import bluetooth
+
+from firmware.board import config, press
+from firmware.board.boards.esp32 import Board
+from firmware.board.feedback import Feedback
+from firmware.board.gesture import CLICKS, FREE, HOLD, STUCK, Gesture
+from firmware.board.memory import Memory
+from firmware.board.peers import Peers
+from firmware.board.press import Press
+from firmware.board.radio import CONNECTED, DISCONNECTED, WRITTEN, Radio
+from wire import codes, receipts, state
+from wire.keys import Mac, Refused, derive
+
+
+
+class App:
+    def __init__(self, board: Board, identity: config.Identity, settings: dict[str, int], defaulted: bool) -> None:
+        self.board = board
+        self.gesture = Gesture(settings["hold_ms"])
+        self.feedback = Feedback()
+        self.peers = Peers()
+        self.radio = Radio(bluetooth.BLE())
+        self.memory = Memory(board.rtc, _draw)
+        self._defaulted = defaulted
+        self._battery_low_mv = settings["battery_low_mv"]
+        self._battery_mv = 0
+        self._mac_code = Mac(derive(identity.root, "code", identity.epoch))
+        self._mac_heard = Mac(derive(identity.root, "heard", identity.epoch))
+        self._mac_receipt = Mac(derive(identity.root, "receipt", identity.epoch))
+        self._mac_state = Mac(derive(identity.root, "state", identity.epoch))
+        period_ms = settings["alive_period_s"] * 1000
+        self.press = Press(self.memory.load(), lambda n: codes.rhythm(self._mac_code, n, period_ms), _draw)
+        self._code = b""
+        self._interval_us = 0  # 0: not advertising
+
+    def run(self) -> None:
+        """Until deep sleep, which does not come back."""
+        if not self.board.pressed:
+            self._measure()  # ALIVE or ALIVE_LOW; a press does not wait for it
+        self._do(self.press.boot(self.board.now_ms(), self.board.slept, self.memory.power_lost))
+        while True:
+            self._hand()
+            self._air()
+            now_ms = self.board.now_ms()
+            self._do(self.press.tick(now_ms))
+            self.board.motor(self.feedback.tick(now_ms))
+            due_ms = self._due_ms()
+            if due_ms is None:
+                self._sleep()
+            else:
+                self.board.wait(due_ms - now_ms)
+
+    # -- the hand ----------------------------------------------------------------------
+
+    def _hand(self) -> None:
+        for down, at_ms in self.board.edges():
+            self._meant(self.gesture.edge(down, at_ms))
+        self._meant(self.gesture.tick(self.board.now_ms()))
+        if self.gesture.is_down() and self.press.phase == press.QUIET_PHASE:
+            self.radio.warm()  # so that nothing is left to do between the hold and the advert
+
+    def _meant(self, gesture: int) -> None:
+        if gesture == HOLD:
+            self._do(self.press.hold(self.board.now_ms()))
+        elif gesture == CLICKS:
+            self._do(self.press.clicks(self.board.now_ms()))
+        elif gesture in (STUCK, FREE):
+            self._tell_state()
+
+    # -- the air -----------------------------------------------------------------------
+
+    def _air(self) -> None:
+        now_ms = self.board.now_ms()
+        for event, connection, value in self.radio.take():
+            if event == CONNECTED:
+                leaves = self.peers.connected(connection, now_ms)
+                self._advertise()  # adverts stop at every connect, and a stranger must not silence us
+                self._tell_state()
+                if leaves is not None:
+                    self._drop(leaves)
+            elif event == DISCONNECTED:
+                self._left(connection)
+            elif event == WRITTEN:
+                self._written(connection, value)
+            else:
+                self._drop(connection)  # pairing is refused
+        for connection in self.peers.expired(now_ms):
+            print("stranger")
+            self.radio.drop(connection)
+
+    def _written(self, connection: int, value: bytes) -> None:
+        try:
+            stage = receipts.check(
+                value, self._mac_heard, self._mac_receipt, self.press.on_air, self.press.subject()
+            )
+        except Refused as refused:
+            print("refused", refused.reason)
+            self._drop(connection)
+            return
+        print("receipt", stage)
+        now_ms = self.board.now_ms()
+        self.peers.proved(connection)
+        self._do(self.press.links(self.peers.bridges(), now_ms))
+        self._do(self.press.receipt(stage, now_ms))
+
+    def _drop(self, connection: int) -> None:
+        self.radio.drop(connection)
+        self._left(connection)
+
+    def _left(self, connection: int) -> None:
+        self.peers.disconnected(connection)
+        self._do(self.press.links(self.peers.bridges(), self.board.now_ms()))
+        self._advertise()
+
+    def _advertise(self) -> None:
+        if self._interval_us:
+            self.radio.advertise(self._interval_us)
+
+    # -- actions -----------------------------------------------------------------------
+
+    def _do(self, actions: list[press.Action]) -> None:
+        for action in actions:
+            self._act(action[0], action[1:])
+        if actions:
+            self.memory.save(self.press.life)
+            if self._interval_us:
+                self._tell_state()
+
+    def _act(self, verb: str, args: tuple[int, ...]) -> None:
+        if verb in (press.SAVE_PRESS, press.SAVE_ALIVE):
+            self._commit(verb)
+        elif verb == press.VIBRATE:
+            now_ms = self.board.now_ms()
+            self.feedback.play(args[0], now_ms)
+            self.board.motor(self.feedback.tick(now_ms))
+        elif verb == press.SESSION:
+            self.memory.save(self.press.life)  # the counter, before its code first goes on the air
+            self._code = codes.code(self._mac_code, args[0], args[1])
+            self.peers.clear()
+            self.radio.session(self._code, args[0] not in (codes.ALIVE, codes.ALIVE_LOW))
+        elif verb == press.ADVERTISE:
+            self._interval_us = args[0]
+            self._advertise()
+            print("advert", self.press.on_air[0], self.press.on_air[1], args[0])
+            self._measure()  # under load
+        elif verb == press.HUSH:
+            self._interval_us = 0
+            self.radio.hush()
+        elif verb == press.SILENCE:
+            self._interval_us = 0
+            self.peers.clear()
+            self.radio.off()
+
+    def _commit(self, verb: str) -> None:
+        life = self.press.life
+        try:
+            if verb == press.SAVE_PRESS:
+                self.memory.save_press(life)
+            else:
+                self.memory.save_alive(life)
+        except OSError as error:
+            print("flash", error.errno)  # RTC memory holds it; the press goes on
+
+    def _tell_state(self) -> None:
+        """Seal the state anew, with a nonce from the radio's own randomness."""
+        life = self.press.life
+        flags = self._defaulted * state.CONFIG_DEFAULTED | life.counters_lost * state.COUNTERS_LOST
+        flags |= self.gesture.is_stuck() * state.PIN_STUCK
+        age_10s = state.AGE_UNKNOWN
+        if life.event:
+            flags |= state.OPEN | (life.event == codes.TEST) * state.IS_TEST
+            flags |= life.age_is_lower_bound * state.AGE_LOWER_BOUND
+            age_10s = min((self.board.now_ms() - life.opened_ms) // 10000, state.AGE_UNKNOWN)
+        said = state.State(min(self._battery_mv // 20, 255), flags, age_10s, life.press_counter)
+        if self._code:
+            nonce = struct.unpack(">I", os.urandom(4))[0]
+            self.radio.state(state.seal(self._mac_state, self._code, nonce, said))
+
+    # -- rest --------------------------------------------------------------------------
+
+    def _due_ms(self) -> int | None:
+        """When something must be done at the latest; None where deep sleep may come."""
+        dues = [self.gesture.due_ms(), self.feedback.due_ms(), self.peers.due_ms()]
+        dues = [due for due in dues if due is not None]
+        if self.press.phase == press.QUIET_PHASE:
+            if not dues or self.gesture.is_stuck():
+                return None
+        else:
+            dues.append(self.press.due_ms())
+        return min(dues)
+
+    def _measure(self) -> None:
+        self._battery_mv = self.board.battery_mv()
+        self.press.battery_low = 0 < self._battery_mv < self._battery_low_mv
+
+    def _sleep(self) -> None:
+        until_ms = self.press.due_ms()
+        self.memory.save(self.press.life)
+        print("sleep", until_ms - self.board.now_ms())
+        self.board.motor(False)
+        self.board.sleep(until_ms, self.gesture.is_stuck())
+
+
+def _draw() -> int:
+    return struct.unpack(">H", os.urandom(2))[0]
+
+
+def main() -> None:
+    settings, defaulted = config.load_settings()
+    try:
+        identity = config.load_identity()
+    except ValueError as error:
+        print("fault", error)
+        return
+    board = Board(settings)
+    print("boot", identity.device_id, board.slept)
+    App(board, identity, settings, defaulted).run()

@@ -1,0 +1,63 @@
+"""The button's two files: who it is (`identity.json`) and how it is set (`config.json`).
+
+A value of `config.json` that is missing is its default; one that is wrong is its default too,
+and the button says so in *state*. Without an identity it is no button: ValueError.
+"""
+
+import binascii
+import json
+
+IDENTITY_FILE = "/identity.json"
+CONFIG_FILE = "/config.json"
+
+# name: (default, least, most)
+SETTINGS = {
+    "hold_ms": (2000, 500, 10000),
+    "alive_period_s": (900, 60, 86400),
+    "battery_low_mv": (3400, 2000, 5000),
+    "button_gpio": (33, 0, 48),
+    "motor_gpio": (25, 0, 48),
+    "battery_gpio": (35, 0, 48),
+}
+
+
+class Identity:
+    def __init__(self, device_id: str, root: bytes, epoch: int) -> None:
+        self.device_id = device_id
+        self.root = root
+        self.epoch = epoch
+
+
+def load_identity(path: str = IDENTITY_FILE) -> Identity:
+    """Who this button is; ValueError where the file is missing or damaged."""
+    try:
+        with open(path) as file:
+            data = json.load(file)
+        identity = Identity(data["device_id"], binascii.unhexlify(data["root"]), data["epoch"])
+    except (OSError, KeyError, TypeError, ValueError):
+        raise ValueError("not provisioned") from None
+    if len(identity.root) != 32 or not isinstance(identity.epoch, int):
+        raise ValueError("not provisioned")
+    return identity
+
+
+def load_settings(path: str = CONFIG_FILE) -> tuple[dict[str, int], bool]:
+    """`(settings, defaulted)`: every setting, and whether a wrong value was replaced."""
+    settings = {name: bounds[0] for name, bounds in SETTINGS.items()}
+    try:
+        with open(path) as file:
+            data = json.load(file)
+    except OSError:
+        return settings, False
+    except ValueError:
+        return settings, True
+    if not isinstance(data, dict):
+        return settings, True
+    defaulted = False
+    for name, value in data.items():
+        bounds = SETTINGS.get(name)
+        if bounds and isinstance(value, int) and bounds[1] <= value <= bounds[2]:
+            settings[name] = value
+        else:
+            defaulted = True
+    return settings, defaulted

@@ -1,0 +1,102 @@
+"""From pin edges to a gesture: what the hand meant. Pure; times are integers in ms.
+
+    state   down               up                                   time
+    -----   ----               --                                   ----
+    UP      -> DOWN            -                                    clicks older than 2 s: forgotten
+    DOWN    -                  -> UP; short: a click, 3 in 2 s TEST hold_ms: HOLD, -> HELD
+    HELD    -                  -> UP                                stuck_ms: STUCK, -> STUCK
+    STUCK   -                  -> UP, FREE                          -
+
+A level counts once it has lasted `SETTLE_MS` (contacts bounce when they close, and a worn one
+opens for a moment under a holding finger); it is dated from when it began.
+"""
+
+UP = 0
+DOWN = 1
+HELD = 2
+_STUCK = 3
+
+NOTHING = 0
+HOLD = 1  # an alarm
+CLICKS = 2  # a silent test
+STUCK = 3
+FREE = 4
+
+SETTLE_MS = 20
+CLICK_MS_MAX = 500
+CLICKS_WINDOW_MS = 2000
+CLICKS_WANTED = 3
+
+
+class Gesture:
+    """Feed `edge` with what the pin does and `tick` with the time; `tick` answers what it meant."""
+
+    def __init__(self, hold_ms: int = 2000, stuck_ms: int = 60000) -> None:
+        self.hold_ms = hold_ms
+        self.stuck_ms = stuck_ms
+        self.state = UP
+        self._down_ms = 0
+        self._raw_down = False
+        self._raw_ms = 0
+        self._clicks: list[int] = []
+
+    def edge(self, down: bool, at_ms: int) -> int:
+        """The pin went down or up at `at_ms`; returns what the time until then has meant."""
+        meant = self.tick(at_ms)
+        if down != self._raw_down:
+            self._raw_down = down
+            self._raw_ms = at_ms
+        return meant
+
+    def tick(self, now_ms: int) -> int:
+        """What is meant by now: HOLD, CLICKS, STUCK or FREE, each said once; else NOTHING."""
+        if self._raw_down != (self.state != UP) and now_ms - self._raw_ms >= SETTLE_MS:
+            if not self._raw_down:
+                return self._released(self._raw_ms)
+            self.state = DOWN
+            self._down_ms = self._raw_ms
+        if self.state == DOWN and now_ms - self._down_ms >= self.hold_ms:
+            self.state = HELD
+            return HOLD
+        if self.state == HELD and now_ms - self._down_ms >= self.stuck_ms:
+            self.state = _STUCK
+            return STUCK
+        if self._clicks and self.state == UP and now_ms - self._clicks[0] > CLICKS_WINDOW_MS:
+            self._clicks.clear()
+        return NOTHING
+
+    def due_ms(self) -> int | None:
+        """When `tick` may have something new to say without another edge; None: never."""
+        if self._raw_down != (self.state != UP):
+            return self._raw_ms + SETTLE_MS
+        if self.state == DOWN:
+            return self._down_ms + self.hold_ms
+        if self.state == HELD:
+            return self._down_ms + self.stuck_ms
+        if self.state == UP and self._clicks:
+            return self._clicks[0] + CLICKS_WINDOW_MS + 1
+        return None
+
+    def is_stuck(self) -> bool:
+        """The pin has been down for `stuck_ms` and still is."""
+        return self.state == _STUCK
+
+    def is_down(self) -> bool:
+        """A finger may be on its way to a hold."""
+        return self.state == DOWN
+
+    def _released(self, at_ms: int) -> int:
+        was = self.state
+        self.state = UP
+        if was == _STUCK:
+            return FREE
+        if was == HELD or at_ms - self._down_ms > CLICK_MS_MAX:
+            self._clicks.clear()
+            return NOTHING
+        self._clicks.append(self._down_ms)
+        while at_ms - self._clicks[0] > CLICKS_WINDOW_MS:
+            self._clicks.pop(0)
+        if len(self._clicks) < CLICKS_WANTED:
+            return NOTHING
+        self._clicks.clear()
+        return CLICKS

@@ -1,0 +1,121 @@
+"""What the button remembers: `Life` in RTC memory, and on flash what power loss must not take.
+
+Flash, each file replaced as a whole and sealed with a CRC (littlefs keeps the old one until the
+new one is complete):
+    press.bin   press_counter:u32 event:u8 stage:u8 crc32:u32    at every press and every stage
+    alive.bin   alive_reserve:u32 crc32:u32                      before the reserve is used
+RTC memory (deep sleep and reset, not power loss): the whole of `Life`, and a CRC.
+"""
+
+import binascii
+import struct
+
+from firmware.board.press import Life
+from wire.codes import SPARE_COUNT, SPARE_FIRST
+
+PRESS_FILE = "/press.bin"
+ALIVE_FILE = "/alive.bin"
+_PRESS = ">IBB"
+_ALIVE = ">I"
+_LIFE = ">IBBIIBQQQQQQ"
+_FLAG_LOST = 1
+_FLAG_AGE = 2
+_FLAG_TOLD = 4
+
+
+def sealed(layout: str, *values: int) -> bytes:
+    """`values` by `layout`, with their CRC-32 behind."""
+    body = struct.pack(layout, *values)
+    return body + struct.pack(">I", binascii.crc32(body))
+
+
+class Memory:
+    """`rtc` is a `machine.RTC`; `draw()` gives a random number, for the spare range."""
+
+    def __init__(self, rtc, draw) -> None:  # type: ignore[no-untyped-def]
+        self._rtc = rtc
+        self._draw = draw
+        self.power_lost = False
+
+    def load(self) -> Life:
+        """The life as it was; `power_lost` says afterwards that only flash could tell.
+
+        The greater counter of both wins, and flash where they are equal: it is written first.
+        """
+        life = Life()
+        self.power_lost = not self._load_rtc(life)
+        press = _read(PRESS_FILE, _PRESS)
+        if press and press[0] >= life.press_counter:
+            life.press_counter, life.event, life.stage = press
+        alive = _read(ALIVE_FILE, _ALIVE)
+        if alive and alive[0] > life.alive_reserve:
+            life.alive_reserve = alive[0]
+            life.alive_counter = max(life.alive_counter, alive[0] - 1)
+        if self.power_lost and not alive:
+            life.alive_counter = SPARE_FIRST + self._draw() % SPARE_COUNT
+        life.counters_lost = life.counters_lost or (self.power_lost and not press)
+        return life
+
+    def save(self, life: Life) -> None:
+        """To RTC memory: cheap, after every step."""
+        flags = life.counters_lost * _FLAG_LOST
+        flags |= life.age_is_lower_bound * _FLAG_AGE | life.told_not_confirmed * _FLAG_TOLD
+        self._rtc.memory(
+            sealed(
+                _LIFE,
+                life.press_counter,
+                life.event,
+                life.stage,
+                life.alive_counter,
+                life.alive_reserve,
+                flags,
+                life.opened_ms,
+                life.started_ms,
+                life.received_ms,
+                life.alive_ms,
+                life.contact_ms,
+                life.checkin_ms,
+            )
+        )
+
+    def save_press(self, life: Life) -> None:
+        """To flash. Raises OSError where flash fails; the press must go on all the same."""
+        _write(PRESS_FILE, sealed(_PRESS, life.press_counter, life.event, life.stage))
+
+    def save_alive(self, life: Life) -> None:
+        """To flash. Raises OSError where flash fails."""
+        _write(ALIVE_FILE, sealed(_ALIVE, life.alive_reserve))
+
+    def _load_rtc(self, life: Life) -> bool:
+        values = _unsealed(self._rtc.memory(), _LIFE)
+        if not values:
+            return False
+        life.press_counter, life.event, life.stage = values[:3]
+        life.alive_counter, life.alive_reserve, flags = values[3:6]
+        life.counters_lost = bool(flags & _FLAG_LOST)
+        life.age_is_lower_bound = bool(flags & _FLAG_AGE)
+        life.told_not_confirmed = bool(flags & _FLAG_TOLD)
+        life.opened_ms, life.started_ms, life.received_ms = values[6:9]
+        life.alive_ms, life.contact_ms, life.checkin_ms = values[9:]
+        return True
+
+
+def _unsealed(data: bytes, layout: str) -> tuple[int, ...] | None:
+    """The values, or None where length or CRC do not fit (MicroPython's unpack takes too much)."""
+    size = struct.calcsize(layout)
+    if len(data) != size + 4 or struct.unpack(">I", data[size:])[0] != binascii.crc32(data[:size]):
+        return None
+    return struct.unpack(layout, data[:size])
+
+
+def _read(path: str, layout: str) -> tuple[int, ...] | None:
+    try:
+        with open(path, "rb") as file:
+            return _unsealed(file.read(), layout)
+    except OSError:
+        return None
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)

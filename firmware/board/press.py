@@ -1,0 +1,293 @@
+"""A press, from pin to silence. Pure: events and the time (ms) in, actions out.
+
+    phase    on the air                   lasts                      then
+    -----    ----------                   -----                      ----
+    QUIET    nothing                      to the next slot           CONTACT or ALIVE
+    FAST     the press's code, 20 ms      30 s                       SLOW
+    SLOW     the same code, 152.5 ms      5 min                      LINGER
+    CONTACT  a fresh CONTACT, 152.5 ms    3 s                        LINGER
+    ALIVE    a fresh ALIVE, 152.5 ms      2 to 4 s                   QUIET
+    LINGER   nothing; a bridge is linked  10 min after RECEIVED, or  QUIET
+                                          to the next CONTACT; not
+                                          at all without a bridge
+
+    what happens      in which press              then
+    ------------      --------------              ----
+    hold              none, TEST, RECEIVED ALARM  a new ALARM: FAST
+    hold              ALARM awaiting RECEIVED     the same press: FAST, the same code
+    clicks            none                        a new TEST: FAST
+    clicks            any                         nothing
+    RECEIVED          TEST                        the press ends: QUIET
+    RECEIVED          ALARM                       LINGER; CONTACT every 60 s to 2 h, then it ends
+    ACKNOWLEDGED, ..  ALARM                       its vibration
+    CLOSED            ALARM                       the press ends: QUIET
+    end of SLOW       TEST                        the press ends: QUIET
+    60 s, no RECEIVED any                         NOT_CONFIRMED, once
+
+An ALARM that is not RECEIVED stays open for ever: CONTACT every 60 s for 2 h, then at every
+alive slot. Once a day the alive slot is a CONTACT, too: the daily check-in.
+"""
+
+from wire.codes import ALARM, ALIVE, ALIVE_LOW, CONTACT, RESERVE, SPARE_COUNT, SPARE_FIRST, TEST
+from wire.receipts import CLOSED, HEARD, RECEIVED
+
+QUIET_PHASE = 0
+FAST_PHASE = 1
+SLOW_PHASE = 2
+CONTACT_PHASE = 3
+ALIVE_PHASE = 4
+LINGER_PHASE = 5
+
+# Apple names these intervals: 20 ms for at least 30 s, then 152.5 ms.
+_FAST_US = 20000
+_SLOW_US = 152500
+_FAST_MS = 30_000
+_SLOW_MS = 300_000
+_CONTACT_MS = 3_000
+_CONTACT_EVERY_MS = 60_000
+_CONTACT_FOR_MS = 7_200_000
+_CONFIRM_MS = 60_000
+_LINK_MS = 600_000
+_DAY_MS = 86_400_000
+
+# Actions, carried out in order by app.py.
+SAVE_PRESS = "save_press"  # on flash before anything that follows
+SAVE_ALIVE = "save_alive"
+VIBRATE = "vibrate"  # (VIBRATE, pattern)
+SESSION = "session"  # (SESSION, event, counter): a fresh address, and a table where connectable
+ADVERTISE = "advertise"  # (ADVERTISE, interval_us): from now on, and again after each connect
+HUSH = "hush"  # no more adverts; links stay
+SILENCE = "silence"  # the radio off, and whoever is linked with it
+
+# Vibrations; a proven stage gives its own number.
+TAKEN = "taken"
+NOT_CONFIRMED = "not_confirmed"
+
+Action = tuple  # type: ignore[type-arg]
+
+
+class Life:
+    """What a button must remember. memory.py keeps it in RTC memory, and the press in flash."""
+
+    def __init__(self) -> None:
+        self.press_counter = 0  # the last one used; 0: none yet
+        self.event = 0  # of the open press: ALARM, TEST, or 0 where none is open
+        self.stage = HEARD  # the highest that was proven
+        self.alive_counter = 0  # the last one used
+        self.alive_reserve = 0  # alive counters below this may be used
+        self.counters_lost = False
+        self.age_is_lower_bound = False
+        self.opened_ms = 0
+        self.started_ms = 0  # of step 1, which a second hold starts again
+        self.received_ms = 0
+        self.told_not_confirmed = False
+        self.alive_ms = 0  # when the next slot is due
+        self.contact_ms = 0
+        self.checkin_ms = 0
+
+
+class Press:
+    """One button's whole life on the air; see the table above.
+
+    `rhythm(counter)` gives `(wait_ms, burst_ms)` of alive slot `counter`; `draw()` a random
+    number below 1024, for the spare range.
+    """
+
+    def __init__(self, life: Life, rhythm, draw) -> None:  # type: ignore[no-untyped-def]
+        self.life = life
+        self.phase = QUIET_PHASE
+        self.on_air = (0, 0)  # (event, counter) of the code of this radio session
+        self.battery_low = False
+        self._rhythm = rhythm
+        self._draw = draw
+        self._until_ms = 0
+        self._bridges = 0
+
+    # -- what happens to it ------------------------------------------------------------
+
+    def boot(self, now_ms: int, slept: bool, power_lost: bool) -> list[Action]:
+        """A start: wake from deep sleep (`slept`, which begins and ends in QUIET), reset or power.
+
+        A press that was not RECEIVED before a reset starts step 1 again: how much of it was
+        heard is unknown. `power_lost`: the clock and what only RTC memory held are gone.
+        """
+        life = self.life
+        if slept:
+            return self.tick(now_ms)
+        if power_lost:
+            life.opened_ms = life.received_ms = now_ms
+            life.age_is_lower_bound = bool(life.event)
+        life.contact_ms = life.alive_ms = now_ms
+        if life.event and life.stage < RECEIVED:
+            return self._step_one(now_ms)
+        return self.tick(now_ms)
+
+    def hold(self, now_ms: int) -> list[Action]:
+        """A finger has held the button down long enough."""
+        life = self.life
+        if life.event == ALARM and life.stage < RECEIVED:
+            return [(VIBRATE, TAKEN)] + self._step_one(now_ms)
+        return self._open(ALARM, now_ms)
+
+    def clicks(self, now_ms: int) -> list[Action]:
+        """Three short clicks: a silent test, unless a press is open."""
+        return [] if self.life.event else self._open(TEST, now_ms)
+
+    def receipt(self, stage: int, now_ms: int) -> list[Action]:
+        """A bridge has proven `stage`; lower and repeated ones mean nothing new."""
+        life = self.life
+        if stage <= life.stage or not life.event:
+            return []
+        first = life.stage < RECEIVED
+        life.stage = stage
+        if first:
+            life.received_ms = now_ms
+            life.contact_ms = now_ms + _CONTACT_EVERY_MS
+        ended = stage == CLOSED or life.event == TEST
+        if ended:
+            self._close()
+        actions: list[Action] = [(VIBRATE, stage), (SAVE_PRESS,)]
+        if ended:
+            return actions + self._quiet()
+        return actions + (self._linger(now_ms) if first else [])
+
+    def links(self, bridges: int, now_ms: int) -> list[Action]:
+        """So many peers that have proven to be bridges are linked now."""
+        self._bridges = bridges
+        return self._quiet() if self.phase == LINGER_PHASE and not bridges else []
+
+    def tick(self, now_ms: int) -> list[Action]:
+        """The time: ends a phase, starts a slot, or gives up waiting for a receipt."""
+        actions: list[Action] = []
+        life = self.life
+        confirm_ms = self._confirm_ms()
+        if confirm_ms is not None and now_ms >= confirm_ms:
+            life.told_not_confirmed = True
+            actions.append((VIBRATE, NOT_CONFIRMED))
+        if life.event and life.stage >= RECEIVED and now_ms - life.opened_ms >= _CONTACT_FOR_MS:
+            self._close()
+            actions.append((SAVE_PRESS,))
+        if self.phase != QUIET_PHASE and now_ms >= self._until_ms:
+            actions += self._phase_ended(now_ms)
+        if self.phase == QUIET_PHASE and now_ms >= self._slot_ms():
+            actions += self._slot(now_ms)
+        return actions
+
+    def due_ms(self) -> int:
+        """When `tick` must be called next."""
+        due_ms = self._slot_ms() if self.phase == QUIET_PHASE else self._until_ms
+        confirm_ms = self._confirm_ms()
+        return due_ms if confirm_ms is None else min(due_ms, confirm_ms)
+
+    def subject(self) -> tuple[int, int]:
+        """`(event, counter)` of the open press, `(0, 0)` where none is open."""
+        return (self.life.event, self.life.press_counter) if self.life.event else (0, 0)
+
+    # -- presses -----------------------------------------------------------------------
+
+    def _open(self, event: int, now_ms: int) -> list[Action]:
+        life = self.life
+        if life.counters_lost:
+            life.press_counter = SPARE_FIRST + self._draw() % SPARE_COUNT
+        else:
+            life.press_counter += 1
+        life.event = event
+        life.stage = HEARD
+        life.opened_ms = now_ms
+        life.received_ms = 0
+        life.age_is_lower_bound = False
+        # On flash first, then felt, then on the air; nothing else in between.
+        return [(SAVE_PRESS,), (VIBRATE, TAKEN)] + self._step_one(now_ms)
+
+    def _step_one(self, now_ms: int) -> list[Action]:
+        life = self.life
+        life.started_ms = now_ms
+        life.told_not_confirmed = False
+        life.contact_ms = now_ms + _FAST_MS + _SLOW_MS
+        self._enter(FAST_PHASE, now_ms + _FAST_MS)
+        session = (life.event, life.press_counter)
+        if self.on_air == session:  # whoever is linked stays linked
+            return [(ADVERTISE, _FAST_US)]
+        return self._session(session, _FAST_US)
+
+    def _session(self, on_air: tuple[int, int], interval_us: int) -> list[Action]:
+        self.on_air = on_air
+        self._bridges = 0
+        return [(SESSION, on_air[0], on_air[1]), (ADVERTISE, interval_us)]
+
+    def _close(self) -> None:
+        self.life.event = 0
+        self.life.stage = HEARD
+
+    def _confirm_ms(self) -> int | None:
+        """When a missing RECEIVED must be told; None where there is nothing to tell."""
+        life = self.life
+        if not life.event or life.stage >= RECEIVED or life.told_not_confirmed:
+            return None
+        return life.started_ms + _CONFIRM_MS
+
+    # -- phases ------------------------------------------------------------------------
+
+    def _enter(self, phase: int, until_ms: int) -> None:
+        self.phase = phase
+        self._until_ms = until_ms
+
+    def _phase_ended(self, now_ms: int) -> list[Action]:
+        if self.phase == FAST_PHASE:
+            self._enter(SLOW_PHASE, now_ms + _SLOW_MS)
+            return [(ADVERTISE, _SLOW_US)]
+        if self.phase == SLOW_PHASE and self.life.event == TEST:
+            self._close()
+            return [(SAVE_PRESS,)] + self._quiet()
+        if self.phase in (SLOW_PHASE, CONTACT_PHASE):
+            return self._linger(now_ms)
+        return self._quiet()
+
+    def _linger(self, now_ms: int) -> list[Action]:
+        """Off the air, but linked: at most 10 min after RECEIVED, else to the next CONTACT."""
+        life = self.life
+        if not self._bridges:
+            return self._quiet()
+        until_ms = 0
+        if life.event:
+            until_ms = life.received_ms + _LINK_MS if life.stage >= RECEIVED else self._slot_ms()
+        # A bridge that followed a CONTACT has at least as long again to hand over what is new.
+        self._enter(LINGER_PHASE, max(until_ms, now_ms + _CONTACT_MS))
+        return [(HUSH,)]
+
+    def _quiet(self) -> list[Action]:
+        self._enter(QUIET_PHASE, 0)
+        self._bridges = 0
+        self.on_air = (0, 0)
+        return [(SILENCE,)]
+
+    # -- slots -------------------------------------------------------------------------
+
+    def _slot_ms(self) -> int:
+        """When the next CONTACT or ALIVE is due: a press within its 2 h has its own rhythm."""
+        life = self.life
+        if life.event and life.contact_ms - life.opened_ms < _CONTACT_FOR_MS:
+            return life.contact_ms
+        return life.alive_ms
+
+    def _slot(self, now_ms: int) -> list[Action]:
+        life = self.life
+        counter = life.alive_counter + 1
+        if counter >= SPARE_FIRST + SPARE_COUNT:
+            counter = SPARE_FIRST  # a bridge looks no further
+        actions: list[Action] = []
+        if counter >= life.alive_reserve:
+            life.alive_reserve = (counter // RESERVE + 1) * RESERVE
+            actions.append((SAVE_ALIVE,))
+        life.alive_counter = counter
+        wait_ms, burst_ms = self._rhythm(counter)
+        life.contact_ms = now_ms + _CONTACT_EVERY_MS
+        life.alive_ms = now_ms + wait_ms
+        if life.event or now_ms >= life.checkin_ms:
+            life.checkin_ms = now_ms + _DAY_MS
+            event = CONTACT
+            self._enter(CONTACT_PHASE, now_ms + _CONTACT_MS)
+        else:
+            event = ALIVE_LOW if self.battery_low else ALIVE
+            self._enter(ALIVE_PHASE, now_ms + burst_ms)
+        return actions + self._session((event, counter), _SLOW_US)

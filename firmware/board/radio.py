@@ -1,0 +1,103 @@
+"""The radio: one advert, one table and one address per session, on `bluetooth.BLE`.
+
+The IRQ handler only records; app.py takes the record and acts.
+"""
+
+import bluetooth
+
+from wire.codes import RECEIPT_XOR, STATE_XOR, advert, characteristic
+
+CONNECTED = 1  # bluetooth's own event numbers
+DISCONNECTED = 2
+WRITTEN = 3
+ENCRYPTION = 28
+
+_FLAG_READ = 0x0002
+_FLAG_WRITE = 0x0008
+_FLAG_NOTIFY = 0x0010
+# Longer than any valid value, for what is written past the end is cut without a word.
+_WRITE_BYTES_MAX = 32
+_RECORD_MAX = 32
+
+
+class Radio:
+    def __init__(self, ble: bluetooth.BLE) -> None:
+        self._ble = ble
+        self._record: list[tuple[int, int, bytes]] = []
+        self._advert = b""
+        self._connectable = False
+        self._receipt = self._state = -1
+        self._warm = False
+        ble.irq(self._irq)
+
+    def _irq(self, event: int, data: tuple[int, ...]) -> None:
+        # Room is kept for connects and disconnects: they cannot be repeated by whoever sent them.
+        if event == WRITTEN:
+            if data[1] == self._receipt and len(self._record) < _RECORD_MAX // 2:
+                self._record.append((event, data[0], bytes(self._ble.gatts_read(data[1]))))
+        elif event in (CONNECTED, DISCONNECTED, ENCRYPTION) and len(self._record) < _RECORD_MAX:
+            self._record.append((event, data[0], b""))
+
+    def take(self) -> list[tuple[int, int, bytes]]:
+        """What happened since: `(event, connection, value written)`."""
+        record = self._record
+        self._record = []
+        return record
+
+    def warm(self) -> None:
+        """Switch on ahead of a session, with a fresh random static address and no name."""
+        if self._warm:
+            return
+        self._ble.active(False)
+        self._ble.active(True)
+        self._ble.config(addr_mode=1)  # after active(True), which goes back to the public one
+        self._ble.config(gap_name="")
+        self._record = []
+        self._warm = True
+
+    def session(self, code: bytes, connectable: bool) -> None:
+        """A fresh address and, where connectable, the one-time table of `code`."""
+        self.warm()
+        self._warm = False
+        self._advert = advert(code)
+        self._connectable = connectable
+        self._receipt = self._state = -1
+        if connectable:
+            receipt = (_uuid(characteristic(code, RECEIPT_XOR)), _FLAG_WRITE)
+            state = (_uuid(characteristic(code, STATE_XOR)), _FLAG_READ | _FLAG_NOTIFY)
+            table = ((_uuid(code), (receipt, state)),)
+            ((self._receipt, self._state),) = self._ble.gatts_register_services(table)
+            self._ble.gatts_set_buffer(self._receipt, _WRITE_BYTES_MAX)
+
+    def advertise(self, interval_us: int) -> bool:
+        """On the air from now; False where no link is left for whoever may connect."""
+        try:
+            self._ble.gap_advertise(interval_us, adv_data=self._advert, connectable=self._connectable)
+        except OSError:
+            return False
+        return True
+
+    def state(self, value: bytes) -> None:
+        """What *state* reads from now on; told to those who asked to be notified."""
+        if self._state >= 0:
+            self._ble.gatts_write(self._state, value, True)
+
+    def hush(self) -> None:
+        """No more adverts; links stay."""
+        self._ble.gap_advertise(None)
+
+    def drop(self, connection: int) -> None:
+        """Let a peer go."""
+        try:
+            self._ble.gap_disconnect(connection)
+        except OSError:
+            pass  # it is gone already
+
+    def off(self) -> None:
+        self._warm = False
+        self._ble.active(False)
+        self._record = []
+
+
+def _uuid(value: bytes) -> bluetooth.UUID:
+    return bluetooth.UUID(bytes(reversed(value)))

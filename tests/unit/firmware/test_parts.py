@@ -1,0 +1,232 @@
+"""The button's smaller parts: peers, vibration, memory, settings."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from firmware.board import config, memory
+from firmware.board.feedback import PATTERNS, Feedback
+from firmware.board.memory import Memory, sealed
+from firmware.board.peers import PEERS_MAX, Peers
+from firmware.board.press import NOT_CONFIRMED, TAKEN, Life
+from wire.codes import ALARM, SPARE_FIRST
+from wire.receipts import ACKNOWLEDGED, CLOSED, DISPATCHED, RECEIVED
+
+# -- peers -------------------------------------------------------------------------------
+
+
+def test_a_stranger_is_let_go_after_five_seconds_and_a_bridge_stays() -> None:
+    """Who proves nothing does not stay."""
+    peers = Peers()
+    peers.connected(1, 0)
+    peers.connected(2, 1000)
+    peers.proved(2)
+    assert (peers.expired(4999), peers.expired(5000), peers.expired(60_000)) == ([], [1], [])
+    assert peers.bridges() == 1
+
+
+def test_a_fourth_peer_gets_in_and_the_oldest_stranger_goes() -> None:
+    """Three strangers who stay cannot keep a bridge out."""
+    peers = Peers()
+    assert [peers.connected(n, n) for n in range(PEERS_MAX)] == [None] * PEERS_MAX
+    assert peers.connected(9, 10) == 0
+
+
+def test_bridges_are_never_let_go_for_a_newcomer() -> None:
+    """With three bridges linked, it is the newcomer that goes."""
+    peers = Peers()
+    for n in range(PEERS_MAX):
+        peers.connected(n, n)
+        peers.proved(n)
+    assert peers.connected(9, 10) == 9
+
+
+# -- vibration ---------------------------------------------------------------------------
+
+
+def pulses(feedback: Feedback, until_ms: int) -> list[tuple[int, int]]:
+    """`(on_ms, length_ms)` of each pulse."""
+    found, since = [], None
+    for now_ms in range(until_ms):
+        on = feedback.tick(now_ms)
+        if on and since is None:
+            since = now_ms
+        elif not on and since is not None:
+            found.append((since, now_ms - since))
+            since = None
+    return found
+
+
+def test_no_two_patterns_can_be_mistaken() -> None:
+    """They differ in the number of pulses, or in their length by a factor of three."""
+    said = {TAKEN, RECEIVED, ACKNOWLEDGED, DISPATCHED, CLOSED, NOT_CONFIRMED}
+    assert set(PATTERNS) == said
+    shapes = [(len(pattern) // 2 + 1, pattern[0]) for pattern in PATTERNS.values()]
+    for n, (count, length_ms) in enumerate(shapes):
+        for other_count, other_ms in shapes[n + 1 :]:
+            assert count != other_count or max(length_ms, other_ms) >= 3 * min(length_ms, other_ms)
+
+
+def test_patterns_wait_for_each_other_with_a_pause() -> None:
+    """A receipt that comes within the taken pulse is felt after it, apart from it."""
+    feedback = Feedback()
+    feedback.play(TAKEN, 0)
+    feedback.play(RECEIVED, 40)
+    assert pulses(feedback, 2000) == [(0, 60), (460, 120), (740, 120)]
+
+
+def test_a_receipt_in_the_pause_still_waits_for_its_end() -> None:
+    """Otherwise two patterns would be felt as one."""
+    feedback = Feedback()
+    feedback.play(TAKEN, 0)
+    assert pulses(feedback, 100) == [(0, 60)]
+    feedback.play(RECEIVED, 100)
+    assert pulses(feedback, 2000)[0][0] == 460
+
+
+def test_the_motor_stops_by_itself_however_long_nothing_looked() -> None:
+    """A loop that was busy does not leave the motor running."""
+    feedback = Feedback()
+    feedback.play(CLOSED, 0)
+    assert (feedback.tick(5000), feedback.due_ms()) == (False, None)
+
+
+# -- memory ------------------------------------------------------------------------------
+
+
+class Rtc:
+    """RTC memory as `machine.RTC` gives it; power loss empties it."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def memory(self, content: bytes | None = None) -> bytes:
+        if content is not None:
+            self.content = content
+        return self.content
+
+
+@pytest.fixture
+def flash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The board's root folder is a folder of the test's."""
+    monkeypatch.setattr(memory, "PRESS_FILE", str(tmp_path / "press.bin"))
+    monkeypatch.setattr(memory, "ALIVE_FILE", str(tmp_path / "alive.bin"))
+    (tmp_path / "press.bin").write_bytes(sealed(">IBB", 0, 0, 0))
+    (tmp_path / "alive.bin").write_bytes(sealed(">I", 32))
+    return tmp_path
+
+
+def opened() -> Life:
+    life = Life()
+    life.press_counter, life.event, life.alive_counter, life.alive_reserve = 7, ALARM, 40, 64
+    life.opened_ms, life.alive_ms, life.told_not_confirmed = 1 << 40, (1 << 40) + 5, True
+    return life
+
+
+def test_deep_sleep_keeps_the_whole_life(flash: Path) -> None:
+    """Everything in Life comes back from RTC memory."""
+    rtc = Rtc()
+    kept = Memory(rtc, lambda: 0)
+    kept.save_press(opened())
+    kept.save(opened())
+    again = Memory(rtc, lambda: 0)
+    assert vars(again.load()) == vars(opened())
+    assert not again.power_lost
+
+
+def test_power_loss_keeps_the_open_press_and_skips_to_the_reserve(flash: Path) -> None:
+    """The counter, the press and the stage from flash; the alive counter from its reserve."""
+    kept = Memory(Rtc(), lambda: 0)
+    kept.save_press(opened())
+    kept.save_alive(opened())
+    again = Memory(Rtc(), lambda: 0)
+    life = again.load()
+    assert again.power_lost
+    assert (life.press_counter, life.event, life.alive_counter + 1) == (7, ALARM, 64)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "missing", "longer"])
+def test_a_damaged_file_after_power_loss_is_lost_counters(flash: Path, damage: str) -> None:
+    """Reported, and the next press is drawn from the spare range by press.py."""
+    path = flash / "press.bin"
+    good = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes({"cut": good[:-1], "flipped": b"\x01" + good[1:], "longer": good + b"x"}[damage])
+    assert Memory(Rtc(), lambda: 0).load().counters_lost
+
+
+def test_lost_counters_stay_lost_and_alive_goes_to_the_spare_range(flash: Path) -> None:
+    """Until it is provisioned again; RTC memory remembers."""
+    (flash / "press.bin").unlink()
+    (flash / "alive.bin").unlink()
+    rtc = Rtc()
+    first = Memory(rtc, lambda: 3)
+    life = first.load()
+    assert life.alive_counter == SPARE_FIRST + 3
+    first.save(life)
+    assert Memory(rtc, lambda: 3).load().counters_lost
+
+
+def test_damaged_rtc_memory_is_power_loss(flash: Path) -> None:
+    """One wrong byte, and flash decides."""
+    rtc = Rtc()
+    Memory(rtc, lambda: 0).save(opened())
+    rtc.content = rtc.content[:-1] + bytes((rtc.content[-1] ^ 1,))
+    again = Memory(rtc, lambda: 0)
+    again.load()
+    assert again.power_lost
+
+
+@pytest.mark.parametrize("flash_is_ahead", [True, False])
+def test_the_greater_counter_wins(flash: Path, flash_is_ahead: bool) -> None:
+    """A reset between two writes, or a flash that failed: the counter never goes back."""
+    rtc = Rtc()
+    kept = Memory(rtc, lambda: 0)
+    ahead, behind = opened(), opened()
+    behind.press_counter, behind.event = 6, 0
+    kept.save_press(ahead if flash_is_ahead else behind)
+    kept.save(behind if flash_is_ahead else ahead)
+    life = Memory(rtc, lambda: 0).load()
+    assert (life.press_counter, life.event) == (7, ALARM)
+
+
+# -- settings ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "hold_ms", "defaulted"),
+    [
+        ("{}", 2000, False),
+        ('{"hold_ms": 3000}', 3000, False),
+        ('{"hold_ms": 10}', 2000, True),
+        ('{"hold_ms": "long"}', 2000, True),
+        ('{"colour": 1}', 2000, True),
+        ("[1]", 2000, True),
+        ("{hold", 2000, True),
+    ],
+)
+def test_a_bad_setting_is_its_default_and_said(tmp_path: Path, text: str, hold_ms: int, defaulted: bool) -> None:
+    """The button works with whatever the file holds."""
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    settings, was_defaulted = config.load_settings(str(path))
+    assert (settings["hold_ms"], was_defaulted) == (hold_ms, defaulted)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"device_id": "A", "root": "00", "epoch": 0}', '{"root": 1}'])
+def test_without_an_identity_it_is_no_button(tmp_path: Path, text: str) -> None:
+    """Said plainly, not guessed."""
+    path = tmp_path / "identity.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="not provisioned"):
+        config.load_identity(str(path))
+
+
+def test_identity_is_read(tmp_path: Path) -> None:
+    """Name, root and epoch."""
+    path = tmp_path / "identity.json"
+    path.write_text(json.dumps({"device_id": "ABCDEFGHIJKLMNOP", "root": "11" * 32, "epoch": 0}))
+    assert config.load_identity(str(path)).root == b"\x11" * 32

@@ -1,0 +1,67 @@
+"""Provisioning: a flash image, one private registry line, a label without the root."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from littlefs import LittleFS
+
+from firmware.flash.app import main
+from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT, compile_firmware
+
+
+def provision(folder: Path, *more: str) -> int:
+    return main(["provision", "--image", str(folder), *more])
+
+
+def flash(folder: Path) -> LittleFS:
+    disk = LittleFS(block_size=BLOCK_BYTES, block_count=BLOCK_COUNT, mount=False)
+    disk.context.buffer = bytearray((folder / "flash.img").read_bytes())
+    disk.mount()
+    return disk
+
+
+def test_button_and_registry_agree_and_are_private(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same device_id and root on both sides, readable by the owner alone, the root never printed."""
+    assert provision(tmp_path / "b") == 0
+    registry = tmp_path / "b" / "registry.jsonl"
+    (line,) = [json.loads(text) for text in registry.read_text().splitlines()]
+    assert set(line) == {"device_id", "root", "enrolment_sha256", "kind", "board"}
+    with flash(tmp_path / "b").open("identity.json") as file:
+        identity = json.loads(file.read())
+    assert (identity["device_id"], identity["root"]) == (line["device_id"], line["root"])
+    for path in (registry, tmp_path / "b" / "flash.img"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    printed = capsys.readouterr()
+    assert line["root"] not in printed.out + printed.err
+
+
+def test_a_provisioned_board_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only with --again, and then with another identity."""
+    provision(tmp_path)
+    before = (tmp_path / "flash.img").read_bytes()
+    assert provision(tmp_path) == 1
+    assert "--again" in capsys.readouterr().err
+    assert (tmp_path / "flash.img").read_bytes() == before
+    assert provision(tmp_path, "--again") == 0
+    assert len({json.loads(line)["device_id"] for line in (tmp_path / "registry.jsonl").read_text().splitlines()}) == 2
+
+
+def test_mistakes_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No traceback, nothing written."""
+    (tmp_path / "no.pem").write_text("nothing")
+    (tmp_path / "file").write_text("")
+    wide = tmp_path / "wide.jsonl"
+    wide.touch(mode=0o644)
+    assert provision(tmp_path / "b", "--centre", "https://example.org") == 1
+    assert provision(tmp_path / "b", "--centre", "https://example.org", "--ca", str(tmp_path / "no.pem")) == 1
+    assert provision(tmp_path / "file") == 1
+    assert provision(tmp_path / "b", "--registry", str(wide)) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 4
+    assert not (tmp_path / "b" / "flash.img").exists()
+
+
+def test_the_compiled_firmware_is_small_enough(tmp_path: Path) -> None:
+    """At most 24 KiB of .mpy."""
+    assert sum(map(len, compile_firmware(tmp_path).values())) <= 24 * 1024
