@@ -8,7 +8,15 @@ from littlefs import LittleFS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("wire", "firmware/board")
-MAIN = b"from firmware.board.app import main\n\nmain()\n"
+# Collecting early keeps the modules, which stay, apart from what loading them leaves behind.
+MAIN = b"""import gc
+
+gc.threshold(4096)
+
+from firmware.board.app import main
+
+main()
+"""
 
 BLOCK_BYTES = 4096
 BLOCK_COUNT = 128

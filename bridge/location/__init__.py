@@ -1,0 +1,1 @@
+"""Where the bridge is: one file per source, behind `bridge.ports.Location`."""

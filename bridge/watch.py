@@ -1,0 +1,307 @@
+"""Which codes may come: the dictionary that an advert is looked up in (protocol, "Prediction").
+
+                     dropped   un-heard and heard,     highest    next 256       multiples of 32
+    press stream   ----------|  256 behind it  --------|  H  |----------------|  .   .   .   .  |
+    alive stream   ------------------------------------|  H  |--- as many as the time implies --|
+
+Pure: no clock, no radio. Keys are the strings that bleak reports, so that a foreign advert
+costs one failed look-up and no conversion. A press that is in no dictionary is not known to be
+one; the bounds are therefore chosen wide, and every one of them is a constant here.
+"""
+
+import hashlib
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from bridge.model import Alive, Device
+from wire.codes import (
+    ALARM,
+    ALIVE,
+    ALIVE_LOW,
+    CONTACT,
+    PRESSES,
+    RESERVE,
+    SPARE_COUNT,
+    SPARE_FIRST,
+    TEST,
+    code,
+    rhythm,
+)
+from wire.keys import Mac
+
+AHEAD = 256
+MULTIPLES = 64
+# The window is moved once in so many counters and computed so much further, to move cheaply.
+STRIDE = 16
+# A late press (its bridge's log, a jammed burst) is taken while it is at most this far behind.
+BEHIND = 256
+# Alive codes computed ahead, one by one: four months of a fast button's slots at 15 min. Beyond,
+# multiples of 32 (eight hours of waiting at most), for as long as a button may have been away.
+ALIVE_AHEAD_MAX = 16_384
+AWAY_MS_MAX = 2 * 365 * 86_400_000
+MULTIPLES_MAX = 4096
+# Later than its due time by this much and a share of the wait, an ALIVE is STALE. A press holds
+# a slot up for 5.5 min; an ESP32's sleep clock is some percent off.
+STALE_MS = 6 * 60_000
+STALE_SHARE = 20
+FILTER_NEXT = 4
+
+_ALIVES = (ALIVE, ALIVE_LOW, CONTACT)
+
+
+class Sighting(NamedTuple):
+    """An advert of one of our buttons. `new`: never counted before. `stale`: far from its due time."""
+
+    device_id: str
+    event: int
+    counter: int
+    uuid: str
+    new: bool
+    stale: bool
+
+
+def uuid_text(code_bytes: bytes) -> str:
+    """A code as bleak writes service UUIDs: lower case, with hyphens."""
+    h = code_bytes.hex()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+def quick_texts(k_code: bytes) -> Callable[[int, int], str]:
+    """`uuid_text(wire.codes.code(Mac(k_code), event, counter))` in half of its time.
+
+    The padded keys are hashed once, and the version and variant are set in the text.
+    """
+    # HMAC (RFC 2104): the message comes after one block of key XOR ipad, the result after opad.
+    padded = k_code.ljust(64, b"\0")
+    inner_hash = hashlib.sha256(bytes(b ^ 0x36 for b in padded))
+    outer_hash = hashlib.sha256(bytes(b ^ 0x5C for b in padded))
+    pack = struct.Struct(">BI").pack
+
+    def text(event: int, counter: int) -> str:
+        inner = inner_hash.copy()
+        inner.update(pack(event, counter))
+        outer = outer_hash.copy()
+        outer.update(inner.digest())
+        h = outer.hexdigest()
+        return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
+
+    return text
+
+
+# RFC 9562, 4.1: the two highest bits of the digit are 10.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+class _Stream:
+    """One counter's part of the dictionary: a window that only moves up, a few codes at a time."""
+
+    def __init__(
+        self, book: "dict[str, _Entry]", button: "_Button", events: tuple[int, ...], behind: int
+    ) -> None:
+        self._book, self._button, self._events, self._behind = book, button, events, behind
+        self._keys: dict[int, list[str]] = {}
+        self._low = self._end = 1
+        self._last_multiple = 0
+        self.high = 0
+        self.move_at = 0
+
+    def add(self, counters: Iterable[int]) -> None:
+        book, keys, button, events = self._book, self._keys, self._button, self._events
+        quick = button.text
+        for counter in counters:
+            if counter in keys:
+                continue
+            keys[counter] = texts = []
+            for event in events:
+                text = quick(event, counter)
+                book[text] = (button, event, counter)
+                texts.append(text)
+
+    def _drop(self, counters: Iterable[int]) -> None:
+        book, keys, accepted, events = self._book, self._keys, self._button.accepted, self._events
+        for counter in counters:
+            for event, text in zip(events, keys.pop(counter, ()), strict=False):
+                del book[text]
+                accepted.discard((event, counter))
+
+    def move(self, high: int, ahead: int = AHEAD, multiples: int = MULTIPLES) -> None:
+        """Let `high` be the highest heard, if it is; compute what may come next, forget the oldest."""
+        self.high = high = max(self.high, high)
+        self.move_at = high + STRIDE
+        low = max(1, high - self._behind)
+        end = min(high + 1 + ahead + STRIDE, SPARE_FIRST)
+        self.add(range(max(self._end, low), end))
+        self._end = max(self._end, end)
+        block = high // RESERVE
+        last = min((block + multiples + 1) * RESERVE, SPARE_FIRST - RESERVE)
+        self.add(range(max(self._last_multiple, block * RESERVE) + RESERVE, last + 1, RESERVE))
+        self._last_multiple = max(self._last_multiple, last)
+        gone = range(self._low, low)
+        self._drop(gone if len(gone) <= len(self._keys) else [c for c in self._keys if c < low])
+        self._low = low
+
+    def texts(self, counter: int, *events: int) -> list[str]:
+        """The codes of `counter` for a scan filter, where there are any."""
+        keys = self._keys.get(counter)
+        return [keys[self._events.index(event)] for event in events] if keys else []
+
+
+class _Button:
+    """One button's two streams, its accepted presses, and when it was last alive on time."""
+
+    def __init__(self, device: Device, book: "dict[str, _Entry]") -> None:
+        self.device = device
+        self.period_ms = device.alive_period_s * 1000
+        self.mac = Mac(device.k_code)
+        self.text = quick_texts(device.k_code)
+        self.accepted: set[tuple[int, int]] = set()
+        self.press = _Stream(book, self, PRESSES, BEHIND)
+        self.alive = _Stream(book, self, _ALIVES, 0)
+        self.heard_at_ms: int | None = None
+        self.on_time: tuple[int, int] | None = None  # counter, at_ms
+
+    def implied(self, now_ms: int) -> tuple[int, int]:
+        """How many alive codes, and multiples, the time since the last one implies."""
+        away_ms = AWAY_MS_MAX if self.heard_at_ms is None else now_ms - self.heard_at_ms
+        slots = min(max(away_ms, 0), AWAY_MS_MAX) * 5 // (self.period_ms * 4)  # at most 20 % early
+        dense = 0 if self.heard_at_ms is None else slots
+        return min(AHEAD + dense, ALIVE_AHEAD_MAX), min(MULTIPLES + slots // RESERVE, MULTIPLES_MAX)
+
+    def is_stale(self, counter: int, now_ms: int) -> bool:
+        """Later than the rhythm allows. Earlier is no sign: CONTACTs of an open press come faster."""
+        if self.on_time is None:
+            return False
+        since, at_ms = self.on_time
+        waited_ms = now_ms - at_ms
+        allowed_ms = STALE_MS + waited_ms // STALE_SHARE
+        slots = counter - since
+        if waited_ms <= slots * self.period_ms * 4 // 5 + allowed_ms:
+            return False
+        if slots > AHEAD:  # not worth the sum
+            return waited_ms > slots * self.period_ms * 6 // 5 + allowed_ms
+        due_ms = sum(rhythm(self.mac, c, self.period_ms)[0] for c in range(since, counter))
+        return waited_ms > due_ms + allowed_ms
+
+
+_Entry = tuple[_Button, int, int]
+
+
+class Watch:
+    """The dictionary of all buttons of this bridge. `unknown` counts codes that nobody expects,
+    `generation` changes whenever `filter_codes()` does."""
+
+    def __init__(self) -> None:
+        self._book: dict[str, _Entry] = {}
+        self._buttons: dict[str, _Button] = {}
+        self.unknown = 0
+        self.generation = 0
+
+    def __len__(self) -> int:
+        return len(self._book)
+
+    def add(
+        self,
+        device: Device,
+        now_ms: int,
+        accepted: Iterable[tuple[int, int]] = (),
+        alive: Alive | None = None,
+    ) -> None:
+        """Expect `device`, whose accepted presses and last ALIVE the journal remembers."""
+        button = self._buttons[device.device_id] = _Button(device, self._book)
+        button.accepted.update(accepted)
+        heard = [counter for _, counter in button.accepted if counter < SPARE_FIRST]
+        button.press.add(range(SPARE_FIRST, SPARE_FIRST + SPARE_COUNT))
+        button.press.move(max([device.press_counter, *heard]))
+        if alive:
+            button.heard_at_ms = alive.heard_at_ms
+            button.on_time = (alive.on_time_counter, alive.on_time_at_ms)
+        button.alive.move(max(device.alive_counter, alive.counter if alive else 0), *button.implied(now_ms))
+        self.generation += 1
+
+    def hear(self, uuids: Sequence[str], now_ms: int) -> Sighting | None:
+        """The hot path: which event of ours an advert with these service UUIDs is, if any."""
+        book = self._book
+        for uuid in uuids:
+            entry = book.get(uuid)
+            if entry is not None:
+                button, event, counter = entry
+                if event <= TEST:
+                    new = self._press(button, event, counter)
+                    return Sighting(button.device.device_id, event, counter, uuid, new, False)
+                return self._alive(button, event, counter, uuid, now_ms)
+            if uuid[14:15] == "4":  # has a code's shape (RFC 9562, version 4), so it may be a forged one
+                self.unknown += 1
+        return None
+
+    def accept(self, device_id: str, event: int, counter: int) -> bool:
+        """A press learnt another way (a *state* that was read): True if it is a new one."""
+        return self._press(self._buttons[device_id], event, counter)
+
+    def known(self, device_id: str, event: int, counter: int) -> bool:
+        return (event, counter) in self._buttons[device_id].accepted
+
+    def code(self, device_id: str, event: int, counter: int) -> bytes:
+        return code(self._buttons[device_id].mac, event, counter)
+
+    def lives(self, device_id: str, now_ms: int) -> None:
+        """The button has answered over a link: from here the rhythm counts anew."""
+        button = self._buttons[device_id]
+        button.heard_at_ms, button.on_time = now_ms, (button.alive.high, now_ms)
+
+    def alive(self, device_id: str) -> Alive | None:
+        """What the journal keeps of a button's alive stream."""
+        button = self._buttons[device_id]
+        if button.heard_at_ms is None:
+            return None
+        assert button.on_time is not None
+        return Alive(device_id, button.alive.high, button.heard_at_ms, *button.on_time)
+
+    def tick(self, now_ms: int) -> None:
+        """Time has passed: expect as many alive codes as it implies. Every few minutes is enough."""
+        for button in self._buttons.values():
+            button.alive.move(0, *button.implied(now_ms))
+
+    def filter_codes(self) -> list[str]:
+        """The codes for a system's scan filter, most needed first; buttons take turns."""
+        lists = [_filter(button) for button in self._buttons.values()]
+        return [text for turn in zip_longest(*lists) for texts in turn for text in texts or ()]
+
+    def _press(self, button: _Button, event: int, counter: int) -> bool:
+        if (event, counter) in button.accepted:
+            return False
+        button.accepted.add((event, counter))
+        # The spare range is drawn from at random, so it says nothing about what comes next.
+        press = button.press
+        if press.high < counter < SPARE_FIRST:
+            press.high = counter
+            self.generation += 1
+            if counter >= press.move_at:
+                press.move(counter)
+        return True
+
+    def _alive(self, button: _Button, event: int, counter: int, uuid: str, now_ms: int) -> Sighting:
+        new = counter > button.alive.high
+        stale = new and button.is_stale(counter, now_ms)
+        if new:
+            button.heard_at_ms = now_ms
+            # A series that was recorded stays as late as its first one: STALE does not move the rhythm.
+            if not stale or button.on_time is None:
+                button.on_time = (counter, now_ms)
+            button.alive.move(counter, *button.implied(now_ms))
+            self.generation += 1
+        return Sighting(button.device.device_id, event, counter, uuid, new, stale)
+
+
+def _filter(button: _Button) -> list[list[str]]:
+    press, alive = button.press, button.alive
+    return [
+        *(press.texts(press.high + ahead, ALARM, TEST) for ahead in range(1, FILTER_NEXT + 1)),
+        alive.texts(alive.high + 1, CONTACT, ALIVE),
+        press.texts((press.high // RESERVE + 1) * RESERVE, ALARM, TEST),
+        alive.texts((alive.high // RESERVE + 1) * RESERVE, CONTACT, ALIVE),
+        # What is on the air just now, to find it again when a link is lost.
+        press.texts(press.high, ALARM, TEST),
+        alive.texts(alive.high, CONTACT),
+    ]

@@ -1,0 +1,1 @@
+"""The operator's page: which alarms nobody has taken, above everything else."""

@@ -1,0 +1,139 @@
+"""The operator's routes: one key, one page, one stream, one act."""
+
+import hashlib
+import hmac
+import json
+import secrets
+from html import escape
+from importlib import resources
+from string import Template
+
+from aiohttp import web
+
+from centre.console import board as html
+from centre.intake import BOARD_BELL, Route, anyone, same_origin, wants_html
+from centre.log import Log, now_ms
+from centre.refusals import Refused
+from centre.service import Advanced, Service
+from centre.streams import Streams, rung
+from centre.worker import Bells, Worker
+from wire import receipts
+
+COOKIE = "__Host-amr-console"
+HEARTBEAT_S = 5.0  # the page says that it is not live after three missed ones
+STREAMS_MAX = 64
+FILES = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "calm.svg": "image/svg+xml",
+    "alarm.svg": "image/svg+xml",
+}
+_HINT = "open the address that `amr-centre serve` prints; it carries the key"
+
+
+def new_key() -> bytes:
+    return secrets.token_urlsafe(32).encode()
+
+
+class Console:
+    """Whoever has `key` is an operator; the cookie proves the key without being it."""
+
+    def __init__(self, worker: Worker, bells: Bells, log: Log, key: bytes) -> None:
+        self._worker, self._bells, self._log = worker, bells, log
+        self._key = key.decode("ascii").strip()
+        self._cookie = hmac.new(self._key.encode(), b"operator", hashlib.sha256).hexdigest()
+        files = resources.files(__package__)
+        self._page = Template(files.joinpath("page.html").read_text("utf-8"))
+        self._files = {name: files.joinpath(name).read_text("utf-8") for name in FILES}
+        self.streams = Streams(STREAMS_MAX, STREAMS_MAX)
+        self.routes = (
+            Route("GET", "/console/enter", self.key, self.enter),
+            Route("GET", "/console", self.operator, self.page),
+            Route("GET", "/console/live", self.operator, self.live),
+            Route("GET", "/console/{file}", anyone, self.file),
+            Route("POST", "/console/incidents/{incident}/acknowledge", self.operator_here, self.acknowledge),
+        )
+
+    def url(self, base: str) -> str:
+        return f"{base}/console/enter?key={self._key}"
+
+    async def key(self, request: web.Request) -> str:
+        if not _same(request.query.get("key", ""), self._key):
+            raise Refused("unauthorised", _HINT)
+        return "operator"
+
+    async def operator(self, request: web.Request) -> str:
+        if not _same(request.cookies.get(COOKIE, ""), self._cookie):
+            raise Refused("unauthorised", _HINT)
+        return "operator"
+
+    async def operator_here(self, request: web.Request) -> str:
+        """An operator, and from our own page: another site's form must not acknowledge an alarm."""
+        if not same_origin(request):
+            raise Refused("wrong_origin")
+        return await self.operator(request)
+
+    async def enter(self, _request: web.Request, _caller: str) -> web.Response:
+        """Swap the key in the address for a cookie, and the address for a clean one."""
+        response = web.Response(status=303, headers={"Location": "/console", "Cache-Control": "no-store"})
+        response.set_cookie(COOKIE, self._cookie, path="/", secure=True, httponly=True, samesite="Strict")
+        return response
+
+    async def page(self, _request: web.Request, _caller: str) -> web.Response:
+        board = await self._worker(Service.board)
+        page = self._page.substitute(
+            board=html.render(board),
+            untaken=len(board.untaken),
+            now_ms=int(now_ms()),
+            icon="alarm.svg" if board.untaken else "calm.svg",
+            title=escape(f"▲ {len(board.untaken)} ALARM NOT TAKEN" if board.untaken else "No alarm"),
+        )
+        return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})
+
+    async def file(self, request: web.Request, _caller: str) -> web.Response:
+        name = request.match_info["file"]
+        if name not in FILES:
+            raise Refused("unknown_path")
+        return web.Response(
+            text=self._files[name], content_type=FILES[name], headers={"Cache-Control": "no-cache"}
+        )
+
+    async def live(self, request: web.Request, caller: str) -> web.StreamResponse:
+        """The whole board whenever it has changed: a page that missed something is right again at once."""
+        shown = None
+        async with self.streams.open(request, caller) as stream:
+            while not self.streams.stopping:
+                bell = self._bells.bell(BOARD_BELL)
+                board = await self._worker(Service.board)
+                rendered = html.render(board)
+                if rendered != shown:
+                    data = {"html": rendered, "untaken": len(board.untaken), "now_ms": now_ms()}
+                    await stream.send("board", json.dumps(data))
+                    shown = rendered
+                else:
+                    await stream.send("alive", json.dumps({"now_ms": now_ms()}))
+                await rung(bell, HEARTBEAT_S)
+        return stream.response
+
+    async def acknowledge(self, request: web.Request, _caller: str) -> web.Response:
+        """Take an alarm. The second who tries is told that it was taken, and when."""
+        incident_id = request.match_info["incident"]
+        advanced: Advanced = await self._worker(Service.advance, incident_id, receipts.ACKNOWLEDGED)
+        if advanced.now:
+            self._log(
+                "acknowledged",
+                at_ms=advanced.committed_at_ms,
+                incident=incident_id,
+                device_id=advanced.device_id,
+                event=advanced.event,
+                counter=advanced.counter,
+            )
+            self._bells.ring(incident_id, BOARD_BELL)
+        if wants_html(request):
+            return web.Response(status=303, headers={"Location": f"/console#i-{incident_id}"})
+        answer = {"incident": incident_id, "stage": advanced.stage, "taken_now": advanced.now}
+        return web.json_response(answer)
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())

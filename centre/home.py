@@ -1,0 +1,82 @@
+"""The centre's own directory: database, keys, certificates. Directories 0700, files 0600."""
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+
+class CannotServe(Exception):
+    """Something of ours is not as it must be; the text is a sentence for the person who runs us."""
+
+
+class Home:
+    def __init__(self, path: Path) -> None:
+        """Raises CannotServe where the directory cannot be made or written."""
+        self.path = path
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotServe(f"cannot make the directory {path}: {error.strerror}") from error
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise CannotServe(f"cannot write in the directory {path}")
+
+    @property
+    def database(self) -> Path:
+        return self.path / "centre.sqlite"
+
+    def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """The content of the file `name`; made once, by whichever process comes first."""
+        path = self.path / name
+        if not path.exists():
+            self.write(name, make(), replace=False)
+        try:
+            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise CannotServe(f"{path} is open to others; run: chmod 600 {path}")
+            return path.read_bytes()
+        except OSError as error:
+            raise CannotServe(f"cannot read {path}: {error.strerror}") from error
+
+    def write(self, name: str, content: bytes, *, replace: bool = True) -> Path:
+        """Write a whole file 0600, on disk before it has its name; an old one stays or is replaced."""
+        path = self.path / name
+        draft = self.path / f".{name}.{secrets.token_hex(4)}"
+        try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                draft.replace(path)
+            else:
+                try:
+                    path.hardlink_to(draft)  # fails where the name exists: the first one wins
+                except FileExistsError:
+                    pass
+                finally:
+                    draft.unlink()
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise CannotServe(f"cannot write {path}: {error.strerror}") from error
+        return path
+
+    def lock(self) -> int:
+        """Hold this home for one `serve`; the system lets go when the process ends, however it ends."""
+        path = self.path / "serve.lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise CannotServe(f"cannot write {path}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise CannotServe(f"another amr-centre already serves {self.path}") from None
+        return descriptor
+
+
+def default_path() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(base) / "amr-centre"

@@ -1,0 +1,44 @@
+"""What the centre says: JSON lines on stdout for programs, or plain English on stderr for people."""
+
+import contextlib
+import json
+import sys
+import time
+from typing import Any
+
+from wire import codes
+
+# Every event, and how it reads. docs/centre.md lists the same.
+EVENTS = {
+    "listening": "serving at {url}\n  operator's page: {console_url}\n  CA: {ca}\n  SHA-256: {ca_sha256}",
+    "received": "{name} {counter} of {device_id} is on disk as incident {incident}{again}",
+    "acknowledged": "{name} {counter} of {device_id}: incident {incident} has been acknowledged",
+    "refused": "refused {count} time(s): {reason}",
+    "trouble": "trouble ({reason}): {text}",
+}
+
+
+def now_ms() -> float:
+    return round(time.time() * 1000, 3)
+
+
+class Log:
+    """`log("received", device_id=..., ...)`. Nothing secret is a field, but for `listening`'s console_url."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def __call__(self, what: str, *, at_ms: float | None = None, **fields: Any) -> None:
+        template = EVENTS[what]
+        at_ms = now_ms() if at_ms is None else at_ms
+        if self._as_json:
+            line, stream = json.dumps({"at_ms": at_ms, "what": what, **fields}), sys.stdout
+        else:
+            words = {
+                "name": codes.NAMES.get(fields.get("event", 0), ""),
+                "again": " (known)" if fields.get("known") else "",
+            }
+            clock = time.strftime("%H:%M:%S", time.localtime(at_ms / 1000))
+            line, stream = f"{clock} {template.format_map(words | fields)}", sys.stderr
+        with contextlib.suppress(OSError, ValueError):  # nobody reads us any more: alarms go on
+            print(line, file=stream, flush=True)

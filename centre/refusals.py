@@ -1,0 +1,70 @@
+"""Every way in which the centre says no: one table, one exception (RFC 9457)."""
+
+# reason: (HTTP status, title). The reason is what programs read; the OpenAPI document lists the same.
+REASONS = {
+    "malformed_json": (400, "The body is not JSON"),
+    "wrong_type": (400, "A required field is missing or has the wrong type"),
+    "out_of_range": (400, "A required field has a value that does not exist"),
+    "unauthorised": (401, "The credential is missing or unknown"),
+    "revoked": (403, "The credential has been revoked"),
+    "wrong_origin": (403, "The request does not come from the operator's page"),
+    "unknown_device": (404, "This bridge has no such button"),
+    "unknown_incident": (404, "There is no such incident for this caller"),
+    "enrolment_unknown": (404, "There is no such enrolment code"),
+    "unknown_path": (404, "There is nothing at this address"),
+    "wrong_method": (405, "This address does not take that method"),
+    "too_slow": (408, "The body did not arrive in time"),
+    "enrolment_used": (409, "The enrolment code has been used"),
+    "not_an_alarm": (409, "A silent test ends when it is received"),
+    "enrolment_expired": (410, "The enrolment code has expired"),
+    "too_large": (413, "The body is larger than 64 KiB"),
+    "bad_code": (422, "The code is not that of this press"),
+    "bad_pin": (422, "The PINs cannot be taken"),
+    "malformed_http": (400, "The request is not HTTP as expected"),
+    "internal": (500, "The centre has made a mistake"),
+    "store_unavailable": (503, "The centre cannot write to its disk; send it again"),
+    "busy": (503, "The centre has too much to do at once; send it again"),
+    "too_many_streams": (503, "Too many streams are open; try again later"),
+}
+
+
+class Refused(Exception):
+    """The centre says no; nothing was stored. `reason` is a key of REASONS."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        assert reason in REASONS
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail or REASONS[reason][1]
+
+
+class Tally:
+    """Counts refusals by reason, so that a flood costs one log line a minute and reason.
+
+    Pure: time is an argument, in ms. Bounded: there are only as many reasons as in REASONS.
+    """
+
+    WINDOW_MS = 60_000
+
+    def __init__(self) -> None:
+        self._logged_at_ms: dict[str, float] = {}
+        self._waiting: dict[str, int] = {}
+
+    def note(self, reason: str, now_ms: float) -> int | None:
+        """Count one; the number to log now, or None: `due` will give it later."""
+        self._waiting[reason] = self._waiting.get(reason, 0) + 1
+        if now_ms - self._logged_at_ms.get(reason, -self.WINDOW_MS) < self.WINDOW_MS:
+            return None
+        self._logged_at_ms[reason] = now_ms
+        return self._waiting.pop(reason)
+
+    def due(self, now_ms: float | None = None) -> list[tuple[str, int]]:
+        """What was counted and not logged, where its minute is over; without a time, all of it."""
+        over = [
+            reason
+            for reason in self._waiting
+            if now_ms is None or now_ms - self._logged_at_ms[reason] >= self.WINDOW_MS
+        ]
+        for reason in over:
+            self._logged_at_ms[reason] = now_ms or 0
+        return [(reason, self._waiting.pop(reason)) for reason in over]

@@ -1,0 +1,86 @@
+"""The centre's memory: one SQLite file. Synchronous, and used from one thread; the wiring sees to that.
+
+Every `with store.transaction():` is on disk when it ends (WAL, synchronous=FULL) or has not happened.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+# PRAGMA user_version counts the files of this list that have been run.
+MIGRATIONS = ("schema.sql",)
+BUSY_TIMEOUT_S = 5.0  # another process (an import) may hold the file for so long
+
+Row = sqlite3.Row
+
+
+class TooNew(Exception):
+    """The database was made by a newer version of the centre."""
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
+def _queries() -> dict[str, str]:
+    parts = re.split(r"^-- name: (\w+)\n", _text("queries.sql"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _statements(script: str) -> Iterator[str]:
+    """One by one: `executescript` would commit the transaction that holds a migration together."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+class Store:
+    def __init__(self, path: str) -> None:
+        """Open or make the file; ":memory:" for virtual time. Raises TooNew, sqlite3.Error."""
+        self._queries = _queries()
+        self.db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        self.db.row_factory = sqlite3.Row
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            self.db.execute(f"PRAGMA {pragma}")
+        self._migrate()
+
+    def _migrate(self) -> None:
+        with self.transaction():
+            version: int = self.db.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise TooNew(f"version {version}, known up to {len(MIGRATIONS)}")
+            for name in MIGRATIONS[version:]:
+                for statement in _statements(_text(name)):
+                    self.db.execute(statement)
+            self.db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.db.execute("COMMIT")
+        except BaseException:
+            if self.db.in_transaction:  # a full disk has rolled back already
+                self.db.execute("ROLLBACK")
+            raise
+
+    def run(self, query: str, **values: Any) -> int:
+        """Execute a named query that writes; the number of rows it changed."""
+        return self.db.execute(self._queries[query], values).rowcount
+
+    def one(self, query: str, **values: Any) -> Row | None:
+        row: Row | None = self.db.execute(self._queries[query], values).fetchone()
+        return row
+
+    def all(self, query: str, **values: Any) -> list[Row]:
+        return self.db.execute(self._queries[query], values).fetchall()
+
+    def close(self) -> None:
+        self.db.close()

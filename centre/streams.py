@@ -1,0 +1,76 @@
+"""Server-sent events (HTML standard, 9.2): bounded in number, with heartbeats, ended when we stop."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncGenerator
+
+from aiohttp import web
+
+from centre.refusals import Refused
+
+WRITE_S_MAX = 20.0  # a reader that takes nothing for so long is gone
+
+
+class Streams:
+    """How many are open, by whom."""
+
+    def __init__(self, total_max: int, per_caller_max: int) -> None:
+        self._total_max, self._per_caller_max = total_max, per_caller_max
+        self._open: Counter[str] = Counter()
+        self.stopping = False
+
+    @contextlib.asynccontextmanager
+    async def open(self, request: web.Request, caller: str) -> AsyncGenerator["Stream"]:
+        """Raises Refused("too_many_streams").
+
+        Whatever goes wrong once it has begun ends it, as there is no second answer: the reader comes
+        back and resumes.
+        """
+        if self._open.total() >= self._total_max or self._open[caller] >= self._per_caller_max:
+            raise Refused("too_many_streams")
+        self._open[caller] += 1
+        try:
+            stream = Stream()
+            await stream.response.prepare(request)
+            with contextlib.suppress(ConnectionError, TimeoutError, Refused, sqlite3.Error):
+                yield stream
+        finally:
+            self._open[caller] -= 1
+            if not self._open[caller]:
+                del self._open[caller]
+
+
+class Stream:
+    def __init__(self) -> None:
+        self.response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream; charset=utf-8",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+            }
+        )
+
+    async def send(self, event: str, data: str, seq: int | None = None) -> None:
+        """`data` must be one line, as JSON is."""
+        assert "\n" not in data
+        head = "" if seq is None else f"id: {seq}\n"
+        await self._write(f"{head}event: {event}\ndata: {data}\n\n")
+
+    async def heartbeat(self) -> None:
+        await self._write(":\n\n")
+
+    async def _write(self, text: str) -> None:
+        async with asyncio.timeout(WRITE_S_MAX):
+            await self.response.write(text.encode())
+
+
+async def rung(bell: asyncio.Event, timeout_s: float) -> bool:
+    """Wait for a bell; False when the time is over."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await bell.wait()
+    except TimeoutError:
+        return False
+    return True

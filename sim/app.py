@@ -1,0 +1,107 @@
+"""amr-sim: the simulated world on the command line.
+
+Each subcommand is imported when it is chosen: `amr-sim --help` needs no Bumble.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("a share of packets lies between 0 and 1")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("a time limit is more than 0 seconds")
+    return value
+
+
+def _add_air_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="the air's chances; the same seed loses the same packets")
+    parser.add_argument("--loss", type=_share, default=0.0, help="share of advertising packets lost, 0 to 1 (default 0)")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="amr-sim", description="Boards, phones and the air between them, on this machine."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    execute = commands.add_parser(
+        "exec",
+        help="run MicroPython scripts, one board each, on one air",
+        description="Run MicroPython scripts unchanged, one simulated ESP32 each, on one air of real Bluetooth "
+        "packets. Ends when all of them have ended: with 0 if all ended well, else with the exit code of the first "
+        "script, in the order given, that failed.",
+    )
+    execute.add_argument("scripts", nargs="+", type=Path, metavar="SCRIPT.py")
+    execute.add_argument("--timeout", type=_seconds, metavar="S", help="give up after so many seconds (exit code 1)")
+    execute.add_argument("--heap-kib", type=int, metavar="N", help="the boards' heap (default: the interpreter's 2 MiB)")
+    _add_air_options(execute)
+    execute.set_defaults(run=_exec)
+
+    air = commands.add_parser(
+        "air",
+        help="keep an air open for `micropython` processes started elsewhere",
+        description="Keep an air open until Ctrl-C and print, as shell commands, the two environment variables with "
+        "which any `micropython` process becomes a board on it. Its stdin and stdout stay its own.",
+    )
+    air.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1 (default: any free one)")
+    _add_air_options(air)
+    air.set_defaults(run=_air)
+    return top
+
+
+def _exec(arguments: argparse.Namespace) -> int:
+    for script in arguments.scripts:
+        if not script.is_file():
+            print(f"amr-sim: there is no script {script}", file=sys.stderr)
+            return USAGE
+    from sim.guests import execute
+
+    return asyncio.run(
+        execute(
+            arguments.scripts,
+            seed=arguments.seed,
+            loss=arguments.loss,
+            timeout_s=arguments.timeout,
+            heap_kib=arguments.heap_kib,
+        )
+    )
+
+
+def _air(arguments: argparse.Namespace) -> int:
+    from sim.guests import keep_air
+
+    try:
+        return asyncio.run(keep_air(arguments.port, seed=arguments.seed, loss=arguments.loss))
+    except OSError as error:
+        print(f"amr-sim: port {arguments.port} cannot be opened: {error.strerror}", file=sys.stderr)
+        return FAILED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def console() -> None:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    console()

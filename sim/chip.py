@@ -1,0 +1,489 @@
+"""The chip around an interpreter: pins, clocks, sleep, storage and radio, as machine and esp32 show them.
+
+A `Chip` outlives the interpreter that runs on it, as silicon does: `attach` is the start of a program,
+`detach` its end, and RTC memory and what drives the pins from outside stay. Requests come from the shims
+(sim/shims); what a person outside can see goes out through `tell`.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim.air import Air
+from sim.att import Uuid
+from sim.ble import IRQ_SCAN_RESULT, Ble
+from sim.errnos import EINVAL, BadValue, Refused
+
+PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
+WAKE_REASONS = {"ext0": 2, "ext1": 3, "timer": 4, "gpio": 7}
+
+PIN_OUT, PIN_OPEN_DRAIN = 3, 7
+PULL_UP = 2
+IRQ_RISING, IRQ_FALLING = 1, 2
+
+# ESP32 datasheet, 2.2: these exist; 34 and above have no driver; RTC pads can wake and ADC pads measure.
+GPIOS = frozenset({*range(20), 21, 22, 23, 25, 26, 27, *range(32, 40)})
+INPUT_ONLY = range(34, 40)
+RTC_GPIOS = frozenset({0, 2, 4, 12, 13, 14, 15, 25, 26, 27, *range(32, 40)})
+
+RTC_BYTES_MAX = 2048
+NVS_NOT_FOUND = -0x1102
+NVS_KEY_TOO_LONG = -0x1109
+NVS_KEY_CHARS_MAX = 15
+UNREAD_BYTES_MAX = 64 * 1024  # events that the interpreter has not read; beyond, they are lost
+OUI = bytes.fromhex("240ac4")  # Espressif
+
+Tell = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a running program is to end: sleep, reset, watchdog or cut."""
+
+    kind: str
+    time_ms: int | None = None
+    cause: int = HARD_RESET
+
+
+class NoAnswer(Exception):
+    """The call never returns: the program that made it is over."""
+
+
+class Pin:
+    def __init__(self) -> None:
+        self.outside: int | None = None  # what the world drives it to
+        self.pull = -1
+        self.rest()
+
+    def rest(self) -> None:
+        """As after reset; the pull stays, since RTC pads hold theirs through deep sleep."""
+        self.mode = -1
+        self.out = 0
+        self.trigger = 0
+        self.seen = self.level()
+
+    @property
+    def drives(self) -> bool:
+        return self.mode == PIN_OUT or (self.mode == PIN_OPEN_DRAIN and self.out == 0)
+
+    def level(self) -> int:
+        if self.drives:
+            return self.out
+        if self.outside is not None:
+            return self.outside
+        return 1 if self.pull == PULL_UP else 0
+
+
+class Chip:
+    def __init__(
+        self, air: Air, name: str, tell: Tell, stop: Callable[[Stop], None], nvs_path: Path | None = None
+    ) -> None:
+        self.name = name
+        self.mac = OUI + hashlib.blake2b(name.encode(), digest_size=3).digest()
+        self.cause, self.wake_reason = PWRON_RESET, 0
+        self.interpreter: dict[str, str] = {}
+        self.adc_uv: dict[int, int] = {}
+        self._air = air
+        self._tell = tell
+        self._stop = stop
+        self._nvs_path = nvs_path
+        self._nvs: dict[str, dict[str, int | str]] = {}
+        if nvs_path and nvs_path.exists():
+            self._nvs = json.loads(nvs_path.read_text())
+        self._pins: dict[int, Pin] = {}
+        self._rtc = b""
+        self._wake_on: dict[str, tuple[list[int], int]] = {}
+        self._changed = asyncio.Event()  # a pin did
+        self._cut_at = 0
+        self._armed: asyncio.Future[None] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._ble: Ble | None = None
+        self._reset_volatile()
+
+    def _reset_volatile(self) -> None:
+        self._booted = False
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._wdt: asyncio.TimerHandle | None = None
+        self._wdt_ms = 0
+        self._reads: dict[int, asyncio.Future[int]] = {}
+        self._reads_asked = 0
+        self._nvs_pending: list[tuple[str, str, int | str | None]] = []
+        self._lost = 0
+
+    # ---- a program's life
+
+    def attach(self, writer: asyncio.StreamWriter, interpreter: dict[str, str]) -> None:
+        """A program begins; `writer` takes its events."""
+        self.interpreter = interpreter
+        self._writer = writer
+        self._ble = Ble(self._air, self.name, self.mac, self._on_ble, self._ask_read)
+        self._ble.on_advert = lambda parameters: self._tell("advert", **parameters)
+        self._wake_on = {}
+        self._tell("start", cause=self.cause, wake_reason=self.wake_reason, interpreter=interpreter)
+
+    def detach(self) -> None:
+        """The program is over, whatever it was doing."""
+        if self._ble:
+            self._ble.power_off()
+        self._ble = None
+        self._writer = None
+        for timer in (*self._timers.values(), self._wdt):
+            if timer:
+                timer.cancel()
+        for future in (*self._reads.values(), self._armed):
+            if future and not future.done():
+                future.cancel()
+        self._reset_volatile()
+        for gpio, pin in self._pins.items():
+            was = pin.drives and pin.out
+            pin.rest()
+            if was:
+                self._tell("pin", gpio=gpio, level=0)
+
+    def power_off(self) -> None:
+        """Forget what only power kept."""
+        self.detach()
+        self._rtc = b""
+        self._cut_at = 0
+        for pin in self._pins.values():
+            pin.pull = -1
+        self.cause, self.wake_reason = PWRON_RESET, 0
+
+    async def sleep(self, time_ms: int | None) -> str:
+        """Deep sleep; answers what woke it."""
+        loop = asyncio.get_running_loop()
+        due_s = None if time_ms is None else loop.time() + time_ms / 1000
+        while True:
+            for kind, (gpios, level) in self._wake_on.items():
+                if gpios and self._wakes(gpios, level, kind):
+                    return kind
+            self._changed.clear()
+            wait_s = None if due_s is None else due_s - loop.time()
+            if wait_s is not None and wait_s <= 0:
+                return "timer"
+            try:
+                await asyncio.wait_for(self._changed.wait(), wait_s)
+            except TimeoutError:
+                return "timer"
+
+    def wakeable(self, time_ms: int | None) -> bool:
+        """Whether anything can end this sleep."""
+        return time_ms is not None or any(gpios for gpios, _ in self._wake_on.values())
+
+    def _wakes(self, gpios: list[int], level: int, kind: str) -> bool:
+        levels = [self.pin(gpio).level() for gpio in gpios]
+        if kind == "ext1" and not level:
+            return not any(levels)  # WAKEUP_ALL_LOW means all of them
+        return any(one == level for one in levels)
+
+    # ---- pins, from outside
+
+    def pin(self, gpio: int) -> Pin:
+        if gpio not in GPIOS:
+            raise BadValue("invalid pin")
+        return self._pins.setdefault(gpio, Pin())
+
+    def set_pin(self, gpio: int, level: int | None) -> None:
+        """The world drives a pin, or lets go of it (None)."""
+        pin = self.pin(gpio)
+        pin.outside = level
+        self._edge(gpio, pin)
+
+    def _edge(self, gpio: int, pin: Pin) -> None:
+        level = pin.level()
+        if level != pin.seen:
+            pin.seen = level
+            if pin.trigger & (IRQ_RISING if level else IRQ_FALLING):
+                self._event("p", gpio)
+        self._changed.set()
+
+    def _drive(self, gpio: int, pin: Pin, level: int) -> None:
+        was, pin.out = pin.drives and pin.out, level
+        if (pin.drives and pin.out) != was:
+            self._tell("pin", gpio=gpio, level=level)
+        self._edge(gpio, pin)
+
+    # ---- events to the program
+
+    def _event(self, kind: str, *values: Any) -> None:
+        if self._writer is None or self._writer.is_closing():
+            return
+        if self._writer.transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+            self._lost += 1
+            if self._lost == 1:
+                self._tell("flood")
+            return
+        self._writer.write(frame([kind, *values]))
+
+    def _on_ble(self, number: int, values: list[Any]) -> None:
+        assert self._writer is not None
+        if number == IRQ_SCAN_RESULT and self._writer.transport.get_write_buffer_size() > UNREAD_BYTES_MAX // 2:
+            return  # as NimBLE's glue: scan results give way first
+        self._event("b", number, *map(_outgoing, values))
+
+    async def _ask_read(self, conn_handle: int, handle: int) -> int:
+        self._reads_asked += 1
+        answer = asyncio.get_running_loop().create_future()
+        self._reads[self._reads_asked] = answer
+        self._event("br", self._reads_asked, 4, conn_handle, handle)
+        try:
+            return int(await answer)
+        finally:
+            self._reads.pop(self._reads_asked, None)
+
+    # ---- requests of the program
+
+    async def request(self, name: str, arguments: list[Any]) -> Any:
+        handler = getattr(self, "_do_" + name, None)
+        if handler is not None:
+            return handler(*arguments)
+        assert self._ble is not None
+        return await _bluetooth(self._ble, name, arguments)
+
+    async def lightsleep(self, time_ms: int | None) -> None:
+        self.wake_reason = WAKE_REASONS[await self.sleep(time_ms)]
+
+    def _do_boot(self) -> int:
+        self._booted = True
+        return self._cut_at
+
+    def _do_main(self) -> None:
+        self._tell("main")
+
+    def _do_idle(self) -> None:
+        self._tell("idle")
+
+    def _do_read_answer(self, asked: int, answer: int) -> None:
+        future = self._reads.get(asked)
+        if future and not future.done():
+            future.set_result(answer)
+
+    def _do_pin(self, gpio: int) -> None:
+        self.pin(gpio)
+
+    def _do_pin_init(self, gpio: int, mode: int, pull: int | None, value: int | None) -> None:
+        pin = self.pin(gpio)
+        if mode in (PIN_OUT, PIN_OPEN_DRAIN) and gpio in INPUT_ONLY:
+            raise BadValue("pin can only be input")
+        was = pin.drives and pin.out
+        if value is not None:
+            pin.out = value
+        if mode != -1 and mode is not None:
+            pin.mode = mode
+        if pull != -1:
+            pin.pull = -1 if pull is None else pull
+        if (pin.drives and pin.out) != was:
+            self._tell("pin", gpio=gpio, level=int(pin.drives and pin.out))
+        pin.seen = pin.level()  # turning a pull on is no edge that anybody waits for
+
+    def _do_pin_get(self, gpio: int) -> int:
+        return self.pin(gpio).level()
+
+    def _do_pin_set(self, gpio: int, level: int) -> None:
+        self._drive(gpio, self.pin(gpio), level)
+
+    def _do_pin_irq(self, gpio: int, trigger: int) -> None:
+        self.pin(gpio).trigger = trigger
+
+    def _do_wake_pin(self, gpio: int, _wake: int, trigger: int) -> None:
+        self._do_wake_on("ext0", [gpio], trigger == 5)
+
+    def _do_wake_on(self, kind: str, gpios: list[int], level: bool) -> None:
+        for gpio in gpios:
+            if gpio not in RTC_GPIOS:
+                raise BadValue("invalid pin")
+        self._wake_on[kind] = (gpios, int(level))
+
+    def _do_adc(self, gpio: int) -> int:
+        if gpio not in RTC_GPIOS:
+            raise BadValue("invalid pin")
+        return self.adc_uv.get(gpio, 0)
+
+    def _do_pwm(self, gpio: int, freq_hz: int, duty_u16: int) -> None:
+        pin = self.pin(gpio)
+        pin.mode = PIN_OUT
+        self._tell("pwm", gpio=gpio, freq_hz=freq_hz, duty_u16=duty_u16)
+        self._drive(gpio, pin, int(duty_u16 > 0))
+
+    def _do_timer(self, number: int, period_ms: int, periodic: bool) -> None:
+        old = self._timers.pop(number, None)
+        if old:
+            old.cancel()
+        if period_ms:
+            self._start_timer(number, period_ms / 1000, periodic, asyncio.get_running_loop().time())
+
+    def _start_timer(self, number: int, period_s: float, periodic: bool, since_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = max(since_s + period_s, loop.time())  # ticks that we slept through are not made up for
+
+        def fire() -> None:
+            self._timers.pop(number, None)
+            if periodic:
+                self._start_timer(number, period_s, True, due_s)
+            self._event("t", number)
+
+        self._timers[number] = loop.call_at(due_s, fire)
+
+    def _do_wdt(self, timeout_ms: int | None) -> None:
+        self._wdt_ms = timeout_ms or self._wdt_ms
+        if self._wdt:
+            self._wdt.cancel()
+        stop = Stop("watchdog", cause=WDT_RESET)
+        self._wdt = asyncio.get_running_loop().call_later(self._wdt_ms / 1000, self._stop, stop)
+
+    def _do_rtc_get(self) -> str:
+        return self._rtc.hex()
+
+    def _do_rtc_set(self, data: str) -> None:
+        raw = bytes.fromhex(data)
+        if len(raw) > RTC_BYTES_MAX:
+            raise BadValue("buffer too long")
+        self._rtc = raw
+
+    def _do_reset_cause(self) -> int:
+        return self.cause
+
+    def _do_wake_reason(self) -> int:
+        return self.wake_reason
+
+    def _do_unique_id(self) -> str:
+        return self.mac.hex()
+
+    def _do_deepsleep(self, time_ms: int | None) -> None:
+        self._stop(Stop("sleep", time_ms))
+        raise NoAnswer
+
+    def _do_reset(self, cause: int) -> None:
+        self._stop(Stop("reset", cause=cause))
+        raise NoAnswer
+
+    def _do_power_cut(self) -> None:
+        self._cut_at = 0
+        self._stop(Stop("cut"))
+        raise NoAnswer
+
+    async def cut_power_at_write(self, operations: int) -> None:
+        """Arm the flash; returns when the running program has taken notice."""
+        self._cut_at = operations
+        if self._booted:
+            self._armed = asyncio.get_running_loop().create_future()
+            self._event("w", operations)
+            await asyncio.wait_for(self._armed, 5)
+
+    def _do_armed(self) -> None:
+        if self._armed and not self._armed.done():
+            self._armed.set_result(None)
+
+    def _do_nvs(self, namespace: str, what: str, key: str | None, value: int | str | None) -> Any:
+        if what == "commit":
+            self._commit_nvs()
+            return None
+        assert key is not None
+        if len(key) > NVS_KEY_CHARS_MAX:
+            raise Refused(NVS_KEY_TOO_LONG)
+        if what == "set":
+            self._nvs_pending.append((namespace, key, value))
+            return None
+        stored: int | str | None = self._nvs.get(namespace, {}).get(key)
+        for where, name, new in self._nvs_pending:
+            if (where, name) == (namespace, key):
+                stored = new
+        wanted = {"get_i32": int, "get_blob": str}.get(what)
+        if stored is None or (wanted is not None and not isinstance(stored, wanted)):
+            raise Refused(NVS_NOT_FOUND)
+        if what == "erase":
+            self._nvs_pending.append((namespace, key, None))
+            return None
+        return stored
+
+    def _commit_nvs(self) -> None:
+        for namespace, key, value in self._nvs_pending:
+            entries = self._nvs.setdefault(namespace, {})
+            if value is None:
+                entries.pop(key, None)
+            else:
+                entries[key] = value
+        self._nvs_pending = []
+        if self._nvs_path:
+            new = self._nvs_path.with_suffix(".new")
+            new.write_text(json.dumps(self._nvs))
+            os.replace(new, self._nvs_path)
+
+
+def frame(message: list[Any]) -> bytes:
+    body = json.dumps(message, separators=(",", ":")).encode()
+    return len(body).to_bytes(2, "big") + body
+
+
+def _outgoing(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return ("u" if isinstance(value, Uuid) else "x") + value.hex()
+    return value
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else bytes.fromhex(value)
+
+
+def _characteristics(entries: list[Any]) -> list[Any]:
+    return [(bytes.fromhex(uuid), flags, _characteristics(inner)) for uuid, flags, inner in entries]
+
+
+async def _bluetooth(ble: Ble, name: str, a: list[Any]) -> Any:  # noqa: C901
+    """One call of bluetooth.BLE; bytes travel as hex."""
+    match name:
+        case "active":
+            return await ble.active(a[0])
+        case "irq":
+            ble.handled = a[0]
+        case "config_get":
+            value = ble.config_get(a[0])
+            if a[0] == "mac":
+                return [value[0], value[1].hex()]
+            return value.hex() if isinstance(value, bytes) else value
+        case "config_set":
+            await ble.config_set(a[0], bytes.fromhex(a[1]) if a[0] == "gap_name" else a[1])
+        case "advertise":
+            await ble.advertise(a[0], _bytes(a[1]), _bytes(a[2]), a[3])
+        case "scan":
+            await ble.scan(*a)
+        case "connect":
+            await ble.connect(a[0], bytes.fromhex(a[1]), *a[2:])
+        case "connect_cancel":
+            await ble.connect_cancel()
+        case "disconnect":
+            return await ble.disconnect(a[0])
+        case "pair" | "passkey":
+            ble.pair(a[0])
+        case "register":
+            return ble.register([(bytes.fromhex(uuid), _characteristics(entries)) for uuid, entries in a[0]])
+        case "read":
+            return ble.read(a[0]).hex()
+        case "write":
+            return ble.write(a[0], bytes.fromhex(a[1]), a[2])
+        case "notify":
+            ble.notify(a[0], a[1], _bytes(a[2]))
+        case "indicate":
+            ble.indicate(a[0], a[1], _bytes(a[2]))
+        case "set_buffer":
+            ble.set_buffer(*a)
+        case "discover_services":
+            ble.discover_services(a[0], _bytes(a[1]))
+        case "discover_characteristics":
+            ble.discover_characteristics(a[0], a[1], a[2], _bytes(a[3]))
+        case "discover_descriptors":
+            ble.discover_descriptors(*a)
+        case "gattc_read":
+            ble.gattc_read(*a)
+        case "gattc_write":
+            ble.gattc_write(a[0], a[1], bytes.fromhex(a[2]), a[3])
+        case "exchange_mtu":
+            ble.exchange_mtu(a[0])
+        case _:
+            raise Refused(EINVAL)
+    return None

@@ -1,0 +1,267 @@
+"""`amr-sim demo`: one press, all the way to the centre and back to the hand, before your eyes."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from firmware.board.feedback import PATTERNS
+from sim.world import Button, Happening, Trouble, World
+from wire import receipts
+
+STAGES = (
+    "pressed",
+    "held",
+    "first_advert",
+    "heard",
+    "received",
+    "receipt",
+    "acknowledged",
+    "acknowledged_receipt",
+)
+_STAGE_S_MAX = 30
+_EVENTS = {1: "alarm", 2: "silent test"}
+_WORDS = {
+    "pressed": "a finger goes down",
+    "held": "the press is on flash: one short pulse, taken",
+    "first_advert": "the code is on the air",
+    "heard": "the phone has it on disk",
+    "received": "the centre has it on disk",
+    "receipt": "RECEIVED proven on the button",
+    "acknowledged": "an operator has taken it",
+    "acknowledged_receipt": "ACKNOWLEDGED proven on the button",
+}
+
+
+@dataclass
+class Timeline:
+    """The stages of one press, in the order in which they happened."""
+
+    pressed_ms: float
+    stages: list[dict[str, object]] = field(default_factory=list)
+    event: int = 0
+    counter: int = 0
+    code: str = ""
+    incident: str = ""
+
+    def at(self, stage: str, happening: Happening, by: str) -> str:
+        self.stages.append({"stage": stage, "at_ms": round(happening.at_ms - self.pressed_ms, 1), "by": by})
+        return stage
+
+    def has(self, stage: str) -> bool:
+        return any(s["stage"] == stage for s in self.stages)
+
+    def missing(self) -> str | None:
+        return next((stage for stage in STAGES if not self.has(stage)), None)
+
+    def take(self, happening: Happening) -> str | None:
+        """The stage that `happening` is of this press, if it is one and the first of it."""
+        h, data = happening, happening.data
+        stage, by = None, h.by
+        if h.what == "pressed":
+            stage, by = "pressed", "hand"
+        elif h.what == "motor" and data["on"] and h.by == "button":
+            stage = "held"
+        elif h.what == "advert" and h.by == "air" and self.has("held"):
+            stage = "first_advert"
+            self.code = data["data"][:4:-1].hex()
+        elif h.what in ("heard", "received", "acknowledged") and data.get("event") in _EVENTS:
+            if h.by == "bridge" and h.what == "received":
+                return None  # the same, seen from the phone
+            stage, by = h.what, "operator" if h.what == "acknowledged" else h.by
+            self.event, self.counter = data["event"], data["counter"]
+            self.incident = data.get("incident", self.incident)
+        elif h.what == "receipt" and h.by == "button":
+            stage = {"1": "receipt", "2": "acknowledged_receipt"}.get(data["args"][0])
+        if stage is None or self.has(stage):
+            return None
+        return self.at(stage, h, by)
+
+
+class Vibrations:
+    """Reads the motor's pin, and names each pattern as a hand would feel it."""
+
+    _GAP_S = 0.3  # longer than any pause within a pattern
+
+    def __init__(self, felt: Callable[[str], None]) -> None:
+        self._felt = felt
+        self._on_ms = 0.0
+        self._pulses: list[float] = []
+        self._pause: asyncio.TimerHandle | None = None
+
+    def take(self, happening: Happening) -> None:
+        if happening.what != "motor":
+            return
+        if self._pause:
+            self._pause.cancel()
+        if happening.data["on"]:
+            self._on_ms = happening.at_ms
+        else:
+            self._pulses.append(happening.at_ms - self._on_ms)
+            self._pause = asyncio.get_running_loop().call_later(self._GAP_S, self._ended)
+
+    def _ended(self) -> None:
+        pulses, self._pulses = self._pulses, []
+        for name, pattern in PATTERNS.items():
+            if len(pattern[::2]) == len(pulses) and abs(pulses[0] - pattern[0]) < pattern[0] / 2:
+                self._felt(name if isinstance(name, str) else receipts.NAMES[name])
+                return
+        self._felt("a pattern of no meaning")
+
+
+class Screen:
+    """Lines for a person; with colours on a terminal."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._colour = sys.stdout.isatty()
+
+    def say(self, line: str = "", shade: str = "") -> None:
+        if not self._quiet:
+            paint = self._colour and shade
+            # In raw mode a newline alone does not go back to the first column.
+            print(
+                f"\x1b[{shade}m{line}\x1b[0m" if paint else line,
+                end="\r\n" if self._colour else "\n",
+                flush=True,
+            )
+
+    def stage(self, entry: dict[str, object]) -> None:
+        stage = str(entry["stage"])
+        shade = "1;32" if stage.endswith("receipt") else "1" if stage == "held" else ""
+        self.say(f"{entry['at_ms']:>9} ms  {stage:21} {entry['by']!s:9} {_WORDS[stage]}", shade)
+
+
+class Demo:
+    def __init__(self, world: World, button: Button, screen: Screen) -> None:
+        self.world = world
+        self.button = button
+        self.screen = screen
+        self.timeline = Timeline(0)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._vibrations = Vibrations(self._felt)
+        self._named = 0
+
+    def watch(self, happening: Happening) -> None:
+        """Show what happens, as it happens."""
+        if happening.what == "pressed" and not self.timeline_is_open():
+            self.timeline = Timeline(happening.at_ms)
+        if self.timeline.take(happening):
+            self.screen.stage(self.timeline.stages[-1])
+        self._vibrations.take(happening)
+        if happening.what == "trouble":
+            self.screen.say(f"{'':9}     {happening.by}: {happening.data.get('text')}", "33")
+        if happening.what == "retry":
+            self.screen.say(f"{'':9}     {happening.by}: {happening.data.get('reason')}, tries again", "33")
+
+    def timeline_is_open(self) -> bool:
+        """A second press while the first waits for its receipt is the same press."""
+        return bool(self.timeline.stages) and not self.timeline.has("receipt")
+
+    async def once(self) -> None:
+        """One press, acknowledged. Raises Trouble naming the first stage that did not happen."""
+        self._later(self.button.press())
+        await self._stage("receipt")
+        await self.world.acknowledge(self.timeline.incident)
+        await self._stage("acknowledged_receipt")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled(), 5)
+
+    async def _stage(self, last: str) -> None:
+        with contextlib.suppress(Trouble):
+            await self.world.wait_for(lambda _: self.timeline.has(last), timeout_s=_STAGE_S_MAX)
+        missing = self.timeline.missing()
+        if not self.timeline.has(last):
+            raise Trouble(f"{missing}: did not happen within {_STAGE_S_MAX} s\n{self.world.story()}")
+
+    def _later(self, job) -> None:  # type: ignore[no-untyped-def]
+        task = asyncio.get_running_loop().create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _felt(self, pattern: str) -> None:
+        self._named += 1
+        self.screen.say(f"{'':12}  {'':21} hand      feels {pattern}", "36")
+
+    async def _settled(self) -> None:
+        """The finger is up, and the taken pulse and both receipts have been felt."""
+        while self._tasks or self._named < 3:
+            await asyncio.sleep(0.05)
+
+    async def keys(self) -> None:
+        """Space or Enter presses, t tests, a acknowledges, q ends."""
+        pressed: asyncio.Queue[str] = asyncio.Queue()
+        asyncio.get_running_loop().add_reader(sys.stdin, lambda: pressed.put_nowait(sys.stdin.read(1)))
+        while (key := await pressed.get()) not in ("q", "\x03", "\x04", ""):
+            if key in " \r\n":
+                self.screen.say("\npress and hold", "2")
+                self._later(self.button.press())
+            elif key == "t":
+                self.screen.say("\nthree short clicks: a silent test", "2")
+                self._later(self.button.clicks())
+            elif key == "a" and self.timeline.incident:
+                self._later(self._acknowledge())
+
+    async def _acknowledge(self) -> None:
+        try:
+            await self.world.acknowledge(self.timeline.incident)
+        except OSError as error:
+            self.screen.say(f"the centre did not take it: {error}", "33")
+
+    def report(self) -> dict[str, object]:
+        t = self.timeline
+        return {
+            "stages": t.stages,
+            "device_id": self.button.device_id,
+            "event": t.event,
+            "counter": t.counter,
+            "code": t.code,
+            "incident": t.incident,
+            "receipt_proven_by": self.button.board.interpreter,
+        }
+
+
+@contextlib.contextmanager
+def _raw_terminal() -> Iterator[None]:
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+async def run(*, once: bool, as_json: bool) -> int:
+    """The whole demo; 0, or 1 with a sentence on stderr."""
+    interactive = not once and sys.stdin.isatty() and sys.stdout.isatty()
+    screen = Screen(quiet=as_json)
+    with tempfile.TemporaryDirectory(prefix="amr-demo-") as home:
+        try:
+            async with World(Path(home)) as world:
+                screen.say("centre, button and bridge are starting ...", "2")
+                await world.add_centre()
+                button = await world.add_button()
+                await world.add_bridge(button.enrolment, "bridge", "--fix", "51.0543,3.7174,25")
+                demo = Demo(world, button, screen)
+                await world.wait_for(lambda h: h.by == "button" and h.what == "sleep")
+                screen.say(f"button    {button.device_id}, on {button.board.interpreter['version']}")
+                screen.say(f"operator  {world.console_url}")
+                with world.watching(demo.watch):
+                    if interactive:
+                        screen.say("Space or Enter presses, t tests silently, a acknowledges, q ends", "1")
+                        with _raw_terminal():
+                            await demo.keys()
+                    else:
+                        await demo.once()
+                if as_json:
+                    print(json.dumps(demo.report()), flush=True)
+        except Trouble as trouble:
+            print(f"amr-sim demo: {trouble}", file=sys.stderr)
+            return 1
+    return 0

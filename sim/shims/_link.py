@@ -1,0 +1,122 @@
+# The wire between this interpreter and the board around it: two TCP sockets on this host.
+#
+# One carries calls and their answers, the other events. A thread does nothing but poll the second and
+# schedule `drain`, so that everything else happens on the main thread, as interrupts do on a board.
+# A frame is its length (two bytes, big-endian) and a JSON array.
+
+import _thread
+import gc
+import json
+import os
+import select
+import socket
+import sys
+import time
+
+from micropython import schedule
+
+handlers = {}  # kind of event -> function(arguments)
+
+_calls = None
+_events = None
+_polled = None
+_calling = _thread.allocate_lock()
+_drained = _thread.allocate_lock()
+_draining = False
+
+
+def _connect(*hello):
+    host, port = os.getenv("AMR_AIR").rsplit(":", 1)
+    wire = socket.socket()
+    wire.connect(socket.getaddrinfo(host, int(port))[0][-1])
+    _send(wire, hello)
+    return wire
+
+
+def _send(wire, message):
+    frame = json.dumps(message).encode()
+    wire.write(len(frame).to_bytes(2, "big") + frame)
+
+
+def _read(wire):
+    size = wire.read(2)
+    if len(size) < 2:
+        return None
+    return json.loads(wire.read(int.from_bytes(size, "big")))
+
+
+def start():
+    global _calls, _events, _polled
+    if _calls:
+        return
+    _calls = _connect("calls", os.getenv("AMR_BOARD"), sys.implementation.name, str(sys.implementation), sys.version)
+    _events = _connect("events", _read(_calls)[1])
+    _polled = select.poll()
+    _polled.register(_events, select.POLLIN)
+    _drained.acquire()
+    _thread.start_new_thread(_watch, ())
+
+
+def call(*request):
+    """Ask the board and wait for its answer; raises what it says."""
+    if _calls is None:
+        start()
+    with _calling:
+        _send(_calls, request)
+        answer = _read(_calls)
+    if answer is None or answer[0] == "exit":
+        raise SystemExit(0)  # power is gone, or deep sleep with nobody there to wake us
+    if answer[0] == "value":
+        raise ValueError(answer[1])
+    if answer[0]:
+        raise OSError(answer[0])
+    return answer[1]
+
+
+def drain(_):
+    """Dispatch every event that has come. Handlers see them one at a time and in order."""
+    global _draining
+    if _draining or _calling.locked():
+        return  # inside a call or a handler: _watch asks again
+    _draining = True
+    try:
+        for _ in range(64):  # a flood must not starve the program
+            if not _polled.poll(0):
+                break
+            event = _read(_events)
+            if event is None:
+                # The board lost its power with the process around it.
+                _polled.unregister(_events)
+                if os.getenv("AMR_BOARD"):
+                    os.system("kill -9 $PPID")
+                break
+            handler = handlers.get(event[0])
+            if handler:
+                try:
+                    handler(event)
+                except Exception as error:
+                    sys.print_exception(error)
+    finally:
+        _draining = False
+        if _drained.locked():
+            _drained.release()
+
+
+def _watch():
+    # Nothing is shared with the main thread but the locks.
+    while True:
+        for _ in _polled.ipoll(-1):
+            pass
+        waits = 0
+        while not _drained.acquire(0):
+            if waits % 25 == 0:
+                try:
+                    schedule(drain, None)
+                except RuntimeError:
+                    pass  # the queue is full: it is being worked on
+            elif waits % 25 == 24:
+                # The main thread is blocked in a system call, say on stdin, where a board would take
+                # its interrupts. A collection signals every other thread, which ends the call's wait.
+                gc.collect()
+            waits += 1
+            time.sleep_ms(1)

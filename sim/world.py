@@ -1,0 +1,326 @@
+"""One machine's whole world: an air, buttons in MicroPython, bridges and a centre as processes.
+
+Everything that happens anywhere arrives as a `Happening`, in the order in which it was seen; the
+demo, the bench and the tests of kills and power cuts all read that one stream.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from firmware.board.config import SETTINGS
+from firmware.flash.provision import Provisioned, provision
+from sim.air import Air, Medium, OnAir
+from sim.board import Board, BoardEvent
+
+_PIN = SETTINGS["button_gpio"][0]
+_MOTOR = SETTINGS["motor_gpio"][0]
+_STOP_S = 5
+_HAPPENINGS_MAX = 100_000
+
+
+class Trouble(Exception):
+    """The world could not be set up or did not do what was waited for; the message says what."""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """`by` is a name in this world (`button`, `bridge`, `centre`, `air`, `hand`, ...)."""
+
+    at_ms: float  # since 1970
+    by: str
+    what: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+Match = Callable[[Happening], bool]
+
+
+class Button:
+    """A provisioned board, and the hand on its pin."""
+
+    def __init__(self, world: "World", name: str, made: Provisioned, image: Path) -> None:
+        self.name = name
+        self.device_id = made.device_id
+        self.enrolment = made.qr_text or ""
+        self._world = world
+        self.board = Board(world.air, name, image, on_event=self._on_event)
+
+    async def press(self, hold_s: float = 2.3) -> None:
+        """Hold the button down for `hold_s`."""
+        self.down()
+        await asyncio.sleep(hold_s)
+        self.up()
+
+    async def clicks(self) -> None:
+        """Three short clicks: a silent test."""
+        for _ in range(3):
+            await self.press(0.12)
+            await asyncio.sleep(0.15)
+
+    def down(self) -> None:
+        self._world.tell("hand", "pressed", button=self.name)
+        self.board.set_pin(_PIN, 0)
+
+    def up(self) -> None:
+        self._world.tell("hand", "released", button=self.name)
+        self.board.set_pin(_PIN, 1)
+
+    def _on_event(self, event: BoardEvent) -> None:
+        if event.kind == "serial":
+            what, *args = event.data["line"].split() or [""]
+            self._world.happen(Happening(event.at_ms, self.name, what, {"args": args}))
+        elif event.kind == "pin" and event.data["gpio"] == _MOTOR:
+            self._world.happen(Happening(event.at_ms, self.name, "motor", {"on": bool(event.data["level"])}))
+        elif event.kind not in ("pin", "advert", "sleep"):  # the air and the serial line tell of those
+            self._world.happen(Happening(event.at_ms, self.name, event.kind, dict(event.data)))
+
+
+class Program:
+    """One of our programs as a process: its JSON log becomes happenings, its stderr is kept."""
+
+    def __init__(self, world: "World", name: str, argv: list[str]) -> None:
+        self.name = name
+        self._world = world
+        self._argv = argv
+        self._process: asyncio.subprocess.Process | None = None
+        self._readers: list[asyncio.Task[None]] = []
+        self.stderr: list[str] = []
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self._readers = [asyncio.create_task(self._read_log()), asyncio.create_task(self._read_stderr())]
+
+    async def kill(self) -> None:
+        """SIGKILL: no goodbye, nothing flushed."""
+        self.strike()
+        await self._ended()
+
+    def strike(self) -> None:
+        """SIGKILL at this very moment, without waiting for the end; `kill` waits for it."""
+        if self._process and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL for who does not listen."""
+        if not self._process or self._process.returncode is not None:
+            return await self._ended()
+        self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), _STOP_S)
+        except TimeoutError:
+            self.strike()
+        return await self._ended()
+
+    async def _ended(self) -> None:
+        if self._process:
+            await self._process.wait()
+        await asyncio.gather(*self._readers)
+        self._readers = []
+
+    async def _read_log(self) -> None:
+        assert self._process
+        assert self._process.stdout
+        async for line in self._process.stdout:
+            with contextlib.suppress(ValueError):  # a line that SIGKILL has cut
+                said = json.loads(line)
+                self._world.happen(Happening(said.pop("at_ms"), self.name, said.pop("what"), said))
+        self._world.tell(self.name, "ended")
+
+    async def _read_stderr(self) -> None:
+        assert self._process
+        assert self._process.stderr
+        async for line in self._process.stderr:
+            self.stderr.append(line.decode(errors="replace").rstrip())
+
+
+class World:
+    """`async with World(folder) as world:`; then a centre, buttons and bridges, in this order."""
+
+    def __init__(self, home: Path, *, seed: int = 0, loss: float = 0.0) -> None:
+        self.home = home
+        self.happenings: list[Happening] = []
+        self.buttons: dict[str, Button] = {}
+        self.programs: dict[str, Program] = {}
+        self.url = self.console_url = ""
+        self._medium = Medium(seed=seed, loss=loss)
+        self._news = asyncio.Event()
+        self._observers: list[Callable[[Happening], None]] = []
+        self._last_advert: dict[str, tuple[str, bytes]] = {}
+
+    async def __aenter__(self) -> "World":
+        self.air = Air(self._medium)
+        self.air.on_advert(self._on_advert)
+        self._hci = "{}:{}".format(*await self.air.serve_hci())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(button.board.power_off() for button in self.buttons.values()))
+        await asyncio.gather(*(program.stop() for program in self.programs.values()))
+        await self.air.close()
+
+    # -- who is there ------------------------------------------------------------------
+
+    async def add_centre(self, *options: str) -> None:
+        """Start a centre on a free port; it keeps that port when it is started again."""
+        said = await self._start(
+            "centre", self._centre("serve", "--json-log", "--port", "0", *options), "listening"
+        )
+        self.url, self.console_url = said.data["url"], said.data["console_url"]
+        self._ca = Path(said.data["ca"])
+        port = self.url.rsplit(":", 1)[1]
+        self.programs["centre"]._argv = self._centre("serve", "--json-log", "--port", port, *options)
+
+    async def add_button(self, name: str = "button", **settings: int) -> Button:
+        """Provision a board, tell the centre, and switch it on."""
+        image = self.home / name
+        made = await asyncio.to_thread(
+            provision,
+            image,
+            registry=image / "registry.jsonl",
+            board="esp32",
+            centre=self.url,
+            ca=self._ca,
+            again=False,
+            settings=settings,
+        )
+        await self._run(self._centre("buttons", "import", str(made.registry)))
+        button = Button(self, name, made, image)
+        self.buttons[name] = button
+        await button.board.power_on()
+        return button
+
+    async def another_enrolment(self, button: Button) -> str:
+        """The QR text with which one more bridge can watch `button`."""
+        said = await self._run(self._centre("buttons", "enrol", button.device_id, "--url", self.url))
+        return next(word for word in said.split() if "/e#" in word)
+
+    async def add_bridge(
+        self, enrolment: str, name: str = "bridge", *options: str, profile: str = "desktop"
+    ) -> None:
+        """Enrol a phone with a QR text, and run its bridge on the air."""
+        home = ["--home", str(self.home / name)]
+        await self._run([sys.executable, "-m", "bridge.app", "enrol", enrolment, *home])
+        phone = ["-m", "sim.phone", "--air", self._hci, "--name", name, "--profile", profile, "--"]
+        await self._start(name, [sys.executable, *phone, "run", "--json-log", *home, *options], "scanning")
+
+    async def start(self, name: str) -> None:
+        """Start a program again that was killed or stopped, and wait until it serves or scans."""
+        since = len(self.happenings)
+        await self.programs[name].start()
+        await self.wait_for(lambda h: h.by == name and h.what in ("listening", "scanning"), since=since)
+
+    async def kill(self, name: str) -> None:
+        await self.programs[name].kill()
+
+    async def acknowledge(self, incident: str) -> None:
+        """An operator takes the alarm, on the console's own page."""
+        trust = ssl.create_default_context(cafile=self._ca)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as operator:
+            async with operator.get(self.console_url, ssl=trust) as page:
+                page.raise_for_status()
+            take = f"{self.url}/console/incidents/{incident}/acknowledge"
+            async with operator.post(take, headers={"Origin": self.url}, ssl=trust) as answer:
+                answer.raise_for_status()
+
+    # -- what happens ------------------------------------------------------------------
+
+    def tell(self, by: str, what: str, **data: object) -> None:
+        """Something that this process itself does or sees, now."""
+        self.happen(Happening(time.time() * 1000, by, what, data))
+
+    def happen(self, happening: Happening) -> None:
+        self.happenings.append(happening)
+        assert len(self.happenings) < _HAPPENINGS_MAX, "this world is too busy"
+        for observer in list(self._observers):
+            observer(happening)
+        self._news.set()
+        self._news = asyncio.Event()
+
+    @contextlib.contextmanager
+    def watching(self, observer: Callable[[Happening], None]) -> Iterator[None]:
+        """Call `observer` with each happening, at once."""
+        self._observers.append(observer)
+        try:
+            yield
+        finally:
+            self._observers.remove(observer)
+
+    async def wait_for(self, match: Match, *, since: int = 0, timeout_s: float = 30) -> Happening:
+        """The first happening from number `since` on that matches. Raises Trouble when there is none in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                async for happening in self.stream(since):
+                    if match(happening):
+                        return happening
+        except TimeoutError:
+            pass
+        raise Trouble(f"nothing of the kind within {timeout_s} s\n{self.story()}")
+
+    def story(self, last: int = 40) -> str:
+        """The last happenings and what the programs complained of, for a person."""
+        lines = [f"{h.at_ms / 1000 % 1000:9.3f} {h.by:10} {h.what} {h.data}" for h in self.happenings[-last:]]
+        for program in self.programs.values():
+            lines += [f"{program.name}: {line}" for line in program.stderr[-10:]]
+        return "\n".join(lines)
+
+    async def stream(self, since: int = 0) -> AsyncIterator[Happening]:
+        """All happenings from number `since` on, as they come."""
+        while True:
+            while since < len(self.happenings):
+                yield self.happenings[since]
+                since += 1
+            await self._news.wait()
+
+    # -- processes ---------------------------------------------------------------------
+
+    def _centre(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "centre.app", *words, "--home", str(self.home / "centre")]
+
+    async def _start(self, name: str, argv: list[str], ready: str) -> Happening:
+        since = len(self.happenings)
+        program = Program(self, name, argv)
+        self.programs[name] = program
+        await program.start()
+        said = await self.wait_for(lambda h: h.by == name and h.what in (ready, "ended"), since=since)
+        if said.what == "ended":
+            raise Trouble(f"the {name} did not start:\n" + "\n".join(program.stderr))
+        return said
+
+    async def _run(self, argv: list[str]) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=os.environ,
+        )
+        out, complaint = await process.communicate()
+        if process.returncode:
+            raise Trouble(complaint.decode(errors="replace").strip() or f"{argv[2]} failed")
+        return out.decode()
+
+    def _on_advert(self, seen: OnAir) -> None:
+        """Only a first advert of its kind is news: the same code at the same address is not."""
+        key = (seen.address, seen.data)
+        if key != self._last_advert.get(seen.transmitter):
+            self._last_advert[seen.transmitter] = key
+            data = {"button": seen.transmitter, "kind": seen.kind, "data": seen.data, "address": seen.address}
+            self.happen(Happening(seen.at_ms, "air", "advert", data))

@@ -1,0 +1,208 @@
+"""The bridge on a real air, with real HTTPS and a real journal: what a press meets on its way."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from bridge.https import Centre
+from bridge.journal import Journal, read_presses
+from bridge.radio import BleakRadio
+from bridge.relay import Relay
+from sim.air import Air
+from sim.phone import backends
+from tests.unit.bridge.air_button import AirButton
+from tests.unit.bridge.parts import Authority, Lines, TestCentre, device, problem, proof, serve
+from wire import receipts, state
+from wire.codes import ALARM, CONTACT, TEST, code
+from wire.keys import Mac, derive
+
+
+class Scene:
+    """An air, a centre, one button; the bridge may come and go."""
+
+    def __init__(self, air: Air, hci: tuple[str, int], url: str, authority: Authority, home: Path) -> None:
+        self.air, self._hci, self._url, self._authority = air, hci, url, authority
+        self.journal = home / "journal.sqlite"
+        self.button = AirButton(air)
+        self.centre = TestCentre()
+
+    @asynccontextmanager
+    async def bridge(self) -> AsyncIterator[Lines]:
+        lines = Lines()
+        scanner, client = backends(*self._hci)
+        stop = asyncio.Event()
+        async with Centre(self._url, self._authority.pem.decode()) as centre:
+            relay = Relay(
+                [device(1), device(2)],
+                journal=Journal(self.journal),
+                centre=centre,
+                radio=lambda on_advert: BleakRadio(on_advert, scanner, client),
+                location=None,
+                log=lines,
+                random=random.Random(1).random,
+            )
+            task = asyncio.create_task(relay.run(stop))
+            try:
+                await lines.wait_for("scanning")
+                yield lines
+            finally:
+                stop.set()
+                await task
+            assert not [line for line in lines.of("trouble") if line["reason"] == "internal"]
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    air = Air()
+    hci = await air.serve_hci()
+    authority = Authority()
+    centre = TestCentre()
+    async with serve(authority, centre.routes) as url:
+        scene = Scene(air, hci, url, authority, tmp_path)
+        scene.centre = centre
+        yield scene
+    await scene.button.silence()
+    await air.close()
+
+
+def _value(stage: int, event: int, counter: int) -> bytes:
+    return bytes([stage]) + proof(1, stage, event, counter)
+
+
+async def test_a_press_reaches_the_centre_and_the_receipt_the_button(scene: Scene) -> None:
+    """One ALARM: one post with the right code, the centre's proof written back."""
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        assert await scene.button.took(receipts.RECEIVED) == _value(receipts.RECEIVED, ALARM, 1)
+        await lines.wait_for("receipt", stage=receipts.RECEIVED)
+    assert len(scene.centre.posts) == 1
+    assert [what for what, _ in lines.lines][:4] == ["scanning", "heard", "received", "receipt"]
+    (press,) = read_presses(scene.journal)
+    assert (press.incident, press.stage, press.delivered) == ("1-1-1", 1, 1)
+
+
+async def test_later_stages_come_over_the_link_that_stays(scene: Scene) -> None:
+    """An operator's acknowledgement is written at once, without another advert."""
+    async with scene.bridge():
+        await scene.button.say(ALARM, 1)
+        await scene.button.took(receipts.RECEIVED)
+        scene.centre.advance("1-1-1", receipts.ACKNOWLEDGED)
+        value = await scene.button.took(receipts.ACKNOWLEDGED, limit_s=1)
+        assert value == _value(receipts.ACKNOWLEDGED, ALARM, 1)
+        scene.centre.advance("1-1-1", receipts.CLOSED)
+        await scene.button.took(receipts.CLOSED, limit_s=1)
+
+
+async def test_a_test_press_behaves_like_an_alarm_and_ends_at_received(scene: Scene) -> None:
+    """TEST is sent and its RECEIVED written; then the bridge lets the link go."""
+    async with scene.bridge() as lines:
+        await scene.button.say(TEST, 1)
+        assert await scene.button.took(receipts.RECEIVED) == _value(receipts.RECEIVED, TEST, 1)
+        await lines.wait_for("receipt", event=TEST)
+        await _until(lambda: not scene.button.connections[0].device.connections)
+
+
+async def test_heard_is_said_while_the_centre_is_down_and_received_when_it_is_back(scene: Scene) -> None:
+    """The button learns that its press is on the bridge's disk, later that it is at the centre."""
+    scene.centre.answers = [lambda: web.Response(status=503)] * 2
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        heard = receipts.value(Mac(derive(scene.button.root, "heard")), receipts.HEARD, ALARM, 1)
+        assert await scene.button.took(receipts.HEARD) == heard
+        await scene.button.took(receipts.RECEIVED)
+        assert [line["reason"] for line in lines.of("trouble")] == ["centre_failing"]
+    assert [line["reason"] for line in lines.of("retry")] == ["centre_failing"] * 2
+    identities = {(post["event"], post["counter"], post["code"]) for post in scene.centre.posts}
+    assert len(identities) == 1
+    assert len(scene.centre.posts) == 3
+
+
+async def test_a_press_kept_over_a_restart_is_sent_and_its_receipt_brought(scene: Scene) -> None:
+    """The bridge ends before the centre answers; the next one goes on from the journal alone."""
+    scene.centre.answers = [lambda: problem(404, "unknown_device")]
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("retry", reason="unknown_device")
+        assert await lines.wait_for("trouble", reason="unknown_device")
+    assert [press.incident for press in read_presses(scene.journal)] == [None]
+    async with scene.bridge() as lines:
+        await lines.wait_for("received", incident="1-1-1")
+        await scene.button.took(receipts.RECEIVED)
+    assert not lines.of("heard")  # the same press: it is not heard a second time
+    assert list(scene.centre.stages) == ["1-1-1"]
+
+
+async def test_a_contact_tells_of_a_press_that_nobody_heard(scene: Scene) -> None:
+    """The state names the open press; the bridge reports it under its own code, with its age."""
+    mac = Mac(derive(scene.button.root, "state"))
+    async with scene.bridge() as lines:
+        on_air = code(Mac(derive(scene.button.root, "code")), CONTACT, 7)
+        scene.button.state = state.seal(mac, on_air, 99, state.State(150, state.OPEN, 12, 4))
+        await scene.button.say(CONTACT, 7)
+        assert await scene.button.took(receipts.RECEIVED) == _value(receipts.RECEIVED, ALARM, 4)
+        await lines.wait_for("received", incident="1-1-4")
+        await lines.wait_for("receipt", counter=4)
+    (post,) = scene.centre.posts
+    assert (post["event"], post["counter"], post["age_s"]) == (ALARM, 4, 120)
+    assert scene.button.written[0][0] == receipts.HEARD
+
+
+async def test_a_stage_missed_without_a_link_comes_at_the_next_contact(scene: Scene) -> None:
+    """The link is gone when the operator acknowledges; the next CONTACT brings the highest stage alone."""
+    mac = Mac(derive(scene.button.root, "state"))
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("receipt", stage=receipts.RECEIVED)
+        await scene.button.silence()
+        scene.centre.advance("1-1-1", receipts.ACKNOWLEDGED)
+        scene.centre.advance("1-1-1", receipts.DISPATCHED)
+        await _until(lambda: read_presses(scene.journal)[0].stage == receipts.DISPATCHED)
+        on_air = code(Mac(derive(scene.button.root, "code")), CONTACT, 1)
+        scene.button.state = state.seal(mac, on_air, 1, state.State(150, state.OPEN, 2, 1))
+        await scene.button.say(CONTACT, 1)
+        await scene.button.took(receipts.DISPATCHED)
+    assert receipts.ACKNOWLEDGED not in {value[0] for value in scene.button.written}
+    assert len(scene.centre.posts) == 1
+
+
+async def test_a_forged_state_is_not_believed(scene: Scene) -> None:
+    """A stranger who replays a CONTACT code has no K_state; nothing is reported."""
+    async with scene.bridge():
+        scene.button.state = bytes(20)
+        await scene.button.say(CONTACT, 1)
+        await scene.button.took(receipts.HEARD, count=2)
+    assert scene.centre.posts == []
+
+
+async def test_a_link_that_breaks_is_made_again(scene: Scene) -> None:
+    """The button's end hangs up before the receipt is there; the bridge connects again by itself."""
+    gate = asyncio.Event()
+    scene.centre.answers = [lambda: web.Response(status=503)]
+    async with scene.bridge():
+        await scene.button.say(ALARM, 1)
+        await scene.button.took(receipts.HEARD)
+        await scene.button.connections[0].disconnect()
+        gate.set()
+        await scene.button.took(receipts.RECEIVED)
+    assert len(scene.button.connections) == 2
+
+
+async def test_two_buttons_at_once_get_their_own_receipts(scene: Scene) -> None:
+    """Nothing of one button reaches the other."""
+    other = AirButton(scene.air, 2, "other")
+    async with scene.bridge():
+        await asyncio.gather(scene.button.say(ALARM, 1), other.say(ALARM, 1))
+        assert await scene.button.took(receipts.RECEIVED) == _value(1, ALARM, 1)
+        assert await other.took(receipts.RECEIVED) == bytes([1]) + proof(2, 1, ALARM, 1)
+    await other.silence()
+
+
+async def _until(condition: Callable[[], bool], limit_s: float = 5) -> None:
+    async with asyncio.timeout(limit_s):
+        while not condition():
+            await asyncio.sleep(0.02)

@@ -1,0 +1,211 @@
+"""What the bridge's tests stand on: a small CA, a TLS server that says what a test wants, a log to read."""
+
+import asyncio
+import datetime
+import hashlib
+import ipaddress
+import json
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from cryptography.x509.oid import NameOID
+
+from bridge.model import Device
+from wire import codes, receipts
+from wire.keys import Mac, derive
+
+ENROLMENT = "ABCDEFGHIJKLMNOPQRST"
+TOKEN = "token-of-a-test"
+
+
+def device(number: int = 1, **changes: Any) -> Device:
+    """A button whose root is 32 times its number."""
+    root = bytes([number]) * 32
+    keys = {f"k_{label}": derive(root, label) for label in ("code", "heard", "state")}
+    fields = {"epoch": 0, "alive_period_s": 900, "press_counter": 0, "alive_counter": 0, "token": TOKEN}
+    return Device(**({"device_id": f"DEVICE{'ABCDEFGHIJ'[number]}" + "A" * 9, **keys, **fields} | changes))
+
+
+def proof(number: int, stage: int, event: int, counter: int) -> bytes:
+    return receipts.proof(Mac(derive(bytes([number]) * 32, "receipt")), stage, event, counter)
+
+
+class Authority:
+    """A CA, and certificates for 127.0.0.1."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test's CA")])
+        builder = self._builder(self._name, self._key).add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        )
+        self.certificate = builder.sign(self._key, hashes.SHA256())
+        self.pem = self.certificate.public_bytes(Encoding.PEM)
+        spki = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self.pin = hashlib.sha256(spki).digest()
+
+    def server_context(self, host: str = "127.0.0.1") -> ssl.SSLContext:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test's centre")])
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
+        certificate = self._builder(name, key).add_extension(names, critical=False)
+        pem = certificate.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        pem += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(pem)
+            file.flush()
+            context.load_cert_chain(file.name)
+        return context
+
+    def _builder(self, name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
+        )
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serve(
+    authority: Authority, routes: dict[tuple[str, str], Handler], host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[str]:
+    """A real HTTPS server that answers by `routes`; its URL. `host` is what its certificate says."""
+    application = web.Application()
+    for (method, path), handler in routes.items():
+        application.router.add_route(method, path, handler)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=authority.server_context(host))
+    await site.start()
+    server = site._server
+    assert isinstance(server, asyncio.Server)
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        await runner.cleanup()
+
+
+def problem(status: int, reason: str, title: str = "a title") -> web.Response:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": "", "reason": reason}
+    return web.json_response(body, status=status, content_type="application/problem+json")
+
+
+@dataclass
+class TestCentre:
+    """A centre with a list instead of a disk: one incident per press, receipts with true proofs.
+
+    `answers` are taken in turn before it answers by itself.
+    """
+
+    __test__ = False
+
+    posts: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[Callable[[], web.Response]] = field(default_factory=list)
+    stages: dict[str, list[int]] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def routes(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("POST", "/v1/alarms"): self._alarm,
+            ("GET", "/v1/incidents/{id}/receipts"): self._receipts,
+        }
+
+    def advance(self, incident: str, stage: int) -> None:
+        self.stages[incident].append(stage)
+        self.news.set()
+        self.news = asyncio.Event()
+
+    async def _alarm(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.posts.append(body)
+        if self.answers:
+            return self.answers.pop(0)()
+        number = "ABCDEFGHIJ".index(body["device_id"][6])
+        k_code = Mac(derive(bytes([number]) * 32, "code"))
+        codes.check(bytes.fromhex(body["code"]), k_code, body["event"], body["counter"])
+        incident = f"{number}-{body['event']}-{body['counter']}"
+        known = incident in self.stages
+        stage = max(self.stages.setdefault(incident, [receipts.RECEIVED]))
+        receipt = {"stage": stage, "proof": proof(number, stage, body["event"], body["counter"]).hex()}
+        answer = {"incident": incident, "receipt": receipt, "dropped": []}
+        return web.json_response(answer, status=200 if known else 201)
+
+    async def _receipts(self, request: web.Request) -> web.StreamResponse:
+        incident = request.match_info["id"]
+        number, event, counter = (int(part) for part in incident.split("-"))
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        sent = int(request.headers.get("Last-Event-ID", "0"))
+        while True:
+            for sequence, stage in list(enumerate(self.stages[incident], 1))[sent:]:
+                data = {"stage": stage, "proof": proof(number, stage, event, counter).hex(), "at": ""}
+                text = f"id: {sequence}\nevent: receipt\ndata: {json.dumps(data)}\n\n"
+                await stream.write(text.encode())
+                sent = sequence
+                if stage == receipts.CLOSED:
+                    return stream
+            await self.news.wait()
+
+
+class Lines:
+    """A log that a test reads; it keeps the places that `bridge.log.Log` would print."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+        self._news = asyncio.Event()
+
+    def __call__(self, what: str, **fields: Any) -> None:
+        self.lines.append((what, fields))
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def of(self, what: str) -> list[dict[str, Any]]:
+        return [fields for name, fields in self.lines if name == what]
+
+    async def wait_for(self, what: str, count: int = 1, limit_s: float = 10, **match: Any) -> dict[str, Any]:
+        """The `count`th line of this kind whose fields match."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while True:
+                    news = self._news
+                    found = [f for f in self.of(what) if match.items() <= f.items()]
+                    if len(found) >= count:
+                        return found[count - 1]
+                    await news.wait()
+        except TimeoutError:
+            raise AssertionError(f"no {what} {match}; only {self.lines}") from None
+
+
+def write_private(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    return path

@@ -1,0 +1,193 @@
+"""The journal survives kills, a full disk and its own corruption, and keeps each press once."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge import journal as journals
+from bridge.journal import Journal, read_presses
+from bridge.model import Alive, Press
+from wire.codes import ALARM, TEST
+
+NAME = "A" * 16
+
+
+def press(counter: int, **changes: object) -> Press:
+    return Press(**({"device_id": NAME, "event": ALARM, "counter": counter, "heard_at_ms": counter} | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+def reopened(path: Path) -> tuple[list[Press], list[Alive], str | None]:
+    journal = Journal(path)
+    try:
+        return journal.load()
+    finally:
+        journal.close()
+
+
+def test_what_was_written_is_there_after_a_restart(path: Path) -> None:
+    """Presses with all their fields, and the highest alive counters."""
+    full = press(2, age_s=30, fix={"lat": 1.5}, incident="i", stage=2, proof=b"p" * 16, delivered=1)
+    alive = Alive(NAME, 7, 1000, 6, 900)
+    journal = Journal(path)
+    assert journal.write(press(1), full, alive) is None
+    journal.close()
+    assert reopened(path) == ([press(1), full], [alive], None)
+    assert read_presses(path) == [press(1), full]
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_press_is_kept_once_and_only_goes_forward(path: Path) -> None:
+    """Rows written late or out of order take nothing back."""
+    journal = Journal(path)
+    journal.write(press(1, incident="i", stage=3, proof=b"3", delivered=2, last_event_id="9"))
+    journal.write(press(1, heard_at_ms=50))
+    journal.write(press(1, stage=2, proof=b"2", delivered=1))
+    journal.write(press(1, event=TEST))
+    journal.close()
+    (alarm, test), _, _ = reopened(path)
+    assert (alarm.incident, alarm.stage, alarm.proof, alarm.delivered) == ("i", 3, b"3", 2)
+    assert (alarm.heard_at_ms, alarm.last_event_id, test.event) == (1, "9", TEST)
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from bridge.journal import Journal
+from bridge.model import Press
+journal = Journal(Path(sys.argv[1]))
+for counter in range(1, 100_000):
+    assert journal.write(Press("A" * 16, 1, counter, counter)) is None
+    print(counter, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_killed_writer_has_lost_nothing_that_it_said_was_kept(path: Path, seed: int) -> None:
+    """SIGKILL at a random moment, again and again on one file."""
+    chance = random.Random(seed)
+    writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE)
+    assert writer.stdout
+    assert writer.stdout.readline() == b"1\n"
+    time.sleep(chance.uniform(0, 0.15))
+    writer.send_signal(signal.SIGKILL)
+    rest, _ = writer.communicate()
+    said = max([1, *(int(line) for line in rest.split(b"\n")[:-1])])
+    presses, _, reason = reopened(path)
+    assert reason is None
+    counters = [each.counter for each in presses]
+    assert counters == list(range(1, len(counters) + 1))
+    assert len(counters) in (said, said + 1)  # committed, and killed before it could say so
+
+
+def test_a_full_journal_keeps_rows_in_memory_and_writes_them_later(path: Path) -> None:
+    """SQLite's own bound of pages stands for the disk's."""
+    journal = Journal(path)
+    journal.write(press(1))
+    pages = journal._connect().execute("PRAGMA page_count").fetchone()["page_count"]
+    journal._connect().execute(f"PRAGMA max_page_count = {pages}")
+    many = [press(counter) for counter in range(2, 400)]
+    assert journal.write(*many) == journals.DISK_FULL
+    assert journal.pending == len(many)
+    assert journal.write(press(400)) is None  # a new connection, a new bound: there is room again
+    assert journal.pending == 0
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == list(range(1, 401))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    where = tmp_path / "disk"
+    where.mkdir()
+    mounted = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(where)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this machine lets not even root mount a small disk")
+    yield where
+    subprocess.run(["/bin/umount", str(where)], check=True)
+
+
+def test_a_full_disk_is_told_and_what_waited_is_written_when_there_is_room(small_disk: Path) -> None:
+    """A real disk of 256 KiB, filled to the last byte by somebody else."""
+    path = small_disk / "journal.sqlite"
+    journal = Journal(path)
+    assert journal.write(press(1)) is None
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+        while True:
+            file.write(bytes(4096))
+    reasons = {journal.write(press(counter)) for counter in range(2, 200)}
+    assert journals.DISK_FULL in reasons
+    filler.unlink()
+    assert journal.write(press(200)) is None
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == list(range(1, 201))
+
+
+def test_a_folder_that_is_not_there_is_told_and_survived(tmp_path: Path) -> None:
+    """As when the disk is not mounted: rows wait in memory."""
+    journal = Journal(tmp_path / "away" / "journal.sqlite")
+    assert journal.load() == ([], [], journals.READ_ONLY)
+    assert journal.write(press(1)) == journals.READ_ONLY
+    (tmp_path / "away").mkdir()
+    assert journal.write() is None
+    journal.close()
+    assert reopened(tmp_path / "away" / "journal.sqlite")[0] == [press(1)]
+
+
+@pytest.mark.parametrize("what", ["junk", "torn", "stranger"])
+def test_a_corrupt_file_is_kept_aside_and_a_new_one_begun(path: Path, what: str) -> None:
+    """Nothing is thrown away: somebody may read out of it what we could not."""
+    _spoil(path, what)
+    assert reopened(path) == ([], [], journals.CORRUPT)
+    aside = path.with_name("journal.sqlite.corrupt-1")
+    assert aside.exists()
+    journal = Journal(path)
+    assert journal.write(press(1)) is None
+    journal.close()
+    assert reopened(path) == ([press(1)], [], None)
+
+
+def test_a_file_that_goes_bad_under_a_running_bridge_is_kept_aside(path: Path) -> None:
+    """What is then written again from memory is in the new file."""
+    journal = Journal(path)
+    journal.write(press(1))
+    journal.close()
+    _spoil(path, "junk")
+    assert journal.write(press(2)) == journals.CORRUPT
+    assert journal.write(press(1)) is None
+    journal.close()
+    assert {each.counter for each in reopened(path)[0]} == {1, 2}
+    _spoil(path, "junk")
+    assert reopened(path)[2] == journals.CORRUPT
+    assert path.with_name("journal.sqlite.corrupt-2").exists()
+
+
+def _spoil(path: Path, what: str) -> None:
+    if what == "junk":
+        path.write_bytes(b"not a database at all" * 1000)
+    elif what == "torn":
+        journal = Journal(path)
+        journal.write(*(press(counter) for counter in range(1, 500)))
+        journal.close()
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    else:
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE press (a, b)")
+        db.close()

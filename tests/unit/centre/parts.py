@@ -1,0 +1,185 @@
+"""What the centre's tests have in hand: a button, a phone that speaks HTTPS, a log that can be read.
+
+The phone holds every answer against the OpenAPI document, so that each test also tests that.
+"""
+
+import hashlib
+import json
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from centre.app import Running, open_service, running
+from centre.home import Home
+from centre.log import Log
+from centre.registry import Button
+from wire import codes, receipts
+from wire.keys import Mac, derive
+
+OPENAPI = json.loads((Path(__file__).parents[3] / "centre/openapi.json").read_text("utf-8"))
+FIX = {
+    "lat": 50.8466,
+    "lon": 4.3528,
+    "radius_m": 18.5,
+    "confidence": 68,
+    "method": "GNSS",
+    "taken_at": "2026-11-23T10:00:00.123Z",
+}
+
+
+class Hand:
+    """A button as the hand and the centre know it; number `n` of them is always the same."""
+
+    def __init__(self, n: int = 1) -> None:
+        self.device_id = f"TESTBUTTON{n:06d}".replace("0", "A").replace("1", "B").replace("9", "C")
+        self.root = hashlib.sha256(f"root {n}".encode()).digest()
+        self.enrolment_code = ("ABCDEFGHIJKLMNOPQRS" + "TUVWXYZ234567"[n])[:20]
+
+    @property
+    def registered(self) -> Button:
+        sha256 = hashlib.sha256(self.enrolment_code.encode()).hexdigest()
+        return Button(self.device_id, self.root, sha256, "button", "esp32")
+
+    @property
+    def line(self) -> str:
+        button = self.registered
+        fields = {"root": self.root.hex(), "enrolment_sha256": button.enrolment_sha256}
+        return json.dumps({"device_id": self.device_id, **fields, "kind": "button", "board": "esp32"}) + "\n"
+
+    def alarm(self, counter: int, event: int = codes.ALARM, **more: object) -> dict[str, object]:
+        code = codes.code(Mac(derive(self.root, "code")), event, counter).hex()
+        press = {"device_id": self.device_id, "event": event, "counter": counter, "code": code}
+        return press | {"path": "ble", "age_s": 0, "fix": None} | more
+
+    def believes(self, stage: int, counter: int, proof: str, event: int = codes.ALARM) -> bool:
+        """Check a receipt as the button does."""
+        heard, receipt = (Mac(derive(self.root, label)) for label in ("heard", "receipt"))
+        value = bytes((stage,)) + bytes.fromhex(proof)
+        return receipts.check(value, heard, receipt, (event, counter), (event, counter)) == stage
+
+
+class Lines(Log):
+    """What was logged."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, dict[str, Any]]] = []
+
+    def __call__(self, what: str, *, at_ms: float | None = None, **fields: Any) -> None:
+        self.all.append((what, fields | ({} if at_ms is None else {"at_ms": at_ms})))
+
+    def of(self, what: str) -> list[dict[str, Any]]:
+        return [fields for name, fields in self.all if name == what]
+
+
+class Phone:
+    """A client of one centre. `answers` are held against the OpenAPI document."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self.session, self.url = session, url
+        self.headers: dict[str, str] = {}
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        """Status, and the body: parsed where it is JSON."""
+        options["headers"] = self.headers | options.get("headers", {})
+        async with self.session.request(
+            method, self.url + path, allow_redirects=False, **options
+        ) as response:
+            text = await response.text()
+            return response.status, check_answer(method, path, response.status, response.content_type, text)
+
+    async def enrol(self, hand: Hand, **pins: str) -> None:
+        status, answer = await self.ask("POST", "/v1/enrolments", json={"code": hand.enrolment_code, **pins})
+        assert status == 201
+        self.headers = {"Authorization": f"Bearer {answer['token']}"}
+
+    async def post(self, alarm: dict[str, Any]) -> tuple[int, Any]:
+        # json.dumps writes NaN and Infinity as Python and many clients do.
+        return await self.ask("POST", "/v1/alarms", data=json.dumps(alarm))
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, last_event_id: str | None = None, **options: Any
+    ) -> AsyncIterator[AsyncIterator[tuple[str, str, Any]]]:
+        """`(id, event, data)` of each event; heartbeats are `("", "", None)`."""
+        headers = self.headers | ({"Last-Event-ID": last_event_id} if last_event_id else {})
+        async with self.session.get(self.url + path, headers=headers, **options) as response:
+            assert response.status == 200
+            assert response.content_type == "text/event-stream"
+            yield _events(response, _operation("GET", path))
+
+
+async def _events(response: aiohttp.ClientResponse, operation: Any) -> AsyncIterator[tuple[str, str, Any]]:
+    fields: dict[str, str] = {}
+    schema = operation["responses"]["200"]["content"]["text/event-stream"]["x-event-data"]
+    async for raw in response.content:
+        line = raw.decode().rstrip("\n")
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+            continue
+        data = json.loads(fields["data"]) if "data" in fields else None
+        if fields.get("event") in ("receipt", "board"):
+            _validate(schema, data)
+        yield fields.get("id", ""), fields.get("event", ""), data
+        fields = {}
+
+
+@asynccontextmanager
+async def phone_of(url: str, ca_pem: str) -> AsyncIterator[Phone]:
+    # The default jar refuses cookies of numeric hosts.
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cadata=ca_pem), limit=0)
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)
+    ) as session:
+        yield Phone(session, url)
+
+
+@asynccontextmanager
+async def centre(
+    home: Path, *hands: Hand, log: Log | None = None, heartbeat_s: float = 15
+) -> AsyncIterator[tuple[Running, Phone]]:
+    """A centre that knows `hands`, and a phone that has enrolled nothing yet."""
+    service = open_service(Home(home))
+    service.import_buttons(hand.registered for hand in hands)
+    service.store.close()
+    log = Lines() if log is None else log
+    async with (
+        running(Home(home), host="127.0.0.1", port=0, log=log, heartbeat_s=heartbeat_s) as serving,
+        phone_of(serving.url, serving.authority.pem.decode()) as phone,
+    ):
+        yield serving, phone
+
+
+def check_answer(method: str, path: str, status: int, content_type: str, text: str) -> Any:
+    """The parsed body; fails where the OpenAPI document does not describe the answer."""
+    json_body = json.loads(text) if content_type.endswith("json") else None
+    operation = _operation(method, path)
+    if operation is None:  # no such route: still a problem
+        _validate({"$ref": "#/components/schemas/Problem"}, json_body)
+        return json_body
+    assert str(status) in operation["responses"], f"{method} {path} answers {status}"
+    described = operation["responses"][str(status)]
+    if "$ref" in described:
+        described = OPENAPI["components"]["responses"][described["$ref"].rpartition("/")[2]]
+    if "content" in described and content_type != "text/html":
+        assert content_type in described["content"], f"{method} {path} answers {content_type}"
+        if json_body is not None:
+            _validate(described["content"][content_type]["schema"], json_body)
+    return text if json_body is None else json_body
+
+
+def _operation(method: str, path: str) -> Any:
+    for template, operations in OPENAPI["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path.partition("?")[0]):
+            return operations.get(method.lower())
+    return None
+
+
+def _validate(schema: object, value: object) -> None:
+    Draft202012Validator({**OPENAPI, **schema} if isinstance(schema, dict) else schema).validate(value)

@@ -1,0 +1,73 @@
+"""The centre's directory: keys that nobody else reads."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from centre import tls
+from centre.app import open_service
+from centre.home import CannotServe, Home
+from tests.unit.centre.parts import Hand
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_only_the_owner_reads_what_is_in_it(tmp_path: Path) -> None:
+    """0700 and 0600."""
+    home = Home(tmp_path / "deep" / "home")
+    open_service(home).store.close()
+    tls.development_context(home, "localhost")
+    assert mode(home.path) == 0o700
+    assert {path.name: mode(path) for path in home.path.iterdir() if mode(path) != 0o600} == {}
+
+
+def test_a_secret_is_made_once(tmp_path: Path) -> None:
+    """Whoever comes second gets what the first one made."""
+    home = Home(tmp_path / "home")
+    assert home.secret("x", lambda: b"first") == home.secret("x", lambda: b"second") == b"first"
+    home.write("x", b"third", replace=False)
+    assert home.secret("x", lambda: b"") == b"first"
+    assert [path.name for path in home.path.iterdir()] == ["x"]
+
+
+def test_a_secret_that_others_read_is_refused(tmp_path: Path) -> None:
+    """With the command that mends it."""
+    home = Home(tmp_path / "home")
+    home.secret("x", lambda: b"x")
+    (home.path / "x").chmod(0o644)
+    with pytest.raises(CannotServe, match="chmod 600"):
+        home.secret("x", lambda: b"x")
+
+
+def test_a_lost_sealing_key_is_not_replaced(tmp_path: Path) -> None:
+    """A new one would hide that every root is lost."""
+    home = Home(tmp_path / "home")
+    open_service(home).store.close()
+    (home.path / "sealing.key").unlink()
+    with pytest.raises(CannotServe, match=r"sealing\.key is missing"):
+        open_service(home)
+
+
+def test_no_root_lies_in_the_database_in_clear(tmp_path: Path) -> None:
+    """Neither as bytes nor as hex, neither in the file nor in its log; nor do the other keys."""
+    home, hand = Home(tmp_path / "home"), Hand()
+    service = open_service(home)
+    service.import_buttons([hand.registered])
+    token = str(service.enrol(hand.enrolment_code, None, None)["token"])
+    for path in home.path.glob("centre.sqlite*"):
+        content = path.read_bytes()
+        for secret in (hand.root, hand.root.hex().encode(), token.encode(), hand.enrolment_code.encode()):
+            assert secret not in content
+    service.store.close()
+
+
+def test_one_home_is_served_once(tmp_path: Path) -> None:
+    """Two processes would not hear each other's bells."""
+    home = Home(tmp_path / "home")
+    lock = home.lock()
+    assert lock
+    with pytest.raises(CannotServe, match="already serves"):
+        home.lock()

@@ -1,0 +1,34 @@
+"""The registry that provisioning writes."""
+
+import json
+
+import pytest
+
+from centre import registry
+from tests.unit.centre.parts import Hand
+
+
+def test_a_registry_is_read() -> None:
+    """One button a line; empty lines are nothing."""
+    assert registry.read(Hand(1).line + "\n" + Hand(2).line) == [Hand(1).registered, Hand(2).registered]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "[]",
+        "{}",
+        Hand(2).line[:-20],
+        json.dumps(json.loads(Hand(2).line) | {"device_id": "x"}),
+        json.dumps(json.loads(Hand(2).line) | {"root": "AB" * 32}),
+        json.dumps(json.loads(Hand(2).line) | {"root": None}),
+        json.dumps(json.loads(Hand(2).line) | {"kind": "but\nton"}),
+        json.dumps(json.loads(Hand(2).line) | {"alive_period_s": 0}),
+    ],
+)
+def test_a_malformed_line_is_named_by_its_number(line: str) -> None:
+    """The person who imports finds it, and the root is not shown."""
+    with pytest.raises(registry.Malformed, match="line 3") as caught:
+        registry.read(Hand(1).line + "\n" + line)
+    assert Hand(2).root.hex()[:8] not in str(caught.value)

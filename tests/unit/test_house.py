@@ -1,0 +1,105 @@
+"""The house keeps its order: who imports whom, what pure modules may touch, what the docs name."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("wire", "firmware", "bridge", "centre", "sim")
+
+MAY_IMPORT = {
+    "wire": set(),
+    "firmware/board": {"wire"},
+    "firmware/flash": {"wire", "firmware"},
+    "bridge": {"wire"},
+    "centre": {"wire"},
+    "sim": {"wire", "firmware", "bridge", "centre"},
+}
+# What decides does no I/O and takes the time as an argument.
+PURE = [
+    *("wire/keys.py", "wire/codes.py", "wire/receipts.py", "wire/state.py"),
+    *(f"firmware/board/{name}.py" for name in ("gesture", "press", "peers", "feedback")),
+    "bridge/watch.py",
+    "bridge/courier.py",
+    "centre/incidents.py",
+]
+IMPURE = {
+    *("asyncio", "socket", "ssl", "os", "io", "pathlib", "time", "random", "secrets", "sqlite3", "threading"),
+    *("aiohttp", "bleak", "bumble", "machine", "bluetooth", "micropython", "esp32", "subprocess", "tempfile"),
+}
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if "shims" not in path.parts)
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_rooms_import_only_what_they_may(room: str) -> None:
+    """`wire` <- button, bridge, centre <- sim; bridge and centre share only HTTPS and `wire`."""
+    own = room.split("/")[0]
+    for path in sources(room):
+        for name in imported(path):
+            top = name.split(".")[0]
+            if top in ROOMS and top != own:
+                assert top in MAY_IMPORT[room], f"{path.relative_to(ROOT)} imports {name}"
+            if room == "firmware/board" and top == "firmware":
+                assert name.startswith("firmware.board"), f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_wire_imports_hashlib_and_struct_alone() -> None:
+    """So that it runs wherever those two are."""
+    for path in sources("wire"):
+        assert {name.split(".")[0] for name in imported(path)} <= {"hashlib", "struct", "wire"}, path.name
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_modules_do_no_input_or_output(name: str) -> None:
+    """No clock, socket, file, task or radio."""
+    assert not {top.split(".")[0] for top in imported(ROOT / name)} & IMPURE
+
+
+def test_one_file_speaks_to_bleak() -> None:
+    """The radio of the bridge is one file."""
+    users = {path.name for path in sources("bridge") if any(n.split(".")[0] == "bleak" for n in imported(path))}
+    assert users == {"radio.py"}
+
+
+def test_the_project_stands_alone() -> None:
+    """Nothing that is shipped refers to how it was made."""
+    tell_tale = re.compile(r"\.\./shared|\bissue #?\d|/work/", re.IGNORECASE)
+    for folder in (*ROOMS, "docs", "tests"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".md", ".sql", ".html", ".js", ".css"} and path != Path(__file__):
+                assert not tell_tale.search(path.read_text()), path.relative_to(ROOT)
+
+
+def test_every_dependency_is_explained() -> None:
+    """docs/architecture.md says why each library is there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["sim"]
+    wanted += [line for line in project["optional-dependencies"]["dev"] if not line.startswith("amr")]
+    explained = (ROOT / "docs" / "architecture.md").read_text()
+    for line in wanted:
+        name = re.match(r"[\w-]+", line)
+        assert name
+        assert f"`{name[0]}`" in explained, name[0]
+
+
+def test_make_lists_every_target() -> None:
+    """`make` alone says what there is, a line each."""
+    text = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    assert phony
+    assert set(phony[1].split()) == set(re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE))
