@@ -123,7 +123,7 @@ class Receipt:
 class Centre:
     """One centre, one pool of connections, one CA. `ca_pem` None: nothing is verified (`fetch_ca` only)."""
 
-    def __init__(self, url: str, ca_pem: str | None) -> None:
+    def __init__(self, url: str, ca_pem: str | None, answer_s_max: float = ANSWER_S_MAX) -> None:
         self._url = url.rstrip("/")
         if ca_pem is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -135,7 +135,7 @@ class Centre:
         self._session = aiohttp.ClientSession(
             # Presses are hours apart: a kept connection would be a dead one, and cost the first try.
             connector=aiohttp.TCPConnector(ssl=context, limit=128, force_close=True),
-            timeout=aiohttp.ClientTimeout(total=ANSWER_S_MAX, sock_connect=CONNECT_S_MAX),
+            timeout=aiohttp.ClientTimeout(total=answer_s_max, sock_connect=CONNECT_S_MAX),
             headers={"User-Agent": "amr-bridge", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # 64 KiB are 64 KiB

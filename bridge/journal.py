@@ -29,6 +29,7 @@ _REASONS = {
     sqlite3.SQLITE_PERM: READ_ONLY,
     sqlite3.SQLITE_CORRUPT: CORRUPT,
     sqlite3.SQLITE_NOTADB: CORRUPT,
+    sqlite3.SQLITE_ERROR: CORRUPT,  # its tables are not ours
 }
 
 

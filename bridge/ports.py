@@ -34,6 +34,12 @@ class LinkLost(Exception):
         self.reason = reason
 
 
+class Log(Protocol):
+    """What the bridge says; the events and their fields are in log.py."""
+
+    def __call__(self, what: str, **fields: Any) -> None: ...
+
+
 class Store(Protocol):
     """The journal. Called in one thread; `write` returns None or the reason why it must wait."""
 

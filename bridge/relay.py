@@ -22,9 +22,8 @@ from typing import Any
 from bridge.courier import Courier
 from bridge.follow import Follower, Links
 from bridge.https import CentreError
-from bridge.log import Log
 from bridge.model import Alive, Device, Key, Press, rfc3339
-from bridge.ports import Answer, Centre, Location, OnAdvert, Peer, Radio, RadioOff, Store
+from bridge.ports import Answer, Centre, Location, Log, OnAdvert, Peer, Radio, RadioOff, Store
 from bridge.watch import Sighting, Watch
 from wire import codes, receipts, state
 
@@ -179,6 +178,8 @@ class Relay:
         fields = {} if rssi is None else {"rssi": rssi}
         if sighting.stale:
             fields["stale"] = True
+        if not self.is_kept(sighting):
+            fields["on_disk"] = False
         self._log(
             "heard", device_id=sighting.device_id, event=sighting.event, counter=sighting.counter, **fields
         )
@@ -326,7 +327,8 @@ class Relay:
                                 self._troubles.pop("centre", None)
                                 await self._keep(press)
                     except CentreError as error:
-                        self._trouble("centre", error.reason, f"{error}; trying again")
+                        where = f"stream {press.incident}" if error.permanent else "centre"
+                        self._trouble(where, error.reason, f"{error}; trying again")
                     await asyncio.sleep(again_s * (0.5 + self._random() / 2))
                     again_s = min(again_s * 2, STREAM_AGAIN_S_MAX)
         except TimeoutError:

@@ -27,8 +27,8 @@ def _seconds(text: str) -> float:
 
 
 def _add_air_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=int, default=0, help="the air's chances; the same seed loses the same packets")
-    parser.add_argument("--loss", type=_share, default=0.0, help="share of advertising packets lost, 0 to 1 (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="the air's chances (default 0)")
+    parser.add_argument("--loss", type=_share, default=0.0, help="share of adverts lost, 0 to 1")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,21 +40,24 @@ def parser() -> argparse.ArgumentParser:
     execute = commands.add_parser(
         "exec",
         help="run MicroPython scripts, one board each, on one air",
-        description="Run MicroPython scripts unchanged, one simulated ESP32 each, on one air of real Bluetooth "
-        "packets. Ends when all of them have ended: with 0 if all ended well, else with the exit code of the first "
-        "script, in the order given, that failed.",
+        description="Run MicroPython scripts unchanged, one simulated ESP32 each, on one air of real "
+        "Bluetooth packets. Ends when all of them have ended: with 0 if all ended well, else with the exit "
+        "code of the first script, in the order given, that failed.",
     )
     execute.add_argument("scripts", nargs="+", type=Path, metavar="SCRIPT.py")
-    execute.add_argument("--timeout", type=_seconds, metavar="S", help="give up after so many seconds (exit code 1)")
-    execute.add_argument("--heap-kib", type=int, metavar="N", help="the boards' heap (default: the interpreter's 2 MiB)")
+    execute.add_argument(
+        "--timeout", type=_seconds, metavar="S", help="give up after so many seconds (exit code 1)"
+    )
+    execute.add_argument("--heap-kib", type=int, metavar="N", help="each board's heap (default 2048)")
     _add_air_options(execute)
     execute.set_defaults(run=_exec)
 
     air = commands.add_parser(
         "air",
         help="keep an air open for `micropython` processes started elsewhere",
-        description="Keep an air open until Ctrl-C and print, as shell commands, the two environment variables with "
-        "which any `micropython` process becomes a board on it. Its stdin and stdout stay its own.",
+        description="Keep an air open until Ctrl-C and print, as shell commands, the two environment "
+        "variables with which any `micropython` process becomes a board on it. Its stdin and stdout stay "
+        "its own.",
     )
     air.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1 (default: any free one)")
     _add_air_options(air)

@@ -1,4 +1,4 @@
-"""The attribute protocol and GATT's procedures on it (Core 6.0, Vol 3, Parts F and G), as NimBLE does them."""
+"""The attribute protocol and GATT's procedures on it (Core 6.0, Vol 3, Parts F and G), as in NimBLE."""
 
 import asyncio
 import struct
@@ -220,8 +220,10 @@ class Bearer:
 class Application(Protocol):
     """What the server asks and tells the program behind it."""
 
+    turn: asyncio.Lock  # NimBLE serves all links from one task: a handler sees the value that it is told of
+
     async def may_read(self, conn_handle: int, handle: int) -> int: ...
-    def written(self, conn_handle: int, handle: int) -> None: ...
+    async def written(self, conn_handle: int, handle: int) -> None: ...
     def mtu_exchanged(self, conn_handle: int, mtu: int) -> None: ...
 
 
@@ -246,7 +248,8 @@ class Server:
     async def run(self) -> None:
         while (pdu := await self._bearer.incoming.get()) is not None:
             try:
-                await self._serve(pdu)
+                async with self._application.turn:
+                    await self._serve(pdu)
             except AttError as error:
                 if not pdu[0] & 0x40:  # commands get no answer
                     handle = pdu[1:3].ljust(2, b"\0")
@@ -368,7 +371,7 @@ class Server:
             values += await self._value(self._attribute(handle))
         self._bearer.send(bytes([READ_MULTIPLE + 1]) + values[: self._bearer.mtu - 1])
 
-    def _writable(self, handle: int, opcode: int) -> Attribute:
+    def _writable(self, handle: int) -> Attribute:
         attribute = self._attribute(handle)
         # NimBLE looks at neither which kind of write a characteristic allows: one flag allows both.
         if not attribute.flags & (FLAG_WRITE | FLAG_WRITE_NO_RESPONSE):
@@ -377,23 +380,23 @@ class Server:
             raise AttError(INSUFFICIENT_AUTHENTICATION)
         return attribute
 
-    def _store(self, attribute: Attribute, data: bytes) -> None:
+    async def _store(self, attribute: Attribute, data: bytes) -> None:
         if attribute.cccd_of is not None:
             (bits,) = struct.unpack("<H", data)
             attribute.cccd_of.subscribed[self._conn_handle] = bits & 3
             return
         attribute.written(data)
-        self._application.written(self._conn_handle, attribute.handle)
+        await self._application.written(self._conn_handle, attribute.handle)
 
     async def _write(self, pdu: bytes) -> None:
         (handle,) = struct.unpack("<H", pdu[1:3])
-        self._store(self._writable(handle, pdu[0]), pdu[3:])
+        await self._store(self._writable(handle), pdu[3:])
         if pdu[0] == WRITE_REQUEST:
             self._bearer.send(bytes([WRITE_REQUEST + 1]))
 
     async def _prepare_write(self, pdu: bytes) -> None:
         handle, offset = struct.unpack("<HH", pdu[1:5])
-        self._writable(handle, pdu[0])
+        self._writable(handle)
         if sum(len(data) for _, _, data in self._prepared) + len(pdu) - 5 > PREPARED_BYTES_MAX:
             raise AttError(PREPARE_QUEUE_FULL)
         self._prepared.append((handle, offset, pdu[5:]))
@@ -409,7 +412,7 @@ class Server:
                     raise AttError(INVALID_OFFSET)
                 values[handle] = values.get(handle, b"") + data
             for handle, data in values.items():
-                self._store(self._attribute(handle), data)
+                await self._store(self._attribute(handle), data)
         self._bearer.send(bytes([EXECUTE_WRITE + 1]))
 
 
@@ -444,7 +447,9 @@ async def discover_characteristics(
     """(last handle, value handle, properties, uuid) of the characteristics in a range (Part G, 4.6.1)."""
     waiting: tuple[int, int, bytes] | None = None  # its end is known when the next one is
     while start <= end:
-        pdu = await _next_page(bearer, bytes([READ_BY_TYPE]) + struct.pack("<HH", start, end) + CHARACTERISTIC)
+        pdu = await _next_page(
+            bearer, bytes([READ_BY_TYPE]) + struct.pack("<HH", start, end) + CHARACTERISTIC
+        )
         size, entries = (pdu[1], pdu[2:]) if pdu else (0, b"")
         if not entries or size < 7:
             break

@@ -3,7 +3,8 @@
 One `Ble` is one radio between power-on and power-off. It speaks HCI through Bumble's Host and does ATT
 itself (Core 6.0, Vol 3, Part F), because what a MicroPython program can observe is NimBLE's: the numbers
 of the handles, the order of the events, values cut to their buffers, and what is refused.
-Events go out through `emit(number, values)`: ints, bytes, or `Uuid`.
+Events go out through `emit(number, values)`: ints, bytes, or `Uuid`; `ask` emits one and waits for what the
+program's handler answers, as NimBLE's task does for every event of a server's value.
 """
 
 import asyncio
@@ -55,12 +56,62 @@ NIMBLE_ETIMEOUT = 13
 INVALID_PARAMETERS = 0x12
 CONN_HANDLE_NONE = 0xFFFF
 ADDR_TYPE_NONE = 0xFF
+ADDRESS_BYTES = 6
 SMP_CID = 6
 SMP_FAILED = b"\x05\x05"  # Pairing Failed: Pairing Not Supported (Vol 3, Part H, 3.5.5)
 SMP_ASKS = (0x01, 0x0B)  # Pairing Request, Security Request
 
+# What the shim passes on as it is, by MicroPython's names and with its signatures.
+BLE_CALLS = frozenset(
+    {
+        "active",
+        "config",
+        "gap_advertise",
+        "gap_scan",
+        "gap_connect",
+        "gap_disconnect",
+        "gap_pair",
+        "gap_passkey",
+        "gatts_register_services",
+        "gatts_read",
+        "gatts_write",
+        "gatts_notify",
+        "gatts_indicate",
+        "gatts_set_buffer",
+        "gattc_discover_services",
+        "gattc_discover_characteristics",
+        "gattc_discover_descriptors",
+        "gattc_read",
+        "gattc_write",
+        "gattc_exchange_mtu",
+    }
+)
+
+Buffer = bytes | str
 Emit = Callable[[int, list[Any]], None]
-AskRead = Callable[[int, int], Awaitable[int]]
+Ask = Callable[[int, int, int], Awaitable[int]]
+
+
+def _buffer(value: Buffer | None) -> bytes:
+    """What a program may hand over as bytes: a str, too."""
+    return value.encode() if isinstance(value, str) else value or b""
+
+
+def _uuid(value: Any, what: str) -> bytes:
+    if not isinstance(value, att.Uuid):
+        raise BadValue(f"invalid {what} UUID")
+    return value
+
+
+def _characteristics(entries: list[Any], what: str) -> list[att.CharacteristicSpec]:
+    """A characteristic is (uuid, flags[, descriptors]), a descriptor (uuid, flags)."""
+    specs: list[att.CharacteristicSpec] = []
+    for entry in entries:
+        if not 2 <= len(entry) <= 3:
+            raise BadValue("invalid characteristic tuple")
+        inner = _characteristics(entry[2], "descriptor") if len(entry) == 3 else []
+        specs.append((_uuid(entry[0], what), entry[1], inner))
+    return specs
 
 
 def _address(raw_be: bytes, kind: int) -> hci.Address:
@@ -84,18 +135,20 @@ class Link:
 
 
 class Ble:
-    def __init__(self, air: Air, name: str, mac: bytes, emit: Emit, ask_read: AskRead) -> None:
+    def __init__(self, air: Air, name: str, mac: bytes, emit: Emit, ask: Ask) -> None:
         self._air = air
         self._name = name
         self._mac = mac
         self._emit_raw = emit
-        self._ask_read = ask_read
+        self._ask = ask
+        self.turn = asyncio.Lock()
         self.on_advert: Callable[[dict[str, Any]], None] = lambda _parameters: None
         self.handled = False  # whether the program has an IRQ handler
         self._controller: AirController | None = None
         self._host: Host | None = None
         self._gap_name = DEFAULT_GAP_NAME
         self._mtu = 256
+        self._rxbuf = 256  # kept for who asks; our queue is the socket's
         self._tasks: set[asyncio.Task[None]] = set()
         self._forget()
 
@@ -118,16 +171,17 @@ class Ble:
     def is_active(self) -> bool:
         return self._host is not None
 
-    async def active(self, on: bool | None) -> bool:
-        if on is None:
+    async def active(self, *on: Any) -> bool:
+        """As a call without argument, or with one: switch."""
+        if not on:
             return self.is_active
         if self.is_active:
             await self._down()
-        if on:
+        if on[0]:
             self._controller = self._air.controller(self._name)
             self._controller.public_address = _address(self._mac, 0)
             host = Host()
-            host.controller = self._controller  # type: ignore[no-untyped-call]
+            host.controller = self._controller
             await host.reset(driver_factory=None)
             host.on("le_connection", self._on_connection)
             host.on("connection_failure", self._on_connection_failure)
@@ -177,7 +231,7 @@ class Ble:
         return self._host
 
     async def _hci(self, command: Any) -> None:
-        """One command; the controller's refusal becomes NimBLE's number for it, negative as MicroPython passes it on."""
+        """One command; a refusal becomes NimBLE's number for it, negative as MicroPython passes it on."""
         response = await self._need().send_command(command)
         if isinstance(response, hci.HCI_Command_Status_Event):
             status = int(response.status)
@@ -197,11 +251,22 @@ class Ble:
 
     # ---- configuration
 
-    def config_get(self, key: str) -> Any:
+    async def config(self, *name: str, **values: Any) -> Any:
+        if values:
+            if name:
+                raise TypeError("can't specify pos and kw args")
+            for key, value in values.items():
+                await self._configure(key, value)
+            return None
+        if len(name) != 1:
+            raise TypeError("must query one param")
+        return self._configuration(name[0])
+
+    def _configuration(self, key: str) -> Any:
         if key == "gap_name":
             return self._gap_name
         if key == "rxbuf":
-            return 256
+            return self._rxbuf
         if key == "mac":
             self._need()
             if self._address_be is None:
@@ -212,12 +277,15 @@ class Ble:
             return self._mtu
         raise BadValue("unknown config param")
 
-    async def config_set(self, key: str, value: Any) -> None:
+    async def _configure(self, key: str, value: Any) -> None:
         if key == "gap_name":
-            if len(value) > GAP_NAME_BYTES_MAX:
+            name = _buffer(value)
+            if len(name) > GAP_NAME_BYTES_MAX:
                 raise Refused(EINVAL)
-            self._gap_name = value
-            self._table.set_name(value)
+            self._gap_name = name
+            self._table.set_name(name)
+        elif key == "rxbuf":
+            self._rxbuf = int(value)
         elif key == "mtu":
             self._need()
             if not att.MTU_DEFAULT <= value <= att.MTU_MAX:
@@ -226,7 +294,7 @@ class Ble:
         elif key == "addr_mode":
             self._need()
             await self._set_address_mode(value)
-        elif key not in ("rxbuf", "bond", "mitm", "io", "le_secure"):
+        elif key not in ("bond", "mitm", "io", "le_secure"):
             raise BadValue("unknown config param")
 
     async def _set_address_mode(self, mode: int) -> None:
@@ -247,8 +315,13 @@ class Ble:
 
     # ---- advertising
 
-    async def advertise(
-        self, interval_us: int | None, data: bytes | None, response: bytes | None, connectable: bool
+    async def gap_advertise(
+        self,
+        interval_us: int | None = 500_000,
+        adv_data: Buffer | None = None,
+        *,
+        resp_data: Buffer | None = None,
+        connectable: Any = True,
     ) -> None:
         if interval_us is None:
             if self._host:
@@ -256,10 +329,10 @@ class Ble:
             return
         self._need()
         await self._stop_advertising()
-        for value in (data, response):
-            if value is not None and len(value) > ADVERT_BYTES_MAX:
-                raise Refused(-INVALID_PARAMETERS)
-        if data:
+        data, response = _buffer(adv_data), _buffer(resp_data)
+        if max(len(data), len(response)) > ADVERT_BYTES_MAX:
+            raise Refused(-INVALID_PARAMETERS)
+        if data:  # else as before: MicroPython cannot tell empty from none
             await self._hci(hci.HCI_LE_Set_Advertising_Data_Command(advertising_data=data))
         if response:
             await self._hci(hci.HCI_LE_Set_Scan_Response_Data_Command(scan_response_data=response))
@@ -289,7 +362,7 @@ class Ble:
         self.on_advert(
             {
                 "interval_us": slots * SLOT_US,
-                "connectable": connectable,
+                "connectable": bool(connectable),
                 "address": _raw_be(advertiser.address).hex(":"),
                 "data": bytes(advertiser.advertising_data),
             }
@@ -303,7 +376,13 @@ class Ble:
 
     # ---- scanning
 
-    async def scan(self, duration_ms: int | None, interval_us: int, window_us: int, active: bool) -> None:
+    async def gap_scan(
+        self,
+        duration_ms: int | None = 0,
+        interval_us: int = 1_280_000,
+        window_us: int = 11_250,
+        active: Any = False,
+    ) -> None:
         self._need()
         if duration_ms is None:
             await self._stop_scanning()
@@ -314,7 +393,7 @@ class Ble:
             raise Refused(EBUSY)
         await self._hci(
             hci.HCI_LE_Set_Scan_Parameters_Command(
-                le_scan_type=int(active),
+                le_scan_type=int(bool(active)),
                 le_scan_interval=max(4, min(0x4000, interval_us // SLOT_US)),
                 le_scan_window=max(4, min(0x4000, window_us // SLOT_US)),
                 own_address_type=self._own,
@@ -325,9 +404,7 @@ class Ble:
         self._scanning = True
         if duration_ms:
             loop = asyncio.get_running_loop()
-            self._scan_end = loop.call_later(
-                duration_ms / 1000, lambda: self._spawn(self._stop_scanning())
-            )
+            self._scan_end = loop.call_later(duration_ms / 1000, lambda: self._spawn(self._stop_scanning()))
 
     async def _stop_scanning(self) -> None:
         if self._scanning:
@@ -342,13 +419,32 @@ class Ble:
         if self._scanning:
             kind = int(report.address.address_type) & 1
             self._emit(
-                IRQ_SCAN_RESULT, kind, _raw_be(report.address), int(report.event_type), report.rssi, report.data
+                IRQ_SCAN_RESULT,
+                kind,
+                _raw_be(report.address),
+                int(report.event_type),
+                report.rssi,
+                report.data,
             )
 
     # ---- connections
 
-    async def connect(self, kind: int, addr: bytes, duration_ms: int, min_us: int, max_us: int) -> None:
+    async def gap_connect(
+        self,
+        kind: int | None,
+        addr: bytes = b"",
+        duration_ms: int = 2000,
+        min_us: int = 0,
+        max_us: int = 0,
+    ) -> None:
         self._need()
+        if kind is None:
+            if not self._connecting:
+                raise Refused(EALREADY)
+            await self._cancel_connect()
+            return
+        if len(addr) != ADDRESS_BYTES:
+            raise BadValue("invalid addr")
         await self._stop_scanning()
         if self._connecting:
             raise Refused(EALREADY)
@@ -374,15 +470,7 @@ class Ble:
         )
         self._connecting = True
         loop = asyncio.get_running_loop()
-        self._connect_end = loop.call_later(
-            duration_ms / 1000, lambda: self._spawn(self._cancel_connect())
-        )
-
-    async def connect_cancel(self) -> None:
-        self._need()
-        if not self._connecting:
-            raise Refused(EALREADY)
-        await self._cancel_connect()
+        self._connect_end = loop.call_later(duration_ms / 1000, lambda: self._spawn(self._cancel_connect()))
 
     async def _cancel_connect(self) -> None:
         if self._connecting:
@@ -417,13 +505,16 @@ class Ble:
         link.bearer.close()
         self._table.unsubscribe(handle)
         self._emit(
-            IRQ_PERIPHERAL_DISCONNECT if link.central else IRQ_CENTRAL_DISCONNECT, handle, link.kind, link.peer_be
+            IRQ_PERIPHERAL_DISCONNECT if link.central else IRQ_CENTRAL_DISCONNECT,
+            handle,
+            link.kind,
+            link.peer_be,
         )
 
     def _on_update(self, handle: int, interval: int, latency: int, timeout: int) -> None:
         self._emit(IRQ_CONNECTION_UPDATE, handle, interval, latency, timeout, 0)
 
-    async def disconnect(self, handle: int) -> bool:
+    async def gap_disconnect(self, handle: int) -> bool:
         self._need()
         if handle not in self._links:
             return False
@@ -438,7 +529,10 @@ class Ble:
             return False  # it fell between two of our steps
         return True
 
-    def pair(self, handle: int) -> None:
+    def gap_passkey(self, handle: int, _action: int, _passkey: int) -> None:
+        self.gap_pair(handle)
+
+    def gap_pair(self, handle: int) -> None:
         """Refused, and the program is told so: the simulated board has no security manager."""
         self._link(handle)
         raise Refused(EOPNOTSUPP)
@@ -486,10 +580,11 @@ class Ble:
 
     async def may_read(self, conn_handle: int, handle: int) -> int:
         """0, or the ATT error that the program wants its peer to see."""
-        return await self._ask_read(conn_handle, handle) if self.handled else 0
+        return await self._ask(IRQ_GATTS_READ_REQUEST, conn_handle, handle) if self.handled else 0
 
-    def written(self, conn_handle: int, handle: int) -> None:
-        self._emit(IRQ_GATTS_WRITE, conn_handle, handle)
+    async def written(self, conn_handle: int, handle: int) -> None:
+        if self.handled:
+            await self._ask(IRQ_GATTS_WRITE, conn_handle, handle)
 
     def mtu_exchanged(self, conn_handle: int, mtu: int) -> None:
         self._emit(IRQ_MTU_EXCHANGED, conn_handle, mtu)
@@ -497,12 +592,16 @@ class Ble:
     def indicate_done(self, conn_handle: int, handle: int, status: int) -> None:
         self._emit(IRQ_GATTS_INDICATE_DONE, conn_handle, handle, status)
 
-    def register(self, services: list[att.ServiceSpec]) -> list[list[int]]:
+    def gatts_register_services(self, services: list[Any]) -> list[list[int]]:
         self._need()
         if self._advertising or self._scanning or self._connecting or self._links:
             raise Refused(EBUSY)  # ble_gatts_mutable()
+        specs = [
+            (_uuid(uuid, "service"), _characteristics(entries, "characteristic"))
+            for uuid, entries in services
+        ]
         self._table = att.Table(self._gap_name)
-        return [self._table.add_service(*service) for service in services]
+        return [self._table.add_service(*spec) for spec in specs]
 
     def _value(self, handle: int) -> att.Attribute:
         self._need()
@@ -511,34 +610,35 @@ class Ble:
             raise Refused(EINVAL)
         return attribute
 
-    def read(self, handle: int) -> bytes:
+    def gatts_read(self, handle: int) -> bytes:
         return self._value(handle).take()
 
-    def write(self, handle: int, data: bytes, send_update: bool) -> int:
+    def gatts_write(self, handle: int, data: Buffer, send_update: Any = False) -> int:
         attribute = self._value(handle)
-        attribute.put(data)
+        value = _buffer(data)
+        attribute.put(value)
         if send_update:
             for link in self._links.values():
                 how = attribute.subscribed.get(link.handle, 0)
                 if how & att.SUBSCRIBE_INDICATE:
-                    self.indicate(link.handle, handle, None)
+                    self.gatts_indicate(link.handle, handle, None)
                 elif how & att.SUBSCRIBE_NOTIFY:
-                    self.notify(link.handle, handle, None)
-        return len(data)
+                    self.gatts_notify(link.handle, handle, None)
+        return len(value)
 
-    def _outgoing(self, link: Link, opcode: int, handle: int, data: bytes | None) -> bytes:
+    def _outgoing(self, link: Link, opcode: int, handle: int, data: Buffer | None) -> bytes:
         if data is None:
             attribute = self._table.values.get(handle)
             if attribute is None:
                 raise Refused(EINVAL)
             data = bytes(attribute.value)
-        return bytes([opcode]) + handle.to_bytes(2, "little") + data[: link.bearer.mtu - 3]
+        return bytes([opcode]) + handle.to_bytes(2, "little") + _buffer(data)[: link.bearer.mtu - 3]
 
-    def notify(self, conn_handle: int, handle: int, data: bytes | None) -> None:
+    def gatts_notify(self, conn_handle: int, handle: int, data: Buffer | None = None) -> None:
         link = self._link(conn_handle)
         link.bearer.send(self._outgoing(link, att.NOTIFICATION, handle, data))
 
-    def indicate(self, conn_handle: int, handle: int, data: bytes | None) -> None:
+    def gatts_indicate(self, conn_handle: int, handle: int, data: Buffer | None = None) -> None:
         link = self._link(conn_handle)
         pdu = self._outgoing(link, att.INDICATION, handle, data)
         self._spawn(self._indicate(link, handle, pdu))
@@ -553,12 +653,12 @@ class Ble:
             status = NIMBLE_ETIMEOUT
         self.indicate_done(link.handle, handle, status)
 
-    def set_buffer(self, handle: int, length: int, append: bool) -> None:
+    def gatts_set_buffer(self, handle: int, length: int, append: Any = False) -> None:
         self._value(handle).resize(length, append)
 
     # ---- GATT client: each procedure runs by itself, one request at a time per link
 
-    def discover_services(self, conn_handle: int, uuid: bytes | None) -> None:
+    def gattc_discover_services(self, conn_handle: int, uuid: bytes | None = None) -> None:
         link = self._link(conn_handle)
 
         async def work() -> None:
@@ -567,7 +667,9 @@ class Ble:
 
         self._procedure(work(), IRQ_GATTC_SERVICE_DONE, conn_handle)
 
-    def discover_characteristics(self, conn_handle: int, start: int, end: int, uuid: bytes | None) -> None:
+    def gattc_discover_characteristics(
+        self, conn_handle: int, start: int, end: int, uuid: bytes | None = None
+    ) -> None:
         link = self._link(conn_handle)
         if self._discovering_characteristics:
             raise Refused(EBUSY)
@@ -575,17 +677,24 @@ class Ble:
 
         async def work() -> None:
             try:
-                async for last, value, properties, found in att.discover_characteristics(link.bearer, start, end):
+                async for last, value, properties, found in att.discover_characteristics(
+                    link.bearer, start, end
+                ):
                     if uuid is None or uuid == found:
                         self._emit(
-                            IRQ_GATTC_CHARACTERISTIC_RESULT, conn_handle, last, value, properties, att.Uuid(found)
+                            IRQ_GATTC_CHARACTERISTIC_RESULT,
+                            conn_handle,
+                            last,
+                            value,
+                            properties,
+                            att.Uuid(found),
                         )
             finally:
                 self._discovering_characteristics = False
 
         self._procedure(work(), IRQ_GATTC_CHARACTERISTIC_DONE, conn_handle)
 
-    def discover_descriptors(self, conn_handle: int, start: int, end: int) -> None:
+    def gattc_discover_descriptors(self, conn_handle: int, start: int, end: int) -> None:
         link = self._link(conn_handle)
 
         async def work() -> None:
@@ -604,11 +713,11 @@ class Ble:
 
         self._procedure(work(), IRQ_GATTC_READ_DONE, conn_handle, handle)
 
-    def gattc_write(self, conn_handle: int, handle: int, data: bytes, mode: int) -> None:
+    def gattc_write(self, conn_handle: int, handle: int, data: Buffer, mode: int = 0) -> None:
         link = self._link(conn_handle)
         if mode not in (0, 1):
             raise Refused(EINVAL)
-        body = handle.to_bytes(2, "little") + data[: link.bearer.mtu - 3]
+        body = handle.to_bytes(2, "little") + _buffer(data)[: link.bearer.mtu - 3]
         if mode == 0:
             link.bearer.send(bytes([att.WRITE_COMMAND]) + body)
             return
@@ -618,7 +727,7 @@ class Ble:
 
         self._procedure(work(), IRQ_GATTC_WRITE_DONE, conn_handle, handle)
 
-    def exchange_mtu(self, conn_handle: int) -> None:
+    def gattc_exchange_mtu(self, conn_handle: int) -> None:
         link = self._link(conn_handle)
         if link.mtu_sent:
             raise Refused(EALREADY)

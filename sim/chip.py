@@ -7,8 +7,10 @@ A `Chip` outlives the interpreter that runs on it, as silicon does: `attach` is 
 
 import asyncio
 import hashlib
+import inspect
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +18,15 @@ from typing import Any
 
 from sim.air import Air
 from sim.att import Uuid
-from sim.ble import IRQ_SCAN_RESULT, Ble
-from sim.errnos import EINVAL, BadValue, Refused
+from sim.ble import BLE_CALLS, IRQ_SCAN_RESULT, Ble
+from sim.errnos import EPERM, BadType, BadValue, Refused
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
 WAKE_REASONS = {"ext0": 2, "ext1": 3, "timer": 4, "gpio": 7}
 
 PIN_OUT, PIN_OPEN_DRAIN = 3, 7
 PULL_UP = 2
+PIN_WAKE_HIGH = 5
 IRQ_RISING, IRQ_FALLING = 1, 2
 
 # ESP32 datasheet, 2.2: these exist; 34 and above have no driver; RTC pads can wake and ADC pads measure.
@@ -34,7 +37,9 @@ RTC_GPIOS = frozenset({0, 2, 4, 12, 13, 14, 15, 25, 26, 27, *range(32, 40)})
 RTC_BYTES_MAX = 2048
 NVS_NOT_FOUND = -0x1102
 NVS_KEY_TOO_LONG = -0x1109
+NVS_INVALID_LENGTH = -0x110C
 NVS_KEY_CHARS_MAX = 15
+ANSWER_S = 25  # for an IRQ handler; a peer waits 30 s (Core 6.0, Vol 3, Part F, 3.3.3)
 UNREAD_BYTES_MAX = 64 * 1024  # events that the interpreter has not read; beyond, they are lost
 OUI = bytes.fromhex("240ac4")  # Espressif
 
@@ -71,6 +76,10 @@ class Pin:
     def drives(self) -> bool:
         return self.mode == PIN_OUT or (self.mode == PIN_OPEN_DRAIN and self.out == 0)
 
+    @property
+    def driven_high(self) -> bool:
+        return self.drives and bool(self.out)
+
     def level(self) -> int:
         if self.drives:
             return self.out
@@ -99,7 +108,8 @@ class Chip:
         self._rtc = b""
         self._wake_on: dict[str, tuple[list[int], int]] = {}
         self._changed = asyncio.Event()  # a pin did
-        self._cut_at = 0
+        self._cut_at = 0  # of flash_operations; 0: power does not fail
+        self.flash_operations = 0
         self._armed: asyncio.Future[None] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._ble: Ble | None = None
@@ -110,8 +120,8 @@ class Chip:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._wdt: asyncio.TimerHandle | None = None
         self._wdt_ms = 0
-        self._reads: dict[int, asyncio.Future[int]] = {}
-        self._reads_asked = 0
+        self._answers: dict[int, asyncio.Future[int]] = {}
+        self._asked = 0
         self._nvs_pending: list[tuple[str, str, int | str | None]] = []
         self._lost = 0
 
@@ -121,7 +131,7 @@ class Chip:
         """A program begins; `writer` takes its events."""
         self.interpreter = interpreter
         self._writer = writer
-        self._ble = Ble(self._air, self.name, self.mac, self._on_ble, self._ask_read)
+        self._ble = Ble(self._air, self.name, self.mac, self._on_ble, self._ask)
         self._ble.on_advert = lambda parameters: self._tell("advert", **parameters)
         self._wake_on = {}
         self._tell("start", cause=self.cause, wake_reason=self.wake_reason, interpreter=interpreter)
@@ -135,15 +145,14 @@ class Chip:
         for timer in (*self._timers.values(), self._wdt):
             if timer:
                 timer.cancel()
-        for future in (*self._reads.values(), self._armed):
+        for future in (*self._answers.values(), self._armed):
             if future and not future.done():
                 future.cancel()
         self._reset_volatile()
         for gpio, pin in self._pins.items():
-            was = pin.drives and pin.out
+            was = pin.driven_high
             pin.rest()
-            if was:
-                self._tell("pin", gpio=gpio, level=0)
+            self._show(gpio, pin, was)
 
     def power_off(self) -> None:
         """Forget what only power kept."""
@@ -203,10 +212,13 @@ class Chip:
         self._changed.set()
 
     def _drive(self, gpio: int, pin: Pin, level: int) -> None:
-        was, pin.out = pin.drives and pin.out, level
-        if (pin.drives and pin.out) != was:
-            self._tell("pin", gpio=gpio, level=level)
+        was, pin.out = pin.driven_high, level
+        self._show(gpio, pin, was)
         self._edge(gpio, pin)
+
+    def _show(self, gpio: int, pin: Pin, was: bool) -> None:
+        if pin.driven_high != was:
+            self._tell("pin", gpio=gpio, level=int(pin.driven_high))
 
     # ---- events to the program
 
@@ -222,35 +234,57 @@ class Chip:
 
     def _on_ble(self, number: int, values: list[Any]) -> None:
         assert self._writer is not None
-        if number == IRQ_SCAN_RESULT and self._writer.transport.get_write_buffer_size() > UNREAD_BYTES_MAX // 2:
+        if (
+            number == IRQ_SCAN_RESULT
+            and self._writer.transport.get_write_buffer_size() > UNREAD_BYTES_MAX // 2
+        ):
             return  # as NimBLE's glue: scan results give way first
-        self._event("b", number, *map(_outgoing, values))
+        self._event("b", number, *map(pack, values))
 
-    async def _ask_read(self, conn_handle: int, handle: int) -> int:
-        self._reads_asked += 1
+    async def _ask(self, number: int, conn_handle: int, handle: int) -> int:
+        self._asked += 1
+        asked = self._asked
         answer = asyncio.get_running_loop().create_future()
-        self._reads[self._reads_asked] = answer
-        self._event("br", self._reads_asked, 4, conn_handle, handle)
+        self._answers[asked] = answer
+        self._event("br", asked, number, conn_handle, handle)
         try:
-            return int(await answer)
+            return int(await asyncio.wait_for(answer, ANSWER_S))
+        except TimeoutError:
+            return 0  # the program is stuck; its peer gets what the table has
         finally:
-            self._reads.pop(self._reads_asked, None)
+            self._answers.pop(asked, None)
 
     # ---- requests of the program
 
-    async def request(self, name: str, arguments: list[Any]) -> Any:
-        handler = getattr(self, "_do_" + name, None)
-        if handler is not None:
-            return handler(*arguments)
-        assert self._ble is not None
-        return await _bluetooth(self._ble, name, arguments)
+    async def request(self, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+        """One call of the program. Raises Refused, BadValue, BadType, or NoAnswer if it never returns."""
+        handler: Callable[..., Any] | None
+        if name in BLE_CALLS:
+            assert self._ble is not None
+            handler = getattr(self._ble, name)
+        else:
+            handler = getattr(self, "_do_" + name, None)
+        if handler is None:
+            raise BadType(f"no such call: {name}")
+        try:
+            result = handler(*arguments, **keywords)
+            return await result if inspect.isawaitable(result) else result
+        except (TypeError, AttributeError, IndexError) as error:
+            raise BadType(str(error)) from None
+        except ValueError as error:
+            raise BadValue(str(error)) from None
 
-    async def lightsleep(self, time_ms: int | None) -> None:
+    async def _do_lightsleep(self, time_ms: int | None = None) -> None:
         self.wake_reason = WAKE_REASONS[await self.sleep(time_ms)]
 
-    def _do_boot(self) -> int:
+    def _do_boot(self) -> bool:
         self._booted = True
-        return self._cut_at
+        return self._cut_at > 0
+
+    def _do_flash_operation(self) -> bool:
+        """Asked before each write or erase while a cut is armed: whether the power fails in this one."""
+        self.flash_operations += 1
+        return self.flash_operations == self._cut_at
 
     def _do_main(self) -> None:
         self._tell("main")
@@ -258,46 +292,60 @@ class Chip:
     def _do_idle(self) -> None:
         self._tell("idle")
 
-    def _do_read_answer(self, asked: int, answer: int) -> None:
-        future = self._reads.get(asked)
+    def _do_answer(self, asked: int, answer: int) -> None:
+        future = self._answers.get(asked)
         if future and not future.done():
             future.set_result(answer)
 
     def _do_pin(self, gpio: int) -> None:
         self.pin(gpio)
 
-    def _do_pin_init(self, gpio: int, mode: int, pull: int | None, value: int | None) -> None:
+    def _do_pin_init(
+        self,
+        gpio: int,
+        mode: int | None = -1,
+        pull: int | None = -1,
+        *,
+        value: Any = None,
+        drive: Any = None,  # noqa: ARG002  # what an ESP32 takes, and nobody outside can see
+        hold: Any = None,  # noqa: ARG002
+    ) -> None:
         pin = self.pin(gpio)
         if mode in (PIN_OUT, PIN_OPEN_DRAIN) and gpio in INPUT_ONLY:
             raise BadValue("pin can only be input")
-        was = pin.drives and pin.out
+        was = pin.driven_high
         if value is not None:
-            pin.out = value
-        if mode != -1 and mode is not None:
+            pin.out = int(bool(value))
+        if mode is not None and mode != -1:
             pin.mode = mode
         if pull != -1:
             pin.pull = -1 if pull is None else pull
-        if (pin.drives and pin.out) != was:
-            self._tell("pin", gpio=gpio, level=int(pin.drives and pin.out))
+        self._show(gpio, pin, was)
         pin.seen = pin.level()  # turning a pull on is no edge that anybody waits for
 
-    def _do_pin_get(self, gpio: int) -> int:
-        return self.pin(gpio).level()
+    def _do_pin_value(self, gpio: int, level: Any = None) -> int | None:
+        pin = self.pin(gpio)
+        if level is None:
+            return pin.level()
+        self._drive(gpio, pin, int(bool(level)))
+        return None
 
-    def _do_pin_set(self, gpio: int, level: int) -> None:
-        self._drive(gpio, self.pin(gpio), level)
-
-    def _do_pin_irq(self, gpio: int, trigger: int) -> None:
-        self.pin(gpio).trigger = trigger
-
-    def _do_wake_pin(self, gpio: int, _wake: int, trigger: int) -> None:
-        self._do_wake_on("ext0", [gpio], trigger == 5)
+    def _do_pin_irq(self, gpio: int, trigger: int, wake: int | None) -> None:
+        if wake is None:
+            self.pin(gpio).trigger = trigger
+        else:
+            self._do_wake_on("ext0", [gpio], trigger == PIN_WAKE_HIGH)
 
     def _do_wake_on(self, kind: str, gpios: list[int], level: bool) -> None:
-        for gpio in gpios:
-            if gpio not in RTC_GPIOS:
-                raise BadValue("invalid pin")
+        if not RTC_GPIOS.issuperset(gpios):
+            raise BadValue("invalid pin")
         self._wake_on[kind] = (gpios, int(level))
+
+    def _do_wake_on_touch(self, wake: bool) -> None:
+        if wake:
+            raise BadValue("this board has no touch pads")
+
+    _do_wake_on_ulp = _do_wake_on_touch
 
     def _do_adc(self, gpio: int) -> int:
         if gpio not in RTC_GPIOS:
@@ -329,21 +377,34 @@ class Chip:
 
         self._timers[number] = loop.call_at(due_s, fire)
 
-    def _do_wdt(self, timeout_ms: int | None) -> None:
-        self._wdt_ms = timeout_ms or self._wdt_ms
+    def _do_wdt(self, number: int, timeout_ms: int) -> None:
+        if number != 0:
+            raise BadValue("invalid WDT id")
+        if timeout_ms <= 0:
+            raise BadValue("WDT timeout too short")
+        self._wdt_ms = timeout_ms
+        self._do_wdt_feed()
+
+    def _do_wdt_feed(self) -> None:
         if self._wdt:
             self._wdt.cancel()
         stop = Stop("watchdog", cause=WDT_RESET)
         self._wdt = asyncio.get_running_loop().call_later(self._wdt_ms / 1000, self._stop, stop)
 
-    def _do_rtc_get(self) -> str:
-        return self._rtc.hex()
-
-    def _do_rtc_set(self, data: str) -> None:
-        raw = bytes.fromhex(data)
+    def _do_rtc_memory(self, data: bytes | str | None = None) -> bytes | None:
+        if data is None:
+            return self._rtc
+        raw = data.encode() if isinstance(data, str) else data
         if len(raw) > RTC_BYTES_MAX:
             raise BadValue("buffer too long")
         self._rtc = raw
+        return None
+
+    def _do_rtc_datetime(self, when: Any = None) -> list[int]:
+        if when is not None:
+            raise Refused(EPERM)  # the clock is this machine's
+        now = time.gmtime()
+        return [now.tm_year, now.tm_mon, now.tm_mday, now.tm_wday, now.tm_hour, now.tm_min, now.tm_sec, 0]
 
     def _do_reset_cause(self) -> int:
         return self.cause
@@ -351,15 +412,37 @@ class Chip:
     def _do_wake_reason(self) -> int:
         return self.wake_reason
 
-    def _do_unique_id(self) -> str:
-        return self.mac.hex()
+    def _do_unique_id(self) -> bytes:
+        return self.mac
 
-    def _do_deepsleep(self, time_ms: int | None) -> None:
+    def _do_freq(self, hz: int | None = None) -> int | None:
+        return 160_000_000 if hz is None else None
+
+    def _do_disable_irq(self) -> int:
+        return 0
+
+    def _do_enable_irq(self, _state: int = 0) -> None:
+        pass
+
+    def _do_gpio_deep_sleep_hold(self, _enable: bool) -> None:
+        pass
+
+    def _do_raw_temperature(self) -> int:
+        return 77  # Fahrenheit, as the chip has it
+
+    def _do_mcu_temperature(self) -> int:
+        return 25
+
+    def _do_deepsleep(self, time_ms: int | None = None) -> None:
         self._stop(Stop("sleep", time_ms))
         raise NoAnswer
 
-    def _do_reset(self, cause: int) -> None:
-        self._stop(Stop("reset", cause=cause))
+    def _do_reset(self) -> None:
+        self._stop(Stop("reset", cause=HARD_RESET))
+        raise NoAnswer
+
+    def _do_soft_reset(self) -> None:
+        self._stop(Stop("reset", cause=SOFT_RESET))
         raise NoAnswer
 
     def _do_power_cut(self) -> None:
@@ -369,39 +452,55 @@ class Chip:
 
     async def cut_power_at_write(self, operations: int) -> None:
         """Arm the flash; returns when the running program has taken notice."""
-        self._cut_at = operations
+        self._cut_at, self.flash_operations = operations, 0
         if self._booted:
             self._armed = asyncio.get_running_loop().create_future()
-            self._event("w", operations)
+            self._event("w", operations > 0)
             await asyncio.wait_for(self._armed, 5)
 
     def _do_armed(self) -> None:
         if self._armed and not self._armed.done():
             self._armed.set_result(None)
 
-    def _do_nvs(self, namespace: str, what: str, key: str | None, value: int | str | None) -> Any:
-        if what == "commit":
-            self._commit_nvs()
-            return None
-        assert key is not None
+    # ---- non-volatile storage: what is not committed is lost with the program
+
+    def _stored(self, namespace: str, key: str) -> int | bytes:
         if len(key) > NVS_KEY_CHARS_MAX:
             raise Refused(NVS_KEY_TOO_LONG)
-        if what == "set":
-            self._nvs_pending.append((namespace, key, value))
-            return None
-        stored: int | str | None = self._nvs.get(namespace, {}).get(key)
+        stored = self._nvs.get(namespace, {}).get(key)
         for where, name, new in self._nvs_pending:
             if (where, name) == (namespace, key):
                 stored = new
-        wanted = {"get_i32": int, "get_blob": str}.get(what)
-        if stored is None or (wanted is not None and not isinstance(stored, wanted)):
+        if stored is None:
             raise Refused(NVS_NOT_FOUND)
-        if what == "erase":
-            self._nvs_pending.append((namespace, key, None))
-            return None
-        return stored
+        return bytes.fromhex(stored) if isinstance(stored, str) else stored
 
-    def _commit_nvs(self) -> None:
+    def _do_nvs_set(self, namespace: str, key: str, value: int | bytes) -> None:
+        if len(key) > NVS_KEY_CHARS_MAX:
+            raise Refused(NVS_KEY_TOO_LONG)
+        if isinstance(value, int) and not -(1 << 31) <= value < 1 << 31:
+            raise BadValue("not an i32")
+        self._nvs_pending.append((namespace, key, value.hex() if isinstance(value, bytes) else value))
+
+    def _do_nvs_get_i32(self, namespace: str, key: str) -> int:
+        value = self._stored(namespace, key)
+        if not isinstance(value, int):
+            raise Refused(NVS_NOT_FOUND)
+        return value
+
+    def _do_nvs_get_blob(self, namespace: str, key: str, room: int) -> bytes:
+        value = self._stored(namespace, key)
+        if not isinstance(value, bytes):
+            raise Refused(NVS_NOT_FOUND)
+        if len(value) > room:
+            raise Refused(NVS_INVALID_LENGTH)
+        return value
+
+    def _do_nvs_erase(self, namespace: str, key: str) -> None:
+        self._stored(namespace, key)
+        self._nvs_pending.append((namespace, key, None))
+
+    def _do_nvs_commit(self) -> None:
         for namespace, key, value in self._nvs_pending:
             entries = self._nvs.setdefault(namespace, {})
             if value is None:
@@ -414,76 +513,35 @@ class Chip:
             new.write_text(json.dumps(self._nvs))
             os.replace(new, self._nvs_path)
 
+    def _do_irq(self, handled: bool) -> None:
+        assert self._ble is not None
+        self._ble.handled = handled
+
 
 def frame(message: list[Any]) -> bytes:
     body = json.dumps(message, separators=(",", ":")).encode()
     return len(body).to_bytes(2, "big") + body
 
 
-def _outgoing(value: Any) -> Any:
+def pack(value: Any) -> Any:
+    """JSON has no bytes: they travel as "x" and hex digits, a UUID with a "u", text with an "s"."""
     if isinstance(value, bytes):
         return ("u" if isinstance(value, Uuid) else "x") + value.hex()
+    if isinstance(value, str):
+        return "s" + value
+    if isinstance(value, (list, tuple)):
+        return [pack(item) for item in value]
     return value
 
 
-def _bytes(value: str | None) -> bytes | None:
-    return None if value is None else bytes.fromhex(value)
-
-
-def _characteristics(entries: list[Any]) -> list[Any]:
-    return [(bytes.fromhex(uuid), flags, _characteristics(inner)) for uuid, flags, inner in entries]
-
-
-async def _bluetooth(ble: Ble, name: str, a: list[Any]) -> Any:  # noqa: C901
-    """One call of bluetooth.BLE; bytes travel as hex."""
-    match name:
-        case "active":
-            return await ble.active(a[0])
-        case "irq":
-            ble.handled = a[0]
-        case "config_get":
-            value = ble.config_get(a[0])
-            if a[0] == "mac":
-                return [value[0], value[1].hex()]
-            return value.hex() if isinstance(value, bytes) else value
-        case "config_set":
-            await ble.config_set(a[0], bytes.fromhex(a[1]) if a[0] == "gap_name" else a[1])
-        case "advertise":
-            await ble.advertise(a[0], _bytes(a[1]), _bytes(a[2]), a[3])
-        case "scan":
-            await ble.scan(*a)
-        case "connect":
-            await ble.connect(a[0], bytes.fromhex(a[1]), *a[2:])
-        case "connect_cancel":
-            await ble.connect_cancel()
-        case "disconnect":
-            return await ble.disconnect(a[0])
-        case "pair" | "passkey":
-            ble.pair(a[0])
-        case "register":
-            return ble.register([(bytes.fromhex(uuid), _characteristics(entries)) for uuid, entries in a[0]])
-        case "read":
-            return ble.read(a[0]).hex()
-        case "write":
-            return ble.write(a[0], bytes.fromhex(a[1]), a[2])
-        case "notify":
-            ble.notify(a[0], a[1], _bytes(a[2]))
-        case "indicate":
-            ble.indicate(a[0], a[1], _bytes(a[2]))
-        case "set_buffer":
-            ble.set_buffer(*a)
-        case "discover_services":
-            ble.discover_services(a[0], _bytes(a[1]))
-        case "discover_characteristics":
-            ble.discover_characteristics(a[0], a[1], a[2], _bytes(a[3]))
-        case "discover_descriptors":
-            ble.discover_descriptors(*a)
-        case "gattc_read":
-            ble.gattc_read(*a)
-        case "gattc_write":
-            ble.gattc_write(a[0], a[1], bytes.fromhex(a[2]), a[3])
-        case "exchange_mtu":
-            ble.exchange_mtu(a[0])
-        case _:
-            raise Refused(EINVAL)
-    return None
+def unpack(value: Any) -> Any:
+    if isinstance(value, str):
+        tag, rest = value[:1], value[1:]
+        if tag == "s":
+            return rest
+        return Uuid.fromhex(rest) if tag == "u" else bytes.fromhex(rest)
+    if isinstance(value, list):
+        return [unpack(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): unpack(item) for key, item in value.items()}
+    return value

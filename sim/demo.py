@@ -211,8 +211,8 @@ class Demo:
     async def _acknowledge(self) -> None:
         try:
             await self.world.acknowledge(self.timeline.incident)
-        except OSError as error:
-            self.screen.say(f"the centre did not take it: {error}", "33")
+        except Trouble as trouble:
+            self.screen.say(str(trouble), "33")
 
     def report(self) -> dict[str, object]:
         t = self.timeline

@@ -18,7 +18,7 @@ EALREADY = 114
 
 
 class Refused(Exception):
-    """The call raises OSError(`errno`) in the interpreter. Negative: NimBLE's code, not in MicroPython's table."""
+    """The call raises OSError(`errno`) in the interpreter. Negative: a code of NimBLE's or ESP-IDF's own."""
 
     def __init__(self, errno: int) -> None:
         super().__init__(f"OSError {errno}")
@@ -27,3 +27,7 @@ class Refused(Exception):
 
 class BadValue(Exception):
     """The call raises ValueError with this text in the interpreter."""
+
+
+class BadType(Exception):
+    """The call raises TypeError with this text in the interpreter."""

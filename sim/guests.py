@@ -96,4 +96,4 @@ def _unheard(_kind: str, **_data: object) -> None:
 
 
 def _unstoppable(_stop: Stop) -> None:
-    """Not our process: a sleep or a reset is answered by its end (see Sockets), a starved watchdog by nothing."""
+    """Not our process: a sleep or a reset is answered by its end (see Sockets), hunger by nothing."""

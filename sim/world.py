@@ -168,7 +168,7 @@ class World:
     async def __aenter__(self) -> "World":
         self.air = Air(self._medium)
         self.air.on_advert(self._on_advert)
-        self._hci = "{}:{}".format(*await self.air.serve_hci())
+        self.hci = "{}:{}".format(*await self.air.serve_hci())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -218,7 +218,7 @@ class World:
         """Enrol a phone with a QR text, and run its bridge on the air."""
         home = ["--home", str(self.home / name)]
         await self._run([sys.executable, "-m", "bridge.app", "enrol", enrolment, *home])
-        phone = ["-m", "sim.phone", "--air", self._hci, "--name", name, "--profile", profile, "--"]
+        phone = ["-m", "sim.phone", "--air", self.hci, "--name", name, "--profile", profile, "--"]
         await self._start(name, [sys.executable, *phone, "run", "--json-log", *home, *options], "scanning")
 
     async def start(self, name: str) -> None:
@@ -231,14 +231,17 @@ class World:
         await self.programs[name].kill()
 
     async def acknowledge(self, incident: str) -> None:
-        """An operator takes the alarm, on the console's own page."""
+        """An operator takes the alarm, on the console's own page. Raises Trouble where that fails."""
         trust = ssl.create_default_context(cafile=self._ca)
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as operator:
-            async with operator.get(self.console_url, ssl=trust) as page:
-                page.raise_for_status()
-            take = f"{self.url}/console/incidents/{incident}/acknowledge"
-            async with operator.post(take, headers={"Origin": self.url}, ssl=trust) as answer:
-                answer.raise_for_status()
+        take = f"{self.url}/console/incidents/{incident}/acknowledge"
+        try:
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as operator:
+                async with operator.get(self.console_url, ssl=trust) as page:
+                    page.raise_for_status()
+                async with operator.post(take, headers={"Origin": self.url}, ssl=trust) as answer:
+                    answer.raise_for_status()
+        except aiohttp.ClientError as error:
+            raise Trouble(f"the centre did not take it: {error}") from None
 
     # -- what happens ------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ function tick() {
     const s = Math.floor(silence_ms / 1000);
     $("lost").textContent = `✕ NOT LIVE: no word from the centre for ${s} s. New alarms do not show here.`;
     $("live").textContent = "✕ Not live";
+    document.title = "✕ NOT LIVE";
   }
 }
 
@@ -70,7 +71,7 @@ function show(html) {
   for (const id of open) $(id)?.querySelector("details")?.setAttribute("open", "");
   note();
   const wanted = focused && $(focused);
-  // Whoever has just taken an alarm stays with it: a second Enter must not take the next one.
+  // Another operator took what was under this hand: stay there, a second Enter must not take the next.
   const taken = focused?.startsWith("take-") && $(focused.replace("take-", "i-"));
   (wanted || taken || board.querySelector(".untaken button"))?.focus({ preventScroll: Boolean(wanted) });
 }
@@ -102,6 +103,7 @@ document.addEventListener("submit", async (event) => {
   const form = event.target;
   const button = form.querySelector("button");
   if (performance.now() - (shown_ms.get(button.id) ?? 0) < ARM_MS) return;
+  form.closest("article").focus(); // the hand stays with the alarm that it took
   button.disabled = true;
   try {
     const answer = await fetch(form.action, { method: "POST", headers: { Accept: "application/json" } });

@@ -15,17 +15,11 @@ class _Flash:
     def __init__(self, path):
         self._file = open(path, "r+b")
         self._blocks = self._file.seek(0, 2) // 4096
-        self._left = 0
-
-    def arm(self, operations):
-        # The power fails in the middle of the n-th operation from now; 0: it does not.
-        self._left = operations
+        self.armed = False
 
     def _cut(self):
-        if self._left:
-            self._left -= 1
-            return self._left == 0
-        return False
+        # Whether the power fails in the middle of this operation.
+        return self.armed and _link.call("flash_operation")
 
     def readblocks(self, block, buffer, offset=0):
         self._file.seek(block * 4096 + offset)
@@ -55,13 +49,13 @@ class _Flash:
 
 
 def _armed(event):
-    _flash.arm(event[1])
+    _flash.armed = event[1]
     _link.call("armed")
 
 
 _link.start()
 _flash = _Flash(os.getenv("AMR_FLASH"))
-_flash.arm(_link.call("boot"))
+_flash.armed = _link.call("boot")
 _link.handlers["w"] = _armed
 _shims = os.getenv("AMR_SHIMS")
 _host = vfs.VfsPosix(_shims)
@@ -71,7 +65,6 @@ vfs.mount(vfs.VfsLfs2(_flash), "/")
 os.chdir("/")
 sys.path[:] = ["", ".frozen", "/lib", "/shims"]
 del _host, _shims
-
 
 
 def _run(name):

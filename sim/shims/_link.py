@@ -13,7 +13,11 @@ import socket
 import sys
 import time
 
+from binascii import hexlify, unhexlify
+
 from micropython import schedule
+
+_ERRORS = {"value": ValueError, "type": TypeError}
 
 handlers = {}  # kind of event -> function(arguments)
 
@@ -49,7 +53,9 @@ def start():
     global _calls, _events, _polled
     if _calls:
         return
-    _calls = _connect("calls", os.getenv("AMR_BOARD"), sys.implementation.name, str(sys.implementation), sys.version)
+    _calls = _connect(
+        "calls", os.getenv("AMR_BOARD"), sys.implementation.name, str(sys.implementation), sys.version
+    )
     _events = _connect("events", _read(_calls)[1])
     _polled = select.poll()
     _polled.register(_events, select.POLLIN)
@@ -57,20 +63,44 @@ def start():
     _thread.start_new_thread(_watch, ())
 
 
-def call(*request):
+def call(name, *arguments, **keywords):
     """Ask the board and wait for its answer; raises what it says."""
     if _calls is None:
         start()
+    request = (name, _pack(arguments), keywords and {key: _pack(value) for key, value in keywords.items()})
     with _calling:
         _send(_calls, request)
         answer = _read(_calls)
     if answer is None or answer[0] == "exit":
         raise SystemExit(0)  # power is gone, or deep sleep with nobody there to wake us
-    if answer[0] == "value":
-        raise ValueError(answer[1])
     if answer[0]:
-        raise OSError(answer[0])
-    return answer[1]
+        raise _ERRORS.get(answer[0], OSError)(answer[1])
+    return unpack(answer[1])
+
+
+def caller(name):
+    """The function of this name, which the board carries out."""
+    return lambda *arguments, **keywords: call(name, *arguments, **keywords)
+
+
+def _pack(value):
+    # JSON has no bytes: they travel as "x" and hex digits, a UUID with a "u", text with an "s".
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        return "s" + value
+    try:
+        return getattr(value, "_tag", "x") + hexlify(value).decode()
+    except TypeError:
+        return [_pack(item) for item in value]
+
+
+def unpack(value):
+    if isinstance(value, list):
+        return tuple([unpack(item) for item in value])
+    if isinstance(value, str):
+        return value[1:] if value[0] == "s" else unhexlify(value[1:])
+    return value
 
 
 def drain(_):

@@ -1,11 +1,9 @@
 # machine: what an ESP32 has, as far as a program without a network uses it.
 
-from binascii import hexlify, unhexlify
-
 from umachine import *
 from umachine import PinBase
 
-from _link import call, handlers
+from _link import call, caller, handlers
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -20,6 +18,10 @@ ULP_WAKE = 6
 GPIO_WAKE = 7
 SLEEP = 2
 DEEPSLEEP = 4
+
+_CALLS = " deepsleep disable_irq enable_irq freq lightsleep reset reset_cause unique_id wake_reason "
+
+soft_reset = caller("soft_reset")
 
 
 class Pin(PinBase):
@@ -48,17 +50,15 @@ class Pin(PinBase):
             pin._handler = None
         return pin
 
-    def __init__(self, id, mode=-1, pull=-1, **kwargs):
-        if mode != -1 or pull != -1 or kwargs:
-            self.init(mode, pull, **kwargs)
+    def __init__(self, id, *args, **kwargs):
+        if args or kwargs:
+            self.init(*args, **kwargs)
 
-    def init(self, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
-        call("pin_init", self._id, mode, pull, None if value is None else int(bool(value)))
+    def init(self, *args, **kwargs):
+        call("pin_init", self._id, *args, **kwargs)
 
-    def value(self, *value):
-        if not value:
-            return call("pin_get", self._id)
-        call("pin_set", self._id, int(bool(value[0])))
+    def value(self, *level):
+        return call("pin_value", self._id, *level)
 
     __call__ = value
 
@@ -69,17 +69,15 @@ class Pin(PinBase):
         self.value(0)
 
     def irq(self, handler=None, trigger=3, wake=None, hard=False):
-        if wake is not None:
-            call("wake_pin", self._id, wake, trigger)
-        else:
+        if wake is None:
             self._handler = handler
-            call("pin_irq", self._id, trigger if handler else 0)
+        call("pin_irq", self._id, trigger if handler or wake else 0, wake)
         return self
 
-    def __repr__(self):
-        return "Pin(" + str(self._id) + ")"
+    def __str__(self):
+        return "Pin(%d)" % self._id
 
-    __str__ = __repr__
+    __repr__ = __str__
 
 
 def _edge(event):
@@ -93,66 +91,18 @@ handlers["p"] = _edge
 
 class RTC:
     def memory(self, *data):
-        if not data:
-            return unhexlify(call("rtc_get"))
-        call("rtc_set", hexlify(data[0]).decode())
+        return call("rtc_memory", *data)
 
-    def datetime(self, when=None):
-        from time import gmtime, time
-
-        if when is not None:
-            raise OSError(1)  # the clock is the host's
-        t = gmtime(time())
-        return t[0], t[1], t[2], t[6], t[3], t[4], t[5], 0
-
-
-def reset_cause():
-    return call("reset_cause")
-
-
-def wake_reason():
-    return call("wake_reason")
-
-
-def deepsleep(time_ms=None):
-    call("deepsleep", time_ms)
-
-
-def lightsleep(time_ms=None):
-    call("lightsleep", time_ms)
-
-
-sleep = lightsleep
-
-
-def reset():
-    call("reset", HARD_RESET)
-
-
-def soft_reset():
-    call("reset", SOFT_RESET)
-
-
-def unique_id():
-    return unhexlify(call("unique_id"))
-
-
-def freq(hz=None):
-    return 160000000 if hz is None else None
-
-
-def disable_irq():
-    return 0
-
-
-def enable_irq(state=0):
-    pass
+    def datetime(self, *when):
+        return call("rtc_datetime", *when)
 
 
 def __getattr__(name):
-    # Seldom used by a program this small: loaded when asked for, so that they cost no memory before.
+    # What a small program seldom uses costs no memory before it is asked for.
+    if " " + name + " " in _CALLS:
+        return caller(name)
     if name in ("ADC", "PWM", "Timer", "WDT"):
-        import _peripherals
-
-        return getattr(_peripherals, name)
+        return getattr(__import__("_" + name.lower()), name)
+    if name == "sleep":
+        return caller("lightsleep")
     raise AttributeError(name)

@@ -1,7 +1,6 @@
 """The bridge on a real air, with real HTTPS and a real journal: what a press meets on its way."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from bridge.relay import Relay
 from sim.air import Air
 from sim.phone import backends
 from tests.unit.bridge.air_button import AirButton
-from tests.unit.bridge.parts import Authority, Lines, TestCentre, device, problem, proof, serve
+from tests.unit.bridge.parts import Authority, Lines, TestCentre, device, dice, problem, proof, serve
 from wire import receipts, state
 from wire.codes import ALARM, CONTACT, TEST, code
 from wire.keys import Mac, derive
@@ -32,19 +31,19 @@ class Scene:
         self.centre = TestCentre()
 
     @asynccontextmanager
-    async def bridge(self) -> AsyncIterator[Lines]:
+    async def bridge(self, *, filtered: bool = False, ca: Authority | None = None) -> AsyncIterator[Lines]:
         lines = Lines()
         scanner, client = backends(*self._hci)
         stop = asyncio.Event()
-        async with Centre(self._url, self._authority.pem.decode()) as centre:
+        async with Centre(self._url, (ca or self._authority).pem.decode()) as centre:
             relay = Relay(
-                [device(1), device(2)],
+                [device(number) for number in range(1, 8)],
                 journal=Journal(self.journal),
                 centre=centre,
-                radio=lambda on_advert: BleakRadio(on_advert, scanner, client),
+                radio=lambda on_advert: BleakRadio(on_advert, scanner, client, filtered),
                 location=None,
                 log=lines,
-                random=random.Random(1).random,
+                random=dice(1).random,
             )
             task = asyncio.create_task(relay.run(stop))
             try:
@@ -202,7 +201,77 @@ async def test_two_buttons_at_once_get_their_own_receipts(scene: Scene) -> None:
     await other.silence()
 
 
+async def test_more_buttons_than_links_all_get_their_receipts(scene: Scene) -> None:
+    """A link that only waits for later stages makes room for a button that has nothing yet."""
+    others = [AirButton(scene.air, number, f"button{number}") for number in range(2, 8)]
+    async with scene.bridge():
+        await asyncio.gather(scene.button.say(ALARM, 1), *(other.say(ALARM, 1) for other in others))
+        await asyncio.gather(*(button.took(receipts.RECEIVED) for button in (scene.button, *others)))
+    await asyncio.gather(*(other.silence() for other in others))
+
+
+async def test_a_system_that_filters_by_code_hears_press_after_press(scene: Scene) -> None:
+    """The scan is started again with the codes that come next."""
+    async with scene.bridge(filtered=True) as lines:
+        for counter in range(1, 7):
+            await scene.button.say(TEST, counter)
+            await lines.wait_for("receipt", counter=counter)
+
+
+async def test_a_newer_code_ends_the_try_at_an_older_one(scene: Scene) -> None:
+    """A new radio session has a new address: waiting at the old one would miss a burst of 3 s."""
+    scene.centre.answers = [lambda: web.Response(status=503)]
+    async with scene.bridge() as lines:
+        await scene.button.say(TEST, 1)
+        await scene.button.took(receipts.HEARD)
+        await scene.button.say(ALARM, 2)
+        await lines.wait_for("receipt", event=ALARM, counter=2, limit_s=3)
+
+
+async def test_a_full_disk_does_not_stop_an_alarm(scene: Scene, tmp_path: Path) -> None:
+    """It is told, HEARD is not said, the centre gets the press; the journal gets it when it can."""
+    scene.journal = tmp_path / "away" / "journal.sqlite"
+    heard: list[bytes] = []
+    scene.centre.answers = [lambda: web.Response(status=503)]
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("trouble", reason="read_only")
+        await lines.wait_for("heard", on_disk=False)
+        await scene.button.took(receipts.RECEIVED)
+        heard += [value for value in scene.button.written if value[0] == receipts.HEARD]
+        scene.journal.parent.mkdir()
+        await _until(lambda: scene.journal.exists() and len(read_presses(scene.journal)) == 1, limit_s=8)
+    assert heard == []
+    assert read_presses(scene.journal)[0].incident == "1-1-1"
+
+
+async def test_tls_wrong_is_told_and_the_press_is_kept(scene: Scene) -> None:
+    """Somebody else answers: the press stays, HEARD is true, nothing is sent to them."""
+    async with scene.bridge(ca=Authority()) as lines:
+        await scene.button.say(ALARM, 1)
+        trouble = await lines.wait_for("trouble", reason="tls_wrong")
+        assert "nothing was sent" in trouble["text"]
+        await scene.button.took(receipts.HEARD)
+    assert scene.centre.posts == []
+    assert [press.incident for press in read_presses(scene.journal)] == [None]
+
+
+async def test_strangers_with_our_old_codes_make_no_incident(scene: Scene) -> None:
+    """A replayed press is the same press, on the air and at the centre; a forged code is nobody's."""
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("receipt")
+        await scene.button.silence()
+        replayer, forger = AirButton(scene.air, 1, "replayer"), AirButton(scene.air, 9, "forger")
+        await asyncio.gather(replayer.say(ALARM, 1), forger.say(ALARM, 2))
+        await replayer.took(receipts.RECEIVED)  # it learns nothing that was not on the air before
+        await asyncio.gather(replayer.silence(), forger.silence())
+    assert len(scene.centre.posts) == 1
+    assert len(lines.of("heard")) == 1
+    assert forger.written == []
+
+
 async def _until(condition: Callable[[], bool], limit_s: float = 5) -> None:
     async with asyncio.timeout(limit_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 -- a file changes without telling us
             await asyncio.sleep(0.02)

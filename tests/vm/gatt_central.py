@@ -29,7 +29,12 @@ def read(value_handle):
 ble.gattc_discover_services(conn)
 services = drain("SERVICE_RESULT", "SERVICE_DONE")
 uart = bluetooth.UUID("6e400001-b5a3-f393-e0a9-e50e24dcca9e")
-assert [s[4] for s in services] == [bluetooth.UUID(0x1800), bluetooth.UUID(0x1801), uart, bluetooth.UUID(0x180F)], services
+assert [s[4] for s in services] == [
+    bluetooth.UUID(0x1800),
+    bluetooth.UUID(0x1801),
+    uart,
+    bluetooth.UUID(0x180F),
+], services
 ble.gattc_discover_services(conn, uart)
 ((_, _, start_handle, end_handle, uuid),) = drain("SERVICE_RESULT", "SERVICE_DONE")
 assert uuid == uart and services[2][2:4] == (start_handle, end_handle)
@@ -38,7 +43,10 @@ assert uuid == uart and services[2][2:4] == (start_handle, end_handle)
 ble.gattc_discover_characteristics(conn, start_handle, end_handle)
 found = drain("CHARACTERISTIC_RESULT", "CHARACTERISTIC_DONE")
 assert [c[4] for c in found] == [0x0E, 0x32, 0x0A], found
-assert [c[5] for c in found][:2] == [bluetooth.UUID(0x2A6E), bluetooth.UUID("6E400003-B5A3-F393-E0A9-E50E24DCCA9E")]
+assert [c[5] for c in found][:2] == [
+    bluetooth.UUID(0x2A6E),
+    bluetooth.UUID("6E400003-B5A3-F393-E0A9-E50E24DCCA9E"),
+]
 assert found[2][5] == bluetooth.UUID("12345678-0000-1000-8000-00805F9B34FB"), found[2]
 assert [c[2] for c in found] == [found[1][3] - 2, found[2][3] - 2, end_handle]
 plain, told, long = [c[3] for c in found]

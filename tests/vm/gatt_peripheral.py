@@ -1,12 +1,15 @@
 # A server: read, write, notify, indicate, descriptors; what its IRQ sees, in order.
-import time
 
 import bluetooth
-from common import answers, connect, events, irq, name_field, start, wait
+from common import answers, events, name_field, start, wait
 
 SERVICE = bluetooth.UUID("6E400001-B5A3-F393-E0A9-E50E24DCCA9E")
 PLAIN = (bluetooth.UUID(0x2A6E), 0x0002 | 0x0008 | 0x0004)
-TOLD = (bluetooth.UUID("6E400003-B5A3-F393-E0A9-E50E24DCCA9E"), 0x0002 | 0x0010 | 0x0020, ((bluetooth.UUID(0x2901), 0x0002), (bluetooth.UUID(0x2904), 0x0002 | 0x0008)))
+TOLD = (
+    bluetooth.UUID("6E400003-B5A3-F393-E0A9-E50E24DCCA9E"),
+    0x0002 | 0x0010 | 0x0020,
+    ((bluetooth.UUID(0x2901), 0x0002), (bluetooth.UUID(0x2904), 0x0002 | 0x0008)),
+)
 LONG = (bluetooth.UUID(b"\x78\x56\x34\x12"), 0x0002 | 0x0008)
 
 ble = start()

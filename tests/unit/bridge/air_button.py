@@ -5,10 +5,10 @@ import asyncio
 from bumble.core import UUID
 from bumble.device import AdvertisingType, Connection, Device, DeviceConfiguration
 from bumble.gatt import Characteristic, CharacteristicValue, Service
-from bumble.hci import Address
+from bumble.hci import Address, OwnAddressType
 from bumble.host import Host
 
-from sim.air import Air
+from sim.air import Air, AirController
 from wire import codes
 from wire.codes import RECEIPT_XOR, STATE_XOR, advert, characteristic
 from wire.keys import Mac, derive
@@ -22,7 +22,7 @@ class AirButton:
         self._air, self._name = air, name
         self._sessions = 0
         self._device: Device | None = None
-        self._controller = None
+        self._controller: AirController | None = None
         self.written: list[bytes] = []
         self.news = asyncio.Event()
         self.connections: list[Connection] = []
@@ -32,19 +32,19 @@ class AirButton:
         await self.silence()
         code = codes.code(Mac(derive(self.root, "code")), event, counter)
         self._sessions += 1
-        address = Address(f"C{self._sessions:X}:00:00:00:00:{self.root[0]:02X}")
+        address = Address(f"C0:00:00:00:{self._sessions:02X}:{self.root[0]:02X}")
         self._controller = self._air.controller(self._name)
         device = Device(
             config=DeviceConfiguration(name="", address=address, gap_service_enabled=False),
             host=Host(self._controller, self._controller),
         )
-        receipt = Characteristic(
+        receipt: Characteristic[bytes] = Characteristic(
             _uuid(characteristic(code, RECEIPT_XOR)),
             Characteristic.Properties.WRITE,
             Characteristic.WRITEABLE,
             CharacteristicValue(write=self._on_write),
         )
-        state = Characteristic(
+        state: Characteristic[bytes] = Characteristic(
             _uuid(characteristic(code, STATE_XOR)),
             Characteristic.Properties.READ,
             Characteristic.READABLE,
@@ -55,7 +55,7 @@ class AirButton:
         await device.power_on()
         await device.start_advertising(
             advertising_type=AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE,
-            own_address_type=Address.RANDOM_DEVICE_ADDRESS,
+            own_address_type=OwnAddressType.RANDOM,
             advertising_data=advert(code),
             scan_response_data=b"",
             advertising_interval_min=20,

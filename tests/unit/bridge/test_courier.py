@@ -1,11 +1,12 @@
 """What is sent when, over simulated time."""
 
-import random
+from itertools import pairwise
 
 import pytest
 
 from bridge.courier import IN_FLIGHT_MAX, RETRY_MS_MAX, TESTS_IN_FLIGHT_MAX, Courier
 from bridge.model import Key
+from tests.unit.bridge.parts import dice
 from wire.codes import ALARM, TEST
 
 MINUTE_MS = 60_000
@@ -18,7 +19,7 @@ def key(counter: int, event: int = ALARM) -> Key:
 @pytest.mark.parametrize("seed", range(20))
 def test_it_never_waits_longer_than_a_minute_and_never_gives_up(seed: int) -> None:
     """Six hours of a centre that fails in every way and slowness; then it answers, and all arrives."""
-    chance = random.Random(seed)
+    chance = dice(seed)
     courier = Courier(chance.random)
     waiting = {key(n, chance.choice((ALARM, TEST))) for n in range(1, 1 + chance.randint(1, 12))}
     for each in sorted(waiting):
@@ -41,14 +42,14 @@ def test_it_never_waits_longer_than_a_minute_and_never_gives_up(seed: int) -> No
         assert now_ms < heals_ms + 10 * MINUTE_MS
     for times in sent.values():
         tests_wait_ms = 15_000 * 3  # tests take turns, four at a time
-        gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(times)]
         assert max(gaps) <= MINUTE_MS + tests_wait_ms
         assert times[-1] > heals_ms - MINUTE_MS
     alarm_gaps = [
         after - before
         for each, times in sent.items()
         if each.event == ALARM
-        for before, after in zip(times, times[1:], strict=False)
+        for before, after in pairwise(times)
     ]
     assert max(alarm_gaps, default=0) <= MINUTE_MS
 
@@ -56,7 +57,7 @@ def test_it_never_waits_longer_than_a_minute_and_never_gives_up(seed: int) -> No
 def test_the_first_retry_comes_soon_and_later_ones_spread() -> None:
     """Half a second at most at first; doubling; never the same for two bridges."""
     waits = []
-    courier = Courier(random.Random(1).random)
+    courier = Courier(dice(1).random)
     courier.add(key(1), 0)
     now_ms = 0
     for _ in range(10):
@@ -70,7 +71,7 @@ def test_the_first_retry_comes_soon_and_later_ones_spread() -> None:
 
 def test_alarms_go_before_tests() -> None:
     """Also before those that were there earlier."""
-    courier = Courier(random.Random(1).random)
+    courier = Courier(dice(1).random)
     for counter in range(1, 4):
         courier.add(key(counter, TEST), 0)
     courier.add(key(9), 0)
@@ -79,7 +80,7 @@ def test_alarms_go_before_tests() -> None:
 
 def test_tests_cannot_fill_the_line() -> None:
     """However many tests hang, an alarm goes at once; and there is a bound to all."""
-    courier = Courier(random.Random(1).random)
+    courier = Courier(dice(1).random)
     for counter in range(1, 20):
         courier.add(key(counter, TEST), 0)
     assert len(courier.take(0)) == TESTS_IN_FLIGHT_MAX
@@ -91,7 +92,7 @@ def test_tests_cannot_fill_the_line() -> None:
 
 def test_the_same_press_twice_is_one_errand() -> None:
     """Heard and told by a CONTACT, it is sent once."""
-    courier = Courier(random.Random(1).random)
+    courier = Courier(dice(1).random)
     courier.add(key(1), 0)
     assert courier.take(0) == [key(1)]
     courier.add(key(1), 5)
@@ -102,7 +103,7 @@ def test_the_same_press_twice_is_one_errand() -> None:
 
 def test_a_permanent_problem_is_told_once_and_still_retried_slowly() -> None:
     """An unknown device may be known tomorrow: it goes on, at the slow pace."""
-    courier = Courier(random.Random(1).random)
+    courier = Courier(dice(1).random)
     courier.add(key(1), 0)
     now_ms, told = 0, []
     for reason in ("unknown_device", "unknown_device", "revoked", "revoked"):

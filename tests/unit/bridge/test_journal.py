@@ -1,7 +1,7 @@
 """The journal survives kills, a full disk and its own corruption, and keeps each press once."""
 
+import contextlib
 import os
-import random
 import signal
 import sqlite3
 import subprocess
@@ -9,19 +9,22 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bridge import journal as journals
 from bridge.journal import Journal, read_presses
 from bridge.model import Alive, Press
+from tests.unit.bridge.parts import dice
 from wire.codes import ALARM, TEST
 
 NAME = "A" * 16
 
 
-def press(counter: int, **changes: object) -> Press:
-    return Press(**({"device_id": NAME, "event": ALARM, "counter": counter, "heard_at_ms": counter} | changes))  # type: ignore[arg-type]
+def press(counter: int, **changes: Any) -> Press:
+    fields: dict[str, Any] = {"device_id": NAME, "event": ALARM, "heard_at_ms": counter}
+    return Press(**(fields | {"counter": counter} | changes))
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ for counter in range(1, 100_000):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_killed_writer_has_lost_nothing_that_it_said_was_kept(path: Path, seed: int) -> None:
     """SIGKILL at a random moment, again and again on one file."""
-    chance = random.Random(seed)
+    chance = dice(seed)
     writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE)
     assert writer.stdout
     assert writer.stdout.readline() == b"1\n"
@@ -114,7 +117,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     where = tmp_path / "disk"
     where.mkdir()
     mounted = subprocess.run(
-        ["/bin/mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(where)], capture_output=True, check=False
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(where)],
+        capture_output=True,
+        check=False,
     )
     if mounted.returncode:
         pytest.skip("this machine lets not even root mount a small disk")
@@ -128,7 +133,7 @@ def test_a_full_disk_is_told_and_what_waited_is_written_when_there_is_room(small
     journal = Journal(path)
     assert journal.write(press(1)) is None
     filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))
     reasons = {journal.write(press(counter)) for counter in range(2, 200)}

@@ -1,7 +1,5 @@
 """Which codes the bridge expects, and what it makes of those that come."""
 
-import random
-
 import pytest
 
 from bridge.model import Alive
@@ -15,7 +13,7 @@ from bridge.watch import (
     quick_texts,
     uuid_text,
 )
-from tests.unit.bridge.parts import device
+from tests.unit.bridge.parts import device, dice
 from wire.codes import (
     ALARM,
     ALIVE,
@@ -41,9 +39,7 @@ def on_air(event: int, counter: int, number: int = 1) -> list[str]:
 
 def watch(*, press: int = 0, alive: int = 0, accepted: tuple[tuple[int, int], ...] = ()) -> Watch:
     watch = Watch()
-    watch.add(
-        device(1, press_counter=press), 0, accepted, Alive(device(1).device_id, alive, 0, alive, 0)
-    )
+    watch.add(device(1, press_counter=press), 0, accepted, Alive(device(1).device_id, alive, 0, alive, 0))
     return watch
 
 
@@ -55,7 +51,7 @@ def is_new(watch: Watch, event: int, counter: int, now_ms: int = 0) -> bool | No
 
 def test_the_quick_codes_are_the_codes_of_the_wire() -> None:
     """The hot path's own arithmetic says exactly what `wire.codes.code` says."""
-    chance = random.Random(7)
+    chance = dice(7)
     for _ in range(300):
         key, event, counter = chance.randbytes(32), chance.choice(EVENTS), chance.getrandbits(32)
         assert quick_texts(key)(event, counter) == uuid_text(code(Mac(key), event, counter))
@@ -71,7 +67,7 @@ def test_a_press_is_new_once() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_presses_in_any_order_with_loss_are_accepted_exactly_once(seed: int) -> None:
     """Whatever is heard of 600 presses, in an order that is off by up to 100, comes exactly once."""
-    chance = random.Random(seed)
+    chance = dice(seed)
     sent = [(chance.choice((ALARM, TEST)), counter) for counter in range(1, 601)]
     heard = [press for press in sent if chance.random() < 0.7]
     order = sorted(heard, key=lambda press: press[1] + chance.uniform(0, 100))
@@ -255,7 +251,9 @@ def _contact(ours: Watch, counter: int, now_ms: int) -> tuple[bool, bool]:
 def test_a_scan_filter_gets_the_most_needed_codes_first_and_says_when_it_changed() -> None:
     """The next four presses, the current CONTACT and ALIVE, the next multiple of 32; then what is on air."""
     ours = watch(press=9, alive=3)
-    expected = [uuid for counter in range(10, 14) for event in (ALARM, TEST) for uuid in on_air(event, counter)]
+    expected = [
+        uuid for counter in range(10, 14) for event in (ALARM, TEST) for uuid in on_air(event, counter)
+    ]
     expected += on_air(CONTACT, 4) + on_air(ALIVE, 4) + on_air(ALARM, 32) + on_air(TEST, 32)
     expected += on_air(CONTACT, 32) + on_air(ALIVE, 32)
     assert ours.filter_codes()[: len(expected)] == expected

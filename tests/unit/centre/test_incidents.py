@@ -79,6 +79,7 @@ def test_another_epoch_has_other_codes() -> None:
         ("heard_at", "2026-11-23", "not_a_time"),
         ("heard_at", "2026-13-23T10:00:00Z", "not_a_time"),
         ("heard_at", "0001-01-01T00:00:00+23:59", "not_a_time"),
+        ("heard_at", "9999-12-31T23:59:59.9999Z", "not_a_time"),
         ("heard_at", 1795394888, "wrong_type"),
         ("age_s", NAN, "not_finite"),
         ("age_s", -1, "out_of_range"),

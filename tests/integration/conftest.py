@@ -1,0 +1,54 @@
+"""A whole world per test: air, button in MicroPython, bridge and centre as processes."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sim.world import Button, Happening, Match, World
+
+STAGES = ("pressed", "held", "first_advert", "heard", "received", "receipt", "acknowledged", "acknowledged_receipt")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """An air with a centre on it, and nobody else yet."""
+    async with World(tmp_path) as made:
+        await made.add_centre()
+        yield made
+
+
+async def watched(world: World, *options: str, profile: str = "desktop", hold_ms: int = 500) -> Button:
+    """A button with a short hold, its bridge, and the calm after both have started."""
+    button = await world.add_button(hold_ms=hold_ms)
+    await world.add_bridge(button.enrolment, "bridge", *options, profile=profile)
+    await world.wait_for(said("button", "sleep"))
+    return button
+
+
+def said(by: str, what: str, *args: str) -> Match:
+    """Matches what `by` says, with these first words where it is the button."""
+    return lambda h: h.by == by and h.what == what and h.data.get("args", [])[: len(args)] == list(args)
+
+
+def is_stage(h: Happening, stage: str) -> bool:
+    """Whether `h` is where the press reaches `stage`."""
+    if stage == "pressed":
+        return h.what == "pressed"
+    if stage == "held":
+        return h.what == "motor" and bool(h.data["on"])
+    if stage == "first_advert":
+        return said("button", "advert", "1")(h)
+    if stage in ("receipt", "acknowledged_receipt"):
+        return said("button", "receipt", "1" if stage == "receipt" else "2")(h)
+    return h.what == stage and h.by == ("bridge" if stage == "heard" else "centre")
+
+
+def incidents(world: World) -> list[tuple[str, int, int]]:
+    """`(device_id, event, counter)` of every incident, read from the centre's own database."""
+    database = sqlite3.connect(f"file:{world.home}/centre/centre.sqlite?mode=ro", uri=True)
+    try:
+        return database.execute("SELECT device_id, event, counter FROM incidents ORDER BY opened_at_ms").fetchall()
+    finally:
+        database.close()

@@ -1,0 +1,235 @@
+"""The centre as a process: its command line, its death and its return."""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from centre.app import main
+from tests.unit.centre.parts import Hand, Phone, phone_of
+from wire import receipts
+
+HAND = Hand()
+ROOT = Path(__file__).parents[2]
+
+
+def amr_centre(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "centre.app", *map(str, arguments)]
+
+
+async def run(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr of one command, in a process of its own."""
+    pipe = subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *amr_centre(*arguments), cwd=ROOT, stdout=pipe, stderr=pipe
+    )
+    out, error = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), error.decode()
+
+
+class Served:
+    def __init__(self, process: asyncio.subprocess.Process, listening: dict[str, Any]) -> None:
+        self.process, self.listening = process, listening
+
+
+@asynccontextmanager
+async def served(home: Path) -> AsyncIterator[tuple[Served, Phone]]:
+    process = await asyncio.create_subprocess_exec(
+        *amr_centre("serve", "--home", home, "--port", 0, "--json-log"), cwd=ROOT, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        line = json.loads(await process.stdout.readline())
+        assert line["what"] == "listening"
+        ca_pem = Path(line["ca"]).read_text()  # noqa: ASYNC240 -- 1 KiB
+        async with phone_of(line["url"], ca_pem) as phone:
+            yield Served(process, line), phone
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def imported(home: Path, *hands: Hand) -> None:
+    registry = home.parent / "registry.jsonl"
+    registry.write_text("".join(hand.line for hand in hands))
+    code, _, error = await run("buttons", "import", registry, "--home", home)
+    assert (code, error) == (0, "")
+
+
+async def test_killed_right_after_the_answer_it_has_lost_nothing(tmp_path: Path) -> None:
+    """SIGKILL with the answer just read: incident and receipts are there when it returns."""
+    home = tmp_path / "home"
+    async with served(home) as (centre, phone):
+        await imported(home, HAND)  # while it serves
+        await phone.enrol(HAND)
+        _, answer = await phone.post(HAND.alarm(1))
+        centre.process.kill()
+        headers = phone.headers
+    async with served(home) as (centre, phone):
+        phone.headers = headers
+        assert await phone.post(HAND.alarm(1)) == (200, answer)
+        async with phone.stream(f"/v1/incidents/{answer['incident']}/receipts") as events:
+            assert (await anext(events))[2]["stage"] == receipts.RECEIVED
+            async with phone.session.get(centre.listening["console_url"]):
+                path = f"/console/incidents/{answer['incident']}/acknowledge"
+            await phone.ask("POST", path, headers={"Origin": phone.url})
+            centre.process.kill()
+    async with served(home) as (_, phone):
+        phone.headers = headers
+        status, answer = await phone.post(HAND.alarm(1))
+        assert (status, answer["receipt"]["stage"]) == (200, receipts.ACKNOWLEDGED)
+
+
+async def test_a_full_disk_is_a_503_and_the_press_is_taken_later(tmp_path: Path) -> None:
+    """The kernel refuses every write: a problem, nothing lost, and with room it is 201."""
+    home = tmp_path / "home"
+    await imported(home, HAND)
+    async with served(home) as (centre, phone):
+        await phone.enrol(HAND)
+        assert (await phone.post(HAND.alarm(1)))[0] == 201
+        _, hard = resource.prlimit(centre.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(centre.process.pid, resource.RLIMIT_FSIZE, (0, hard))
+        status, problem = await phone.post(HAND.alarm(2))
+        assert (status, problem["reason"]) == (503, "store_unavailable")
+        resource.prlimit(centre.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        assert (await phone.post(HAND.alarm(2)))[0] == 201
+        assert (await phone.post(HAND.alarm(1)))[0] == 200
+
+
+async def test_it_stops_gracefully(tmp_path: Path) -> None:
+    """SIGTERM: exit code 0, and soon, although an operator's page is open."""
+    async with served(tmp_path / "home") as (centre, phone):
+        async with phone.session.get(centre.listening["console_url"]):
+            pass
+        async with phone.stream("/console/live") as events:
+            await anext(events)
+            centre.process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(5):
+                assert await centre.process.wait() == 0
+
+
+async def test_a_home_is_served_once(tmp_path: Path) -> None:
+    """The second says so and ends."""
+    async with served(tmp_path / "home"):
+        code, _, error = await run("serve", "--home", tmp_path / "home", "--port", 0)
+    assert (code, error.count("\n")) == (1, 1)
+    assert "already serves" in error
+
+
+async def test_the_console_command_needs_no_tracebacks(tmp_path: Path) -> None:
+    """As a process, from anywhere, for a newcomer."""
+    code, out, error = await run("--help")
+    assert (code, error) == (0, "")
+    assert "Start with: amr-centre serve" in out
+    code, out, error = await run("buttons", "list", "--home", tmp_path / "home")
+    assert (code, out, error) == (0, "", "")
+
+
+# The rest needs no process of its own: `main` is what the command calls.
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    out, error = capsys.readouterr()
+    assert error.count("\n") <= 1, "one sentence"
+    assert "Traceback" not in error
+    return code, out, error
+
+
+def test_a_malformed_registry_says_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And nothing of the file is imported."""
+    registry, home = tmp_path / "registry", tmp_path / "home"
+    registry.write_text(HAND.line + "oops\n")
+    code, _, error = said(capsys, "buttons", "import", registry, "--home", home)
+    assert code == 2
+    assert "line 2" in error
+    assert said(capsys, "buttons", "list", "--home", home) == (0, "", "")
+
+
+def test_buttons_are_imported_listed_and_enrolled_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The way of a button through the command line; the same file twice is no mistake."""
+    registry, home = tmp_path / "registry", tmp_path / "home"
+    registry.write_text(HAND.line)
+    assert said(capsys, "buttons", "import", registry, "--home", home)[1].startswith("1 imported")
+    code, out, _ = said(capsys, "buttons", "import", registry, "--home", home)
+    assert (code, out) == (0, "0 imported, 1 already here\n")
+    assert HAND.device_id in said(capsys, "buttons", "list", "--home", home)[1]
+    url = ("--url", "https://centre.example:8443/")
+    code, out, _ = said(capsys, "buttons", "enrol", HAND.device_id, *url, "--home", home)
+    sha256 = said(capsys, "ca", "--home", home)[1].split()[-1]
+    assert code == 0
+    assert out.splitlines()[1].startswith("QR text: https://centre.example:8443/e#")
+    assert out.endswith(f".{sha256}\n")
+    assert said(capsys, "buttons", "revoke", HAND.device_id, "--home", home)[0] == 0
+    assert said(capsys, "buttons", "enrol", HAND.device_id, "--home", home)[0] == 1
+    assert said(capsys, "bridges", "list", "--home", home) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("buttons", "import", "{tmp}/none"), 2, "No such file"),
+        (("buttons", "import", "{tmp}/binary"), 2, "not text"),
+        (("buttons", "import", "{tmp}/other-root"), 1, "another root"),
+        (("buttons", "enrol", "A" * 16), 1, "no button"),
+        (("buttons", "enrol", "short"), 2, "16 characters"),
+        (("buttons", "enrol", HAND.device_id, "--url", "http://x"), 2, "https://"),
+        (("buttons", "enrol", HAND.device_id, "--ca", "{tmp}/binary"), 2, "no PEM certificate"),
+        (("buttons", "revoke", "A" * 16), 1, "no button"),
+        (("bridges", "revoke", "NOBODY"), 1, "no bridge"),
+        (("serve", "--cert", "{tmp}/none"), 2, "go together"),
+        (("serve", "--cert", "{tmp}/none", "--key", "{tmp}/none"), 2, "No such file"),
+        (("serve", "--cert", "{tmp}/binary", "--key", "{tmp}/binary"), 2, "no PEM certificate"),
+        (("serve", "--cert", "{tmp}/home/ca.pem", "--key", "{tmp}/binary"), 2, "not usable as PEM"),
+        (("serve", "--home", "{tmp}/binary/home"), 1, "cannot make the directory"),
+        (("serve", "--port", "{port}"), 1, "address already in use"),
+    ],
+)
+def test_a_mistake_gets_one_sentence_and_an_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    """2 = wrong usage or input, 1 = could not."""
+    home = tmp_path / "home"
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "registry").write_text(HAND.line)
+    (tmp_path / "other-root").write_text(json.dumps(json.loads(HAND.line) | {"root": "00" * 32}))
+    said(capsys, "buttons", "import", tmp_path / "registry", "--home", home)
+    said(capsys, "ca", "--home", home)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        filled = [argument.format(tmp=tmp_path, port=port) for argument in arguments]
+        given, _, error = said(capsys, *filled, *(() if "--home" in filled else ("--home", home)))
+    assert given == code
+    assert words in error
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["serve", "--port", "99999"], ["serve", "--port", "x"], ["buttons"], ["nonsense"]]
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """argparse's sentence, and its usage."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "amr-centre" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_home_that_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A read-only directory."""
+    tmp_path.chmod(0o500)
+    assert said(capsys, "ca", "--home", tmp_path)[0] == 1

@@ -1,0 +1,176 @@
+"""SIGKILL and power cuts at every stage of a press: exactly one incident, and a receipt on the button."""
+
+import asyncio
+import os
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from sim.world import Button, Happening, Trouble, World
+from tests.integration.conftest import STAGES, incidents, is_stage, said, watched
+from wire.codes import ALARM
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+AWAY_S = 0.7  # how long a killed program stays away
+
+
+async def press_with_a_kill(world: World, button: Button, victim: str, stage: str) -> None:
+    """One press, acknowledged; `victim` dies the moment `stage` is seen, and comes back."""
+    died = asyncio.Event()
+
+    def strike(happening: Happening) -> None:
+        if is_stage(happening, stage) and not died.is_set():
+            world.programs[victim].strike()
+            died.set()
+
+    since = len(world.happenings)
+    operator = asyncio.create_task(acknowledge(world, since))
+    with world.watching(strike):
+        hand = asyncio.create_task(button.press(0.8))
+        async with asyncio.timeout(30):
+            await died.wait()
+    await world.kill(victim)
+    await asyncio.sleep(AWAY_S)
+    await world.start(victim)
+    await world.wait_for(said("button", "receipt", "1"), since=since, timeout_s=60)
+    await operator
+    # The link may have gone with its bridge: then the stage comes at the next CONTACT, within a minute.
+    await world.wait_for(said("button", "receipt", "2"), since=since, timeout_s=90)
+    await hand
+
+
+async def acknowledge(world: World, since: int) -> None:
+    """An operator who tries again while the centre is away."""
+    received = await world.wait_for(lambda h: is_stage(h, "received"), since=since, timeout_s=60)
+    await world.wait_for(said("button", "receipt", "1"), since=since, timeout_s=60)
+    for _ in range(100):
+        try:
+            return await world.acknowledge(received.data["incident"])
+        except Trouble:
+            await asyncio.sleep(0.2)
+    raise AssertionError("the centre did not come back for the operator")
+
+
+@pytest.mark.parametrize("stage", STAGES[:-1])
+@pytest.mark.parametrize("victim", ["bridge", "centre"])
+async def test_killed_at_any_stage(world: World, victim: str, stage: str) -> None:
+    """Killed when the press reaches `stage`, started again: one incident, both receipts on the button."""
+    button = await watched(world)
+    await press_with_a_kill(world, button, victim, stage)
+    assert incidents(world) == [(button.device_id, ALARM, 1)]
+
+
+@pytest.mark.parametrize("victim", ["bridge", "centre"])
+async def test_killed_after_the_last_receipt(world: World, victim: str) -> None:
+    """What is done stays done: nothing is sent or felt twice."""
+    button = await watched(world)
+    await button.press(0.7)
+    received = await world.wait_for(lambda h: is_stage(h, "received"))
+    await world.acknowledge(received.data["incident"])
+    await world.wait_for(said("button", "receipt", "2"))
+    since = len(world.happenings)
+    await world.kill(victim)
+    await world.start(victim)
+    await asyncio.sleep(3)
+    assert incidents(world) == [(button.device_id, ALARM, 1)]
+    assert not [h for h in world.happenings[since:] if h.by == "centre" and h.what == "received"]
+    # The taken pulse, RECEIVED and ACKNOWLEDGED may still be in the motor; nothing new is proven.
+    assert not [h for h in world.happenings[since:] if said("button", "receipt", "1")(h)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_killed_at_a_random_moment(world: World, seed: int) -> None:
+    """Between the first advert and the receipt, to the millisecond: `pytest -k "random_moment and <seed>"`."""
+    rng = random.Random(seed)
+    victim, delay_s = rng.choice(["bridge", "centre"]), rng.uniform(0, 0.12)
+    button = await watched(world)
+    hand = asyncio.create_task(button.press(0.7))
+    await world.wait_for(lambda h: is_stage(h, "first_advert"))
+    await asyncio.sleep(delay_s)
+    await world.kill(victim)
+    await world.start(victim)
+    await world.wait_for(said("button", "receipt", "1"), timeout_s=60)
+    await hand
+    assert incidents(world) == [(button.device_id, ALARM, 1)], f"seed {seed}: {victim} after {delay_s:.3f} s"
+
+
+async def hold_until_taken(world: World, button: Button, write: int, event: str) -> bool:
+    """A finger that stays until it feels the pulse, over a power cut at flash operation `write`.
+
+    Returns whether the power was cut before the receipt.
+    """
+    since = len(world.happenings)
+    received = asyncio.create_task(world.wait_for(said("button", "receipt", "1"), since=since, timeout_s=60))
+    await button.board.cut_power_at_write(write)
+    button.down()
+    cut = asyncio.create_task(world.wait_for(said("button", "cut"), since=since, timeout_s=60))
+    await asyncio.wait([received, cut], return_when=asyncio.FIRST_COMPLETED)
+    was_cut = cut.done()
+    if was_cut:
+        await asyncio.sleep(0.3)
+        await button.board.power_on()
+    cut.cancel()
+    await received
+    button.up()
+    return was_cut
+
+
+async def test_power_cut_at_every_block_write_of_a_press(world: World) -> None:
+    """Cut, torn in the middle, at the first write, the second ...: one incident per press, felt as received."""
+    button = await watched(world)
+    presses, write, was_cut = 0, 1, True
+    while was_cut:
+        was_cut = await hold_until_taken(world, button, write, "press")
+        presses += 1
+        assert len(set(incidents(world))) == len(incidents(world)) == presses, f"cut at write {write}"
+        await asyncio.sleep(0.5)
+        write += 1
+    assert write > 3, "a press writes to flash more than once; was the power ever cut?"
+
+
+async def test_counter_never_goes_back_over_power_cuts(world: World) -> None:
+    """Every press has a higher counter than the one before, wherever the power was cut."""
+    button = await watched(world)
+    for write in (1, 2, 1, 3, 2):
+        await hold_until_taken(world, button, write, "press")
+        await asyncio.sleep(0.5)
+    counters = [counter for _, _, counter in incidents(world)]
+    assert counters == sorted(set(counters))
+    codes = [h.data["data"] for h in world.happenings if h.by == "air" and h.data["button"] == "button"]
+    uses = {code: codes.count(code) for code in codes}
+    alarms = len(counters)
+    # A code may come back only as the same press going on after a cut.
+    assert sum(n - 1 for n in uses.values()) <= alarms
+
+
+async def test_a_press_made_while_everything_is_dead_arrives_when_it_lives_again(world: World) -> None:
+    """No bridge, no centre, then the battery fails; all come back: the press is delivered."""
+    button = await watched(world)
+    await world.kill("bridge")
+    await world.kill("centre")
+    await button.press(0.7)
+    await button.board.power_off()
+    await world.start("centre")
+    await world.start("bridge")
+    await button.board.power_on()
+    await world.wait_for(said("button", "receipt", "1"), timeout_s=60)
+    assert incidents(world) == [(button.device_id, ALARM, 1)]
+
+
+async def test_the_database_holds_what_was_answered(world: World, tmp_path: Path) -> None:
+    """SIGKILL of the centre right after its answer, then an integrity check by SQLite itself."""
+    button = await watched(world)
+    await button.press(0.7)
+    await world.wait_for(lambda h: h.by == "bridge" and h.what == "received")
+    await world.kill("centre")
+    path = world.home / "centre" / "centre.sqlite"
+    assert os.path.exists(path)
+    database = sqlite3.connect(path)
+    try:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert database.execute("SELECT count(*) FROM incidents").fetchone() == (1,)
+    finally:
+        database.close()

@@ -1,0 +1,261 @@
+"""One press, all the way on real parts: what the wearer, the operator and a stranger see of it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from bleak import BleakClient, BleakScanner
+from bleak.exc import BleakError
+
+from sim.phone import backends
+from sim.world import Button, Trouble, World
+from tests.integration.conftest import incidents, is_stage, said, watched
+from wire.codes import ALARM, TEST
+
+
+async def test_alarm_goes_all_the_way_and_back(world: World) -> None:
+    """Taken, heard, received, acknowledged; both receipts proven on the button and felt in the hand."""
+    button = await watched(world)
+    since = len(world.happenings)
+    await button.press(0.7)
+    received = await world.wait_for(lambda h: is_stage(h, "received"), since=since)
+    await world.wait_for(said("button", "receipt", "1"), since=since)
+    await world.acknowledge(received.data["incident"])
+    await world.wait_for(said("button", "receipt", "2"), since=since)
+    await asyncio.sleep(2.5)
+    pulses = [h for h in world.happenings[since:] if h.what == "motor" and h.data["on"]]
+    assert len(pulses) == 1 + 2 + 3  # taken, RECEIVED, ACKNOWLEDGED
+    assert incidents(world) == [(button.device_id, ALARM, 1)]
+
+
+async def test_silent_test_is_answered_without_an_operator(world: World) -> None:
+    """Three clicks: RECEIVED is felt, and nothing waits on the operator's page for it."""
+    button = await watched(world)
+    await button.clicks()
+    await world.wait_for(said("button", "receipt", "1"))
+    assert incidents(world) == [(button.device_id, TEST, 1)]
+    with pytest.raises(Trouble, match="40[0-9]"):
+        await world.acknowledge(next(h.data["incident"] for h in world.happenings if is_stage(h, "received")))
+
+
+async def test_presses_one_after_the_other_are_incidents_of_their_own(world: World) -> None:
+    """After RECEIVED, a hold is a new press, with a new code under a new address."""
+    button = await watched(world)
+    for number in (1, 2, 3):
+        since = len(world.happenings)
+        await button.press(0.7)
+        await world.wait_for(said("button", "receipt", "1"), since=since)
+        assert len(incidents(world)) == number
+        await asyncio.sleep(0.3)  # a finger that comes back within 20 ms has never left
+    adverts = [h.data for h in world.happenings if h.by == "air" and h.data["button"] == "button"]
+    assert len({a["data"] for a in adverts}) == len({a["address"] for a in adverts}) == len(adverts)
+
+
+async def test_what_is_on_the_air_says_nothing(world: World) -> None:
+    """21 bytes: flags and one UUID of version 4; a random static address; no name to read."""
+    button = await watched(world)
+    await button.press(0.7)
+    await world.wait_for(said("button", "receipt", "1"))
+    for advert in (h.data for h in world.happenings if h.by == "air" and h.data["button"] == "button"):
+        data = advert["data"]
+        assert (len(data), data[:5].hex()) == (21, "0201061107")
+        uuid = data[:4:-1]
+        assert (uuid[6] >> 4, uuid[8] >> 6) == (4, 2)
+        assert int(advert["address"][:2], 16) >> 6 == 3  # random static
+
+
+async def test_centre_down_is_said_and_the_press_is_sent_later(world: World) -> None:
+    """The wearer gets no false receipt; the bridge says why; the press arrives when the centre is back."""
+    button = await watched(world)
+    await world.programs["centre"].stop()
+    await button.press(0.7)
+    trouble = await world.wait_for(lambda h: h.by == "bridge" and h.what == "trouble")
+    assert trouble.data["text"]
+    assert not any(said("button", "receipt", "1")(h) for h in world.happenings)
+    await world.start("centre")
+    await world.wait_for(said("button", "receipt", "1"))
+    assert incidents(world) == [(button.device_id, ALARM, 1)]
+
+
+async def test_two_bridges_that_hear_the_same_press_give_one_incident(world: World) -> None:
+    """Both send it; the centre opens one incident; the button has its receipt."""
+    button = await watched(world)
+    await world.add_bridge(await world.another_enrolment(button), "second")
+    await button.press(0.7)
+    for bridge in ("bridge", "second"):
+        await world.wait_for(lambda h, b=bridge: h.by == b and h.what == "received")  # type: ignore[misc]
+    await world.wait_for(said("button", "receipt", "1"))
+    assert incidents(world) == [(button.device_id, ALARM, 1)]
+
+
+async def test_a_press_that_arrives_after_a_later_one_is_not_lost(world: World) -> None:
+    """One bridge holds a test while it is off; another brings the alarm that came after it."""
+    button = await watched(world)
+    await world.programs["centre"].stop()
+    await button.clicks()
+    await world.wait_for(lambda h: is_stage(h, "heard"))
+    await world.kill("bridge")
+    await world.start("centre")
+    await world.add_bridge(await world.another_enrolment(button), "second")
+    await button.press(0.7)
+    await world.wait_for(said("button", "receipt", "1"))
+    await world.start("bridge")
+    await world.wait_for(lambda h: is_stage(h, "received") and h.data["counter"] == 1)
+    assert sorted(incidents(world)) == [(button.device_id, ALARM, 2), (button.device_id, TEST, 1)]
+
+
+async def test_reset_in_the_middle_goes_on(world: World) -> None:
+    """A reset while the press is on the air: the same press, one incident."""
+    button = await watched(world)
+    await world.programs["bridge"].stop()
+    await button.press(0.7)
+    await button.board.reset()
+    await world.start("bridge")
+    await world.wait_for(said("button", "receipt", "1"))
+    assert incidents(world) == [(button.device_id, ALARM, 1)]
+
+
+async def test_a_sleeping_android_hears_it_through_half_of_the_packets_lost(tmp_path: Path) -> None:
+    """Scan duty of a phone with its screen off, and 50 % loss."""
+    async with World(tmp_path, seed=7, loss=0.5) as world:
+        await world.add_centre()
+        button = await watched(world, profile="android-sleeping")
+        since = len(world.happenings)
+        await button.press(0.7)
+        await world.wait_for(said("button", "receipt", "1"), since=since, timeout_s=40)
+        assert incidents(world) == [(button.device_id, ALARM, 1)]
+
+
+# -- strangers ---------------------------------------------------------------------------
+
+
+class Stranger:
+    """A phone of somebody else, who connects to whatever advertises."""
+
+    def __init__(self, world: World, name: str) -> None:
+        host, _, port = world.hci.rpartition(":")
+        self.scanner, self.client = backends(host, int(port), name)
+        self.link: BleakClient | None = None
+
+    async def connect(self) -> BleakClient:
+        device = await BleakScanner.find_device_by_filter(lambda *_: True, timeout=10, backend=self.scanner)
+        assert device
+        self.link = BleakClient(device, backend=self.client)
+        await self.link.connect()
+        return self.link
+
+    async def leave(self) -> None:
+        if self.link:
+            await self.link.disconnect()
+
+
+@pytest.fixture
+async def strangers(world: World) -> AsyncIterator[list[Stranger]]:
+    made = [Stranger(world, f"stranger{n}") for n in range(4)]
+    yield made
+    await asyncio.gather(*(stranger.leave() for stranger in made), return_exceptions=True)
+
+
+async def alone(world: World) -> Button:
+    """A press with no bridge near."""
+    button = await watched(world)
+    await world.programs["bridge"].stop()
+    await button.press(0.7)
+    return button
+
+
+@pytest.mark.parametrize("how_many", [1, 4])
+async def test_strangers_who_connect_first_and_stay_do_not_keep_the_bridge_out(
+    world: World, strangers: list[Stranger], how_many: int
+) -> None:
+    """They are let go; adverts go on; the bridge gets through."""
+    await alone(world)
+    for stranger in strangers[:how_many]:
+        await stranger.connect()
+    await world.start("bridge")
+    await world.wait_for(said("button", "receipt", "1"), timeout_s=15)
+    assert len(incidents(world)) == 1
+
+
+async def test_a_stranger_who_proves_nothing_is_dropped_after_five_seconds(
+    world: World, strangers: list[Stranger]
+) -> None:
+    """Whoever holds a link without a proof loses it."""
+    await alone(world)
+    link = await strangers[0].connect()
+    await world.wait_for(said("button", "stranger"), timeout_s=10)
+    await asyncio.sleep(0.3)
+    assert not link.is_connected
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(b"\x01" + bytes(16), "proof"), (b"\x01" + bytes(15), "length"), (bytes(32), "length"), (b"\xff" * 17, "stage")],
+    ids=["forged", "cut", "too-long", "no-stage"],
+)
+async def test_a_wrong_receipt_is_ignored_and_the_peer_dropped(
+    world: World, strangers: list[Stranger], value: bytes, reason: str
+) -> None:
+    """Forged, cut, over-long: the hand feels nothing, the press stays open and is received after it."""
+    await alone(world)
+    link = await strangers[0].connect()
+    service = next(s for s in link.services if s.uuid[14] == "4")
+    receipt = next(c for c in service.characteristics if "write" in c.properties)
+    try:
+        await link.write_gatt_char(receipt, value, response=True)
+    except BleakError:
+        assert len(value) > 20  # a stack may refuse what no button takes
+    await world.wait_for(said("button", "refused", reason), timeout_s=5)
+    await asyncio.sleep(0.3)
+    assert not link.is_connected
+    assert not any(said("button", "receipt", stage)(h) for h in world.happenings for stage in "1234")
+    await world.start("bridge")
+    await world.wait_for(said("button", "receipt", "1"))
+
+
+async def test_the_button_has_no_name_and_a_sealed_state(world: World, strangers: list[Stranger]) -> None:
+    """Who connects reads 20 bytes that change with every session, and an empty name."""
+    await alone(world)
+    link = await strangers[0].connect()
+    names = [c for s in link.services for c in s.characteristics if c.uuid.startswith("00002a00")]
+    assert [bytes(await link.read_gatt_char(c)) for c in names] in ([], [b""])
+    service = next(s for s in link.services if s.uuid[14] == "4")
+    state = next(c for c in service.characteristics if "read" in c.properties)
+    assert len(await link.read_gatt_char(state)) == 20
+
+
+# -- the disk ----------------------------------------------------------------------------
+
+
+async def test_a_bridge_whose_disk_is_full_says_so_and_sends_the_press(world: World, tmp_path: Path) -> None:
+    """The press goes on from memory."""
+    small = world.home / "bridge"
+    small.mkdir()
+    if os.system(f"mount -t tmpfs -o size=256k,mode=700 tmpfs {small} 2>/dev/null"):  # noqa: ASYNC221, S605
+        pytest.skip("needs the right to mount a small disk")
+    try:
+        button = await watched(world)
+        with (small / "filler").open("wb", buffering=0) as filler:
+            try:
+                while filler.write(bytes(512)):
+                    pass
+            except OSError:
+                pass
+        await button.press(0.7)
+        await world.wait_for(lambda h: h.by == "bridge" and h.what == "trouble")
+        await world.wait_for(said("button", "receipt", "1"))
+        assert incidents(world) == [(button.device_id, ALARM, 1)]
+        await world.programs["bridge"].stop()
+    finally:
+        os.system(f"umount {small}")  # noqa: ASYNC221, S605
+
+
+async def test_what_cannot_start_says_why(tmp_path: Path) -> None:
+    """A centre that cannot have its port is a sentence, not a traceback."""
+    async with World(tmp_path) as world:
+        with pytest.raises(Trouble) as trouble:
+            await world.add_centre("--cert", "/nowhere.pem", "--key", "/nowhere.pem")
+    assert "Traceback" not in str(trouble.value)
+    assert "/nowhere.pem" in str(trouble.value)
