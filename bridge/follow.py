@@ -99,12 +99,13 @@ class Follower:
         self._signal = asyncio.Event()
         self._latest: tuple[float, Peer, Sighting] | None = None  # heard at, from whom, what
         self._visit: tuple[asyncio.Timeout, str, str] | None = None  # its limit, code and address
+        self._checked_in = ""  # the CONTACT that had nothing open: calling again would tell nothing new
         self._leaving = False
         self._progress = False
 
     def note(self, peer: Peer, sighting: Sighting) -> None:
         """An advert of this button, connectable or not, straight from the scan callback."""
-        if sighting.event in (codes.ALIVE, codes.ALIVE_LOW):
+        if sighting.event in (codes.ALIVE, codes.ALIVE_LOW) or sighting.uuid == self._checked_in:
             return
         self._latest = (time.monotonic(), peer, sighting)
         if self._visit is None:
@@ -190,6 +191,7 @@ class Follower:
             if key is None and told >= receipts.HEARD:
                 key = self._desk.state_read(sighting, await self._state(link, code_on_air))
                 if key is None:  # nothing is open: it was the daily check-in
+                    self._checked_in = sighting.uuid
                     return
                 continue
             if told == receipts.CLOSED or (told and press is not None and press.is_test):

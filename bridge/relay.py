@@ -30,8 +30,10 @@ from wire import codes, receipts, state
 DISK_S_MAX = 2.0
 DISK_AGAIN_S = 5.0
 TICK_S = 60.0
-# Nothing at all heard for so long: the adapter may have gone without a word.
-SILENCE_S = 300.0
+# Nothing at all heard for so long: the adapter may have gone without a word. Where the system
+# filters, silence is the rule, and it allows few starts.
+SILENCE_S = 60.0
+SILENCE_FILTERED_S = 600.0
 SCAN_AGAIN_S_MAX = 30.0
 # The button keeps a received press open for 2 h; after that a stage has nowhere to go.
 FOLLOW_S = 2 * 3600 + 600.0
@@ -405,9 +407,10 @@ class Relay:
     async def _until_stale(self) -> None:
         """Until the scan must be started again: other codes are expected, or nothing is heard at all."""
         started_s = time.monotonic()
-        while time.monotonic() - max(started_s, self._last_advert_s) < SILENCE_S:
+        silence_s = SILENCE_FILTERED_S if self._radio.filtered else SILENCE_S
+        while time.monotonic() - max(started_s, self._last_advert_s) < silence_s:
             try:
-                async with asyncio.timeout(SILENCE_S / 10):
+                async with asyncio.timeout(silence_s / 10):
                     await self._arm_signal.wait()
             except TimeoutError:
                 continue

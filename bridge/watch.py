@@ -212,7 +212,8 @@ class Watch:
         button = self._buttons[device.device_id] = _Button(device, self._book)
         button.accepted.update(accepted)
         heard = [counter for _, counter in button.accepted if counter < SPARE_FIRST]
-        button.press.add(range(SPARE_FIRST, SPARE_FIRST + SPARE_COUNT))
+        for stream in (button.press, button.alive):
+            stream.add(range(SPARE_FIRST, SPARE_FIRST + SPARE_COUNT))
         button.press.move(max([device.press_counter, *heard]))
         if alive:
             button.heard_at_ms = alive.heard_at_ms
@@ -282,6 +283,11 @@ class Watch:
         return True
 
     def _alive(self, button: _Button, event: int, counter: int, uuid: str, now_ms: int) -> Sighting:
+        if counter >= SPARE_FIRST:
+            # Its counters are lost: drawn at random, so neither forward nor due means anything.
+            new = (event, counter) not in button.accepted
+            button.accepted.add((event, counter))
+            return Sighting(button.device.device_id, event, counter, uuid, new, False)
         new = counter > button.alive.high
         stale = new and button.is_stale(counter, now_ms)
         if new:

@@ -106,9 +106,20 @@ async def running(
         flusher.cancel()
         intake.streams.stopping = console.streams.stopping = True
         bells.ring_all()
-        await runner.cleanup()
+        await _close(runner)
         worker.close()
         refusals.flush(all_of_it=True)
+
+
+async def _close(runner: web.AppRunner) -> None:
+    """Finish what is being answered; a peer that never says goodbye (TLS close_notify) keeps nothing open."""
+    connections = runner.server.connections if runner.server else []
+    transports = [connection.transport for connection in connections]
+    await runner.cleanup()
+    for transport in transports:
+        if transport is not None:
+            transport.abort()
+    await asyncio.sleep(0)  # their sockets close at the next turn of the loop
 
 
 async def _flush(refusals: Refusals) -> None:

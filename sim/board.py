@@ -284,10 +284,12 @@ class Board:
 
     async def _begin(self, cause: int) -> None:
         self._attached.clear()
-        self._life = asyncio.get_running_loop().create_task(self._live(cause))
+        self._life = life = asyncio.get_running_loop().create_task(self._live(cause))
         started = asyncio.ensure_future(self._attached.wait())
-        await asyncio.wait((started, self._life), timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((started, life), timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
         started.cancel()
+        if life.done() and not life.cancelled():
+            life.result()  # a failure of ours, not of the program: say so
 
     async def _end(self) -> None:
         if self._life:

@@ -50,12 +50,12 @@ Match = Callable[[Happening], bool]
 class Button:
     """A provisioned board, and the hand on its pin."""
 
-    def __init__(self, world: "World", name: str, made: Provisioned, image: Path) -> None:
+    def __init__(self, world: "World", name: str, made: Provisioned, image: Path, heap_kib: int) -> None:
         self.name = name
         self.device_id = made.device_id
         self.enrolment = made.qr_text or ""
         self._world = world
-        self.board = Board(world.air, name, image, on_event=self._on_event)
+        self.board = Board(world.air, name, image, heap_kib=heap_kib, on_event=self._on_event)
 
     async def press(self, hold_s: float = 2.3) -> None:
         """Hold the button down for `hold_s`."""
@@ -188,7 +188,7 @@ class World:
         port = self.url.rsplit(":", 1)[1]
         self.programs["centre"]._argv = self._centre("serve", "--json-log", "--port", port, *options)
 
-    async def add_button(self, name: str = "button", **settings: int) -> Button:
+    async def add_button(self, name: str = "button", *, heap_kib: int = 96, **settings: int) -> Button:
         """Provision a board, tell the centre, and switch it on."""
         image = self.home / name
         made = await asyncio.to_thread(
@@ -202,7 +202,7 @@ class World:
             settings=settings,
         )
         await self._run(self._centre("buttons", "import", str(made.registry)))
-        button = Button(self, name, made, image)
+        button = Button(self, name, made, image, heap_kib)
         self.buttons[name] = button
         await button.board.power_on()
         return button

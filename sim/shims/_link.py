@@ -26,7 +26,8 @@ _events = None
 _polled = None
 _calling = _thread.allocate_lock()
 _drained = _thread.allocate_lock()
-_draining = False
+_draining = _thread.allocate_lock()
+_put_off = False
 
 
 def _connect(*hello):
@@ -71,6 +72,8 @@ def call(name, *arguments, **keywords):
     with _calling:
         _send(_calls, request)
         answer = _read(_calls)
+    if _put_off:
+        _schedule()
     if answer is None or answer[0] == "exit":
         raise SystemExit(0)  # power is gone, or deep sleep with nobody there to wake us
     if answer[0]:
@@ -103,12 +106,19 @@ def unpack(value):
     return value
 
 
+def _schedule():
+    try:
+        schedule(drain, None)
+    except RuntimeError:
+        pass  # the queue is full; _watch asks again
+
+
 def drain(_):
     """Dispatch every event that has come. Handlers see them one at a time and in order."""
-    global _draining
-    if _draining or _calling.locked():
-        return  # inside a call or a handler: _watch asks again
-    _draining = True
+    global _put_off
+    _put_off = _calling.locked()
+    if _put_off or not _draining.acquire(0):
+        return  # inside a call, which asks again at its end, or inside a handler
     try:
         for _ in range(64):  # a flood must not starve the program
             if not _polled.poll(0):
@@ -127,7 +137,7 @@ def drain(_):
                 except Exception as error:
                     sys.print_exception(error)
     finally:
-        _draining = False
+        _draining.release()
         if _drained.locked():
             _drained.release()
 
@@ -140,11 +150,8 @@ def _watch():
         waits = 0
         while not _drained.acquire(0):
             if waits % 25 == 0:
-                try:
-                    schedule(drain, None)
-                except RuntimeError:
-                    pass  # the queue is full: it is being worked on
-            elif waits % 25 == 24:
+                _schedule()
+            elif waits % 25 == 24 and not _calling.locked() and not _draining.locked():
                 # The main thread is blocked in a system call, say on stdin, where a board would take
                 # its interrupts. A collection signals every other thread, which ends the call's wait.
                 gc.collect()

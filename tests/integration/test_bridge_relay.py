@@ -1,6 +1,7 @@
 """The bridge on a real air, with real HTTPS and a real journal: what a press meets on its way."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from bridge.https import Centre
 from bridge.journal import Journal, read_presses
+from bridge.model import Press
 from bridge.radio import BleakRadio
 from bridge.relay import Relay
 from sim.air import Air
@@ -25,15 +27,17 @@ class Scene:
     """An air, a centre, one button; the bridge may come and go."""
 
     def __init__(self, air: Air, hci: tuple[str, int], url: str, authority: Authority, home: Path) -> None:
-        self.air, self._hci, self._url, self._authority = air, hci, url, authority
+        self.air, self.hci, self._url, self._authority = air, hci, url, authority
         self.journal = home / "journal.sqlite"
         self.button = AirButton(air)
         self.centre = TestCentre()
 
     @asynccontextmanager
-    async def bridge(self, *, filtered: bool = False, ca: Authority | None = None) -> AsyncIterator[Lines]:
+    async def bridge(
+        self, *, filtered: bool = False, ca: Authority | None = None, wait: bool = True
+    ) -> AsyncIterator[Lines]:
         lines = Lines()
-        scanner, client = backends(*self._hci)
+        scanner, client = backends(*self.hci)
         stop = asyncio.Event()
         async with Centre(self._url, (ca or self._authority).pem.decode()) as centre:
             relay = Relay(
@@ -47,7 +51,8 @@ class Scene:
             )
             task = asyncio.create_task(relay.run(stop))
             try:
-                await lines.wait_for("scanning")
+                if wait:
+                    await lines.wait_for("scanning")
                 yield lines
             finally:
                 stop.set()
@@ -269,6 +274,22 @@ async def test_strangers_with_our_old_codes_make_no_incident(scene: Scene) -> No
     assert len(scene.centre.posts) == 1
     assert len(lines.of("heard")) == 1
     assert forger.written == []
+
+
+async def test_a_radio_that_is_off_is_told_and_tried_again(scene: Scene) -> None:
+    """Meanwhile a press from the journal goes to the centre; then it listens as if nothing had been."""
+    journal = Journal(scene.journal)
+    journal.write(Press(device(1).device_id, ALARM, 1, 1_790_000_000_000))
+    journal.close()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        scene.hci = ("127.0.0.1", taken.getsockname()[1])
+    async with scene.bridge(wait=False) as lines:
+        await lines.wait_for("trouble", reason="bluetooth_no_bluetooth")
+        await lines.wait_for("received", counter=1)
+        await scene.air.serve_hci(*scene.hci)
+        await lines.wait_for("scanning")
+        await scene.button.say(TEST, 2)
+        await lines.wait_for("receipt", counter=2)
 
 
 async def _until(condition: Callable[[], bool], limit_s: float = 5) -> None:

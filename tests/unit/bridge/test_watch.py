@@ -284,3 +284,10 @@ def test_a_press_read_from_a_state_counts_as_accepted() -> None:
     assert not ours.accept(name, ALARM, 200)
     assert ours.hear(on_air(ALARM, 200), 0) == Sighting(name, ALARM, 200, on_air(ALARM, 200)[0], False, False)
     assert is_new(ours, ALARM, 200 + AHEAD) is True
+
+
+def test_a_button_that_lost_its_counters_can_still_call() -> None:
+    """CONTACT from the spare range is followed once each, and moves no prediction."""
+    ours = watch()
+    assert [is_new(ours, CONTACT, SPARE_FIRST + n) for n in (700, 3, 700)] == [True, True, False]
+    assert is_new(ours, CONTACT, 1) is True
