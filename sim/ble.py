@@ -43,6 +43,7 @@ IRQ_MTU_EXCHANGED = 21
 IRQ_CONNECTION_UPDATE = 27
 
 SLOT_US = 625
+INTERVAL_S_MAX = 0.05
 LINKS_MAX = 4  # CONFIG_BT_NIMBLE_MAX_CONNECTIONS in MicroPython's sdkconfig
 ADVERT_BYTES_MAX = 31
 DEFAULT_GAP_NAME = b"MPY ESP32"
@@ -122,16 +123,23 @@ def _raw_be(address: hci.Address) -> bytes:
     return bytes(reversed(bytes(address)))
 
 
+def _disconnect(handle: int) -> hci.HCI_Disconnect_Command:
+    reason = hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR
+    return hci.HCI_Disconnect_Command(connection_handle=handle, reason=reason)
+
+
 class Link:
     """A connection: its peer, its ATT bearer, and what is under way on it."""
 
-    def __init__(self, ble: "Ble", handle: int, role: hci.Role, peer: hci.Address) -> None:
+    def __init__(self, ble: "Ble", handle: int, role: hci.Role, peer: hci.Address, interval_s: float) -> None:
         self.handle = handle
         self.central = role == hci.Role.CENTRAL
         self.kind = int(peer.address_type) & 1
         self.peer_be = _raw_be(peer)
         self.bearer = att.Bearer(lambda pdu: ble.send(handle, att.CID, pdu))
         self.mtu_sent = False
+        self.ending = False
+        self.interval_s = interval_s
 
 
 class Ble:
@@ -199,12 +207,7 @@ class Ble:
         assert host is not None
         host.remove_all_listeners()
         for handle in links:
-            await host.send_command(
-                hci.HCI_Disconnect_Command(
-                    connection_handle=handle,
-                    reason=hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR,
-                )
-            )
+            await host.send_command(_disconnect(handle))
         if links:
             await asyncio.sleep(0.002)  # until the farewell has left
         self.power_off()
@@ -483,7 +486,7 @@ class Ble:
             self._connect_end = None
 
     def _on_connection(self, handle: int, peer: hci.Address, *rest: Any) -> None:
-        link = Link(self, handle, rest[2], peer)
+        link = Link(self, handle, rest[2], peer, min(rest[3] * 0.00125, INTERVAL_S_MAX))
         self._links[handle] = link
         if link.central:
             self._connect_over()
@@ -514,20 +517,22 @@ class Ble:
     def _on_update(self, handle: int, interval: int, latency: int, timeout: int) -> None:
         self._emit(IRQ_CONNECTION_UPDATE, handle, interval, latency, timeout, 0)
 
-    async def gap_disconnect(self, handle: int) -> bool:
+    def gap_disconnect(self, handle: int) -> bool:
         self._need()
-        if handle not in self._links:
+        link = self._links.get(handle)
+        if link is None:
             return False
-        try:
-            await self._hci(
-                hci.HCI_Disconnect_Command(
-                    connection_handle=handle,
-                    reason=hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR,
-                )
-            )
-        except Refused:
-            return False  # it fell between two of our steps
+        if link.ending:
+            raise Refused(EALREADY)
+        link.ending = True
+        self._spawn(self._terminate(link))
         return True
+
+    async def _terminate(self, link: Link) -> None:
+        """At the next connection event: programs count on the call's return before its IRQ."""
+        await asyncio.sleep(link.interval_s)
+        if link.handle in self._links:
+            await self._need().send_command(_disconnect(link.handle))
 
     def gap_passkey(self, handle: int, _action: int, _passkey: int) -> None:
         self.gap_pair(handle)

@@ -7,11 +7,13 @@ board.set_pin(0, 0)
 
 import asyncio
 import contextlib
+import ctypes
 import functools
 import importlib.util
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -93,6 +95,15 @@ def _interpreter() -> list[str]:
         "import micropython_run; sys.exit(micropython_run.run_main(['micropython', *sys.argv[1:]]))"
     )
     return [sys.executable, "-I", "-S", "-c", code]
+
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """Run in the new process: without us, nobody would ever switch it off."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 # ---- the sockets that interpreters plug into
@@ -352,8 +363,11 @@ class Board:
             stderr=asyncio.subprocess.STDOUT,
             env=self._environment(),
             start_new_session=True,  # a Ctrl-C is ours to handle
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
         self.process = process
+        if self._script:
+            self._attached.set()  # it need not ever ask for the board around it
         serial = asyncio.ensure_future(self._read_serial(process))
         ended = asyncio.ensure_future(process.wait())
         try:

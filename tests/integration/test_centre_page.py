@@ -99,6 +99,7 @@ async def browser(profile: Path) -> AsyncIterator[Page]:
     finally:
         process.terminate()
         await process.wait()
+        await asyncio.sleep(0.1)  # the server's ends of its connections hear of it
 
 
 async def press(by: Phone, counter: int, event: int = codes.ALARM, **more: object) -> str:
