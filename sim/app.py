@@ -37,6 +37,19 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    demo = commands.add_parser(
+        "demo",
+        help="one press, all the way to the centre and back to the hand",
+        description="Run a button, a bridge and a centre on this machine. Space or Enter presses the button, "
+        "t is a silent test, a lets an operator acknowledge, q ends. Without a terminal it makes one press, "
+        "acknowledges it and ends: with 0, or with 1 and the step that did not happen within 30 s.",
+    )
+    demo.add_argument("--once", action="store_true", help="one press, acknowledged, then the end")
+    demo.add_argument(
+        "--json", action="store_true", help="the timeline as one JSON object on the last line (implies --once)"
+    )
+    demo.set_defaults(run=_demo)
+
     execute = commands.add_parser(
         "exec",
         help="run MicroPython scripts, one board each, on one air",
@@ -63,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
     _add_air_options(air)
     air.set_defaults(run=_air)
     return top
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from sim.demo import run
+
+    return asyncio.run(run(once=arguments.once or arguments.json, as_json=arguments.json))
 
 
 def _exec(arguments: argparse.Namespace) -> int:

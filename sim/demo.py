@@ -147,6 +147,7 @@ class Demo:
         self._tasks: set[asyncio.Task[None]] = set()
         self._vibrations = Vibrations(self._felt)
         self._named = 0
+        self._alarmed = False
 
     def watch(self, happening: Happening) -> None:
         """Show what happens, as it happens."""
@@ -201,9 +202,12 @@ class Demo:
         while (key := await pressed.get()) not in ("q", "\x03", "\x04", ""):
             if key in " \r\n":
                 self.screen.say("\npress and hold", "2")
+                self._alarmed = True
                 self._later(self.button.press())
             elif key == "t":
                 self.screen.say("\nthree short clicks: a silent test", "2")
+                if self._alarmed:
+                    self.screen.say("an alarm is open, for 2 h: clicks mean nothing until then", "33")
                 self._later(self.button.clicks())
             elif key == "a" and self.timeline.incident:
                 self._later(self._acknowledge())
