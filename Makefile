@@ -20,6 +20,7 @@ lint: $(READY)  ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file firmware/mypy.ini
 
 bench: $(READY)  ## press to receipt, adverts per second, memory: as ratios in one run
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -33,6 +34,8 @@ $(READY): pyproject.toml
 	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --target .venv/micropython-stubs 'micropython-esp32-stubs~=1.29.0' 'micropython-stdlib-stubs~=1.29.0'
 	@touch $@
 
 .PHONY: help demo test test-slow lint bench clean

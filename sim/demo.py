@@ -26,6 +26,7 @@ STAGES = (
     "acknowledged_receipt",
 )
 _STAGE_S_MAX = 30
+_PATTERNS_OF_A_PRESS = 3  # taken, RECEIVED, ACKNOWLEDGED
 _EVENTS = {1: "alarm", 2: "silent test"}
 _WORDS = {
     "pressed": "a finger goes down",
@@ -110,7 +111,7 @@ class Vibrations:
         pulses, self._pulses = self._pulses, []
         for name, pattern in PATTERNS.items():
             if len(pattern[::2]) == len(pulses) and abs(pulses[0] - pattern[0]) < pattern[0] / 2:
-                self._felt(name if isinstance(name, str) else receipts.NAMES[name])
+                self._felt(receipts.NAMES[name] if isinstance(name, int) else str(name))
                 return
         self._felt("a pattern of no meaning")
 
@@ -146,7 +147,8 @@ class Demo:
         self.timeline = Timeline(0)
         self._tasks: set[asyncio.Task[None]] = set()
         self._vibrations = Vibrations(self._felt)
-        self._named = 0
+        self._patterns = 0
+        self._all_felt = asyncio.Event()
         self._alarmed = False
 
     def watch(self, happening: Happening) -> None:
@@ -187,13 +189,15 @@ class Demo:
         task.add_done_callback(self._tasks.discard)
 
     def _felt(self, pattern: str) -> None:
-        self._named += 1
+        self._patterns += 1
+        if self._patterns == _PATTERNS_OF_A_PRESS:
+            self._all_felt.set()
         self.screen.say(f"{'':12}  {'':21} hand      feels {pattern}", "36")
 
     async def _settled(self) -> None:
         """The finger is up, and the taken pulse and both receipts have been felt."""
-        while self._tasks or self._named < 3:
-            await asyncio.sleep(0.05)
+        await asyncio.gather(*self._tasks)
+        await self._all_felt.wait()
 
     async def keys(self) -> None:
         """Space or Enter presses, t tests, a acknowledges, q ends."""

@@ -267,7 +267,7 @@ class World:
             self._observers.remove(observer)
 
     async def wait_for(self, match: Match, *, since: int = 0, timeout_s: float = 30) -> Happening:
-        """The first happening from number `since` on that matches. Raises Trouble when there is none in time."""
+        """The first happening from number `since` on that matches. Raises Trouble where none comes."""
         try:
             async with asyncio.timeout(timeout_s):
                 async for happening in self.stream(since):

@@ -5,7 +5,7 @@ import hmac
 import json
 import secrets
 from html import escape
-from importlib import resources
+from pathlib import Path
 from string import Template
 
 from aiohttp import web
@@ -42,9 +42,9 @@ class Console:
         self._worker, self._bells, self._log = worker, bells, log
         self._key = key.decode("ascii").strip()
         self._cookie = hmac.new(self._key.encode(), b"operator", hashlib.sha256).hexdigest()
-        files = resources.files(__package__)
-        self._page = Template(files.joinpath("page.html").read_text("utf-8"))
-        self._files = {name: files.joinpath(name).read_text("utf-8") for name in FILES}
+        here = Path(__file__).parent
+        self._page = Template((here / "page.html").read_text("utf-8"))
+        self._files = {name: (here / name).read_text("utf-8") for name in FILES}
         self.streams = Streams(STREAMS_MAX, STREAMS_MAX)
         self.routes = (
             Route("GET", "/console/enter", self.key, self.enter),

@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 # PRAGMA user_version counts the files of this list that have been run.
@@ -22,7 +22,7 @@ class TooNew(Exception):
 
 
 def _text(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
+    return Path(__file__).with_name(name).read_text("utf-8")
 
 
 def _queries() -> dict[str, str]:

@@ -21,9 +21,10 @@ from wire import codes, receipts, state
 from wire.keys import Mac, Refused, derive
 
 
-
 class App:
-    def __init__(self, board: Board, identity: config.Identity, settings: dict[str, int], defaulted: bool) -> None:
+    def __init__(
+        self, board: Board, identity: config.Identity, settings: dict[str, int], defaulted: bool
+    ) -> None:
         self.board = board
         self.gesture = Gesture(settings["hold_ms"])
         self.feedback = Feedback()
@@ -109,7 +110,7 @@ class App:
         print("receipt", stage)
         now_ms = self.board.now_ms()
         self.peers.proved(connection)
-        self._do(self.press.links(self.peers.bridges(), now_ms))
+        self._do(self.press.links(self.peers.bridges()))
         self._do(self.press.receipt(stage, now_ms))
 
     def _drop(self, connection: int) -> None:
@@ -118,7 +119,7 @@ class App:
 
     def _left(self, connection: int) -> None:
         self.peers.disconnected(connection)
-        self._do(self.press.links(self.peers.bridges(), self.board.now_ms()))
+        self._do(self.press.links(self.peers.bridges()))
         self._advertise()
 
     def _advertise(self) -> None:
@@ -189,8 +190,8 @@ class App:
 
     def _due_ms(self) -> int | None:
         """When something must be done at the latest; None where deep sleep may come."""
-        dues = [self.gesture.due_ms(), self.feedback.due_ms(), self.peers.due_ms()]
-        dues = [due for due in dues if due is not None]
+        parts = (self.gesture, self.feedback, self.peers)
+        dues = [due_ms for due_ms in [part.due_ms() for part in parts] if due_ms is not None]
         if self.press.phase == press.QUIET_PHASE:
             if not dues or self.gesture.is_stuck():
                 return None

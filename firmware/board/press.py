@@ -63,7 +63,7 @@ SILENCE = "silence"  # the radio off, and whoever is linked with it
 TAKEN = "taken"
 NOT_CONFIRMED = "not_confirmed"
 
-Action = tuple  # type: ignore[type-arg]
+Action = tuple
 
 
 class Life:
@@ -151,7 +151,7 @@ class Press:
             return actions + self._quiet()
         return actions + (self._linger(now_ms) if first else [])
 
-    def links(self, bridges: int, now_ms: int) -> list[Action]:
+    def links(self, bridges: int) -> list[Action]:
         """So many peers that have proven to be bridges are linked now."""
         self._bridges = bridges
         return self._quiet() if self.phase == LINGER_PHASE and not bridges else []

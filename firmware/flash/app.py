@@ -22,11 +22,15 @@ def _parser() -> argparse.ArgumentParser:
         description="Draw a new device_id and root key, write them with the firmware into DIR/flash.img, "
         "append the button to the registry that the centre imports, and print the enrolment code.",
     )
-    make.add_argument("--image", type=Path, required=True, metavar="DIR", help="folder of the simulated board")
+    make.add_argument(
+        "--image", type=Path, required=True, metavar="DIR", help="folder of the simulated board"
+    )
     make.add_argument("--registry", type=Path, metavar="FILE", help="default: DIR/registry.jsonl")
     make.add_argument("--board", default="esp32", choices=["esp32"], help="which board (default: esp32)")
     make.add_argument("--centre", metavar="URL", help="the centre's address, for the label's QR")
-    make.add_argument("--ca", type=Path, metavar="FILE", help="the centre's CA certificate (PEM), for the label's QR")
+    make.add_argument(
+        "--ca", type=Path, metavar="FILE", help="the centre's CA certificate (PEM), for the label's QR"
+    )
     make.add_argument("--hold-ms", type=int, help="how long a press is held (default: 2000)")
     make.add_argument("--alive-s", type=int, help="seconds between two signs of life (default: 900)")
     make.add_argument("--again", action="store_true", help="give a provisioned board a new identity")

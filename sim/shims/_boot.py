@@ -7,7 +7,7 @@ import vfs
 
 import _link
 
-_ERASED = b"\xff" * 512
+_ERASED = b"\xff" * 128
 
 
 class _Flash:
@@ -40,7 +40,7 @@ class _Flash:
         if what == 6:
             cut = self._cut()
             self._file.seek(argument * 4096)
-            for _ in range(4 if cut else 8):
+            for _ in range(16 if cut else 32):
                 self._file.write(_ERASED)
             if cut:
                 _link.call("power_cut")

@@ -14,7 +14,9 @@ _COLUMNS = ("what", "measured", "wanted", "beside it")
 def air_rows(presses: int) -> list[tuple[str, str, str, str]]:
     share = share_heard(presses, within_ms=11_000, loss=0.5)
     short = share_heard(presses, within_ms=3_000, loss=0.5)
-    note = f"Android with its screen off (512 ms of 10.24 s), half of the packets lost; within 3 s: {short:.1%}"
+    note = (
+        f"Android with its screen off (512 ms of 10.24 s), half of the packets lost; within 3 s: {short:.1%}"
+    )
     return [(f"presses heard within 11 s, {presses} presses", f"{share:.1%}", "", note)]
 
 

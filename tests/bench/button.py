@@ -137,7 +137,7 @@ def rows(runs: int) -> list[tuple[str, str, str, str]]:
             "heap peak through a whole press, without the shims",
             f"{apart:.0f} KiB",
             "<= 64 KiB",
-            f"{needed_kib} KiB is the smallest heap that carries it; the shims hold {shims / 1024:.1f} KiB of that",
+            f"{needed_kib} KiB is the smallest heap that carries it; the shims hold {shims / 1024:.1f} KiB",
         ),
         (
             f"VM start to first advert, alarm open, {runs} runs",

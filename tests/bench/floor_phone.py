@@ -1,6 +1,6 @@
 """The least that any bridge can do: for every new address, connect, discover, write 17 bytes.
 
-    python -m tests.bench.floor_phone HOST PORT
+python -m tests.bench.floor_phone HOST PORT
 """
 
 import asyncio

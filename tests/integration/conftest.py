@@ -8,7 +8,16 @@ import pytest
 
 from sim.world import Button, Happening, Match, World
 
-STAGES = ("pressed", "held", "first_advert", "heard", "received", "receipt", "acknowledged", "acknowledged_receipt")
+STAGES = (
+    "pressed",
+    "held",
+    "first_advert",
+    "heard",
+    "received",
+    "receipt",
+    "acknowledged",
+    "acknowledged_receipt",
+)
 
 
 @pytest.fixture
@@ -49,6 +58,8 @@ def incidents(world: World) -> list[tuple[str, int, int]]:
     """`(device_id, event, counter)` of every incident, read from the centre's own database."""
     database = sqlite3.connect(f"file:{world.home}/centre/centre.sqlite?mode=ro", uri=True)
     try:
-        return database.execute("SELECT device_id, event, counter FROM incidents ORDER BY opened_at_ms").fetchall()
+        return database.execute(
+            "SELECT device_id, event, counter FROM incidents ORDER BY opened_at_ms"
+        ).fetchall()
     finally:
         database.close()

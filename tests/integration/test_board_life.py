@@ -8,6 +8,11 @@ from typing import Any
 
 import littlefs
 import pytest
+from bumble.core import UUID, ProtocolError
+from bumble.device import Device, Peer
+from bumble.hci import Address
+from bumble.host import Host
+from bumble.transport.common import AsyncPipeSink
 
 from sim.air import Air
 from sim.board import Board, BoardEvent
@@ -33,6 +38,7 @@ class Watched:
         self.events: list[BoardEvent] = []
         self._news = asyncio.Event()
         self._told = 0
+        self.air = air
         self.flash = image / "flash.img"
         self.pristine = self.flash.read_bytes()
         self.board = Board(air, "button", image, on_event=self._seen)
@@ -314,3 +320,53 @@ async def test_many_power_cycles_leave_nothing_behind(power: Callable[..., Any])
     await watched.until("power")
     await watched.board.power_off()
     assert watched.board.process is None
+
+
+SERVER = (
+    "import bluetooth\n"
+    "ble = bluetooth.BLE()\n"
+    "ble.active(True)\n"
+    "def irq(event, data):\n"
+    "    if event == 3: print('wrote', ble.gatts_read(data[1]))\n"
+    "    else: print('event', event)\n"
+    "ble.irq(irq)\n"
+    "U = bluetooth.UUID\n"
+    "((a, b),) = ble.gatts_register_services(((U('6e400001-b5a3-f393-e0a9-e50e24dcca9e'), (\n"
+    "    (U(0x2A6E), 0x0A), (U('6e400003-b5a3-f393-e0a9-e50e24dcca9e'), 0x12))),))\n"
+    "ble.gatts_write(a, bytes(range(60)))\n"
+    "ble.gap_advertise(20000, b'\\x02\\x01\\x06')\n"
+    "import time\n"
+    "while True:\n"
+    "    time.sleep_ms(50)\n"
+    "    ble.gatts_write(b, b'tick', True)\n"
+)
+
+
+async def test_an_independent_stack_uses_the_board(power: Callable[..., Any]) -> None:
+    """Bumble's own host: discovery, long read, write, notification; pairing refused; power loss seen."""
+    watched = await power(SERVER)
+    where = await watched.until("advert")
+    controller = watched.air.controller("phone")
+    phone = Device(name="phone", address=Address("C1:02:03:04:05:06"))
+    phone.host = Host(controller, AsyncPipeSink(controller))
+    await phone.power_on()
+    link = await phone.connect(Address(where["address"].upper(), Address.PUBLIC_DEVICE_ADDRESS))
+    peer = Peer(link)
+    await peer.discover_all()  # type: ignore[no-untyped-call]
+    assert [len(service.characteristics) for service in peer.services] == [2, 1, 2]
+    plain, told = peer.services[2].characteristics
+    assert await plain.read_value() == bytes(range(60))  # longer than the MTU: read blob
+    assert await peer.get_characteristics_by_uuid(UUID("2A00"))[0].read_value() == b"MPY ESP32"
+    await plain.write_value(b"hello", with_response=True)
+    await watched.says("wrote b'hello'")
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    await told.subscribe(lambda value: None if heard.done() else heard.set_result(bytes(value)))
+    async with asyncio.timeout(5):
+        assert await heard == b"tick"
+        with pytest.raises(ProtocolError, match="PAIRING_NOT_SUPPORTED"):
+            await link.pair()
+        gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        link.on("disconnection", gone.set_result)
+        await watched.board.power_off()
+        assert await gone == 0x08  # the supervision timeout
+    watched.air.remove(controller)

@@ -36,7 +36,7 @@ async def test_silent_test_is_answered_without_an_operator(world: World) -> None
     await button.clicks()
     await world.wait_for(said("button", "receipt", "1"))
     assert incidents(world) == [(button.device_id, TEST, 1)]
-    with pytest.raises(Trouble, match="40[0-9]"):
+    with pytest.raises(Trouble, match=r"40\d"):
         await world.acknowledge(next(h.data["incident"] for h in world.happenings if is_stage(h, "received")))
 
 
@@ -192,7 +192,12 @@ async def test_a_stranger_who_proves_nothing_is_dropped_after_five_seconds(
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [(b"\x01" + bytes(16), "proof"), (b"\x01" + bytes(15), "length"), (bytes(32), "length"), (b"\xff" * 17, "stage")],
+    [
+        (b"\x01" + bytes(16), "proof"),
+        (b"\x01" + bytes(15), "length"),
+        (bytes(32), "length"),
+        (b"\xff" * 17, "stage"),
+    ],
     ids=["forged", "cut", "too-long", "no-stage"],
 )
 async def test_a_wrong_receipt_is_ignored_and_the_peer_dropped(
@@ -229,7 +234,7 @@ async def test_the_button_has_no_name_and_a_sealed_state(world: World, strangers
 # -- the disk ----------------------------------------------------------------------------
 
 
-async def test_a_bridge_whose_disk_is_full_says_so_and_sends_the_press(world: World, tmp_path: Path) -> None:
+async def test_a_bridge_whose_disk_is_full_says_so_and_sends_the_press(world: World) -> None:
     """The press goes on from memory."""
     small = world.home / "bridge"
     small.mkdir()

@@ -72,7 +72,9 @@ def test_pure_modules_do_no_input_or_output(name: str) -> None:
 
 def test_one_file_speaks_to_bleak() -> None:
     """The radio of the bridge is one file."""
-    users = {path.name for path in sources("bridge") if any(n.split(".")[0] == "bleak" for n in imported(path))}
+    users = {
+        path.name for path in sources("bridge") if any(n.split(".")[0] == "bleak" for n in imported(path))
+    }
     assert users == {"radio.py"}
 
 

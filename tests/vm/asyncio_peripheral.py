@@ -17,7 +17,7 @@ async def main():
     ble = bluetooth.BLE()
     ble.active(True)
     ble.irq(irq)
-    ((value,),) = ble.gatts_register_services(((bluetooth.UUID(0x1815), ((bluetooth.UUID(0x2A56), 0x1A),)),))
+    ble.gatts_register_services(((bluetooth.UUID(0x1815), ((bluetooth.UUID(0x2A56), 0x1A),)),))
     ble.gap_advertise(20000, b"\x02\x01\x06" + name_field(b"order"))
     ticks = 0
 

@@ -2,7 +2,7 @@
 import time
 
 import bluetooth
-from common import connect, events, start, wait
+from common import connect, start, wait
 
 ble = start()
 conn = connect(ble, b"links")

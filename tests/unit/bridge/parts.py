@@ -36,7 +36,7 @@ TOKEN = "token-of-a-test"  # noqa: S105 -- opens nothing
 
 def dice(seed: int) -> random.Random:
     """Chance that a failing test can be replayed with."""
-    return random.Random(seed)  # noqa: S311 -- no secret comes of it
+    return random.Random(seed)
 
 
 def device(number: int = 1, **changes: Any) -> Device:

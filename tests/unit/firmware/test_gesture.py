@@ -9,7 +9,9 @@ from firmware.board.gesture import CLICKS, FREE, HOLD, NOTHING, STUCK, Gesture
 Trace = list[tuple[int, bool]]  # (at_ms, down)
 
 
-def meant(trace: Trace, until_ms: int, *, step_ms: int = 5, gesture: Gesture | None = None) -> list[tuple[int, int]]:
+def meant(
+    trace: Trace, until_ms: int, *, step_ms: int = 5, gesture: Gesture | None = None
+) -> list[tuple[int, int]]:
     """`(at_ms, gesture)` for a pin trace, seen by a loop that wakes every `step_ms`."""
     gesture = gesture or Gesture()
     found = []

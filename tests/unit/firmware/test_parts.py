@@ -208,7 +208,9 @@ def test_the_greater_counter_wins(flash: Path, flash_is_ahead: bool) -> None:
         ("{hold", 2000, True),
     ],
 )
-def test_a_bad_setting_is_its_default_and_said(tmp_path: Path, text: str, hold_ms: int, defaulted: bool) -> None:
+def test_a_bad_setting_is_its_default_and_said(
+    tmp_path: Path, text: str, hold_ms: int, defaulted: bool
+) -> None:
     """The button works with whatever the file holds."""
     path = tmp_path / "config.json"
     path.write_text(text)

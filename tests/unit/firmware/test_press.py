@@ -1,13 +1,14 @@
 """A press from pin to silence, in virtual time: what is on the air when, and what the hand feels."""
 
-from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from firmware.board import press as p
 from firmware.board.press import Life, Press
 from wire import codes
-from wire.codes import ALARM, ALIVE, ALIVE_LOW, CONTACT, SPARE_COUNT, SPARE_FIRST, TEST
+from wire.codes import ALARM, ALIVE, ALIVE_LOW, CONTACT, SPARE_COUNT, SPARE_FIRST
 from wire.keys import Mac
 from wire.receipts import ACKNOWLEDGED, CLOSED, DISPATCHED, HEARD, RECEIVED
 
@@ -19,16 +20,18 @@ HOUR_MS = 3_600_000
 class Button:
     """Drives a Press through virtual time and keeps what it did: `(at_ms, action, ...)`."""
 
-    def __init__(self, life: Life | None = None, *, now_ms: int = 0, slept: bool = False, power_lost: bool = True):
+    def __init__(
+        self, life: Life | None = None, *, now_ms: int = 0, slept: bool = False, power_lost: bool = True
+    ):
         mac = Mac(bytes(range(32)))
         self.life = life or Life()
         self.life.checkin_ms = self.life.checkin_ms or 10 * 24 * HOUR_MS  # its own test
         self.press = Press(self.life, lambda n: codes.rhythm(mac, n, PERIOD_MS), lambda: 4711)
         self.now_ms = now_ms
-        self.done: list[tuple[object, ...]] = []
+        self.done: list[tuple[Any, ...]] = []
         self._take(self.press.boot(now_ms, slept, power_lost))
 
-    def _take(self, actions: list[p.Action]) -> None:
+    def _take(self, actions: list[tuple[Any, ...]]) -> None:
         self.done += [(self.now_ms, *action) for action in actions]
 
     def until(self, now_ms: int) -> "Button":
@@ -54,7 +57,7 @@ class Button:
         return self
 
     def links(self, bridges: int) -> "Button":
-        self._take(self.press.links(bridges, self.now_ms))
+        self._take(self.press.links(bridges))
         return self
 
     def quiet(self) -> "Button":
@@ -66,13 +69,10 @@ class Button:
         return self
 
     def felt(self) -> list[tuple[int, object]]:
-        return [(at, args[0]) for at, verb, *args in self.timed() if verb == p.VIBRATE]
+        return [(at, args[0]) for at, verb, *args in self.done if verb == p.VIBRATE]
 
-    def timed(self) -> Iterator[tuple[int, object]]:
-        yield from self.done  # type: ignore[misc]
-
-    def sessions(self) -> list[tuple[object, ...]]:
-        return [(at, *args) for at, verb, *args in self.timed() if verb == p.SESSION]
+    def sessions(self) -> list[tuple[int, int, int]]:
+        return [(action[0], action[2], action[3]) for action in self.done if action[1] == p.SESSION]
 
 
 def test_the_press_is_on_flash_and_felt_before_anything_else_then_on_the_air_at_once() -> None:
@@ -93,7 +93,7 @@ def test_step_one_is_fast_for_30_s_slow_for_5_min() -> None:
     button = Button().quiet()
     start = button.now_ms
     button.hold().until(start + 330_000 - 1)
-    assert [(at - start, us) for at, verb, *us in button.timed() if verb == p.ADVERTISE] == [
+    assert [(at - start, us) for at, verb, *us in button.done if verb == p.ADVERTISE] == [
         (0, [20_000]),
         (30_000, [152_500]),
     ]
@@ -105,13 +105,13 @@ def test_unreceived_alarm_calls_every_minute_for_two_hours_then_at_alive_slots_f
     button = Button().quiet()
     start = button.now_ms
     button.hold().until(start + 26 * HOUR_MS)
-    contacts = [(at - start, counter) for at, event, counter in button.sessions() if event == CONTACT]  # type: ignore[operator]
+    contacts = [(at - start, counter) for at, event, counter in button.sessions() if event == CONTACT]
     assert all(event in (ALARM, CONTACT) for _, event, _ in button.sessions())
     within = [at for at, _ in contacts if at < 2 * HOUR_MS]
     assert within[0] == 330_000
-    assert {b - a for a, b in zip(within, within[1:], strict=False)} == {MINUTE_MS}
+    assert {b - a for a, b in pairwise(within)} == {MINUTE_MS}
     later = [at for at, _ in contacts if at >= 2 * HOUR_MS + MINUTE_MS]
-    gaps = [b - a for a, b in zip(later, later[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(later)]
     assert later[-1] > 25 * HOUR_MS
     assert all(PERIOD_MS * 0.8 <= gap <= PERIOD_MS * 1.2 for gap in gaps)
     assert len({counter for _, counter in contacts}) == len(contacts)
@@ -138,7 +138,7 @@ def test_received_alarm_calls_every_minute_and_ends_after_two_hours() -> None:
     button = Button().quiet()
     start = button.now_ms
     button.hold().until(start + 1000).receipt(RECEIVED).until(start + 4 * HOUR_MS)
-    events = [(at - start, event) for at, event, _ in button.sessions()]  # type: ignore[operator]
+    events = [(at - start, event) for at, event, _ in button.sessions()]
     assert events[1] == (61_000, CONTACT)
     assert all(event in (ALARM, CONTACT) for at, event in events if at < 2 * HOUR_MS)
     assert all(event == ALIVE for at, event in events if at > 2 * HOUR_MS + MINUTE_MS)
@@ -167,7 +167,11 @@ def test_not_confirmed_is_felt_once_after_60_s_and_received_whenever_it_comes() 
     button = Button().quiet()
     start = button.now_ms
     button.hold().until(start + 3 * HOUR_MS).receipt(RECEIVED)
-    assert button.felt() == [(start, p.TAKEN), (start + 60_000, p.NOT_CONFIRMED), (start + 3 * HOUR_MS, RECEIVED)]
+    assert button.felt() == [
+        (start, p.TAKEN),
+        (start + 60_000, p.NOT_CONFIRMED),
+        (start + 3 * HOUR_MS, RECEIVED),
+    ]
 
 
 def test_hold_while_waiting_is_the_same_press_and_starts_step_one_again() -> None:
@@ -223,12 +227,12 @@ def test_alive_every_quarter_of_an_hour_for_two_to_four_seconds() -> None:
     """+-20 %, and not connectable events only."""
     button = Button().until(48 * HOUR_MS)
     times = [at for at, event, _ in button.sessions() if event == ALIVE]
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]  # type: ignore[operator]
+    gaps = [b - a for a, b in pairwise(times)]
     assert min(gaps) >= 720_000
     assert max(gaps) <= 1_080_000
     assert max(gaps) - min(gaps) > 240_000, "the rhythm must vary"
-    ends = [at for at, verb, *_ in button.timed() if verb == p.SILENCE]
-    assert all(2000 <= end - at <= 4000 for at, end in zip(times, ends, strict=False))  # type: ignore[operator]
+    ends = [at for at, verb, *_ in button.done if verb == p.SILENCE]
+    assert all(2000 <= end - at <= 4000 for at, end in zip(times, ends, strict=False))
 
 
 def test_a_low_battery_changes_the_event() -> None:
@@ -253,11 +257,11 @@ def test_no_alive_counter_goes_on_the_air_beyond_what_flash_has_reserved() -> No
     reserved = 0
     button.until(200 * HOUR_MS)
     used = []
-    for _, verb, *args in button.timed():
+    for _, verb, *args in button.done:
         if verb == p.SAVE_ALIVE:
             reserved += 32
         if verb == p.SESSION:
-            assert args[1] < reserved  # type: ignore[operator]
+            assert args[1] < reserved
             used.append(args[1])
     assert len(used) > 500
     assert used == sorted(set(used))
@@ -292,8 +296,8 @@ def test_alive_counter_after_power_loss_is_a_multiple_of_32_never_used() -> None
     before = Button().until(10 * HOUR_MS)
     after = Button(reborn(before.life))
     (_, _, counter) = after.sessions()[0]
-    assert counter % 32 == 0  # type: ignore[operator]
-    assert counter > before.life.alive_counter  # type: ignore[operator]
+    assert counter % 32 == 0
+    assert counter > before.life.alive_counter
 
 
 def test_waking_from_deep_sleep_for_a_slot_goes_on_the_air_at_once() -> None:
@@ -311,7 +315,7 @@ def test_lost_counters_still_alarm_from_the_spare_range() -> None:
     button = Button(life).quiet().hold()
     ((_, event, counter),) = button.sessions()
     assert event == ALARM
-    assert SPARE_FIRST <= counter < SPARE_FIRST + SPARE_COUNT  # type: ignore[operator]
+    assert SPARE_FIRST <= counter < SPARE_FIRST + SPARE_COUNT
 
 
 def test_a_bridge_that_cannot_reach_the_centre_does_not_stop_the_calls() -> None:

@@ -22,7 +22,9 @@ def flash(folder: Path) -> LittleFS:
     return disk
 
 
-def test_button_and_registry_agree_and_are_private(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_button_and_registry_agree_and_are_private(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The same device_id and root on both sides, readable by the owner alone, the root never printed."""
     assert provision(tmp_path / "b") == 0
     registry = tmp_path / "b" / "registry.jsonl"
@@ -45,7 +47,12 @@ def test_a_provisioned_board_is_not_overwritten(tmp_path: Path, capsys: pytest.C
     assert "--again" in capsys.readouterr().err
     assert (tmp_path / "flash.img").read_bytes() == before
     assert provision(tmp_path, "--again") == 0
-    assert len({json.loads(line)["device_id"] for line in (tmp_path / "registry.jsonl").read_text().splitlines()}) == 2
+    assert (
+        len(
+            {json.loads(line)["device_id"] for line in (tmp_path / "registry.jsonl").read_text().splitlines()}
+        )
+        == 2
+    )
 
 
 def test_mistakes_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

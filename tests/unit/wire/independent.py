@@ -162,7 +162,10 @@ def hostile_receipts() -> list[Vector]:
         (receipt(ROOTS[0], 0, 1, 5, 40), "proof"),  # over the code on the air
         (receipt(ROOTS[1], 0, 1, 1, 7), "proof"),  # another button's
         (receipt(ROOTS[0], 1, 1, 1, 7), "proof"),  # another epoch's
-        (b"\x01" + tag(key(ROOTS[0], "heard", 0), b"\x01\x01\x00\x00\x00\x07")[:16], "proof"),  # a bridge's forgery
+        (
+            b"\x01" + tag(key(ROOTS[0], "heard", 0), b"\x01\x01\x00\x00\x00\x07")[:16],
+            "proof",
+        ),  # a bridge's forgery
         (receipt(ROOTS[0], 0, 0, 1, 7), "proof"),  # HEARD of a code that is not on the air
         (b"\x00" + tag(key(ROOTS[0], "receipt", 0), b"\x00\x05\x00\x00\x00\x28")[:16], "proof"),
         (heard[:1] + heard[2:] + heard[1:2], "proof"),

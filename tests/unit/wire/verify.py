@@ -1,21 +1,27 @@
 """Holds `wire/` against vectors.json; runs in MicroPython and in CPython, and prints what failed.
 
-    micropython tests/unit/wire/verify.py wire/vectors.json
+micropython tests/unit/wire/verify.py wire/vectors.json
 """
 
 import json
 import sys
+
+try:  # noqa: SIM105
+    from typing import Any
+except ImportError:
+    pass  # MicroPython, which does not look at annotations
+
 from binascii import hexlify, unhexlify
 
 from wire import codes, receipts, state
 from wire.keys import Mac, Refused, derive
 
 
-def mac(vector, label):
+def mac(vector: dict[str, Any], label: str) -> Mac:
     return Mac(derive(unhexlify(vector["root"]), label, vector["epoch"]))
 
 
-def golden(vector):
+def golden(vector: dict[str, Any]) -> dict[str, Any]:
     """What `wire` makes of it, as the vector writes it."""
     if vector["kind"] == "code":
         code = codes.code(mac(vector, "code"), vector["event"], vector["counter"])
@@ -36,7 +42,7 @@ def golden(vector):
     return found
 
 
-def hostile(vector):
+def hostile(vector: dict[str, Any]) -> str | None:
     """The reason for which `wire` refuses it, None where it believes it."""
     try:
         if vector["kind"] == "code":
@@ -56,7 +62,7 @@ def hostile(vector):
     return None
 
 
-def failures(vectors):
+def failures(vectors: dict[str, list[dict[str, Any]]]) -> list[str]:
     """One line for each vector that `wire` sees otherwise."""
     found = []
     for number, vector in enumerate(vectors["golden"]):
