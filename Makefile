@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 ARGS ?=
+# Tests wait more than they compute; more workers than this only crowd each other.
+WORKERS ?= 2
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -11,10 +13,10 @@ demo: $(READY)  ## one press, all the way and back; ARGS=--once, ARGS="--once --
 	@$(BIN)/amr-sim demo $(ARGS)
 
 test: $(READY)  ## everything that is quick (under five minutes)
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) $(ARGS)
 
 test-slow: $(READY)  ## kills, power cuts, two bridges, long fuzzing
-	$(BIN)/pytest -m slow $(ARGS)
+	$(BIN)/pytest -m slow -n $(WORKERS) $(ARGS)
 
 lint: $(READY)  ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ CentreError
   NotACentre     an answer that no centre gives: HTML, a redirect, more than 64 KiB
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -27,6 +28,7 @@ from wire import receipts
 
 ANSWER_BYTES_MAX = 64 * 1024
 LINE_BYTES_MAX = 4 * 1024
+GOODBYE_S = 0.25
 CONNECT_S_MAX = 5.0
 ANSWER_S_MAX = 15.0
 # The centre's heartbeat is 15 s; three missed ones are a dead stream.
@@ -149,6 +151,8 @@ class Centre:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
+        # Connections that were let go are still saying goodbye (TLS close_notify); aiohttp does not wait.
+        await asyncio.sleep(GOODBYE_S)
 
     async def fetch_ca(self, pin: bytes) -> str:
         """The CA's certificate, if its public key is the one that the label names; else TlsWrong."""

@@ -101,7 +101,7 @@ async def running(
         except OSError as error:
             raise CannotServe(f"cannot listen on {host} port {port}: {_why(error)}") from error
         url = _url(host, runner.addresses[0][1])
-        yield Running(url, console.url(url), authority, routes)
+        yield Running(url, console_routes.entrance(url, console_key), authority, routes)
     finally:
         flusher.cancel()
         intake.streams.stopping = console.streams.stopping = True
@@ -164,7 +164,6 @@ def serve(arguments: argparse.Namespace) -> int:
             log(
                 "listening",
                 url=centre.url,
-                console_url=centre.console_url,
                 ca=str(centre.authority.path),
                 ca_sha256=centre.authority.sha256,
             )
@@ -177,6 +176,12 @@ def serve(arguments: argparse.Namespace) -> int:
 def ca(arguments: argparse.Namespace) -> int:
     authority = tls.development(Home(arguments.home))
     print(f"CA certificate: {authority.path}\nSHA-256 of its public key: {authority.sha256}")
+    return 0
+
+
+def operators_page(arguments: argparse.Namespace) -> int:
+    key = Home(arguments.home).secret(CONSOLE_KEY, console_routes.new_key)
+    print(console_routes.entrance(arguments.url.rstrip("/"), key))
     return 0
 
 
@@ -300,6 +305,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--key", type=Path, metavar="FILE", help="PEM private key of --cert, not encrypted")
     made.add_argument("--json-log", action="store_true", help="one JSON object per event on stdout")
     command(commands, "ca", "print where the development CA is, making it if needed", ca)
+
+    made = command(commands, "console", "print the operator's page address, with its key", operators_page)
+    made.add_argument("--url", default="https://127.0.0.1:8443", help="this centre (default: %(default)s)")
 
     buttons = commands.add_parser("buttons", help="hand out and take back buttons")
     group = buttons.add_subparsers(required=True, metavar="COMMAND")

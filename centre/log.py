@@ -10,7 +10,7 @@ from wire import codes
 
 # Every event, and how it reads. docs/centre.md lists the same.
 EVENTS = {
-    "listening": "serving at {url}\n  operator's page: {console_url}\n  CA: {ca}\n  SHA-256: {ca_sha256}",
+    "listening": "serving at {url}\n  page: amr-centre console\n  CA: {ca}\n  SHA-256: {ca_sha256}",
     "received": "{name} {counter} of {device_id} is on disk as incident {incident}{again}",
     "acknowledged": "{name} {counter} of {device_id}: incident {incident} has been acknowledged",
     "refused": "refused {count} time(s): {reason}",
@@ -23,7 +23,7 @@ def now_ms() -> float:
 
 
 class Log:
-    """`log("received", device_id=..., ...)`. Nothing secret is a field, but for `listening`'s console_url."""
+    """`log("received", device_id=..., ...)`. Nothing secret is a field."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json

@@ -183,7 +183,8 @@ class World:
         said = await self._start(
             "centre", self._centre("serve", "--json-log", "--port", "0", *options), "listening"
         )
-        self.url, self.console_url = said.data["url"], said.data["console_url"]
+        self.url = said.data["url"]
+        self.console_url = (await self._run(self._centre("console", "--url", self.url))).strip()
         self._ca = Path(said.data["ca"])
         port = self.url.rsplit(":", 1)[1]
         self.programs["centre"]._argv = self._centre("serve", "--json-log", "--port", port, *options)

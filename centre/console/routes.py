@@ -28,11 +28,16 @@ FILES = {
     "calm.svg": "image/svg+xml",
     "alarm.svg": "image/svg+xml",
 }
-_HINT = "open the address that `amr-centre serve` prints; it carries the key"
+_HINT = "open the address that `amr-centre console` prints; it carries the key"
 
 
 def new_key() -> bytes:
     return secrets.token_urlsafe(32).encode()
+
+
+def entrance(base: str, key: bytes) -> str:
+    """The address that lets an operator in, at the centre's address `base`: it carries the key."""
+    return f"{base}/console/enter?key={key.decode('ascii').strip()}"
 
 
 class Console:
@@ -53,9 +58,6 @@ class Console:
             Route("GET", "/console/{file}", anyone, self.file),
             Route("POST", "/console/incidents/{incident}/acknowledge", self.operator_here, self.acknowledge),
         )
-
-    def url(self, base: str) -> str:
-        return f"{base}/console/enter?key={self._key}"
 
     async def key(self, request: web.Request) -> str:
         if not _same(request.query.get("key", ""), self._key):

@@ -52,7 +52,7 @@ async def test_without_the_key_there_is_no_page(tmp_path: Path) -> None:
             assert (status, problem["reason"]) == (401, "unauthorised")
         assert (await acknowledge(phone, incident))[0] == 401
         _, page = await phone.ask("GET", "/console", headers={"Accept": "text/html"})
-        assert "amr-centre serve" in page
+        assert "amr-centre console" in page
 
 
 async def test_an_operator_acknowledges_and_the_button_believes_it(tmp_path: Path) -> None:

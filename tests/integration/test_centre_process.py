@@ -11,7 +11,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -39,8 +38,8 @@ async def run(*arguments: object) -> tuple[int, str, str]:
 
 
 class Served:
-    def __init__(self, process: asyncio.subprocess.Process, listening: dict[str, Any]) -> None:
-        self.process, self.listening = process, listening
+    def __init__(self, process: asyncio.subprocess.Process, console_url: str) -> None:
+        self.process, self.console_url = process, console_url
 
 
 @asynccontextmanager
@@ -54,7 +53,8 @@ async def served(home: Path) -> AsyncIterator[tuple[Served, Phone]]:
         assert line["what"] == "listening"
         ca_pem = Path(line["ca"]).read_text()  # noqa: ASYNC240 -- 1 KiB
         async with phone_of(line["url"], ca_pem) as phone:
-            yield Served(process, line), phone
+            _, console_url, _ = await run("console", "--home", home, "--url", line["url"])
+            yield Served(process, console_url.strip()), phone
     finally:
         if process.returncode is None:
             process.kill()
@@ -82,7 +82,7 @@ async def test_killed_right_after_the_answer_it_has_lost_nothing(tmp_path: Path)
         assert await phone.post(HAND.alarm(1)) == (200, answer)
         async with phone.stream(f"/v1/incidents/{answer['incident']}/receipts") as events:
             assert (await anext(events))[2]["stage"] == receipts.RECEIVED
-            async with phone.session.get(centre.listening["console_url"]):
+            async with phone.session.get(centre.console_url):
                 path = f"/console/incidents/{answer['incident']}/acknowledge"
             await phone.ask("POST", path, headers={"Origin": phone.url})
             centre.process.kill()
@@ -111,7 +111,7 @@ async def test_a_full_disk_is_a_503_and_the_press_is_taken_later(tmp_path: Path)
 async def test_it_stops_gracefully(tmp_path: Path) -> None:
     """SIGTERM: exit code 0, and soon, although an operator's page is open."""
     async with served(tmp_path / "home") as (centre, phone):
-        async with phone.session.get(centre.listening["console_url"]):
+        async with phone.session.get(centre.console_url):
             pass
         async with phone.stream("/console/live") as events:
             await anext(events)

@@ -11,7 +11,6 @@ from centre.log import EVENTS, Log
 
 FIELDS: dict[str, Any] = {
     "url": "https://x",
-    "console_url": "https://x/console",
     "ca": "ca.pem",
     "ca_sha256": "00",
     "device_id": "A" * 16,
