@@ -140,7 +140,10 @@ class Screen:
 
 
 class Demo:
-    def __init__(self, world: World, button: Button, screen: Screen) -> None:
+    def __init__(
+        self, world: World, button: Button, screen: Screen, stage_s_max: float = _STAGE_S_MAX
+    ) -> None:
+        self._stage_s_max = stage_s_max
         self.world = world
         self.button = button
         self.screen = screen
@@ -178,10 +181,10 @@ class Demo:
 
     async def _stage(self, last: str) -> None:
         with contextlib.suppress(Trouble):
-            await self.world.wait_for(lambda _: self.timeline.has(last), timeout_s=_STAGE_S_MAX)
+            await self.world.wait_for(lambda _: self.timeline.has(last), timeout_s=self._stage_s_max)
         missing = self.timeline.missing()
         if not self.timeline.has(last):
-            raise Trouble(f"{missing}: did not happen within {_STAGE_S_MAX} s\n{self.world.story()}")
+            raise Trouble(f"{missing}: did not happen within {self._stage_s_max} s\n{self.world.story()}")
 
     def _later(self, job) -> None:  # type: ignore[no-untyped-def]
         task = asyncio.get_running_loop().create_task(job)

@@ -51,7 +51,7 @@ async def served(home: Path) -> AsyncIterator[tuple[Served, Phone]]:
         assert process.stdout is not None
         line = json.loads(await process.stdout.readline())
         assert line["what"] == "listening"
-        ca_pem = Path(line["ca"]).read_text()  # noqa: ASYNC240 -- 1 KiB
+        ca_pem = Path(line["ca"]).read_text()
         async with phone_of(line["url"], ca_pem) as phone:
             _, console_url, _ = await run("console", "--home", home, "--url", line["url"])
             yield Served(process, console_url.strip()), phone

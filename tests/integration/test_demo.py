@@ -1,0 +1,45 @@
+"""The demo: what `make demo` prints for a program, and what it says when a step is missing."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim.demo import STAGES, Demo, Screen
+from sim.world import Trouble, World
+from wire.codes import ALARM
+
+
+async def test_once_as_json_is_the_whole_timeline(tmp_path: Path) -> None:
+    """Exit 0; the last line of stdout is the timeline, every stage in its order."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sim.app", "demo", "--once", "--json"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env={"PATH": "", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    report = json.loads(out.decode().splitlines()[-1])
+    assert [stage["stage"] for stage in report["stages"]] == list(STAGES)
+    times = [stage["at_ms"] for stage in report["stages"]]
+    assert times == sorted(times)
+    assert times[1] >= 2000  # the finger has held for two seconds
+    assert (report["event"], report["counter"], len(report["code"])) == (ALARM, 1, 32)
+    assert report["incident"]
+    assert "micropython" in str(report["receipt_proven_by"])
+    assert not list(tmp_path.glob("amr-demo-*")), "it cleans up"
+
+
+async def test_a_missing_step_is_named(tmp_path: Path) -> None:
+    """With the phone away, the first thing that does not happen is that it hears the press."""
+    async with World(tmp_path) as world:
+        await world.add_centre()
+        button = await world.add_button()
+        await world.add_bridge(button.enrolment)
+        await world.programs["bridge"].stop()
+        demo = Demo(world, button, Screen(quiet=True), stage_s_max=4)
+        with world.watching(demo.watch), pytest.raises(Trouble, match=r"^heard: did not happen"):
+            await demo.once()
