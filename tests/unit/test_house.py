@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from firmware.board.config import SETTINGS
+
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("wire", "firmware", "bridge", "centre", "sim")
 
@@ -105,3 +107,16 @@ def test_make_lists_every_target() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
     assert phony
     assert set(phony[1].split()) == set(re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE))
+
+
+def test_the_integrators_guide_names_what_the_button_has() -> None:
+    """Every setting with its default and bounds, every vibration's count, every word of the serial line."""
+    guide = (ROOT / "docs" / "integrators.md").read_text()
+    for name, (default, least, most) in SETTINGS.items():
+        assert f"| `{name}` | {default} | {least}–{most} |" in guide, name
+    said = set()
+    for source in ("app", "memory", "radio"):
+        said |= set(re.findall(r'print\("(\w+)"', (ROOT / f"firmware/board/{source}.py").read_text()))
+    assert said
+    for word in said:
+        assert re.search(rf"^\| `{word}\b", guide, re.MULTILINE), word
