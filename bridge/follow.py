@@ -24,6 +24,7 @@ from wire.keys import Mac, Refused
 # a code is tried for as long as the button may send it (protocol, "A press, from pin to silence").
 PRESS_FRESH_S = 330.0
 CONTACT_FRESH_S = 4.0
+ATTEMPT_S_MIN = 2.0
 AGAIN_S_MIN = 0.05
 AGAIN_S_LOST_MAX = 1.0
 AGAIN_S_IDLE_MAX = 8.0
@@ -100,6 +101,8 @@ class Follower:
         self._latest: tuple[float, Peer, Sighting] | None = None  # heard at, from whom, what
         self._visit: tuple[asyncio.Timeout, str, str] | None = None  # its limit, code and address
         self._checked_in = ""  # the CONTACT that had nothing open: calling again would tell nothing new
+        self._linked = False
+        self._patience_s = 0.0  # until then an attempt to connect is not given up for another address
         self._leaving = False
         self._progress = False
 
@@ -111,12 +114,17 @@ class Follower:
         if self._visit is None:
             self._signal.set()
             return
-        # A fresh code, or the same from a fresh address: the radio session we are at is over. An old
-        # one may be a system's memory.
+        # A fresh code: the radio session we are at is over. The same from another address may be that
+        # too, or somebody who repeats it, so it ends no link that is up, and no attempt before its time.
+        # An old code may be a system's memory.
         limit, uuid, address = self._visit
-        elsewhere = sighting.new if sighting.uuid != uuid else peer.address != address
+        now_s = asyncio.get_running_loop().time()
+        if sighting.uuid != uuid:
+            elsewhere = sighting.new
+        else:
+            elsewhere = peer.address != address and not self._linked and now_s >= self._patience_s
         if elsewhere and not limit.expired():
-            limit.reschedule(asyncio.get_running_loop().time())
+            limit.reschedule(now_s)
 
     def wake(self) -> None:
         """Something to bring may have come: a press is on disk, a receipt is here."""
@@ -168,12 +176,15 @@ class Follower:
         try:
             async with asyncio.timeout(VISIT_S_MAX) as limit:
                 self._visit = (limit, sighting.uuid, peer.address)
+                self._patience_s = asyncio.get_running_loop().time() + ATTEMPT_S_MIN
                 async with self._radio.link(peer, code_on_air, self.wake) as link:
+                    self._linked = True
                     await self._converse(link, sighting, code_on_air)
         except TimeoutError:
             raise LinkLost("over") from None
         finally:
             self._visit = None
+            self._linked = False
 
     async def _converse(self, link: Link, sighting: Sighting, code_on_air: bytes) -> None:
         key = None if sighting.event == codes.CONTACT else Key(*sighting[:3])

@@ -1,5 +1,6 @@
 """What the bridge says: JSON lines on stdout for programs, or plain English on stderr for people."""
 
+import contextlib
 import json
 import sys
 import time
@@ -27,13 +28,17 @@ class Log:
 
     def __call__(self, what: str, **fields: Any) -> None:
         at_ms = round(time.time() * 1000, 3)
-        template = EVENTS[what]
         if self._as_json:
-            print(json.dumps({"at_ms": at_ms, "what": what, **fields}), flush=True)
-            return
+            line, stream = json.dumps({"at_ms": at_ms, "what": what, **fields}), sys.stdout
+        else:
+            line, stream = self._english(what, at_ms, fields), sys.stderr
+        with contextlib.suppress(OSError, ValueError):  # nobody reads us any more: presses go on
+            print(line, file=stream, flush=True)
+
+    def _english(self, what: str, at_ms: float, fields: dict[str, Any]) -> str:
         names = {
             "name": codes.NAMES.get(fields.get("event", 0), ""),
             "stage_name": receipts.NAMES[fields.get("stage", 0)],
         }
         clock = time.strftime("%H:%M:%S", time.localtime(at_ms / 1000))
-        print(f"{clock} {template.format_map(names | fields)}", file=sys.stderr, flush=True)
+        return f"{clock} {EVENTS[what].format_map(names | fields)}"

@@ -37,6 +37,8 @@ SILENCE_FILTERED_S = 600.0
 SCAN_AGAIN_S_MAX = 30.0
 # The button keeps a received press open for 2 h; after that a stage has nowhere to go.
 FOLLOW_S = 2 * 3600 + 600.0
+# A button whose power fails right at its receipt starts again with the same code, within moments.
+REPLAY_MS = 10 * 60_000
 STREAMS_MAX = 16
 STREAM_AGAIN_S_MAX = 57.0
 
@@ -146,12 +148,24 @@ class Relay:
         sighting = self._watch.hear(uuids, now_ms)
         if sighting is None:
             return
+        if self._is_over(sighting, now_ms):
+            self.refused("replayed_code")
+            return
         self._followers[sighting.device_id].note(peer, sighting)
         if sighting.new:
             self._unkept.add(Key(*sighting[:3]))
             self._heard.append((sighting, now_ms, rssi))
             self._heard_signal.set()
             self._arm_signal.set()
+
+    def _is_over(self, sighting: Sighting, now_ms: int) -> bool:
+        """A press that has its receipt is not on the air again: to call on whoever says so would show
+        the wearer's phone to anybody who has recorded a code."""
+        if sighting.new or sighting.event not in codes.PRESSES:
+            return False
+        press = self._presses.get(Key(*sighting[:3]))
+        received = press is None or press.delivered >= receipts.RECEIVED
+        return received and (press is None or now_ms - press.heard_at_ms > REPLAY_MS)
 
     async def _take(self) -> None:
         """On disk first, then on the wire."""
@@ -177,6 +191,10 @@ class Relay:
         return self._presses.setdefault(key, press)
 
     def _told_heard(self, sighting: Sighting, rssi: int | None) -> None:
+        if sighting.event in codes.PRESSES:
+            self._courier.add(Key(*sighting[:3]), _tick_ms())
+            self._send_signal.set()
+        self._followers[sighting.device_id].wake()
         fields = {} if rssi is None else {"rssi": rssi}
         if sighting.stale:
             fields["stale"] = True
@@ -185,10 +203,6 @@ class Relay:
         self._log(
             "heard", device_id=sighting.device_id, event=sighting.event, counter=sighting.counter, **fields
         )
-        if sighting.event in codes.PRESSES:
-            self._courier.add(Key(*sighting[:3]), _tick_ms())
-            self._send_signal.set()
-        self._followers[sighting.device_id].wake()
 
     # -- the desk of the followers (follow.py) --------------------------------------------------------
 
@@ -258,11 +272,17 @@ class Relay:
             elif not error.permanent:
                 self._trouble("centre", error.reason, f"{error}; presses are kept, and sent again")
             self._log("retry", **fields, reason=error.reason, in_ms=retry.in_ms)
+        except Exception as error:  # a mistake of ours must not end the tries
+            retry = self._courier.failed(key, "internal", False, _tick_ms())
+            self._trouble(
+                "post", "internal", f"a mistake of the bridge's own, sent again: {type(error).__name__}"
+            )
+            self._log("retry", **fields, reason="internal", in_ms=retry.in_ms)
         else:
-            self._log("received", **fields, incident=answer.incident)
             self._courier.done(key)
             self._troubles.pop("centre", None)
             self._answered(press, answer)
+            self._log("received", **fields, incident=answer.incident)
         self._send_signal.set()
 
     def _answered(self, press: Press, answer: Answer) -> None:
@@ -295,7 +315,13 @@ class Relay:
     def _add_fix(self, press: Press) -> None:
         """With the alarm goes what is at hand. It never waits for a fix."""
         if press.fix is None and self._location is not None:
-            fix = self._location.latest(_now_ms())
+            try:
+                fix = self._location.latest(_now_ms())
+            except Exception as error:  # a source is somebody's hardware; the press goes without it
+                self._trouble(
+                    "location", "no_position", f"the position source failed: {type(error).__name__}"
+                )
+                return
             press.fix = None if fix is None else fix.as_json()
 
     def _follow_incident(self, press: Press) -> None:

@@ -20,6 +20,8 @@ from wire.keys import derive
 BASE32 = string.ascii_uppercase + "234567"
 ENROLMENT_CHARS = 20  # 100 bits
 ENROLMENT_MS = 7 * 86_400_000
+UNTAKEN_SHOWN_MAX = 100
+OF_ONE_BUTTON_MAX = 5
 TAKEN_SHOWN_MAX = 20
 TESTS_SHOWN_MAX = 5
 _LOG2_N, _R, _P = 14, 8, 1  # scrypt (RFC 7914): 16 MiB and some 50 ms a try
@@ -110,6 +112,7 @@ class Board:
     untaken: list[Incident]
     taken: list[Incident]
     tests: list[tuple[str, int]]  # (device_id, received at ms)
+    hidden: int = 0  # untaken ones beyond the bounds: shown as those are taken
 
 
 class Service:
@@ -354,8 +357,10 @@ class Service:
     # -- the operator's page ----------------------------------------------------------------------
 
     def board(self) -> Board:
+        limits = {"of_one_button": OF_ONE_BUTTON_MAX, "at_most": UNTAKEN_SHOWN_MAX}
+        untaken = self.store.all("untaken_alarms", alarm=codes.ALARM, **limits)
         return Board(
-            [self._seen(row) for row in self.store.all("untaken_alarms", alarm=codes.ALARM)],
+            [self._seen(row) for row in untaken],
             [
                 self._seen(row)
                 for row in self.store.all("taken_alarms", alarm=codes.ALARM, at_most=TAKEN_SHOWN_MAX)
@@ -364,6 +369,7 @@ class Service:
                 (row["device_id"], row["opened_at_ms"])
                 for row in self.store.all("last_tests", test=codes.TEST, at_most=TESTS_SHOWN_MAX)
             ],
+            untaken[0]["untaken"] - len(untaken) if untaken else 0,
         )
 
     def _seen(self, row: Row) -> Incident:

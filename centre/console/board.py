@@ -31,6 +31,8 @@ _CLOCK_AHEAD_MS = 5_000
 
 def render(board: Board) -> str:
     untaken = "".join(_alarm(incident) for incident in board.untaken)
+    if board.hidden:
+        untaken += f'<p class="more">and {board.hidden} more, shown as these are taken</p>'
     calm = '<p class="calm"><span aria-hidden="true">✓</span> No alarm is waiting.</p>'
     taken = "".join(_alarm(incident) for incident in board.taken)
     if taken:

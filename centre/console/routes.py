@@ -83,12 +83,13 @@ class Console:
 
     async def page(self, _request: web.Request, _caller: str) -> web.Response:
         board = await self._worker(Service.board)
+        waiting = len(board.untaken) + board.hidden
         page = self._page.substitute(
             board=html.render(board),
-            untaken=len(board.untaken),
+            untaken=waiting,
             now_ms=int(now_ms()),
-            icon="alarm.svg" if board.untaken else "calm.svg",
-            title=escape(f"▲ {len(board.untaken)} ALARM NOT TAKEN" if board.untaken else "No alarm"),
+            icon="alarm.svg" if waiting else "calm.svg",
+            title=escape(f"▲ {waiting} ALARM NOT TAKEN" if board.untaken else "No alarm"),
         )
         return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})
 
@@ -109,7 +110,8 @@ class Console:
                 board = await self._worker(Service.board)
                 rendered = html.render(board)
                 if rendered != shown:
-                    data = {"html": rendered, "untaken": len(board.untaken), "now_ms": now_ms()}
+                    waiting = len(board.untaken) + board.hidden
+                    data = {"html": rendered, "untaken": waiting, "now_ms": now_ms()}
                     await stream.send("board", json.dumps(data))
                     shown = rendered
                 else:

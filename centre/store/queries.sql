@@ -106,11 +106,15 @@ SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY received_at_ms;
 -- name: fixes
 SELECT * FROM fixes WHERE incident_id = :incident_id ORDER BY taken_at_ms DESC, fix_id DESC LIMIT 10;
 
+-- Newest first, but of one button only so many: whoever floods us with one must not hide another.
 -- name: untaken_alarms
-SELECT i.*, d.kind, d.board, 1 AS stage FROM incidents i JOIN devices d USING (device_id)
-WHERE event = :alarm
-  AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.incident_id = i.incident_id AND r.stage > 1)
-ORDER BY opened_at_ms DESC, i.rowid DESC;
+SELECT * FROM (
+    SELECT i.*, i.rowid AS number, d.kind, d.board, 1 AS stage, count(*) OVER () AS untaken,
+           row_number() OVER (PARTITION BY device_id ORDER BY opened_at_ms DESC, i.rowid DESC) AS place
+    FROM incidents i JOIN devices d USING (device_id)
+    WHERE event = :alarm
+      AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.incident_id = i.incident_id AND r.stage > 1))
+WHERE place <= :of_one_button ORDER BY opened_at_ms DESC, number DESC LIMIT :at_most;
 
 -- name: taken_alarms
 SELECT * FROM (

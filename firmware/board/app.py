@@ -20,13 +20,15 @@ from firmware.board.radio import CONNECTED, DISCONNECTED, WRITTEN, Radio
 from wire import codes, receipts, state
 from wire.keys import Mac, Refused, derive
 
+_RETRY_MS = 100
+_BATTERY_HYSTERESIS_MV = 100
+
 
 class App:
     def __init__(
         self, board: Board, identity: config.Identity, settings: dict[str, int], defaulted: bool
     ) -> None:
         self.board = board
-        self.gesture = Gesture(settings["hold_ms"])
         self.feedback = Feedback()
         self.peers = Peers()
         self.radio = Radio(bluetooth.BLE())
@@ -40,8 +42,10 @@ class App:
         self._mac_state = Mac(derive(identity.root, "state", identity.epoch))
         period_ms = settings["alive_period_s"] * 1000
         self.press = Press(self.memory.load(), lambda n: codes.rhythm(self._mac_code, n, period_ms), _draw)
+        self.gesture = Gesture(settings["hold_ms"], settings["stuck_ms"], self.press.life.stuck)
         self._code = b""
-        self._interval_us = 0  # 0: not advertising
+        self._interval_us = 0  # 0: nothing should be on the air
+        self._retry_ms: int | None = None  # when to try again, where an advert did not start
 
     def run(self) -> None:
         """Until deep sleep, which does not come back."""
@@ -53,12 +57,15 @@ class App:
             self._air()
             now_ms = self.board.now_ms()
             self._do(self.press.tick(now_ms))
+            if self._retry_ms is not None and now_ms >= self._retry_ms:
+                self._advertise()
             self.board.motor(self.feedback.tick(now_ms))
             due_ms = self._due_ms()
             if due_ms is None:
                 self._sleep()
             else:
                 self.board.wait(due_ms - now_ms)
+            self.board.feed()
 
     # -- the hand ----------------------------------------------------------------------
 
@@ -75,19 +82,20 @@ class App:
         elif gesture == CLICKS:
             self._do(self.press.clicks(self.board.now_ms()))
         elif gesture in (STUCK, FREE):
+            self.press.life.stuck = gesture == STUCK
+            self.memory.save(self.press.life)
             self._tell_state()
 
     # -- the air -----------------------------------------------------------------------
 
     def _air(self) -> None:
         now_ms = self.board.now_ms()
+        session = self.press.on_air
         for event, connection, value in self.radio.take():
+            if self.press.on_air != session:
+                break  # one of these events has ended the session that the others belong to
             if event == CONNECTED:
-                leaves = self.peers.connected(connection, now_ms)
-                self._advertise()  # adverts stop at every connect, and a stranger must not silence us
-                self._tell_state()
-                if leaves is not None:
-                    self._drop(leaves)
+                self._connected(connection, now_ms)
             elif event == DISCONNECTED:
                 self._left(connection)
             elif event == WRITTEN:
@@ -96,7 +104,18 @@ class App:
                 self._drop(connection)  # pairing is refused
         for connection in self.peers.expired(now_ms):
             print("stranger")
-            self.radio.drop(connection)
+            self._drop(connection)
+
+    def _connected(self, connection: int, now_ms: int) -> None:
+        leaves = self.peers.connected(connection, now_ms)
+        self._advertise()  # adverts stop at every connect, and a stranger must not silence us
+        self._tell_state()
+        self._do(self._links())
+        if leaves is not None:
+            self._drop(leaves)
+
+    def _links(self) -> list[press.Action]:
+        return self.press.links(self.peers.count(), self.peers.carriers(), self.board.now_ms())
 
     def _written(self, connection: int, value: bytes) -> None:
         try:
@@ -109,8 +128,8 @@ class App:
             return
         print("receipt", stage)
         now_ms = self.board.now_ms()
-        self.peers.proved(connection)
-        self._do(self.press.links(self.peers.bridges()))
+        if self.peers.proved(connection, stage):
+            self._do(self._links())
         self._do(self.press.receipt(stage, now_ms))
 
     def _drop(self, connection: int) -> None:
@@ -119,12 +138,13 @@ class App:
 
     def _left(self, connection: int) -> None:
         self.peers.disconnected(connection)
-        self._do(self.press.links(self.peers.bridges()))
+        self._do(self._links())
         self._advertise()
 
     def _advertise(self) -> None:
-        if self._interval_us:
-            self.radio.advertise(self._interval_us)
+        self._retry_ms = None
+        if self._interval_us and not self.radio.advertise(self._interval_us):
+            self._retry_ms = self.board.now_ms() + _RETRY_MS
 
     # -- actions -----------------------------------------------------------------------
 
@@ -155,9 +175,12 @@ class App:
             self._measure()  # under load
         elif verb == press.HUSH:
             self._interval_us = 0
+            self._retry_ms = None
             self.radio.hush()
         elif verb == press.SILENCE:
             self._interval_us = 0
+            self._retry_ms = None
+            self._code = b""
             self.peers.clear()
             self.radio.off()
 
@@ -180,7 +203,7 @@ class App:
         if life.event:
             flags |= state.OPEN | (life.event == codes.TEST) * state.IS_TEST
             flags |= life.age_is_lower_bound * state.AGE_LOWER_BOUND
-            age_10s = min((self.board.now_ms() - life.opened_ms) // 10000, state.AGE_UNKNOWN)
+            age_10s = min(max(self.board.now_ms() - life.opened_ms, 0) // 10000, state.AGE_UNKNOWN)
         said = state.State(min(self._battery_mv // 20, 255), flags, age_10s, life.press_counter)
         if self._code:
             nonce = struct.unpack(">I", os.urandom(4))[0]
@@ -197,11 +220,15 @@ class App:
                 return None
         else:
             dues.append(self.press.due_ms())
+        if self._retry_ms is not None:
+            dues.append(self._retry_ms)
         return min(dues)
 
     def _measure(self) -> None:
         self._battery_mv = self.board.battery_mv()
-        self.press.battery_low = 0 < self._battery_mv < self._battery_low_mv
+        life = self.press.life
+        low_mv = self._battery_low_mv + life.battery_low * _BATTERY_HYSTERESIS_MV
+        life.battery_low = 0 < self._battery_mv < low_mv
 
     def _sleep(self) -> None:
         until_ms = self.press.due_ms()
@@ -224,4 +251,12 @@ def main() -> None:
         return
     board = Board(settings)
     print("boot", identity.device_id, board.slept)
-    App(board, identity, settings, defaulted).run()
+    app = App(board, identity, settings, defaulted)
+    try:
+        app.run()
+    except KeyboardInterrupt:  # somebody at the serial line wants the prompt
+        board.rest()
+    except Exception as error:
+        # A mistake of ours, or a radio that fails: nobody is there to start the button again.
+        print("fault", repr(error))
+        board.restart(app.press.life.event != 0)

@@ -13,6 +13,7 @@ CONFIG_FILE = "/config.json"
 # name: (default, least, most)
 SETTINGS = {
     "hold_ms": (2000, 500, 10000),
+    "stuck_ms": (60000, 15000, 600000),
     "alive_period_s": (900, 60, 86400),
     "battery_low_mv": (3400, 2000, 5000),
     "button_gpio": (33, 0, 48),

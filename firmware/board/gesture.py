@@ -31,12 +31,13 @@ CLICKS_WANTED = 3
 class Gesture:
     """Feed `edge` with what the pin does and `tick` with the time; `tick` answers what it meant."""
 
-    def __init__(self, hold_ms: int = 2000, stuck_ms: int = 60000) -> None:
+    def __init__(self, hold_ms: int = 2000, stuck_ms: int = 60000, stuck: bool = False) -> None:
+        """`stuck`: it was so before deep sleep, and is until it is let go."""
         self.hold_ms = hold_ms
         self.stuck_ms = stuck_ms
-        self.state = UP
+        self.state = _STUCK if stuck else UP
         self._down_ms = 0
-        self._raw_down = False
+        self._raw_down = stuck
         self._raw_ms = 0
         self._clicks: list[int] = []
 

@@ -21,6 +21,8 @@ _LIFE = ">IBBIIBQQQQQQ"
 _FLAG_LOST = 1
 _FLAG_AGE = 2
 _FLAG_TOLD = 4
+_FLAG_LOW = 8
+_FLAG_STUCK = 16
 
 
 def sealed(layout: str, *values: int) -> bytes:
@@ -40,12 +42,12 @@ class Memory:
     def load(self) -> Life:
         """The life as it was; `power_lost` says afterwards that only flash could tell.
 
-        The greater counter of both wins, and flash where they are equal: it is written first.
+        The greater counter of both wins: flash is written first, but a write may have failed.
         """
         life = Life()
         self.power_lost = not self._load_rtc(life)
         press = _read(PRESS_FILE, _PRESS)
-        if press and press[0] >= life.press_counter:
+        if press and (self.power_lost or press[0] > life.press_counter):
             life.press_counter, life.event, life.stage = press
         alive = _read(ALIVE_FILE, _ALIVE)
         if alive and alive[0] > life.alive_reserve:
@@ -53,13 +55,15 @@ class Memory:
             life.alive_counter = max(life.alive_counter, alive[0] - 1)
         if self.power_lost and not alive:
             life.alive_counter = SPARE_FIRST + self._draw() % SPARE_COUNT
-        life.counters_lost = life.counters_lost or (self.power_lost and not press)
+        lost = self.power_lost and not press
+        life.counters_lost = life.counters_lost or lost or life.press_counter >= SPARE_FIRST
         return life
 
     def save(self, life: Life) -> None:
         """To RTC memory: cheap, after every step."""
         flags = life.counters_lost * _FLAG_LOST
         flags |= life.age_is_lower_bound * _FLAG_AGE | life.told_not_confirmed * _FLAG_TOLD
+        flags |= life.battery_low * _FLAG_LOW | life.stuck * _FLAG_STUCK
         self._rtc.memory(
             sealed(
                 _LIFE,
@@ -95,6 +99,8 @@ class Memory:
         life.counters_lost = bool(flags & _FLAG_LOST)
         life.age_is_lower_bound = bool(flags & _FLAG_AGE)
         life.told_not_confirmed = bool(flags & _FLAG_TOLD)
+        life.battery_low = bool(flags & _FLAG_LOW)
+        life.stuck = bool(flags & _FLAG_STUCK)
         life.opened_ms, life.started_ms, life.received_ms = values[6:9]
         life.alive_ms, life.contact_ms, life.checkin_ms = values[9:]
         return True

@@ -1,9 +1,12 @@
 """Who is linked to the button: strangers are let go, bridges may stay. Pure; times in ms.
 
 Whoever connects has 5 s to write one valid *receipt* value (HEARD is enough) and is dropped
-after that. At most 3 peers: for a fourth, the one that has stayed longest without proof goes,
-so nobody who merely holds a link can keep a bridge out.
+after that. At most 3 peers: for a fourth, the stranger that has stayed longest goes, else the
+bridge that has only said HEARD for longest (HEARD travels in clear, so a stranger may repeat it):
+nobody who merely holds a link can keep out one that brings a receipt.
 """
+
+from wire.receipts import HEARD
 
 PEERS_MAX = 3
 _PROVE_MS = 5000
@@ -12,25 +15,31 @@ _PROVE_MS = 5000
 class Peers:
     def __init__(self) -> None:
         self._strangers: list[tuple[int, int]] = []  # (connection, until_ms), oldest first
-        self._bridges: list[int] = []
+        self._hearers: list[int] = []  # have proven HEARD, oldest first
+        self._carriers: list[int] = []  # have brought a receipt of the centre
 
     def connected(self, connection: int, now_ms: int) -> int | None:
         """A peer came; returns the one that must go for it, if any."""
         leaves = None
         if self.count() >= PEERS_MAX:
-            leaves = self._strangers[0][0] if self._strangers else connection
+            idle = [stranger[0] for stranger in self._strangers] + self._hearers
+            leaves = idle[0] if idle else connection
         self._strangers.append((connection, now_ms + _PROVE_MS))
         return leaves
 
     def disconnected(self, connection: int) -> None:
         self._strangers = [s for s in self._strangers if s[0] != connection]
-        self._bridges = [b for b in self._bridges if b != connection]
+        self._hearers = [c for c in self._hearers if c != connection]
+        self._carriers = [c for c in self._carriers if c != connection]
 
-    def proved(self, connection: int) -> None:
-        """It has written a valid value: a bridge."""
-        if connection not in self._bridges:
-            self.disconnected(connection)
-            self._bridges.append(connection)
+    def proved(self, connection: int, stage: int) -> bool:
+        """It has written a valid value: a bridge. Returns whether that is news."""
+        known = self._carriers if stage > HEARD else self._hearers + self._carriers
+        if connection in known:
+            return False
+        self.disconnected(connection)
+        (self._carriers if stage > HEARD else self._hearers).append(connection)
+        return True
 
     def expired(self, now_ms: int) -> list[int]:
         """The strangers whose time is over, each said once."""
@@ -42,14 +51,16 @@ class Peers:
     def clear(self) -> None:
         """The radio went off: nobody is linked."""
         self._strangers = []
-        self._bridges = []
+        self._hearers = []
+        self._carriers = []
 
     def due_ms(self) -> int | None:
         """When `expired` will have someone to let go."""
         return self._strangers[0][1] if self._strangers else None
 
     def count(self) -> int:
-        return len(self._strangers) + len(self._bridges)
+        return len(self._strangers) + len(self._hearers) + len(self._carriers)
 
-    def bridges(self) -> int:
-        return len(self._bridges)
+    def carriers(self) -> int:
+        """How many have brought a receipt of the centre."""
+        return len(self._carriers)

@@ -7,9 +7,10 @@
     SLOW     the same code, 152.5 ms      5 min                      LINGER
     CONTACT  a fresh CONTACT, 152.5 ms    3 s                        LINGER
     ALIVE    a fresh ALIVE, 152.5 ms      2 to 4 s                   QUIET
-    LINGER   nothing; a bridge is linked  10 min after RECEIVED, or  QUIET
-                                          to the next CONTACT; not
-                                          at all without a bridge
+    LINGER   nothing; a peer is linked    10 min after RECEIVED, if  QUIET
+                                          it brought it; else to the
+                                          next CONTACT; not at all
+                                          when the last one leaves
 
     what happens      in which press              then
     ------------      --------------              ----
@@ -48,6 +49,7 @@ _CONTACT_EVERY_MS = 60_000
 _CONTACT_FOR_MS = 7_200_000
 _CONFIRM_MS = 60_000
 _LINK_MS = 600_000
+_PROVE_MS = 5_000  # what peers.py gives a stranger
 _DAY_MS = 86_400_000
 
 # Actions, carried out in order by app.py.
@@ -81,6 +83,8 @@ class Life:
         self.started_ms = 0  # of step 1, which a second hold starts again
         self.received_ms = 0
         self.told_not_confirmed = False
+        self.battery_low = False
+        self.stuck = False  # the pin was held for so long that something sits on it
         self.alive_ms = 0  # when the next slot is due
         self.contact_ms = 0
         self.checkin_ms = 0
@@ -97,11 +101,10 @@ class Press:
         self.life = life
         self.phase = QUIET_PHASE
         self.on_air = (0, 0)  # (event, counter) of the code of this radio session
-        self.battery_low = False
         self._rhythm = rhythm
         self._draw = draw
         self._until_ms = 0
-        self._bridges = 0
+        self._peers = self._carriers = 0
 
     # -- what happens to it ------------------------------------------------------------
 
@@ -151,10 +154,10 @@ class Press:
             return actions + self._quiet()
         return actions + (self._linger(now_ms) if first else [])
 
-    def links(self, bridges: int) -> list[Action]:
-        """So many peers that have proven to be bridges are linked now."""
-        self._bridges = bridges
-        return self._quiet() if self.phase == LINGER_PHASE and not bridges else []
+    def links(self, peers: int, carriers: int, now_ms: int) -> list[Action]:
+        """So many peers are linked now, and of them so many that brought a receipt."""
+        self._peers, self._carriers = peers, carriers
+        return self._linger(now_ms) if self.phase == LINGER_PHASE else []
 
     def tick(self, now_ms: int) -> list[Action]:
         """The time: ends a phase, starts a slot, or gives up waiting for a receipt."""
@@ -164,7 +167,7 @@ class Press:
         if confirm_ms is not None and now_ms >= confirm_ms:
             life.told_not_confirmed = True
             actions.append((VIBRATE, NOT_CONFIRMED))
-        if life.event and life.stage >= RECEIVED and now_ms - life.opened_ms >= _CONTACT_FOR_MS:
+        if life.event and life.stage >= RECEIVED and now_ms - self._since_ms() >= _CONTACT_FOR_MS:
             self._close()
             actions.append((SAVE_PRESS,))
         if self.phase != QUIET_PHASE and now_ms >= self._until_ms:
@@ -187,8 +190,10 @@ class Press:
 
     def _open(self, event: int, now_ms: int) -> list[Action]:
         life = self.life
-        if life.counters_lost:
+        if life.counters_lost and life.press_counter < SPARE_FIRST:
             life.press_counter = SPARE_FIRST + self._draw() % SPARE_COUNT
+        elif life.press_counter == SPARE_FIRST + SPARE_COUNT - 1:
+            life.press_counter = SPARE_FIRST  # a bridge looks no further
         else:
             life.press_counter += 1
         life.event = event
@@ -212,7 +217,7 @@ class Press:
 
     def _session(self, on_air: tuple[int, int], interval_us: int) -> list[Action]:
         self.on_air = on_air
-        self._bridges = 0
+        self._peers = self._carriers = 0
         return [(SESSION, on_air[0], on_air[1]), (ADVERTISE, interval_us)]
 
     def _close(self) -> None:
@@ -244,20 +249,22 @@ class Press:
         return self._quiet()
 
     def _linger(self, now_ms: int) -> list[Action]:
-        """Off the air, but linked: at most 10 min after RECEIVED, else to the next CONTACT."""
+        """Off the air, but linked: as long as who is linked may still bring something."""
         life = self.life
-        if not self._bridges:
+        if not self._peers:
             return self._quiet()
         until_ms = 0
-        if life.event:
-            until_ms = life.received_ms + _LINK_MS if life.stage >= RECEIVED else self._slot_ms()
-        # A bridge that followed a CONTACT has at least as long again to hand over what is new.
-        self._enter(LINGER_PHASE, max(until_ms, now_ms + _CONTACT_MS))
+        if life.event and life.stage < RECEIVED:
+            until_ms = self._slot_ms()
+        elif life.event and self._carriers:
+            until_ms = life.received_ms + _LINK_MS
+        # Whoever has just come has time to prove itself, and to hand over what is new.
+        self._enter(LINGER_PHASE, max(until_ms, now_ms + _PROVE_MS))
         return [(HUSH,)]
 
     def _quiet(self) -> list[Action]:
         self._enter(QUIET_PHASE, 0)
-        self._bridges = 0
+        self._peers = self._carriers = 0
         self.on_air = (0, 0)
         return [(SILENCE,)]
 
@@ -266,9 +273,13 @@ class Press:
     def _slot_ms(self) -> int:
         """When the next CONTACT or ALIVE is due: a press within its 2 h has its own rhythm."""
         life = self.life
-        if life.event and life.contact_ms - life.opened_ms < _CONTACT_FOR_MS:
+        if life.event and life.contact_ms - self._since_ms() < _CONTACT_FOR_MS:
             return life.contact_ms
         return life.alive_ms
+
+    def _since_ms(self) -> int:
+        """From when the 2 h count: from RECEIVED, which may come late, so that later stages can follow."""
+        return max(self.life.opened_ms, self.life.received_ms)
 
     def _slot(self, now_ms: int) -> list[Action]:
         life = self.life
@@ -288,6 +299,6 @@ class Press:
             event = CONTACT
             self._enter(CONTACT_PHASE, now_ms + _CONTACT_MS)
         else:
-            event = ALIVE_LOW if self.battery_low else ALIVE
+            event = ALIVE_LOW if life.battery_low else ALIVE
             self._enter(ALIVE_PHASE, now_ms + burst_ms)
         return actions + self._session((event, counter), _SLOW_US)

@@ -94,7 +94,9 @@ class Radio:
             pass  # it is gone already
 
     def off(self) -> None:
+        """Whoever is linked is let go."""
         self._warm = False
+        self._receipt = self._state = -1
         self._ble.active(False)
         self._record = []
 

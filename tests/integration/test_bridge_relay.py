@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,8 @@ from aiohttp import web
 
 from bridge.https import Centre
 from bridge.journal import Journal, read_presses
-from bridge.model import Press
+from bridge.model import Fix, Press
+from bridge.ports import Location
 from bridge.radio import BleakRadio
 from bridge.relay import Relay
 from sim.air import Air
@@ -34,7 +36,12 @@ class Scene:
 
     @asynccontextmanager
     async def bridge(
-        self, *, filtered: bool = False, ca: Authority | None = None, wait: bool = True
+        self,
+        *,
+        filtered: bool = False,
+        ca: Authority | None = None,
+        wait: bool = True,
+        location: Location | None = None,
     ) -> AsyncIterator[Lines]:
         lines = Lines()
         scanner, client = backends(*self.hci)
@@ -45,7 +52,7 @@ class Scene:
                 journal=Journal(self.journal),
                 centre=centre,
                 radio=lambda on_advert: BleakRadio(on_advert, scanner, client, filtered),
-                location=None,
+                location=location,
                 log=lines,
                 random=dice(1).random,
             )
@@ -296,3 +303,52 @@ async def _until(condition: Callable[[], bool], limit_s: float = 5) -> None:
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110 -- a file changes without telling us
             await asyncio.sleep(0.02)
+
+
+class BrokenReceiver:
+    """A position source whose hardware fails at every call."""
+
+    def latest(self, now_ms: int) -> Fix | None:  # noqa: ARG002
+        raise RuntimeError("no such device")
+
+
+async def test_a_position_source_that_fails_costs_no_press(scene: Scene) -> None:
+    """The alarm goes without a position, and the wearer is told."""
+    async with scene.bridge(location=BrokenReceiver()) as lines:
+        await scene.button.say(ALARM, 1)
+        await scene.button.took(receipts.RECEIVED)
+        assert scene.centre.posts[0]["fix"] is None
+        assert [line["reason"] for line in lines.of("trouble")] == ["no_position"]
+
+
+async def test_a_code_that_was_recorded_does_not_make_the_phone_show_itself(scene: Scene) -> None:
+    """Whoever sends an old press's code again is not called on: it would say whose phone this is."""
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("receipt", stage=receipts.RECEIVED)
+        await asyncio.sleep(0.2)  # and that it was brought is on disk
+        await scene.button.silence()
+    with sqlite3.connect(scene.journal) as journal:
+        journal.execute("UPDATE press SET heard_at_ms = heard_at_ms - 86400000")
+    journal.close()
+    mimic = AirButton(scene.air, 1, "mimic")
+    async with scene.bridge():
+        await mimic.say(ALARM, 1)
+        await asyncio.sleep(1.5)
+        assert (len(mimic.connections), len(mimic.written)) == (0, 0)
+        await mimic.silence()
+    assert len(scene.centre.posts) == 1
+
+
+async def test_somebody_who_repeats_the_code_does_not_end_the_link(scene: Scene) -> None:
+    """The link to the button stays up while others shout the same code from other addresses."""
+    mimic = AirButton(scene.air, 1, "mimic")
+    async with scene.bridge():
+        await scene.button.say(ALARM, 1)
+        await scene.button.took(receipts.RECEIVED)
+        for _ in range(5):
+            await mimic.say(ALARM, 1)
+            await asyncio.sleep(0.2)
+        scene.centre.advance("1-1-1", receipts.ACKNOWLEDGED)
+        await scene.button.took(receipts.ACKNOWLEDGED, limit_s=1)
+        await mimic.silence()

@@ -170,3 +170,38 @@ async def test_the_database_holds_what_was_answered(world: World) -> None:
         assert database.execute("SELECT count(*) FROM incidents").fetchone() == (1,)
     finally:
         database.close()
+
+
+async def test_power_cut_while_the_alive_counter_is_reserved(world: World) -> None:
+    """At every flash operation of a cold start: no alive code is ever on the air twice."""
+    button = await watched(world)
+    for write in (1, 2, 3):
+        await button.board.power_off()
+        since = len(world.happenings)
+        await button.board.cut_power_at_write(write)
+        await button.board.power_on()
+        await asyncio.sleep(1)
+        if any(said("button", "cut")(h) for h in world.happenings[since:]):
+            await button.board.power_on()
+        await world.wait_for(said("button", "sleep"), since=since)
+    codes = [h.data["data"] for h in world.happenings if h.by == "air" and h.data["button"] == "button"]
+    assert len(codes) >= 4
+    assert len(set(codes)) == len(codes)
+
+
+async def test_a_button_that_something_sits_on_is_one_press(world: World) -> None:
+    """Held for ever: one alarm, said to be stuck, and no new one at the wakes that follow."""
+    button = await world.add_button(hold_ms=500, stuck_ms=15_000)
+    await world.add_bridge(button.enrolment)
+    await world.wait_for(said("button", "sleep"))
+    since = len(world.happenings)
+    button.down()
+    await world.wait_for(said("button", "receipt", "1"), since=since)
+    await world.kill("bridge")  # nobody keeps it awake
+    await world.wait_for(said("button", "sleep"), since=since, timeout_s=40)
+    woken = len(world.happenings)
+    await world.wait_for(said("button", "wake"), since=woken, timeout_s=90)
+    await world.wait_for(said("button", "sleep"), since=woken, timeout_s=30)
+    assert incidents(world) == [(button.device_id, ALARM, 1)]
+    assert [h for h in world.happenings[woken:] if said("button", "advert", "5")(h)]
+    assert not [h for h in world.happenings[woken:] if said("button", "advert", "1")(h)]

@@ -7,6 +7,10 @@ import machine
 
 _EDGES_MAX = 32
 _WAIT_MS_MAX = 2
+_WATCHDOG_MS = 20_000
+_PROMPT_MS = 86_400_000
+_REST_MS = 10_000
+_RESTART_MS = 200
 _EXT0_WAKE = 2
 
 
@@ -24,11 +28,33 @@ class Board:
         if self.pressed:
             # It was pressed, even if it is up again by now.
             self._edges.append((True, self._clock_ms))
+        self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self._pin.irq(self._irq, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
 
     def _irq(self, pin: machine.Pin) -> None:
         if len(self._edges) < _EDGES_MAX:
             self._edges.append((pin.value() == 0, self.now_ms()))
+
+    def feed(self) -> None:
+        """The loop goes round; without this for 20 s the watchdog resets the board."""
+        self._watchdog.feed()
+
+    def rest(self) -> None:
+        """Leave the board to whoever is at its prompt: the watchdog cannot be stopped, but put off."""
+        self._motor.value(0)
+        machine.WDT(timeout=_PROMPT_MS)
+
+    def restart(self, urgent: bool) -> None:
+        """From the beginning; RTC memory and flash know what is open. No return.
+
+        `urgent`: a press is open. Else it rests first: a fault that repeats must burn neither the
+        battery nor the alive counters.
+        """
+        self._motor.value(0)
+        if not urgent:
+            self.sleep(self.now_ms() + _REST_MS, False)
+        time.sleep_ms(_RESTART_MS)
+        machine.reset()
 
     def now_ms(self) -> int:
         """ms that go on through deep sleep and reset, and never go back while awake."""

@@ -106,3 +106,10 @@ def test_bouncing_contacts_change_nothing(seed: int) -> None:
         at_ms += length_ms + rng.choice([80, 200, 600, 3000])
     clean = [what for _, what in meant(trace, at_ms + 3000)]
     assert [what for _, what in meant(bounced(trace, rng), at_ms + 3000)] == clean, f"seed {seed}"
+
+
+def test_a_pin_that_was_stuck_before_deep_sleep_means_nothing_until_it_is_let_go() -> None:
+    """Woken by the clock with something still on the button: no new alarm; then a hold works again."""
+    gesture = Gesture(stuck=True)
+    assert meant([(10, True), (5000, False)], 6000, gesture=gesture) == [(5020, FREE)]
+    assert [what for _, what in meant([(6500, True), (9000, False)], 10_000, gesture=gesture)] == [HOLD]

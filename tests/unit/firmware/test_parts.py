@@ -11,7 +11,7 @@ from firmware.board.memory import Memory, sealed
 from firmware.board.peers import PEERS_MAX, Peers
 from firmware.board.press import NOT_CONFIRMED, TAKEN, Life
 from wire.codes import ALARM, SPARE_FIRST
-from wire.receipts import ACKNOWLEDGED, CLOSED, DISPATCHED, RECEIVED
+from wire.receipts import ACKNOWLEDGED, CLOSED, DISPATCHED, HEARD, RECEIVED
 
 # -- peers -------------------------------------------------------------------------------
 
@@ -21,9 +21,9 @@ def test_a_stranger_is_let_go_after_five_seconds_and_a_bridge_stays() -> None:
     peers = Peers()
     peers.connected(1, 0)
     peers.connected(2, 1000)
-    peers.proved(2)
+    peers.proved(2, HEARD)
     assert (peers.expired(4999), peers.expired(5000), peers.expired(60_000)) == ([], [1], [])
-    assert peers.bridges() == 1
+    assert peers.count() == 1
 
 
 def test_a_fourth_peer_gets_in_and_the_oldest_stranger_goes() -> None:
@@ -38,8 +38,20 @@ def test_bridges_are_never_let_go_for_a_newcomer() -> None:
     peers = Peers()
     for n in range(PEERS_MAX):
         peers.connected(n, n)
-        peers.proved(n)
+        peers.proved(n, RECEIVED)
     assert peers.connected(9, 10) == 9
+
+
+def test_links_that_only_repeat_heard_cannot_keep_out_one_that_brings_a_receipt() -> None:
+    """HEARD can be overheard and repeated; the oldest of those goes, after all strangers."""
+    peers = Peers()
+    for n in range(PEERS_MAX):
+        peers.connected(n, n)
+        peers.proved(n, HEARD)
+    peers.proved(1, RECEIVED)
+    assert peers.connected(9, 10) == 0
+    peers.disconnected(0)
+    assert (peers.count(), peers.carriers()) == (3, 1)
 
 
 # -- vibration ---------------------------------------------------------------------------
@@ -191,6 +203,25 @@ def test_the_greater_counter_wins(flash: Path, flash_is_ahead: bool) -> None:
     kept.save(behind if flash_is_ahead else ahead)
     life = Memory(rtc, lambda: 0).load()
     assert (life.press_counter, life.event) == (7, ALARM)
+
+
+def test_what_flash_could_not_take_is_not_undone_by_what_it_still_holds(flash: Path) -> None:
+    """RECEIVED is in RTC memory alone: after deep sleep the press is not opened again."""
+    rtc = Rtc()
+    kept = Memory(rtc, lambda: 0)
+    kept.save_press(opened())
+    received = opened()
+    received.stage = RECEIVED
+    kept.save(received)
+    assert Memory(rtc, lambda: 0).load().stage == RECEIVED
+
+
+def test_a_spare_counter_read_back_after_power_loss_is_still_a_fault(flash: Path) -> None:
+    """It goes on saying that its counters are lost."""
+    life = opened()
+    life.press_counter = SPARE_FIRST + 5
+    Memory(Rtc(), lambda: 0).save_press(life)
+    assert Memory(Rtc(), lambda: 0).load().counters_lost
 
 
 # -- settings ----------------------------------------------------------------------------

@@ -56,8 +56,8 @@ class Button:
         self._take(self.press.receipt(stage, self.now_ms))
         return self
 
-    def links(self, bridges: int) -> "Button":
-        self._take(self.press.links(bridges))
+    def links(self, carriers: int, strangers: int = 0) -> "Button":
+        self._take(self.press.links(carriers + strangers, carriers, self.now_ms))
         return self
 
     def quiet(self) -> "Button":
@@ -238,7 +238,7 @@ def test_alive_every_quarter_of_an_hour_for_two_to_four_seconds() -> None:
 def test_a_low_battery_changes_the_event() -> None:
     """ALIVE_LOW in the place of ALIVE."""
     button = Button().quiet()
-    button.press.battery_low = True
+    button.life.battery_low = True
     button.until(button.now_ms + HOUR_MS)
     assert {event for _, event, _ in button.sessions()} == {ALIVE_LOW}
 
@@ -332,3 +332,43 @@ def test_links_without_an_open_press_are_let_go_after_the_check_in() -> None:
     life.checkin_ms = 1
     button = Button(life, now_ms=1).links(1).until(10_000)
     assert button.press.phase == p.QUIET_PHASE
+
+
+def test_an_alarm_received_late_stays_open_for_what_follows() -> None:
+    """Out of reach for three hours: after RECEIVED there are two hours for the later stages."""
+    button = Button().quiet()
+    button.hold().until(button.now_ms + 3 * HOUR_MS).forget().receipt(RECEIVED)
+    button.until(button.now_ms + HOUR_MS).receipt(ACKNOWLEDGED)
+    assert [what for _, what in button.felt()] == [RECEIVED, ACKNOWLEDGED]
+    assert {event for _, event, _ in button.sessions()} == {CONTACT}
+
+
+@pytest.mark.parametrize("step", [330_000, 393_000])
+def test_a_peer_that_has_just_come_is_not_cut_off_when_the_adverts_end(step: int) -> None:
+    """At the end of step one and of a CONTACT, whoever is connecting has its five seconds."""
+    button = Button().quiet()
+    start = button.now_ms
+    button.hold().until(start + step - 500).links(0, strangers=1).forget().until(start + step + 3000)
+    assert [action[1] for action in button.done] == [p.HUSH]
+    button.links(1).receipt(RECEIVED)
+    assert button.felt()[-1][1] == RECEIVED
+
+
+def test_a_bridge_that_brought_nothing_does_not_hold_up_the_calls() -> None:
+    """One heard it and has no network, another brought RECEIVED and left: CONTACT within a minute."""
+    button = Button().quiet()
+    start = button.now_ms
+    button.hold().links(1, strangers=1).receipt(RECEIVED).links(0, strangers=1)
+    button.forget().until(start + 2 * MINUTE_MS)
+    assert button.sessions()[0][0] <= start + MINUTE_MS + 5000
+
+
+def test_lost_counters_go_round_within_the_spare_range_without_a_repeat() -> None:
+    """Drawn once, then counted: no press is taken for an earlier one."""
+    life = Life()
+    life.counters_lost = True
+    button = Button(life).quiet()
+    counters = [button.hold().receipt(RECEIVED).sessions()[-1][2] for _ in range(SPARE_COUNT)]
+    assert len(set(counters)) == SPARE_COUNT
+    assert min(counters) == SPARE_FIRST
+    assert max(counters) == SPARE_FIRST + SPARE_COUNT - 1
