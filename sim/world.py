@@ -23,10 +23,13 @@ from firmware.board.config import SETTINGS
 from firmware.flash.provision import Provisioned, provision
 from sim.air import Air, Medium, OnAir
 from sim.board import Board, BoardEvent
+from wire.codes import ALARM
 
 _PIN = SETTINGS["button_gpio"][0]
 _MOTOR = SETTINGS["motor_gpio"][0]
 _STOP_S = 5
+_LIFT_S = 0.15  # a finger's time to feel the pulse and let go
+_CLICK_S = 0.15
 _HAPPENINGS_MAX = 100_000
 
 
@@ -57,17 +60,27 @@ class Button:
         self._world = world
         self.board = Board(world.air, name, image, heap_kib=heap_kib, on_event=self._on_event)
 
-    async def press(self, hold_s: float = 2.3) -> None:
-        """Hold the button down for `hold_s`."""
+    async def press(self) -> None:
+        """Hold the button down until it has taken the press. Raises Trouble when it never does."""
+        since = len(self._world.happenings)
         self.down()
-        await asyncio.sleep(hold_s)
-        self.up()
+        try:
+            await self._world.wait_for(self._took, since=since)
+            await asyncio.sleep(_LIFT_S)
+        finally:
+            self.up()
 
     async def clicks(self) -> None:
         """Three short clicks: a silent test."""
         for _ in range(3):
-            await self.press(0.12)
-            await asyncio.sleep(0.15)
+            self.down()
+            await asyncio.sleep(_CLICK_S)
+            self.up()
+            await asyncio.sleep(_CLICK_S)
+
+    def _took(self, h: Happening) -> bool:
+        """An alarm has just gone on the air. A hand feels the pulse; we need not tell it from others."""
+        return h.by == self.name and h.what == "advert" and h.data["args"][0] == str(ALARM)
 
     def down(self) -> None:
         self._world.tell("hand", "pressed", button=self.name)

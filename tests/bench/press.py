@@ -59,7 +59,7 @@ async def _ours(world: World, watch: Stopwatch, runs: int) -> None:
     button = world.buttons["button"]
     for _ in range(runs):
         since = len(world.happenings)
-        await button.press(0.6)
+        await button.press()
         proven = await world.wait_for(said("button", "receipt", "1"), since=since)
         watch.done(proven.at_ms)
         await asyncio.sleep(0.2)

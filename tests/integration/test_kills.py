@@ -27,7 +27,7 @@ async def press_with_a_kill(world: World, button: Button, victim: str, stage: st
     since = len(world.happenings)
     operator = asyncio.create_task(acknowledge(world, since))
     with world.watching(strike):
-        hand = asyncio.create_task(button.press(0.8))
+        hand = asyncio.create_task(button.press())
         async with asyncio.timeout(30):
             await died.wait()
     await world.kill(victim)
@@ -65,7 +65,7 @@ async def test_killed_at_any_stage(world: World, victim: str, stage: str) -> Non
 async def test_killed_after_the_last_receipt(world: World, victim: str) -> None:
     """What is done stays done: nothing is sent or felt twice."""
     button = await watched(world)
-    await button.press(0.7)
+    await button.press()
     received = await world.wait_for(lambda h: is_stage(h, "received"))
     await world.acknowledge(received.data["incident"])
     await world.wait_for(said("button", "receipt", "2"))
@@ -85,7 +85,7 @@ async def test_killed_at_a_random_moment(world: World, seed: int) -> None:
     rng = random.Random(seed)
     victim, delay_s = rng.choice(["bridge", "centre"]), rng.uniform(0, 0.12)
     button = await watched(world)
-    hand = asyncio.create_task(button.press(0.7))
+    hand = asyncio.create_task(button.press())
     await world.wait_for(lambda h: is_stage(h, "first_advert"))
     await asyncio.sleep(delay_s)
     await world.kill(victim)
@@ -148,7 +148,7 @@ async def test_a_press_made_while_everything_is_dead_arrives_when_it_lives_again
     button = await watched(world)
     await world.kill("bridge")
     await world.kill("centre")
-    await button.press(0.7)
+    await button.press()
     await button.board.power_off()
     await world.start("centre")
     await world.start("bridge")
@@ -160,7 +160,7 @@ async def test_a_press_made_while_everything_is_dead_arrives_when_it_lives_again
 async def test_the_database_holds_what_was_answered(world: World) -> None:
     """SIGKILL of the centre right after its answer, then an integrity check by SQLite itself."""
     button = await watched(world)
-    await button.press(0.7)
+    await button.press()
     await world.wait_for(lambda h: h.by == "bridge" and h.what == "received")
     await world.kill("centre")
     path = world.home / "centre" / "centre.sqlite"

@@ -19,7 +19,7 @@ async def test_alarm_goes_all_the_way_and_back(world: World) -> None:
     """Taken, heard, received, acknowledged; both receipts proven on the button and felt in the hand."""
     button = await watched(world)
     since = len(world.happenings)
-    await button.press(0.7)
+    await button.press()
     received = await world.wait_for(lambda h: is_stage(h, "received"), since=since)
     await world.wait_for(said("button", "receipt", "1"), since=since)
     await world.acknowledge(received.data["incident"])
@@ -45,7 +45,7 @@ async def test_presses_one_after_the_other_are_incidents_of_their_own(world: Wor
     button = await watched(world)
     for number in (1, 2, 3):
         since = len(world.happenings)
-        await button.press(0.7)
+        await button.press()
         await world.wait_for(said("button", "receipt", "1"), since=since)
         assert len(incidents(world)) == number
         await asyncio.sleep(0.3)  # a finger that comes back within 20 ms has never left
@@ -56,7 +56,7 @@ async def test_presses_one_after_the_other_are_incidents_of_their_own(world: Wor
 async def test_what_is_on_the_air_says_nothing(world: World) -> None:
     """21 bytes: flags and one UUID of version 4; a random static address; no name to read."""
     button = await watched(world)
-    await button.press(0.7)
+    await button.press()
     await world.wait_for(said("button", "receipt", "1"))
     for advert in (h.data for h in world.happenings if h.by == "air" and h.data["button"] == "button"):
         data = advert["data"]
@@ -70,7 +70,7 @@ async def test_centre_down_is_said_and_the_press_is_sent_later(world: World) -> 
     """The wearer gets no false receipt; the bridge says why; the press arrives when the centre is back."""
     button = await watched(world)
     await world.programs["centre"].stop()
-    await button.press(0.7)
+    await button.press()
     trouble = await world.wait_for(lambda h: h.by == "bridge" and h.what == "trouble")
     assert trouble.data["text"]
     assert not any(said("button", "receipt", "1")(h) for h in world.happenings)
@@ -83,7 +83,7 @@ async def test_two_bridges_that_hear_the_same_press_give_one_incident(world: Wor
     """Both send it; the centre opens one incident; the button has its receipt."""
     button = await watched(world)
     await world.add_bridge(await world.another_enrolment(button), "second")
-    await button.press(0.7)
+    await button.press()
     for bridge in ("bridge", "second"):
         await world.wait_for(lambda h, b=bridge: h.by == b and h.what == "received")  # type: ignore[misc]
     await world.wait_for(said("button", "receipt", "1"))
@@ -99,7 +99,7 @@ async def test_a_press_that_arrives_after_a_later_one_is_not_lost(world: World) 
     await world.kill("bridge")
     await world.start("centre")
     await world.add_bridge(await world.another_enrolment(button), "second")
-    await button.press(0.7)
+    await button.press()
     await world.wait_for(said("button", "receipt", "1"))
     await world.start("bridge")
     await world.wait_for(lambda h: is_stage(h, "received") and h.data["counter"] == 1)
@@ -110,7 +110,7 @@ async def test_reset_in_the_middle_goes_on(world: World) -> None:
     """A reset while the press is on the air: the same press, one incident."""
     button = await watched(world)
     await world.programs["bridge"].stop()
-    await button.press(0.7)
+    await button.press()
     await button.board.reset()
     await world.start("bridge")
     await world.wait_for(said("button", "receipt", "1"))
@@ -123,7 +123,7 @@ async def test_a_sleeping_android_hears_it_through_half_of_the_packets_lost(tmp_
         await world.add_centre()
         button = await watched(world, profile="android-sleeping")
         since = len(world.happenings)
-        await button.press(0.7)
+        await button.press()
         await world.wait_for(said("button", "receipt", "1"), since=since, timeout_s=40)
         assert incidents(world) == [(button.device_id, ALARM, 1)]
 
@@ -162,7 +162,7 @@ async def alone(world: World) -> Button:
     """A press with no bridge near."""
     button = await watched(world)
     await world.programs["bridge"].stop()
-    await button.press(0.7)
+    await button.press()
     return button
 
 
@@ -248,7 +248,7 @@ async def test_a_bridge_whose_disk_is_full_says_so_and_sends_the_press(world: Wo
                     pass
             except OSError:
                 pass
-        await button.press(0.7)
+        await button.press()
         await world.wait_for(lambda h: h.by == "bridge" and h.what == "trouble")
         await world.wait_for(said("button", "receipt", "1"))
         assert incidents(world) == [(button.device_id, ALARM, 1)]

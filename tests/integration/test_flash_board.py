@@ -1,0 +1,337 @@
+"""A box of boards becomes working buttons: `amr-button` and the real mpremote at a simulated board's port."""
+
+import asyncio
+import csv
+import fcntl
+import json
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+from littlefs import LittleFS, LittleFSError
+
+from firmware.board.config import SETTINGS
+from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT
+from sim.air import Air
+from sim.board import Board, BoardEvent, erase_flash
+
+BIN = Path(sys.executable).parent
+CENTRE = "https://centre.example:8443"
+IDENTITY = ("identity.json", "config.json", "press.bin", "alive.bin")
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+class Box:
+    """Boards with erased flash, each at a port, and a laptop with `amr-button`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.air = Air()
+        self.boards: list[Board] = []
+        self.lines: dict[str, list[str]] = {}
+        self._said = asyncio.Event()
+
+    async def board(self) -> Board:
+        name = f"board{len(self.boards)}"
+        image = self.home / name
+        erase_flash(image)
+        board = Board(self.air, name, image, on_event=self._seen)
+        self.boards.append(board)
+        board.plug()
+        await board.power_on()
+        return board
+
+    async def button(self, *arguments: str, board: Board | None = None) -> Ran:
+        """Run `amr-button` in the box's folder."""
+        port = ["--port", str(board.port)] if board else []
+        return await self.run("amr-button", *arguments, *port)
+
+    async def run(self, program: str, *arguments: str) -> Ran:
+        process = await asyncio.create_subprocess_exec(
+            BIN / program,
+            *arguments,
+            cwd=self.home,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout
+        assert process.stderr
+        out = ""
+        async for line in process.stdout:
+            out += line.decode()
+            if b"press RESET" in line:  # a sleeping board, at a port without the line that resets it
+                await next(board for board in self.boards if str(board.port) in line.decode()).reset()
+        err = await process.stderr.read()
+        return Ran(await process.wait(), out, err.decode())
+
+    async def done(self, *arguments: str, board: Board | None = None) -> str:
+        """As `button`, but it must succeed."""
+        ran = await self.button(*arguments, board=board)
+        assert ran.code == 0, ran
+        assert not ran.err
+        return ran.out
+
+    async def refused(self, *arguments: str, board: Board | None = None) -> str:
+        """As `button`, but it must fail with one sentence."""
+        ran = await self.button(*arguments, board=board)
+        assert ran.code == 1, ran
+        (sentence,) = ran.err.splitlines()
+        return sentence
+
+    async def says(self, board: Board, word: str) -> str:
+        """The next line that the board prints which begins with this word."""
+        async with asyncio.timeout(10):
+            while True:
+                lines = self.lines.get(board.name, [])
+                while lines:
+                    line = lines.pop(0)
+                    if line.split()[:1] == [word]:
+                        return line
+                self._said.clear()
+                await self._said.wait()
+
+    def files(self, board: Board) -> dict[str, bytes]:
+        """What is on the board's flash at this moment."""
+        disk = LittleFS(block_size=BLOCK_BYTES, block_count=BLOCK_COUNT, mount=False)
+        disk.context.buffer = bytearray((self.home / board.name / "flash.img").read_bytes())
+        disk.mount()
+        found = {}
+        for folder, _, names in disk.walk("/"):
+            for name in names:
+                path = f"{folder.rstrip('/')}/{name}"
+                with disk.open(path, "rb") as file:
+                    found[path.lstrip("/")] = file.read()
+        return found
+
+    def put(self, board: Board, name: str, content: bytes) -> None:
+        """A file on the flash of a board that is off."""
+        path = self.home / board.name / "flash.img"
+        disk = LittleFS(block_size=BLOCK_BYTES, block_count=BLOCK_COUNT, mount=False)
+        disk.context.buffer = bytearray(path.read_bytes())
+        disk.mount()
+        with disk.open(name, "wb") as file:
+            file.write(content)
+        path.write_bytes(bytes(disk.context.buffer))
+
+    def registry(self) -> list[dict[str, Any]]:
+        path = self.home / "registry.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def is_whole(self, board: Board) -> bool:
+        """Whether it is a button of the registry with all its files; else it must be none at all."""
+        files = self.files(board)
+        if "identity.json" not in files:
+            return False
+        identity = json.loads(files["identity.json"])
+        (line,) = [line for line in self.registry() if line["device_id"] == identity["device_id"]]
+        assert line["root"] == identity["root"]
+        assert set(IDENTITY) <= set(files)
+        return True
+
+    def _seen(self, event: BoardEvent) -> None:
+        if event.kind == "serial":
+            self.lines.setdefault(event.board, []).append(event.data["line"])
+            self._said.set()
+
+
+@pytest.fixture
+async def box(tmp_path: Path) -> AsyncIterator[Box]:
+    made = Box(tmp_path)
+    yield made
+    await asyncio.gather(*(board.power_off() for board in made.boards))
+    await made.air.close()
+
+
+async def test_an_erased_board_becomes_a_working_button(box: Box) -> None:
+    """Flash, provision, self-test, import: then a hold is an alarm. The root is in two files alone."""
+    board = await box.board()
+    flashed = await box.done("flash", board=board)
+    assert "read back and right" in flashed
+    assert (await box.run("amr-centre", "ca", "--home", "centre")).code == 0
+    label = ["--centre", CENTRE, "--ca", "centre/ca.pem"]
+    made = await box.done("provision", *label, board=board)
+    (line,) = box.registry()
+    device_id, root = line["device_id"], line["root"]
+    assert await box.says(board, "boot") == f"boot {device_id} False"
+    tested = await box.done("selftest", "--json", "report.json", board=board)
+    report = json.loads((box.home / "report.json").read_text())
+    assert (report["passed"], report["device_id"]) == (True, device_id)
+    assert {item["name"] for item in report["items"]} >= {"pin", "motor", "radio", "flash", "rtc", "battery"}
+
+    assert (await box.run("amr-centre", "buttons", "import", "registry.jsonl", "--home", "centre")).code == 0
+    assert await box.says(board, "boot")
+    board.set_pin(SETTINGS["button_gpio"][0], 0)
+    assert (await box.says(board, "advert")).split()[1:3] == ["1", "1"]
+
+    png = (box.home / f"{device_id}.png").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    assert CENTRE in made
+    assert root not in flashed + made + tested + "".join(box.lines[board.name])
+    holders = [path for path in box.home.rglob("*") if path.is_file() and root.encode() in path.read_bytes()]
+    assert {path.name for path in holders} == {"registry.jsonl", "flash.img"}
+    for name in ("registry.jsonl", f"{device_id}.png"):
+        assert stat.S_IMODE((box.home / name).stat().st_mode) == 0o600
+
+
+async def test_an_update_keeps_the_button(box: Box) -> None:
+    """Only what differs is written, our old modules go; identity, settings and others' files stay."""
+    board = await box.board()
+    await box.done("flash", board=board)
+    await box.done("provision", "--set", "hold_ms=1500", board=board)
+    await board.power_off()
+    for name in ("wire/codes.mpy", "firmware/board/app.py", "notes.txt"):
+        box.put(board, name, b"old")
+    kept = {name: box.files(board)[name] for name in ("identity.json", "config.json", "notes.txt")}
+    await board.power_on()
+    assert "1 of them new" in await box.done("flash", board=board)
+    after = box.files(board)
+    assert {name: after[name] for name in kept} == kept
+    assert json.loads(kept["config.json"]) == {"hold_ms": 1500}
+    assert "firmware/board/app.py" not in after
+    assert after["wire/codes.mpy"] != b"old"
+    assert "0 of them new" in await box.done("flash", board=board)
+
+
+async def test_a_button_is_not_overwritten(box: Box) -> None:
+    """Without --again it stays who it is; with it, it is another, with counters from the beginning."""
+    board = await box.board()
+    assert "flash it first" in await box.refused("provision", board=board)
+    await box.done("flash", board=board)
+    await box.done("provision", board=board)
+    before = box.files(board)
+    sentence = await box.refused("provision", board=board)
+    assert "--again" in sentence
+    assert box.files(board)["identity.json"] == before["identity.json"]
+    assert len(box.registry()) == 1
+    await box.done("provision", "--again", board=board)
+    first, second = (line["device_id"] for line in box.registry())
+    assert json.loads(box.files(board)["identity.json"])["device_id"] == second != first
+
+
+@pytest.mark.parametrize("share", [0.5, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.1, 0.9, 0.99))])
+async def test_a_board_that_resets_half_way_is_flashed_by_a_second_run(box: Box, share: float) -> None:
+    """The power fails in the middle of a write: one sentence, and the next run finishes."""
+    pattern = await box.board()
+    await pattern.cut_power_at_write(1_000_000)
+    await box.done("flash", board=pattern)
+    board = await box.board()
+    await board.cut_power_at_write(int(share * pattern.flash_operations))
+    assert "stopped answering" in await box.refused("flash", board=board)
+    await board.power_on()
+    await box.done("flash", board=board)
+    assert box.files(board) == box.files(pattern)
+
+
+async def half_provisioned(box: Box, board: Board, operation: int, *options: str) -> None:
+    """Provision; the power fails at this operation. It is one button or none then; a re-run finishes."""
+    await board.cut_power_at_write(operation)
+    known = len(box.registry())
+    ran = await box.button("provision", *options, board=board)
+    await board.power_off()
+    whole = box.is_whole(board)
+    lines = len(box.registry())
+    if ran.code == 0:
+        assert whole
+        return
+    assert len(ran.err.splitlines()) == 1, ran.err
+    await board.power_on()
+    again = await box.button("provision", *options, board=board)
+    assert again.code == 0 or (whole and "--again" in again.err), again
+    assert box.is_whole(board)
+    assert not any(name.endswith(".new") for name in box.files(board))
+    assert len(box.registry()) <= known + 1 or lines == known, "the second run goes on with the same button"
+
+
+@pytest.mark.parametrize(
+    "operation", [12, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 30, 3))]
+)
+async def test_power_cut_while_provisioning(box: Box, operation: int) -> None:
+    """Before, while and after the registry gets its line."""
+    board = await box.board()
+    await box.done("flash", board=board)
+    await half_provisioned(box, board, operation)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operation", range(1, 36, 3))
+async def test_power_cut_while_a_button_gets_another_identity(box: Box, operation: int) -> None:
+    """It is the old one, the new one or none: never the one's key with the other's counters."""
+    board = await box.board()
+    await box.done("flash", board=board)
+    await box.done("provision", board=board)
+    await half_provisioned(box, board, operation, "--again")
+
+
+async def test_a_full_file_system(box: Box) -> None:
+    """One sentence; the board is what it was, and no button is in the registry."""
+    board = await box.board()
+    await box.done("flash", board=board)
+    await board.power_off()
+    room = BLOCK_BYTES * BLOCK_COUNT - sum(map(len, box.files(board).values()))
+    for share in (room // 2, room // 4, room // 8, room // 16, *[BLOCK_BYTES] * 40, *[100] * 40):
+        try:
+            box.put(board, f"fill{os.urandom(4).hex()}", bytes(share))
+        except LittleFSError:
+            continue
+    before = box.files(board)
+    await board.power_on()
+    assert "full" in await box.refused("provision", board=board)
+    assert box.files(board) == before
+    assert not box.registry()
+
+
+async def test_ports_that_cannot_be_used(box: Box) -> None:
+    """None there, no serial port, in use, nobody behind it: what to do, in a sentence."""
+    board = await box.board()
+    assert "Is the board plugged in?" in await box.refused("flash", "--port", "/dev/ttyNone")
+    assert "cannot be opened" in await box.refused("selftest", "--port", str(box.home))
+    with serial.Serial(str(board.port), exclusive=True):
+        assert "in use by another program" in await box.refused("flash", board=board)
+    await board.power_off()
+
+
+async def test_a_registry_that_is_locked_elsewhere(box: Box) -> None:
+    """The board stays untouched."""
+    board = await box.board()
+    await box.done("flash", board=board)
+    before = box.files(board)
+    registry = box.home / "registry.jsonl"
+    registry.touch(mode=0o600)
+    with registry.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert "in use by another program" in await box.refused("provision", board=board)
+    assert box.files(board) == before
+    registry.chmod(0o644)
+    assert "chmod 600" in await box.refused("provision", board=board)
+    assert box.files(board) == before
+
+
+async def test_a_fleet_goes_on_after_a_failure(box: Box) -> None:
+    """A line per board and run, an exit code, and a second run that leaves alone what is ready."""
+    first, second = [str((await box.board()).port) for _ in range(2)]
+    fleet = ["fleet", "--table", "table.csv", "--ports", first]
+    ran = await box.button(*fleet, "/dev/ttyNone", second)
+    assert ran.code == 1, ran
+    assert "2 of 3" in ran.out
+    assert (await box.button(*fleet, second)).code == 0
+    with (box.home / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["port"] for row in rows] == [first, "/dev/ttyNone", second, first, second]
+    assert [row["selftest"] for row in rows] == ["done", "", "done", "done", "done"]
+    assert rows[1]["flash"] == "failed"
+    assert "plugged in" in rows[1]["trouble"]
+    known = [line["device_id"] for line in box.registry()]
+    assert [rows[n]["device_id"] for n in (0, 2, 3, 4)] == known * 2
