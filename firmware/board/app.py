@@ -9,8 +9,7 @@ import struct
 
 import bluetooth
 
-from firmware.board import config, press
-from firmware.board.boards.esp32 import Board
+from firmware.board import boards, config, press
 from firmware.board.feedback import Feedback
 from firmware.board.gesture import CLICKS, FREE, HOLD, STUCK, Gesture
 from firmware.board.memory import Memory
@@ -25,11 +24,11 @@ _BATTERY_HYSTERESIS_MV = 100
 
 
 class App:
-    def __init__(
-        self, board: Board, identity: config.Identity, settings: dict[str, int], defaulted: bool
-    ) -> None:
+    """`board` is a `Board` of the module in boards/ that this runs on."""
+
+    def __init__(self, board, identity: config.Identity, settings: dict[str, int], defaulted: bool) -> None:  # type: ignore[no-untyped-def]
         self.board = board
-        self.feedback = Feedback()
+        self.feedback = Feedback(bool(settings["quiet"]))
         self.peers = Peers()
         self.radio = Radio(bluetooth.BLE())
         self.memory = Memory(board.rtc, _draw)
@@ -249,7 +248,7 @@ def main() -> None:
     except ValueError as error:
         print("fault", error)
         return
-    board = Board(settings)
+    board = boards.module().Board(settings)
     print("boot", identity.device_id, board.slept)
     app = App(board, identity, settings, defaulted)
     try:

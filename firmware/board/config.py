@@ -14,6 +14,7 @@ CONFIG_FILE = "/config.json"
 SETTINGS = {
     "hold_ms": (2000, 500, 10000),
     "stuck_ms": (60000, 15000, 600000),
+    "quiet": (0, 0, 1),
     "alive_period_s": (900, 60, 86400),
     "battery_low_mv": (3400, 2000, 5000),
     "button_gpio": (33, 0, 48),

@@ -22,7 +22,9 @@ _WAITING_MAX = 4
 class Feedback:
     """`play` queues a pattern; `tick` says whether the motor must run now."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = False) -> None:
+        """`quiet`: pulses of half the length, for a hand that lies on a table or next to somebody."""
+        self._part = 2 if quiet else 1
         self._waiting: list[tuple[int, ...]] = []
         self._left: list[int] = []
         self._until_ms = 0
@@ -42,7 +44,7 @@ class Feedback:
         while now_ms >= self._until_ms:
             if self._left:
                 self._on = not self._on
-                self._until_ms += self._left.pop(0)
+                self._until_ms += self._left.pop(0) // (self._part if self._on else 1)
             elif self._on:
                 self._on = False
                 self._until_ms += _PAUSE_MS

@@ -50,7 +50,10 @@ class Radio:
             return
         self._ble.active(False)
         self._ble.active(True)
-        self._ble.config(addr_mode=1)  # after active(True), which goes back to the public one
+        try:
+            self._ble.config(addr_mode=1)  # after active(True), which goes back to the public one
+        except OSError:
+            pass  # Zephyr's port knows one address only (boards/nrf52840.py says so)
         self._ble.config(gap_name="")
         self._record = []
         self._warm = True

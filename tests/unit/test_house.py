@@ -120,3 +120,23 @@ def test_the_integrators_guide_names_what_the_button_has() -> None:
     assert said
     for word in said:
         assert re.search(rf"^\| `{word}\b", guide, re.MULTILINE), word
+
+
+# What MicroPython's Zephyr port does not have (its documentation and source, November 2026); there are
+# no published stubs for it to check against.
+ZEPHYR_LACKS = {"deepsleep", "lightsleep", "RTC", "wake_reason", "reset_cause", "NVS", "read_uv", "WDT"}
+ONLY_IMPORTS = {"machine", "time", "bluetooth", "os", "struct", "binascii", "json", "sys", "hashlib"}
+
+
+def test_the_nrf52840_asks_for_nothing_that_its_port_lacks() -> None:
+    """Neither its own file nor what all boards share calls it; the self-test asks the capabilities first."""
+    folder = ROOT / "firmware" / "board"
+    shared = [path for path in folder.rglob("*.py") if path.name not in ("esp32.py", "selftest.py")]
+    assert folder / "boards" / "nrf52840.py" in shared
+    for path in shared:
+        names = {
+            node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)
+        }
+        assert not names & ZEPHYR_LACKS, path.name
+        modules = {name.split(".")[0] for name in imported(path)} - {"firmware", "wire"}
+        assert modules <= ONLY_IMPORTS, path.name

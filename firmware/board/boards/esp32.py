@@ -5,6 +5,14 @@ import time
 import esp32
 import machine
 
+CAPABILITIES = {
+    "codes": True,
+    "receipts": True,
+    "fresh_address": True,
+    "deep_sleep": True,
+    "rtc_memory": True,
+    "battery": True,
+}
 _EDGES_MAX = 32
 _WAIT_MS_MAX = 2
 _WATCHDOG_MS = 20_000

@@ -80,6 +80,13 @@ def test_no_two_patterns_can_be_mistaken() -> None:
             assert count != other_count or max(length_ms, other_ms) >= 3 * min(length_ms, other_ms)
 
 
+def test_the_quiet_profile_has_the_same_pulses_at_half_the_length() -> None:
+    """Their number still tells the stage."""
+    feedback = Feedback(quiet=True)
+    feedback.play(RECEIVED, 0)
+    assert pulses(feedback, 1000) == [(0, 60), (220, 60)]
+
+
 def test_patterns_wait_for_each_other_with_a_pause() -> None:
     """A receipt that comes within the taken pulse is felt after it, apart from it."""
     feedback = Feedback()

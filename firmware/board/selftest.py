@@ -1,0 +1,127 @@
+"""What a board can be asked on the bench: `import firmware.board.selftest as s; s.run()`.
+
+One line per part, `selftest NAME pass|fail|skip DETAIL`. Nothing of the button's memory is changed;
+its radio goes on the air under a random code for a moment.
+"""
+
+import os
+import time
+
+import bluetooth
+import machine
+
+from firmware.board import config
+from firmware.board.boards import module
+from firmware.board.radio import Radio
+
+_MOTOR_MS = 300
+_CLOCK_MS = 1000
+_CLOCK_SLACK_MS = 50  # 5 %: an ESP32's slow clock may be off by as much
+_FILE = "/selftest.tmp"
+_PATTERN = b"selftest" * 32
+
+
+class Skip(Exception):
+    """This board does not have it."""
+
+
+def run() -> int:
+    """Run all of it; returns how many failed."""
+    settings, defaulted = config.load_settings()
+    capabilities = module().CAPABILITIES
+    failed = 0
+    for name, part in _PARTS:
+        try:
+            verdict, detail = "pass", part(settings, capabilities)
+        except Skip as skip:
+            verdict, detail = "skip", str(skip)
+        except Exception as error:
+            verdict, detail = "fail", repr(error)
+            failed += 1
+        print("selftest", name, verdict, detail)
+    print("selftest settings", "fail" if defaulted else "pass", "a wrong value" if defaulted else "")
+    for name in sorted(capabilities):
+        print("capability", name, "yes" if capabilities[name] else "no")
+    return failed + defaulted
+
+
+def _pin(settings, _capabilities):  # type: ignore[no-untyped-def]
+    pin = machine.Pin(settings["button_gpio"], machine.Pin.IN, machine.Pin.PULL_UP)
+    time.sleep_ms(5)
+    if pin.value() == 0:
+        raise OSError("down: released it must be high")
+    return "released"
+
+
+def _motor(settings, _capabilities):  # type: ignore[no-untyped-def]
+    motor = machine.Pin(settings["motor_gpio"], machine.Pin.OUT, value=1)
+    time.sleep_ms(_MOTOR_MS)
+    motor.value(0)
+    return "ran %d ms: did you feel it?" % _MOTOR_MS  # noqa: UP031 -- shorter as bytecode
+
+
+def _radio(_settings, _capabilities):  # type: ignore[no-untyped-def]
+    radio = Radio(bluetooth.BLE())
+    try:
+        radio.session(os.urandom(16), False)
+        if not radio.advertise(152500):
+            raise OSError("does not advertise")
+        time.sleep_ms(200)
+    finally:
+        radio.off()
+    return "advertised"
+
+
+def _flash(_settings, _capabilities):  # type: ignore[no-untyped-def]
+    with open(_FILE, "wb") as file:
+        file.write(_PATTERN)
+    with open(_FILE, "rb") as file:
+        same = file.read() == _PATTERN
+    os.remove(_FILE)
+    if not same:
+        raise OSError("read back something else")
+    block, _, _, free = os.statvfs("/")[:4]
+    return "%d KiB free" % (block * free // 1024)  # noqa: UP031
+
+
+def _rtc(_settings, capabilities):  # type: ignore[no-untyped-def]
+    if not capabilities["rtc_memory"]:
+        raise Skip("no RTC memory")
+    rtc = machine.RTC()
+    kept = rtc.memory()
+    try:
+        rtc.memory(_PATTERN)
+        if rtc.memory() != _PATTERN:
+            raise OSError("read back something else")
+    finally:
+        rtc.memory(kept)
+    return "%d bytes" % len(_PATTERN)  # noqa: UP031
+
+
+def _battery(settings, capabilities):  # type: ignore[no-untyped-def]
+    if not capabilities["battery"]:
+        raise Skip("not measured on this board")
+    mv = machine.ADC(machine.Pin(settings["battery_gpio"])).read_uv() * 2 // 1000
+    if not 2000 <= mv <= 5500:
+        raise OSError("%d mV: is the divider there?" % mv)  # noqa: UP031
+    return "%d mV" % mv  # noqa: UP031
+
+
+def _clock(_settings, _capabilities):  # type: ignore[no-untyped-def]
+    start_ns, start = time.time_ns(), time.ticks_ms()
+    time.sleep_ms(_CLOCK_MS)
+    drift_ms = (time.time_ns() - start_ns) // 1000000 - time.ticks_diff(time.ticks_ms(), start)
+    if abs(drift_ms) > _CLOCK_SLACK_MS:
+        raise OSError("clocks differ by %d ms in a second" % drift_ms)  # noqa: UP031
+    return "%d ms in a second" % drift_ms  # noqa: UP031
+
+
+_PARTS = (
+    ("pin", _pin),
+    ("motor", _motor),
+    ("radio", _radio),
+    ("flash", _flash),
+    ("rtc", _rtc),
+    ("battery", _battery),
+    ("clock", _clock),
+)
