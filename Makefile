@@ -24,6 +24,24 @@ lint: $(READY)  ## ruff and mypy --strict
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file firmware/mypy.ini
 
+# For the boards: BOARD=esp32|esp32c3|esp32s3|nrf52840dk|xiao PORT=/dev/ttyUSB0; the guide has the rest.
+BOARD ?= esp32
+given = $(if $($(1)),--$(2) '$($(1))')
+AT_PORT = $(if $(PORT),--port '$(PORT)',$(error PORT is missing: make $@ PORT=/dev/ttyUSB0))
+
+firmware: $(READY)  ## compile for BOARD (esp32) into build/BOARD, and print sizes
+	@$(BIN)/amr-button firmware --board $(BOARD) $(ARGS)
+
+flash: $(READY)  ## MicroPython (IMAGE=..., if given) and the firmware onto the board at PORT
+	@$(BIN)/amr-button flash --board $(BOARD) $(AT_PORT) $(call given,IMAGE,image) $(ARGS)
+
+provision: $(READY)  ## a new identity for the board at PORT; CENTRE=URL CA=ca.pem for its label
+	@$(BIN)/amr-button provision --board $(BOARD) $(AT_PORT) $(call given,CENTRE,centre) $(call given,CA,ca) \
+	  $(call given,REGISTRY,registry) $(call given,LABEL,label) $(ARGS)
+
+selftest: $(READY)  ## the board at PORT tries its own parts; JSON=FILE keeps the report
+	@$(BIN)/amr-button selftest $(AT_PORT) $(call given,JSON,json) $(ARGS)
+
 bench: $(READY)  ## press to receipt, adverts per second, memory: as ratios in one run
 	$(BIN)/python -m tests.bench $(ARGS)
 
@@ -41,4 +59,4 @@ $(READY): pyproject.toml
 	  --target .venv/micropython-stubs 'micropython-esp32-stubs~=1.29.0' 'micropython-stdlib-stubs~=1.29.0'
 	@touch $@
 
-.PHONY: help demo test test-slow lint bench clean
+.PHONY: help demo test test-slow lint firmware flash provision selftest bench clean

@@ -26,6 +26,15 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _level(text: str) -> tuple[int, int]:
+    from sim.chip import GPIOS
+
+    gpio, _, level = text.partition("=")
+    if not gpio.isdecimal() or int(gpio) not in GPIOS or level not in ("0", "1"):
+        raise argparse.ArgumentTypeError(f"a pin of an ESP32 and its level are expected, as 0=1, not {text}")
+    return int(gpio), int(level)
+
+
 def _add_air_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the air's chances (default 0)")
     parser.add_argument("--loss", type=_share, default=0.0, help="share of adverts lost, 0 to 1")
@@ -75,6 +84,23 @@ def parser() -> argparse.ArgumentParser:
     air.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1 (default: any free one)")
     _add_air_options(air)
     air.set_defaults(run=_air)
+
+    board = commands.add_parser(
+        "board",
+        help="keep one board with a serial port, for `mpremote` and `amr-button`",
+        description="Keep one board switched on until Ctrl-C. The first line printed is its serial port, for "
+        "`mpremote connect PORT` and `amr-button ... --port PORT`; then what can be seen of the board. "
+        "Lines on stdin (r: reset, u: unplug, p: plug in, GPIO=LEVEL) are its buttons and wires; "
+        "SIGUSR1 is its reset button, too.",
+    )
+    board.add_argument(
+        "--image", type=Path, required=True, metavar="DIR", help="its flash; an erased one is made if needed"
+    )
+    board.add_argument(
+        "--gpio", type=_level, action="append", default=[], metavar="N=LEVEL", help="drive pin N to 0 or 1"
+    )
+    board.add_argument("--heap-kib", type=int, default=96, metavar="N", help="its heap (default 96)")
+    board.set_defaults(run=_board)
     return top
 
 
@@ -109,6 +135,16 @@ def _air(arguments: argparse.Namespace) -> int:
         return asyncio.run(keep_air(arguments.port, seed=arguments.seed, loss=arguments.loss))
     except OSError as error:
         print(f"amr-sim: port {arguments.port} cannot be opened: {error.strerror}", file=sys.stderr)
+        return FAILED
+
+
+def _board(arguments: argparse.Namespace) -> int:
+    from sim.guests import keep_board
+
+    try:
+        return asyncio.run(keep_board(arguments.image, arguments.gpio, _level, heap_kib=arguments.heap_kib))
+    except OSError as error:
+        print(f"amr-sim: {arguments.image}: {error.strerror or error}", file=sys.stderr)
         return FAILED
 
 

@@ -31,7 +31,9 @@ from sim.chip import (
     DEEPSLEEP_RESET,
     HARD_RESET,
     PWRON_RESET,
+    SOFT_RESET,
     WAKE_REASONS,
+    WDT_RESET,
     Chip,
     NoAnswer,
     Stop,
@@ -40,10 +42,12 @@ from sim.chip import (
     unpack,
 )
 from sim.errnos import BadType, BadValue, Refused
+from sim.terminal import Uart
 
 SHIMS = Path(__file__).parent / "shims"
 START_S = 10  # for an interpreter to plug in
 SERIAL_LINE_BYTES_MAX = 4096
+FLASH_BYTES = 128 * 4096
 KILLED = -9
 
 
@@ -163,12 +167,16 @@ class Sockets:
             events,
             {"name": str(name), "implementation": str(implementation), "version": str(version)},
         )
+        request: list[Any] = []
         try:
-            while True:
-                writer.write(await _answer(chip, await _read(reader)))
+            while request := await _read(reader):
+                answer = await _answer(chip, request)
+                if chip.hold and request[1] != "flash_operation":  # littlefs is not to be interrupted
+                    await chip.hold()
+                writer.write(answer)
         except NoAnswer:
             if board is None:  # nobody here could start it again
-                writer.write(frame(["exit"]))
+                writer.write(frame([request[0], "exit"]))
             await reader.read()
         finally:
             chip.detach()
@@ -176,15 +184,15 @@ class Sockets:
 
 
 async def _answer(chip: Chip, request: list[Any]) -> bytes:
-    name, arguments, keywords = request
+    number, name, arguments, keywords = request
     try:
-        return frame([0, pack(await chip.request(name, unpack(arguments), unpack(keywords)))])
+        return frame([number, 0, pack(await chip.request(name, unpack(arguments), unpack(keywords)))])
     except Refused as refused:
-        return frame([1, refused.errno])
+        return frame([number, 1, refused.errno])
     except BadValue as bad:
-        return frame(["value", str(bad)])
+        return frame([number, "value", str(bad)])
     except BadType as bad:
-        return frame(["type", str(bad)])
+        return frame([number, "type", str(bad)])
 
 
 async def _read(reader: asyncio.StreamReader) -> list[Any]:
@@ -196,6 +204,21 @@ async def _read(reader: asyncio.StreamReader) -> list[Any]:
 
 
 # ---- the board
+
+
+def _is_soft(end: int | Stop) -> bool:
+    return isinstance(end, Stop) and end.kind == "reset" and end.cause == SOFT_RESET
+
+
+def _end_at_prompt(code: int) -> Stop:
+    """What the end of an interpreter with a prompt is on a board."""
+    return Stop("reset", cause=SOFT_RESET if code >= 0 else WDT_RESET)  # WDT_RESET is also a panic's
+
+
+def erase_flash(image: Path) -> None:
+    """A flash as it leaves the factory, in the directory `image`; MicroPython formats it when it starts."""
+    image.mkdir(parents=True, exist_ok=True)
+    (image / "flash.img").write_bytes(b"\xff" * FLASH_BYTES)
 
 
 class Board:
@@ -224,6 +247,7 @@ class Board:
         self._stopping: asyncio.Future[Stop] | None = None
         self._sockets = Sockets(lambda board: self._chip if board == name else None)
         self._attached = asyncio.Event()
+        self._uart: Uart | None = None
         self._last_lines: deque[str] = deque(maxlen=50)
         self.process: asyncio.subprocess.Process | None = None
         self.asleep = False
@@ -265,6 +289,25 @@ class Board:
         assert self._life is not None
         return await asyncio.shield(self._life)
 
+    def plug(self) -> Path:
+        """Connect the board's serial port; answers the path that `mpremote connect` takes, the same at every
+        plugging. A board that ever had a cable has a prompt, from its next start on: what ends its program,
+        Ctrl-D too, is a soft reset, and an uncaught exception leads to the prompt."""
+        if not self._uart:
+            self._uart = Uart(self.name)
+            self._chip.interrupt, self._chip.hold = self._uart.interrupt, self._uart.hold
+        return self._uart.plug()
+
+    def unplug(self) -> None:
+        """Pull the cable: a client gets an error. The board goes on, on its battery."""
+        if self._uart:
+            self._uart.unplug()
+
+    @property
+    def port(self) -> Path | None:
+        """What a client opens, while the cable is plugged in."""
+        return self._uart.path if self._uart else None
+
     def set_pin(self, gpio: int, level: int | None) -> None:
         """Drive a pin from outside; None lets go of it."""
         self._chip.set_pin(gpio, level)
@@ -287,6 +330,8 @@ class Board:
     def _tell(self, what: str, **data: Any) -> None:
         if what == "start":
             self._attached.set()
+            if self._uart and self.process:
+                self._uart.pid = self.process.pid
         self._on_event(BoardEvent(time.time() * 1000, self.name, what, data))
 
     def _on_stop(self, stop: Stop) -> None:
@@ -318,11 +363,17 @@ class Board:
         finally:
             await self._sockets.close()
             self._sockets.address = ""
+            if self._uart:
+                self._uart.end()
 
     async def _lives(self, cause: int) -> int:
         self._chip.cause, self._chip.wake_reason = cause, 0
+        self._chip.rest()
+        last = Stop("reset", cause=cause)
         while True:
-            end = await self._run()
+            end = await self._run(last)
+            if not _is_soft(end):
+                self._chip.rest()
             if isinstance(end, int):
                 self._tell_exit(end)
                 return end
@@ -330,6 +381,7 @@ class Board:
                 self._tell("cut")
                 self._chip.power_off()
                 return KILLED
+            last = end
             if end.kind == "sleep":
                 self._tell("sleep", time_ms=end.time_ms)
                 if self._script and not self._chip.wakeable(end.time_ms):
@@ -342,6 +394,9 @@ class Board:
                 self._tell("wake", why=why)
                 self._chip.cause, self._chip.wake_reason = DEEPSLEEP_RESET, WAKE_REASONS[why]
             else:
+                if self._uart and _is_soft(end):
+                    self._serial(b"MPY: soft reboot")
+                    await self._uart.said(b"MPY: soft reboot\n")
                 self._tell("reset", cause=end.cause)
                 self._chip.cause, self._chip.wake_reason = end.cause, 0
 
@@ -352,13 +407,17 @@ class Board:
         else:
             self._tell("exit", code=code)
 
-    async def _run(self) -> int | Stop:
-        """One life of the interpreter: its exit code, or what stopped it."""
+    async def _run(self, last: Stop) -> int | Stop:
+        """One life of the interpreter, after `last`: its exit code, or what stopped it."""
         self._stopping = asyncio.get_running_loop().create_future()
         self._last_lines.clear()
+        uart = self._uart
+        self._chip.has_prompt = uart is not None
+        if uart:
+            uart.start(soft=_is_soft(last))
         process = await asyncio.create_subprocess_exec(
             *self._command(),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=uart.stdin if uart else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=self._environment(),
@@ -376,8 +435,12 @@ class Board:
                 process.kill()
             await ended
             await serial
-            return self._stopping.result() if self._stopping.done() else ended.result()
+            if self._stopping.done():
+                return self._stopping.result()
+            return _end_at_prompt(ended.result()) if uart and uart.pid else ended.result()
         finally:
+            if uart:
+                uart.pid = None
             if not ended.done():
                 process.kill()
                 await ended
@@ -387,7 +450,10 @@ class Board:
 
     def _command(self) -> list[str]:
         heap = ["-X", f"heapsize={self._heap_kib}k"] if self._heap_kib else []
-        return [*_interpreter(), *heap, *([str(self._script)] if self._script else ["-m", "_boot"])]
+        if self._script:
+            return [*_interpreter(), *heap, str(self._script)]
+        boot = ["-i", "-c", "__import__('_boot')"] if self._uart else ["-m", "_boot"]
+        return [*_interpreter(), *heap, *boot]
 
     def _environment(self) -> dict[str, str]:
         shims = str(shims_path())
@@ -398,6 +464,8 @@ class Board:
             "AMR_SHIMS": shims,
             "PATH": os.defpath,
         }
+        if self._uart:
+            environment["AMR_PROMPT"] = "raw" if self._uart.raw else "friendly"
         if self._flash:
             environment["AMR_FLASH"] = str(self._flash.resolve())
         return environment
@@ -412,6 +480,8 @@ class Board:
             if len(rest) > SERIAL_LINE_BYTES_MAX:
                 self._serial(rest)
                 rest = b""
+            if self._uart:
+                await self._uart.said(chunk)
         if rest:
             self._serial(rest)
 

@@ -11,7 +11,7 @@ import inspect
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ NVS_NOT_FOUND = -0x1102
 NVS_KEY_TOO_LONG = -0x1109
 NVS_INVALID_LENGTH = -0x110C
 NVS_KEY_CHARS_MAX = 15
+AGAIN_S = 0.005
 ANSWER_S = 25  # for an IRQ handler; a peer waits 30 s (Core 6.0, Vol 3, Part F, 3.3.3)
 UNREAD_BYTES_MAX = 64 * 1024  # events that the interpreter has not read; beyond, they are lost
 OUI = bytes.fromhex("240ac4")  # Espressif
@@ -110,16 +111,20 @@ class Chip:
         self._changed = asyncio.Event()  # a pin did
         self._cut_at = 0  # of flash_operations; 0: power does not fail
         self.flash_operations = 0
+        self.interrupt: Callable[[], object] = lambda: None  # Ctrl-C, once more
+        self.hold: Callable[[], Awaitable[None]] | None = None  # awaited before each answer
+        # With a prompt, a program's end is a soft reset: pins stay as they are, and the watchdog runs on.
+        self.has_prompt = False
         self._armed: asyncio.Future[None] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._ble: Ble | None = None
+        self._wdt: asyncio.TimerHandle | None = None
+        self._wdt_ms = 0
         self._reset_volatile()
 
     def _reset_volatile(self) -> None:
         self._booted = False
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._wdt: asyncio.TimerHandle | None = None
-        self._wdt_ms = 0
         self._answers: dict[int, asyncio.Future[int]] = {}
         self._asked = 0
         self._nvs_pending: list[tuple[str, str, int | str | None]] = []
@@ -142,13 +147,22 @@ class Chip:
             self._ble.power_off()
         self._ble = None
         self._writer = None
-        for timer in (*self._timers.values(), self._wdt):
-            if timer:
-                timer.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
         for future in (*self._answers.values(), self._armed):
             if future and not future.done():
                 future.cancel()
         self._reset_volatile()
+        for pin in self._pins.values():
+            pin.trigger = 0
+        if not self.has_prompt:
+            self.rest()
+
+    def rest(self) -> None:
+        """What a reset of the chip does to it, and a soft reset does not."""
+        if self._wdt:
+            self._wdt.cancel()
+            self._wdt = None
         for gpio, pin in self._pins.items():
             was = pin.driven_high
             pin.rest()
@@ -157,6 +171,7 @@ class Chip:
     def power_off(self) -> None:
         """Forget what only power kept."""
         self.detach()
+        self.rest()
         self._rtc = b""
         self._cut_at = 0
         for pin in self._pins.values():
@@ -285,6 +300,10 @@ class Chip:
         """Asked before each write or erase while a cut is armed: whether the power fails in this one."""
         self.flash_operations += 1
         return self.flash_operations == self._cut_at
+
+    def _do_interrupt(self) -> None:
+        """A KeyboardInterrupt came where it would have been lost."""
+        asyncio.get_running_loop().call_later(AGAIN_S, self.interrupt)
 
     def _do_main(self) -> None:
         self._tell("main")

@@ -7,9 +7,10 @@ import sys
 import tempfile
 import termios
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from firmware.board.feedback import PATTERNS
 from sim.world import Button, Happening, Trouble, World
@@ -186,7 +187,7 @@ class Demo:
         if not self.timeline.has(last):
             raise Trouble(f"{missing}: did not happen within {self._stage_s_max} s\n{self.world.story()}")
 
-    def _later(self, job) -> None:  # type: ignore[no-untyped-def]
+    def _later(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

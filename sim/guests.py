@@ -1,16 +1,18 @@
-"""Other people's MicroPython programs on our air: `amr-sim exec` and `amr-sim air`."""
+"""Other people's programs on our air and at our boards: `amr-sim exec`, `amr-sim air`, `amr-sim board`."""
 
+import argparse
 import asyncio
+import contextlib
 import itertools
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sim.air import Air, Medium
-from sim.board import Board, BoardEvent, Sockets, shims_path
+from sim.board import Board, BoardEvent, Sockets, erase_flash, shims_path
 from sim.chip import Chip, Stop
 
 
@@ -81,6 +83,80 @@ async def keep_air(port: int, *, seed: int = 0, loss: float = 0.0) -> int:
         await sockets.close()
         await air.close()
     return 0
+
+
+class _Hand:
+    """A person next to a board: what they do comes as lines on stdin."""
+
+    def __init__(self, board: Board, level_of: Callable[[str], tuple[int, int]]) -> None:
+        self._board = board
+        self._level_of = level_of
+        self._resets: set[asyncio.Task[None]] = set()
+
+    def look(self) -> None:
+        """There is something to read on stdin."""
+        lines = os.read(0, 1024)
+        if not lines:
+            asyncio.get_running_loop().remove_reader(0)
+        for line in lines.decode(errors="replace").split():
+            try:
+                self._do(line)
+            except argparse.ArgumentTypeError as error:
+                print(f"amr-sim: {error} (or r, u, p)", file=sys.stderr)
+
+    def _do(self, line: str) -> None:
+        if line == "r":
+            self.reset()
+        elif line == "u":
+            self._board.unplug()
+        elif line == "p":
+            print(self._board.plug(), flush=True)
+        else:
+            self._board.set_pin(*self._level_of(line))
+
+    def reset(self) -> None:
+        self._resets.add(asyncio.get_running_loop().create_task(self._board.reset()))
+
+
+async def keep_board(
+    image: Path,
+    levels: Sequence[tuple[int, int]],
+    level_of: Callable[[str], tuple[int, int]],
+    *,
+    heap_kib: int | None = None,
+) -> int:
+    """Keep a board with a serial port until SIGINT or SIGTERM; raises OSError where `image` is no use.
+
+    `level_of` reads a pin and its level from a line on stdin."""
+    if not (image / "flash.img").exists():
+        erase_flash(image)
+    air = Air(Medium(0, 0.0))
+    board = Board(air, "board", image, heap_kib=heap_kib, on_event=_print_seen)
+    for gpio, level in levels:
+        board.set_pin(gpio, level)
+    print(board.plug(), flush=True)
+    hand = _Hand(board, level_of)
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, done.set)
+    loop.add_signal_handler(signal.SIGUSR1, hand.reset)
+    with contextlib.suppress(PermissionError):  # a file that nobody can wait for, as /dev/null
+        loop.add_reader(0, hand.look)
+    try:
+        await board.power_on()
+        await done.wait()
+    finally:
+        await board.power_off()
+        board.unplug()
+        await air.close()
+    return 0
+
+
+def _print_seen(event: BoardEvent) -> None:
+    """What somebody next to the board would see or measure; the serial port is the client's."""
+    if event.kind in ("power", "sleep", "wake", "reset", "pin", "crashed"):
+        print(event.kind, *(f"{name}={value}" for name, value in event.data.items()), flush=True)
 
 
 def _micropypath() -> str:

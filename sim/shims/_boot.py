@@ -1,5 +1,6 @@
 # The board's first program: mount the flash at /, then boot.py and main.py, as on an ESP32.
 
+import micropython
 import os
 import sys
 import time
@@ -8,6 +9,7 @@ import vfs
 import _link
 
 _ERASED = b"\xff" * 128
+_PROMPT = os.getenv("AMR_PROMPT")  # None, "friendly" or "raw"
 
 
 class _Flash:
@@ -47,12 +49,58 @@ class _Flash:
             return 0
         return None
 
+    def is_blank(self):
+        self._file.seek(0)
+        return all([self._file.read(128) == _ERASED for _ in range(32)])
+
 
 def _armed(event):
     _flash.armed = event[1]
     _link.call("armed")
 
 
+def _mount():
+    try:
+        vfs.mount(vfs.VfsLfs2(_flash), "/")
+    except OSError:
+        while not _flash.is_blank():
+            if not _PROMPT:
+                raise
+            print("The filesystem appears to be corrupted. Erase the flash and program it anew.")
+            time.sleep(3)
+        vfs.VfsLfs2.mkfs(_flash)
+        vfs.mount(vfs.VfsLfs2(_flash), "/")
+        with open("boot.py", "w") as file:
+            file.write("# This file is executed on every boot (including wake-boot from deepsleep)\n")
+
+
+def _run(name):
+    # As on a board: boot.py and main.py see what the prompt sees.
+    try:
+        with open(name) as file:
+            code = compile(file.read(), name, "exec")
+    except OSError:
+        return
+    exec(code, __import__("__main__").__dict__ if _PROMPT else {"__name__": "__main__"})
+
+
+def _ends_well(name):
+    # False after an exception, Ctrl-C among them: then the prompt comes next.
+    try:
+        micropython.kbd_intr(3)
+        try:
+            _run(name)
+        finally:
+            micropython.kbd_intr(-1)
+        return True
+    except SystemExit:
+        _link.call("soft_reset")
+    except BaseException as error:
+        sys.print_exception(error)
+    return False
+
+
+micropython.kbd_intr(-1)  # before the board hears that it may interrupt
 _link.start()
 _flash = _Flash(os.getenv("AMR_FLASH"))
 _flash.armed = _link.call("boot")
@@ -61,25 +109,20 @@ _shims = os.getenv("AMR_SHIMS")
 _host = vfs.VfsPosix(_shims)
 vfs.umount("/")
 vfs.mount(_host, "/shims")
-vfs.mount(vfs.VfsLfs2(_flash), "/")
+_mount()
 os.chdir("/")
 sys.path[:] = ["", ".frozen", "/lib", "/shims"]
 del _host, _shims
 
-
-def _run(name):
-    # As on a board: a program of its own, whose __name__ is __main__.
-    try:
-        with open(name) as file:
-            code = compile(file.read(), name, "exec")
-    except OSError:
-        return
-    exec(code, {"__name__": "__main__"})
-
-
-_run("boot.py")
-_link.call("main")
-_run("main.py")
-_link.call("idle")
-while True:  # the prompt: nobody types, but interrupts are taken
-    time.sleep_ms(1000)
+if _PROMPT:
+    if _ends_well("boot.py") and _PROMPT == "friendly":
+        _link.call("main")
+        _ends_well("main.py")
+    _link.call("idle")
+else:
+    _run("boot.py")
+    _link.call("main")
+    _run("main.py")
+    _link.call("idle")
+    while True:  # nobody types, but interrupts are taken
+        time.sleep_ms(1000)

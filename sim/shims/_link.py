@@ -28,6 +28,7 @@ _calling = _thread.allocate_lock()
 _drained = _thread.allocate_lock()
 _draining = _thread.allocate_lock()
 _put_off = False
+_asked = 0
 
 
 def _connect(*hello):
@@ -66,19 +67,25 @@ def start():
 
 def call(name, *arguments, **keywords):
     """Ask the board and wait for its answer; raises what it says."""
+    global _asked
     if _calls is None:
         start()
-    request = (name, _pack(arguments), keywords and {key: _pack(value) for key, value in keywords.items()})
+    arguments = _pack(arguments)
+    keywords = keywords and {key: _pack(value) for key, value in keywords.items()}
     with _calling:
-        _send(_calls, request)
+        _asked += 1
+        asked = _asked
+        _send(_calls, (asked, name, arguments, keywords))
         answer = _read(_calls)
+        while answer and answer[0] != asked:  # that of a call which Ctrl-C has ended
+            answer = _read(_calls)
     if _put_off:
         _schedule()
-    if answer is None or answer[0] == "exit":
+    if answer is None or answer[1] == "exit":
         raise SystemExit(0)  # power is gone, or deep sleep with nobody there to wake us
-    if answer[0]:
-        raise _ERRORS.get(answer[0], OSError)(answer[1])
-    return unpack(answer[1])
+    if answer[1]:
+        raise _ERRORS.get(answer[1], OSError)(answer[2])
+    return unpack(answer[2])
 
 
 def caller(name):
@@ -119,27 +126,35 @@ def drain(_):
     _put_off = _calling.locked()
     if _put_off or not _draining.acquire(0):
         return  # inside a call, which asks again at its end, or inside a handler
+    again = False
     try:
         for _ in range(64):  # a flood must not starve the program
             if not _polled.poll(0):
                 break
-            event = _read(_events)
-            if event is None:
-                # The board lost its power with the process around it.
-                _polled.unregister(_events)
-                if os.getenv("AMR_BOARD"):
-                    os.system("kill -9 $PPID")
-                break
-            handler = handlers.get(event[0])
-            if handler:
-                try:
-                    handler(event)
-                except Exception as error:
-                    sys.print_exception(error)
+            _dispatch(_read(_events))
+    except KeyboardInterrupt:
+        again = True  # raised here it would be lost
     finally:
         _draining.release()
         if _drained.locked():
             _drained.release()
+    if again:
+        call("interrupt")
+
+
+def _dispatch(event):
+    if event is None:
+        # The board lost its power with the process around it.
+        _polled.unregister(_events)
+        if os.getenv("AMR_BOARD"):
+            os.system("kill -9 $PPID")
+        return
+    handler = handlers.get(event[0])
+    if handler:
+        try:
+            handler(event)
+        except Exception as error:
+            sys.print_exception(error)
 
 
 def _watch():

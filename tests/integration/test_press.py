@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
+from littlefs import LittleFS
 
+from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT
 from sim.phone import backends
 from sim.world import Button, Trouble, World
 from tests.integration.conftest import incidents, is_stage, said, watched
@@ -115,6 +117,25 @@ async def test_reset_in_the_middle_goes_on(world: World) -> None:
     await world.start("bridge")
     await world.wait_for(said("button", "receipt", "1"))
     assert incidents(world) == [(button.device_id, ALARM, 1)]
+
+
+async def test_a_chip_without_ext0_is_woken_by_its_gpio(world: World) -> None:
+    """As an ESP32-C3: the same firmware sleeps, and a press wakes it."""
+    button = await watched(world)
+    await button.board.power_off()
+    image = world.home / "button" / "flash.img"
+    disk = LittleFS(block_size=BLOCK_BYTES, block_count=BLOCK_COUNT, mount=False)
+    disk.context.buffer = bytearray(image.read_bytes())
+    disk.mount()
+    with disk.open("boot.py", "w") as boot:
+        boot.write("import esp32\ndel esp32.wake_on_ext0\n")
+    image.write_bytes(disk.context.buffer)
+    since = len(world.happenings)
+    await button.board.power_on()
+    await world.wait_for(said("button", "sleep"), since=since)
+    await button.press()
+    await world.wait_for(said("button", "receipt", "1"), since=since)
+    assert not any(said("button", "fault")(h) for h in world.happenings)
 
 
 async def test_a_sleeping_android_hears_it_through_half_of_the_packets_lost(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ _WATCHDOG_MS = 20_000
 _PROMPT_MS = 86_400_000
 _REST_MS = 10_000
 _RESTART_MS = 200
-_EXT0_WAKE = 2
+_FEED_EVERY_MS = 1000
 
 
 class Board:
@@ -32,11 +32,12 @@ class Board:
         self._motor = machine.Pin(settings["motor_gpio"], machine.Pin.OUT, value=0)
         self._pin = machine.Pin(settings["button_gpio"], machine.Pin.IN, machine.Pin.PULL_UP)
         self._edges: list[tuple[bool, int]] = []
-        self.pressed = self.slept and machine.wake_reason() == _EXT0_WAKE
+        self.pressed = self.slept and machine.wake_reason() != machine.TIMER_WAKE
         if self.pressed:
             # It was pressed, even if it is up again by now.
             self._edges.append((True, self._clock_ms))
         self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
+        self._fed = self._ticks
         self._pin.irq(self._irq, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
 
     def _irq(self, pin: machine.Pin) -> None:
@@ -45,7 +46,9 @@ class Board:
 
     def feed(self) -> None:
         """The loop goes round; without this for 20 s the watchdog resets the board."""
-        self._watchdog.feed()
+        if time.ticks_diff(self._ticks, self._fed) >= _FEED_EVERY_MS:
+            self._fed = self._ticks
+            self._watchdog.feed()
 
     def rest(self) -> None:
         """Leave the board to whoever is at its prompt: the watchdog cannot be stopped, but put off."""
@@ -94,5 +97,8 @@ class Board:
     def sleep(self, until_ms: int, pressed: bool) -> None:
         """Deep sleep until then, or until the pin is pressed (`pressed`: let go). No return."""
         level = esp32.WAKEUP_ANY_HIGH if pressed else esp32.WAKEUP_ALL_LOW
-        esp32.wake_on_ext0(pin=self._pin, level=level)
+        if hasattr(esp32, "wake_on_ext0"):
+            esp32.wake_on_ext0(pin=self._pin, level=level)
+        else:  # the C3 has no RTC pins; GPIO 0 to 5 wake it
+            esp32.wake_on_gpio((self._pin,), level)
         machine.deepsleep(max(1, until_ms - self.now_ms()))

@@ -1,0 +1,79 @@
+"""Our files onto a board: the firmware and its main.py, written beside the old ones, compared by hash,
+then put in their place in one go. Identity, settings and counters are never touched.
+"""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from firmware.flash.build import MAIN, compile_firmware
+from firmware.flash.interpreter import KINDS, Say
+from firmware.flash.refused import Refused
+from firmware.flash.remote import Link
+
+NEW = ".new"  # what is written, but not yet in its place
+_MPY_VERSION = 6
+_NEEDED = f"""
+import sys
+print(sys.implementation[0], '.'.join(str(n) for n in sys.implementation[1][:3]))
+m = getattr(sys.implementation, '_mpy', 0) & 0xff
+if m != {_MPY_VERSION}: print('!it loads .mpy version', m, 'and not {_MPY_VERSION}')
+for n in ('bluetooth', 'machine', 'hashlib', 'json', 'struct', 'binascii'):
+    try: __import__(n)
+    except ImportError: print('!it has no module', n)
+"""
+
+
+def write_files(link: Link, board: str, say: Say) -> int:
+    """Bring the board's firmware up to date; how many files had to be written. Raises Refused, BoardFull."""
+    _check_interpreter(link, say)
+    with tempfile.TemporaryDirectory() as build:
+        files = compile_firmware(Path(build), KINDS[board].family)
+    files["main.py"] = MAIN
+    have = link.hashes(files)
+    wanted = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    changed = [name for name in files if have.get(name) != wanted[name]]  # main.py is the last of them
+    link.make_folders(_folders(files))
+    stage(link, {name: files[name] for name in changed}, say)
+    link.rename((name + NEW, name) for name in changed)
+    link.remove(set(link.files({name.split("/")[0] for name in files if "/" in name})) - set(files))
+    have = link.hashes(files)
+    wrong = [name for name in files if have.get(name) != wanted[name]]
+    if wrong:
+        raise Refused(f"{', '.join(wrong)} did not arrive whole at {link.port}: run this again")
+    say(f"{len(files)} files read back and right, {len(changed)} of them new")
+    return len(changed)
+
+
+def stage(link: Link, files: dict[str, bytes], say: Say) -> None:
+    """Write each file as NAME.new and compare. Raises BoardFull, Refused, and then takes them back."""
+    staged = [name + NEW for name in files]
+    try:
+        for number, (name, content) in enumerate(files.items(), 1):
+            link.write(name + NEW, content)
+            say(f"{number:3}/{len(files)} {name} ({len(content)} bytes)")
+        have = link.hashes(staged)
+        for name, content in files.items():
+            if have.get(name + NEW) != hashlib.sha256(content).hexdigest():
+                raise Refused(f"{name} did not arrive whole at {link.port}: run this again")
+    except Refused as refused:
+        try:
+            link.remove(staged)
+        except Refused:
+            raise refused from None  # the board is gone; a re-run writes over what is left
+        raise
+
+
+def _check_interpreter(link: Link, say: Say) -> None:
+    said = link.run(_NEEDED).splitlines()
+    missing = [line[1:] for line in said if line.startswith("!")]
+    if missing:
+        raise Refused(
+            f"the MicroPython on this board cannot run the button: {'; '.join(missing)}; see the guide"
+        )
+    say(f"{link.port}: {' '.join(said)}")
+
+
+def _folders(files: dict[str, bytes]) -> list[str]:
+    parents = {str(parent) for name in files for parent in Path(name).parents} - {"."}
+    return sorted(parents)  # a folder before what is in it
