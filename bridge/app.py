@@ -74,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="amr-bridge",
         description="Hears the button, takes its press to the centre, brings the receipt back.",
+        epilog="First: amr-bridge enrol 'THE LABEL'S QR TEXT'; then: amr-bridge run. "
+        "Exit codes: 0 done, 1 could not, 2 wrong usage or input.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
