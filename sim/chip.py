@@ -149,7 +149,8 @@ class Chip:
         self._writer = None
         for timer in self._timers.values():
             timer.cancel()
-        for future in (*self._answers.values(), self._armed):
+        self._do_armed()  # a program that ends now finds the flash armed when it starts again
+        for future in self._answers.values():
             if future and not future.done():
                 future.cancel()
         self._reset_volatile()
