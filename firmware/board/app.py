@@ -250,12 +250,13 @@ def main() -> None:
         return
     board = boards.module().Board(settings)
     print("boot", identity.device_id, board.slept)
-    app = App(board, identity, settings, defaulted)
+    app = None
     try:
+        app = App(board, identity, settings, defaulted)
         app.run()
     except KeyboardInterrupt:  # somebody at the serial line wants the prompt
         board.rest()
     except Exception as error:
         # A mistake of ours, or a radio that fails: nobody is there to start the button again.
         print("fault", repr(error))
-        board.restart(app.press.life.event != 0)
+        board.restart(app is not None and app.press.life.event != 0)

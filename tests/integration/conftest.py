@@ -8,17 +8,6 @@ import pytest
 
 from sim.world import Button, Happening, Match, World
 
-STAGES = (
-    "pressed",
-    "held",
-    "first_advert",
-    "heard",
-    "received",
-    "receipt",
-    "acknowledged",
-    "acknowledged_receipt",
-)
-
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:

@@ -6,8 +6,9 @@ import sqlite3
 
 import pytest
 
+from sim.demo import STAGES
 from sim.world import Button, Happening, Trouble, World
-from tests.integration.conftest import STAGES, incidents, is_stage, said, watched
+from tests.integration.conftest import incidents, is_stage, said, watched
 from wire.codes import ALARM
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
