@@ -5,6 +5,8 @@ import time
 import esp32
 import machine
 
+from firmware.board.hand import Hand
+
 CAPABILITIES = {
     "codes": True,
     "receipts": True,
@@ -13,8 +15,6 @@ CAPABILITIES = {
     "rtc_memory": True,
     "battery": True,
 }
-_EDGES_MAX = 32
-_WAIT_MS_MAX = 2
 _WATCHDOG_MS = 20_000
 _PROMPT_MS = 86_400_000
 _REST_MS = 10_000
@@ -22,27 +22,19 @@ _RESTART_MS = 200
 _FEED_EVERY_MS = 1000
 
 
-class Board:
+class Board(Hand):
     def __init__(self, settings: dict[str, int]) -> None:
         self.rtc = machine.RTC()
         self.slept = machine.reset_cause() == machine.DEEPSLEEP_RESET
-        self._clock_ms = time.time_ns() // 1000000  # goes on in deep sleep
-        self._ticks = time.ticks_ms()
         self._battery_gpio = settings["battery_gpio"]
-        self._motor = machine.Pin(settings["motor_gpio"], machine.Pin.OUT, value=0)
-        self._pin = machine.Pin(settings["button_gpio"], machine.Pin.IN, machine.Pin.PULL_UP)
-        self._edges: list[tuple[bool, int]] = []
+        # This clock goes on in deep sleep.
+        super().__init__(settings["button_gpio"], settings["motor_gpio"], time.time_ns() // 1000000)
         self.pressed = self.slept and machine.wake_reason() != machine.TIMER_WAKE
         if self.pressed:
             # It was pressed, even if it is up again by now.
-            self._edges.append((True, self._clock_ms))
+            self._edges.insert(0, (True, self._clock_ms))
         self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self._fed = self._ticks
-        self._pin.irq(self._irq, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
-
-    def _irq(self, pin: machine.Pin) -> None:
-        if len(self._edges) < _EDGES_MAX:
-            self._edges.append((pin.value() == 0, self.now_ms()))
 
     def feed(self) -> None:
         """The loop goes round; without this for 20 s the watchdog resets the board."""
@@ -67,32 +59,12 @@ class Board:
         time.sleep_ms(_RESTART_MS)
         machine.reset()
 
-    def now_ms(self) -> int:
-        """ms that go on through deep sleep and reset, and never go back while awake."""
-        ticks = time.ticks_ms()
-        self._clock_ms += time.ticks_diff(ticks, self._ticks)
-        self._ticks = ticks
-        return self._clock_ms
-
-    def edges(self) -> list[tuple[bool, int]]:
-        """`(down, at_ms)` since the last call, and how the pin is now."""
-        edges = self._edges
-        self._edges = []
-        edges.append((self._pin.value() == 0, self.now_ms()))
-        return edges
-
-    def motor(self, on: bool) -> None:
-        self._motor.value(on)
-
     def battery_mv(self) -> int:
         """Through a divider of two equal resistors; 0 where nothing is wired."""
         try:
             return machine.ADC(machine.Pin(self._battery_gpio)).read_uv() * 2 // 1000
         except (OSError, ValueError):
             return 0
-
-    def wait(self, ms: int) -> None:
-        time.sleep_ms(max(0, min(ms, _WAIT_MS_MAX)))
 
     def sleep(self, until_ms: int, pressed: bool) -> None:
         """Deep sleep until then, or until the pin is pressed (`pressed`: let go). No return."""

@@ -9,6 +9,8 @@ import time
 
 import machine
 
+from firmware.board.hand import Hand
+
 CAPABILITIES = {
     "codes": True,
     "receipts": True,
@@ -19,8 +21,6 @@ CAPABILITIES = {
 }
 # Where the settings name a plain number, it is this port's pin.
 _PORT = "gpio0"
-_EDGES_MAX = 32
-_WAIT_MS_MAX = 2
 _SLEEP_MS_MAX = 50  # how soon a finger is noticed
 
 
@@ -36,21 +36,12 @@ class _NoMemory:
         return self._content
 
 
-class Board:
+class Board(Hand):
     def __init__(self, settings: dict[str, int]) -> None:
         self.rtc = _NoMemory()
         self.slept = False
         self.pressed = False
-        self._clock_ms = 0
-        self._ticks = time.ticks_ms()
-        self._motor = machine.Pin((_PORT, settings["motor_gpio"]), machine.Pin.OUT, value=0)
-        self._pin = machine.Pin((_PORT, settings["button_gpio"]), machine.Pin.IN, machine.Pin.PULL_UP)
-        self._edges: list[tuple[bool, int]] = []
-        self._pin.irq(self._irq, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
-
-    def _irq(self, pin: machine.Pin) -> None:
-        if len(self._edges) < _EDGES_MAX:
-            self._edges.append((pin.value() == 0, self.now_ms()))
+        super().__init__((_PORT, settings["button_gpio"]), (_PORT, settings["motor_gpio"]), 0)
 
     def feed(self) -> None:
         """No watchdog here."""
@@ -65,29 +56,9 @@ class Board:
         time.sleep_ms(200 if urgent else 10_000)
         machine.reset()
 
-    def now_ms(self) -> int:
-        """ms since the start, which never go back."""
-        ticks = time.ticks_ms()
-        self._clock_ms += time.ticks_diff(ticks, self._ticks)
-        self._ticks = ticks
-        return self._clock_ms
-
-    def edges(self) -> list[tuple[bool, int]]:
-        """`(down, at_ms)` since the last call, and how the pin is now."""
-        edges = self._edges
-        self._edges = []
-        edges.append((self._pin.value() == 0, self.now_ms()))
-        return edges
-
-    def motor(self, on: bool) -> None:
-        self._motor.value(on)
-
     def battery_mv(self) -> int:
         """Not measured."""
         return 0
-
-    def wait(self, ms: int) -> None:
-        time.sleep_ms(max(0, min(ms, _WAIT_MS_MAX)))
 
     def sleep(self, until_ms: int, pressed: bool) -> None:
         """Idle until then, or until the pin changes. Returns: there is no deep sleep."""
