@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from centre import registry, sealing, tls
+from centre import registry, sealing, supervision, tls, views
 from centre.console import routes as console_routes
 from centre.home import CannotServe, Home, default_path
-from centre.intake import BODY_BYTES_MAX, HEARTBEAT_S, Intake, Refusals, Route
+from centre.intake import HEARTBEAT_S, Intake
 from centre.log import Log, now_ms
+from centre.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.service import Conflict, Service
 from centre.store import Store, TooNew
 from centre.worker import Bells, Worker
@@ -74,12 +75,14 @@ async def running(
     log: Log,
     certificate: tuple[tls.Authority, ssl.SSLContext] | None = None,
     heartbeat_s: float = HEARTBEAT_S,
+    addresses: tuple[str, ...] = (),
+    alive_s: int = supervision.ALIVE_S,
 ) -> AsyncGenerator[Running]:
     """The centre, serving until the block ends. Raises CannotServe."""
     authority, context = certificate or (tls.development(home), tls.development_context(home, host))
     console_key = home.secret(CONSOLE_KEY, console_routes.new_key)
     worker, bells = Worker(lambda: open_service(home)), Bells()
-    intake = Intake(worker, bells, log, authority.pem, heartbeat_s)
+    intake = Intake(worker, bells, log, authority.pem, heartbeat_s, addresses, alive_s)
     console = console_routes.Console(worker, bells, log, console_key)
     refusals = Refusals(log)
     app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
@@ -107,6 +110,7 @@ async def running(
         intake.streams.stopping = console.streams.stopping = True
         bells.ring_all()
         await _close(runner)
+        intake.close()
         worker.close()
         refusals.flush(all_of_it=True)
 
@@ -159,8 +163,15 @@ def serve(arguments: argparse.Namespace) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         log = Log(arguments.json_log)
-        where = {"host": arguments.host, "port": arguments.port}
-        async with running(home, log=log, certificate=certificate, **where) as centre:
+        async with running(
+            home,
+            host=arguments.host,
+            port=arguments.port,
+            log=log,
+            certificate=certificate,
+            addresses=tuple(arguments.address),
+            alive_s=arguments.alive_s,
+        ) as centre:
             log(
                 "listening",
                 url=centre.url,
@@ -209,14 +220,24 @@ def buttons_list(arguments: argparse.Namespace) -> int:
         bridges = f"{row['bridges']} bridge(s)" if row["bridges"] else "waits for a bridge"
         state = f"revoked {_day(row['revoked_at_ms'])}" if row["revoked_at_ms"] else bridges
         press = f"last press {_day(row['last_press_at_ms'])}" if row["last_press_at_ms"] else "no press yet"
-        print(f"{row['device_id']}  {row['kind']}  {row['board']}  {state}  {press}")
+        line = f"{row['device_id']}  {row['kind']}  {row['board']}  {state}  {press}  {_life(row)}"
+        lacks = views.lacks(row["capabilities"])
+        print(f"{line}  lacks: {', '.join(lacks)}" if lacks else line)
     return 0
+
+
+def _life(row: sqlite3.Row) -> str:
+    """What bridges last told of a button."""
+    heard = f"last heard {_day(row['heard_at_ms'])}" if row["heard_at_ms"] else "not heard yet"
+    battery = f"  battery {row['battery_mv'] / 1000:.2f} V" if row["battery_mv"] else ""
+    low = "  BATTERY LOW" if row["low"] else ""
+    faults = f"  faults: {', '.join(row['faults'].split())}" if row["faults"] else ""
+    return heard + battery + low + faults
 
 
 def buttons_enrol(arguments: argparse.Namespace) -> int:
     url = arguments.url and arguments.url.rstrip("/")
-    parts = urlsplit(url or "https://localhost")
-    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
+    if not _is_address(url or "https://localhost"):
         return _no(BAD_INPUT, "--url must be https://HOST[:PORT], as bridges reach this centre")
     if not registry.DEVICE_ID.fullmatch(arguments.device_id):
         return _no(BAD_INPUT, "a device_id is 16 characters A-Z and 2-7")
@@ -241,7 +262,11 @@ def buttons_revoke(arguments: argparse.Namespace) -> int:
 def bridges_list(arguments: argparse.Namespace) -> int:
     for row in open_service(Home(arguments.home)).bridges():
         state = f"revoked {_day(row['revoked_at_ms'])}" if row["revoked_at_ms"] else "in use"
-        print(f"{row['bridge_id']}  {state}  since {_day(row['enrolled_at_ms'])}  {row['device_ids']}")
+        alive = f"last alive {_day(row['alive_at_ms'])}" if row["alive_at_ms"] else "no sign of life yet"
+        battery = f"  battery {row['battery_percent']} %" if row["battery_percent"] is not None else ""
+        troubles = f"  troubles: {', '.join(row['troubles'].split())}" if row["troubles"] else ""
+        since = f"since {_day(row['enrolled_at_ms'])}"
+        print(f"{row['bridge_id']}  {state}  {since}  {row['device_ids']}  {alive}{battery}{troubles}")
     return 0
 
 
@@ -267,6 +292,36 @@ def _no(code: int, sentence: str) -> int:
 def _port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) > 65535:
         raise argparse.ArgumentTypeError("a port is 0 (any free one) to 65535")
+    return int(text)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            (parts.scheme, parts.path, parts.query, parts.fragment, parts.username)
+            == ("https", "", "", "", None)
+            and bool(parts.hostname)
+            and parts.port != 0  # reading it refuses what is no port
+            and url.isascii()
+            and url.isprintable()
+            and " " not in url
+        )
+    except ValueError:
+        return False
+
+
+def _address(text: str) -> str:
+    url = text.rstrip("/")
+    if not _is_address(url):
+        raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST[:PORT]")
+    return url
+
+
+def _alive_s(text: str) -> int:
+    least, most = supervision.ALIVE_S_MIN, supervision.ALIVE_S_MAX
+    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"it is {least} to {most} seconds")
     return int(text)
 
 
@@ -303,6 +358,21 @@ def _parser() -> argparse.ArgumentParser:
         help="PEM chain, leaf first, CA last; else a development CA is made",
     )
     made.add_argument("--key", type=Path, metavar="FILE", help="PEM private key of --cert, not encrypted")
+    made.add_argument(
+        "--address",
+        type=_address,
+        action="append",
+        default=[],
+        metavar="URL",
+        help="another address of this same centre, told to bridges as they enrol; may be repeated",
+    )
+    made.add_argument(
+        "--alive-s",
+        type=_alive_s,
+        default=supervision.ALIVE_S,
+        metavar="S",
+        help="how often bridges shall give a sign of life (default: %(default)s)",
+    )
     made.add_argument("--json-log", action="store_true", help="one JSON object per event on stdout")
     command(commands, "ca", "print where the development CA is, making it if needed", ca)
 

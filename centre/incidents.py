@@ -8,26 +8,31 @@ Stages of an incident, each written once, never backwards (protocol: a higher on
        a TEST ends here
 """
 
-import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from centre import registry, times
+from centre import fields, registry
+from centre.fields import Bad, Dropped
 from centre.refusals import Refused
 from wire import codes, keys, receipts
 from wire.keys import Mac, derive
 
 PATHS = ("ble", "wifi", "lte", "phone")
 METHODS = ("GNSS", "WIFI", "CELL", "NETWORK", "MANUAL")
-COUNTER_MAX = 0xFFFFFFFF
+MARKS = ("stale", "jump", "implausible")
 RADIUS_M_MAX = 20_037_508  # half the equator: no circle on Earth is wider
 AGE_S_MAX = 10 * 366 * 86_400
-MODEL_CHARS_MAX = 64
+FIXES_MAX = 64  # of one post
+FIXES_PER_BRIDGE_MAX = 5_000  # of one incident: 14 h of one every 10 s, so that no phone fills the disk
+PIN_CHARS_MAX = 64
+
+# Why an operator closes an alarm.
+CLOSE_REASONS = ("real", "mis-press", "called-off", "duress", "technical")
+NOTE_CHARS_MAX = 300
 
 _CODE = re.compile(r"[0-9a-f]{32}", re.ASCII)
-T = TypeVar("T")
+_SOURCE = re.compile(r"[a-z]{1,16}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +45,14 @@ class Fix:
     confidence: float | None
     method: str
     taken_at_ms: int
+    source: str | None = None  # which part of the phone gave it, in the bridge's word
+    marks: tuple[str, ...] = ()  # why it is not to be taken for a fresh one: MARKS
 
 
 @dataclass(frozen=True, slots=True)
 class Phone:
     battery_percent: int | None
     model: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """An optional field that could not be believed; the alarm was taken without it."""
-
-    field: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,48 +71,68 @@ class Press:
     dropped: list[Dropped] = field(default_factory=list)
 
 
-class _Bad(ValueError):
-    """An optional field is wrong; the text is the reason, a word for programs."""
+@dataclass(frozen=True, slots=True)
+class CallOff:
+    """The wearer takes an alarm back; whether the PIN is right is not known here."""
+
+    device_id: str
+    counter: int
+    pin: str = field(repr=False)
 
 
 def read(body: object) -> Press:
     """The press in a parsed JSON body; raises Refused where a required field is wrong."""
-    if not isinstance(body, dict):
-        raise Refused("wrong_type", "the body must be a JSON object")
-    event = _required(body, "event", int)
+    body = _object(body)
+    event, counter = _press(body)
     if event not in codes.PRESSES:
-        raise Refused("out_of_range", "event must be 1 (ALARM) or 2 (TEST)")
-    counter = _required(body, "counter", int)
-    if not 0 <= counter <= COUNTER_MAX:
-        raise Refused("out_of_range", "counter must be an unsigned 32-bit integer")
-    device_id = _required(body, "device_id", str)
-    if not registry.DEVICE_ID.fullmatch(device_id):
-        raise Refused("unknown_device")
-    code = _required(body, "code", str)
-
+        raise Refused("out_of_range", "event must be 1 (ALARM) or 2 (TEST)", field="event")
+    device_id = _device_id(body)
+    code = fields.required(body, "code", str)
     dropped: list[Dropped] = []
-
-    def optional(name: str, parse: Callable[[Any], T]) -> T | None:
-        if body.get(name) is None:
-            return None
-        try:
-            return parse(body[name])
-        except _Bad as bad:
-            dropped.append(Dropped(name, str(bad)))
-            return None
-
     return Press(
         device_id,
         event,
         counter,
         code,
-        path=optional("path", lambda value: _one_of(value, PATHS)),
-        heard_at_ms=optional("heard_at", _time),
-        age_s=optional("age_s", lambda value: _number(value, 0, AGE_S_MAX)),
-        fix=optional("fix", _fix),
-        phone=optional("phone", _phone),
+        path=fields.optional(body, "path", lambda value: fields.one_of(value, PATHS), dropped),
+        heard_at_ms=fields.optional(body, "heard_at", fields.time, dropped),
+        age_s=fields.optional(body, "age_s", lambda value: fields.number(value, 0, AGE_S_MAX), dropped),
+        fix=fields.optional(body, "fix", lambda value: _fix_of_alarm(value, dropped), dropped),
+        phone=fields.optional(body, "phone", _phone, dropped),
         dropped=dropped,
     )
+
+
+def read_fixes(body: object) -> list[Fix]:
+    """All positions of a batch, or Refused("bad_fix") naming the first that is wrong, and what of it.
+
+    Strict where an alarm is not: whoever follows her can repair and send again, and half a batch would
+    draw a way that nobody went.
+    """
+    batch = fields.required(_object(body), "fixes", list)
+    if len(batch) > FIXES_MAX:
+        raise Refused("bad_fix", f"at most {FIXES_MAX} fixes at once", field="fixes")
+    fixes = []
+    for number, value in enumerate(batch):
+        try:
+            fixes.append(_fix(value))
+        except Bad as bad:
+            where = f"fixes[{number}]" + (f".{bad.part}" if bad.part else "")
+            raise Refused("bad_fix", f"{where}: {bad.reason}", field=where) from None
+    return fixes
+
+
+def read_call_off(body: object) -> CallOff:
+    """Raises Refused. Any string may be tried as a PIN: it is either right or wrong."""
+    body = _object(body)
+    event, counter = _press(body)
+    if event != codes.ALARM:
+        raise Refused("only_alarms", field="event")
+    device_id = _device_id(body)
+    pin = fields.required(body, "pin", str)
+    if len(pin) > PIN_CHARS_MAX:
+        raise Refused("out_of_range", f"pin must have at most {PIN_CHARS_MAX} characters", field="pin")
+    return CallOff(device_id, counter, pin)
 
 
 def check_code(root: bytes, epoch: int, press: Press) -> None:
@@ -157,87 +176,82 @@ def pressed_at_ms(heard_at_ms: int | None, age_s: float | None, received_at_ms: 
     return heard - round((age_s or 0) * 1000)
 
 
-def _required(body: Mapping[str, object], name: str, kind: type[T]) -> T:
-    value = body.get(name)
-    if type(value) is not kind:  # `True` is an int, but no counter
-        words = {int: "an integer", str: "a string"}
-        raise Refused("wrong_type", f"{name} must be {words[kind]}")
-    return value
+def _object(body: object) -> Mapping[str, object]:
+    if not isinstance(body, dict):
+        raise Refused("wrong_type", "the body must be a JSON object")
+    return body
 
 
-def _one_of(value: object, words: tuple[str, ...]) -> str:
-    if not isinstance(value, str):
-        raise _Bad("wrong_type")
-    if value not in words:
-        raise _Bad("unknown_value")
-    return value
+def _press(body: Mapping[str, object]) -> tuple[int, int]:
+    event, counter = fields.required(body, "event", int), fields.required(body, "counter", int)
+    if not 0 <= counter <= fields.COUNTER_MAX:
+        raise Refused("out_of_range", "counter must be an unsigned 32-bit integer", field="counter")
+    return event, counter
 
 
-def _number(value: object, low: float, high: float) -> float:
-    if type(value) not in (int, float):
-        raise _Bad("wrong_type")
-    assert isinstance(value, (int, float))
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _Bad("not_finite")  # Python reads NaN and 1e999, JSON and SQLite know neither
-    if not low <= value <= high:
-        raise _Bad("out_of_range")
-    return float(value)
-
-
-def _time(value: object) -> int:
-    if not isinstance(value, str):
-        raise _Bad("wrong_type")
-    try:
-        return times.read(value)
-    except ValueError:
-        raise _Bad("not_a_time") from None
+def _device_id(body: Mapping[str, object]) -> str:
+    device_id = fields.required(body, "device_id", str)
+    if not registry.DEVICE_ID.fullmatch(device_id):
+        raise Refused("unknown_device")
+    return device_id
 
 
 def _fix(value: object) -> Fix:
-    """A position without a radius, a source or a time would be dishonest: all of it or nothing."""
+    """A position without a radius, a method or a time would be dishonest: all of it or nothing."""
     if not isinstance(value, dict):
-        raise _Bad("wrong_type")
-    confidence = value.get("confidence")
+        raise Bad("wrong_type")
+    part = fields.part
+    confidence, source, marks = (value.get(name) for name in ("confidence", "source", "marks"))
     return Fix(
-        lat=_part(value, "lat", lambda part: _number(part, -90, 90)),
-        lon=_part(value, "lon", lambda part: _number(part, -180, 180)),
-        radius_m=_part(value, "radius_m", lambda part: _number(part, 0, RADIUS_M_MAX)),
+        lat=part(value, "lat", lambda part: fields.number(part, -90, 90)),
+        lon=part(value, "lon", lambda part: fields.number(part, -180, 180)),
+        radius_m=part(value, "radius_m", lambda part: fields.number(part, 0, RADIUS_M_MAX)),
         confidence=None
         if confidence is None
-        else _part(value, "confidence", lambda part: _number(part, 0, 100)),
-        method=_part(value, "method", lambda part: _one_of(part, METHODS)),
-        taken_at_ms=_part(value, "taken_at", _time),
+        else part(value, "confidence", lambda part: fields.number(part, 0, 100)),
+        method=part(value, "method", lambda part: fields.one_of(part, METHODS)),
+        taken_at_ms=part(value, "taken_at", fields.time),
+        source=None if source is None else part(value, "source", _source),
+        # What cannot be read might have said "stale": such a fix is no more believed than a bad radius.
+        marks=() if marks is None else part(value, "marks", _marks),
     )
+
+
+def _fix_of_alarm(value: object, dropped: list[Dropped]) -> Fix:
+    """As `_fix`, but a bad `source` costs only itself: the position is worth more than its label."""
+    if not isinstance(value, dict):
+        raise Bad("wrong_type")
+    fix = _fix(value | {"source": None})
+    return replace(fix, source=fields.optional(value, "source", _source, dropped, "fix."))
+
+
+def _source(value: object) -> str | None:
+    if not isinstance(value, str):
+        raise Bad("wrong_type")
+    if value and not _SOURCE.fullmatch(value):
+        raise Bad("out_of_range")
+    return value or None
+
+
+def _marks(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise Bad("wrong_type")
+    if len(value) > len(MARKS):
+        raise Bad("out_of_range")
+    given = {fields.one_of(mark, MARKS) for mark in value}
+    return tuple(mark for mark in MARKS if mark in given)
 
 
 def _phone(value: object) -> Phone:
     if not isinstance(value, dict):
-        raise _Bad("wrong_type")
+        raise Bad("wrong_type")
+    return read_phone(value)
+
+
+def read_phone(value: Mapping[str, object]) -> Phone:
+    """Raises Bad."""
     battery, model = value.get("battery_percent"), value.get("model")
     return Phone(
-        None if battery is None else _part(value, "battery_percent", _percent),
-        None if model is None else _part(value, "model", _model),
+        None if battery is None else fields.part(value, "battery_percent", fields.percent),
+        None if model is None else fields.part(value, "model", fields.model),
     )
-
-
-def _percent(value: object) -> int:
-    if type(value) is not int:
-        raise _Bad("wrong_type")
-    return int(_number(value, 0, 100))
-
-
-def _model(value: object) -> str:
-    if not isinstance(value, str):
-        raise _Bad("wrong_type")
-    if not (0 < len(value) <= MODEL_CHARS_MAX and value.isprintable()):
-        raise _Bad("out_of_range")
-    return value
-
-
-def _part(whole: Mapping[str, object], name: str, parse: Callable[[Any], T]) -> T:
-    if whole.get(name) is None:
-        raise _Bad(f"{name}_missing")
-    try:
-        return parse(whole[name])
-    except _Bad as bad:
-        raise _Bad(f"{name}_{bad}") from None

@@ -13,6 +13,10 @@ EVENTS = {
     "listening": "serving at {url}\n  page: amr-centre console\n  CA: {ca}\n  SHA-256: {ca_sha256}",
     "received": "{name} {counter} of {device_id} is on disk as incident {incident}{again}",
     "acknowledged": "{name} {counter} of {device_id}: incident {incident} has been acknowledged",
+    "dispatched": "{name} {counter} of {device_id}: help has been sent to incident {incident}",
+    "closed": "{name} {counter} of {device_id}: incident {incident} has been closed ({reason})",
+    "fixes": "{stored} position(s) of {device_id} are on disk for incident {incident}",
+    "called_off": "press {counter} of {device_id}, incident {incident}, was called off{again}",
     "refused": "refused {count} time(s): {reason}",
     "trouble": "trouble ({reason}): {text}",
 }

@@ -3,12 +3,15 @@
 # reason: (HTTP status, title). The reason is what programs read; the OpenAPI document lists the same.
 REASONS = {
     "malformed_json": (400, "The body is not JSON"),
+    "malformed_form": (400, "The body is not a form"),
     "wrong_type": (400, "A required field is missing or has the wrong type"),
     "out_of_range": (400, "A required field has a value that does not exist"),
     "unauthorised": (401, "The credential is missing or unknown"),
     "revoked": (403, "The credential has been revoked"),
+    "wrong_pin": (403, "The PIN is not the right one"),
     "wrong_origin": (403, "The request does not come from the operator's page"),
     "unknown_device": (404, "This bridge has no such button"),
+    "unknown_press": (404, "No such press has arrived here from this button"),
     "unknown_incident": (404, "There is no such incident for this caller"),
     "enrolment_unknown": (404, "There is no such enrolment code"),
     "unknown_path": (404, "There is nothing at this address"),
@@ -16,25 +19,38 @@ REASONS = {
     "too_slow": (408, "The body did not arrive in time"),
     "enrolment_used": (409, "The enrolment code has been used"),
     "not_an_alarm": (409, "A silent test ends when it is received"),
+    "no_pin": (409, "No PIN was set for this button: it cannot be called off"),
+    "incident_closed": (409, "The incident is closed: nobody follows it any more"),
+    "too_many_fixes": (422, "This bridge has sent as many positions of this incident as are kept"),
     "enrolment_expired": (410, "The enrolment code has expired"),
     "too_large": (413, "The body is larger than 64 KiB"),
     "bad_code": (422, "The code is not that of this press"),
     "bad_pin": (422, "The PINs cannot be taken"),
+    "bad_fix": (422, "A position of the batch cannot be believed"),
+    "only_alarms": (422, "Only an ALARM can be called off"),
+    "pin_locked": (429, "Too many wrong PINs; wait before the next try"),
+    "too_often": (429, "Signs of life come more often than asked for"),
     "malformed_http": (400, "The request is not HTTP as expected"),
     "internal": (500, "The centre has made a mistake"),
     "store_unavailable": (503, "The centre cannot write to its disk; send it again"),
     "busy": (503, "The centre has too much to do at once; send it again"),
+    "shed": (503, "The centre does without this sign of life; the next one may pass"),
     "too_many_streams": (503, "Too many streams are open; try again later"),
 }
 
 
 class Refused(Exception):
-    """The centre says no; nothing was stored. `reason` is a key of REASONS."""
+    """The centre says no; nothing was stored. `reason` is a key of REASONS.
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    `field`: what of the body is to blame; `retry_after_s`: when it makes sense to ask again.
+    """
+
+    def __init__(
+        self, reason: str, detail: str = "", *, field: str | None = None, retry_after_s: int | None = None
+    ) -> None:
         assert reason in REASONS
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.field, self.retry_after_s = reason, field, retry_after_s
         self.detail = detail or REASONS[reason][1]
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 ALIVE_PERIOD_S = 900
 
+CAPABILITIES_MAX = 16
+_CAPABILITY = re.compile(r"[a-z][a-z_]{0,31}", re.ASCII)
+
 DEVICE_ID = re.compile(r"[A-Z2-7]{16}", re.ASCII)
 
 _PATTERNS = {
@@ -36,6 +39,7 @@ class Button:
     kind: str
     board: str
     alive_period_s: int = ALIVE_PERIOD_S
+    capabilities: dict[str, bool] | None = None  # what its kind of board can do; None = not told
 
 
 def read(text: str) -> list[Button]:
@@ -58,6 +62,12 @@ def _button(number: int, line: str) -> Button:
     alive_period_s = fields.get("alive_period_s", ALIVE_PERIOD_S)
     if type(alive_period_s) is not int or not 1 <= alive_period_s <= 86_400:
         raise Malformed(f"line {number}: alive_period_s must be 1 to 86400")
+    capabilities = fields.get("capabilities")
+    if capabilities is not None and not _are_capabilities(capabilities):
+        raise Malformed(
+            f"line {number}: capabilities must be an object of at most {CAPABILITIES_MAX} lower-case names "
+            "with true or false"
+        )
     return Button(
         fields["device_id"],
         bytes.fromhex(fields["root"]),
@@ -65,4 +75,13 @@ def _button(number: int, line: str) -> Button:
         fields["kind"],
         fields["board"],
         alive_period_s,
+        capabilities,
+    )
+
+
+def _are_capabilities(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and len(value) <= CAPABILITIES_MAX
+        and all(_CAPABILITY.fullmatch(name) and type(has) is bool for name, has in value.items())
     )

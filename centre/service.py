@@ -4,27 +4,26 @@ Every method that writes has it on disk when it returns, and has stored nothing 
 """
 
 import hashlib
+import json
 import secrets
 import string
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from centre import incidents, registry
-from centre.incidents import Dropped, Fix, Press
+from centre import incidents, pins, registry, supervision, views
+from centre.fields import Dropped
+from centre.incidents import CallOff, Fix, Press
+from centre.pins import Verdict
 from centre.refusals import Refused
 from centre.sealing import Sealer
 from centre.store import Row, Store
+from centre.supervision import SignOfLife
 from wire import codes, receipts
 from wire.keys import derive
 
 BASE32 = string.ascii_uppercase + "234567"
 ENROLMENT_CHARS = 20  # 100 bits
 ENROLMENT_MS = 7 * 86_400_000
-UNTAKEN_SHOWN_MAX = 100
-OF_ONE_BUTTON_MAX = 5
-TAKEN_SHOWN_MAX = 20
-TESTS_SHOWN_MAX = 5
-_LOG2_N, _R, _P = 14, 8, 1  # scrypt (RFC 7914): 16 MiB and some 50 ms a try
 
 
 class Conflict(Exception):
@@ -68,51 +67,28 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """One bridge's word of a press."""
-
-    bridge_id: str
-    path: str
-    heard_at_ms: int | None
-    age_s: float | None
-    pressed_at_ms: int
-    received_at_ms: int
-    battery_percent: int | None
-    model: str | None
+class FixesStored:
+    device_id: str
+    stored: int
+    known: int
+    committed_at_ms: float
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    fix: Fix
-    bridge_id: str | None
-    received_at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """An alarm as the operator sees it."""
+class PinTry:
+    """Which incident, and the hashes that a PIN is to be checked against."""
 
     incident_id: str
-    device_id: str
-    kind: str
-    board: str
-    counter: int
-    opened_at_ms: int
-    device_revoked: bool
-    stage: int
-    stages: list[tuple[int, int]]  # (stage, at_ms), in order
-    arrivals: list[Arrival]  # the first one first
-    positions: list[Position]  # the newest first
+    pin_hash: str = field(repr=False)
+    duress_pin_hash: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
-    """What is on the operator's page: alarms that nobody has taken, alarms taken, silent tests."""
-
-    untaken: list[Incident]
-    taken: list[Incident]
-    tests: list[tuple[str, int]]  # (device_id, received at ms)
-    hidden: int = 0  # untaken ones beyond the bounds: shown as those are taken
+class CalledOff:
+    device_id: str
+    counter: int
+    known: bool
+    committed_at_ms: float
 
 
 class Service:
@@ -143,6 +119,7 @@ class Service:
                     board=button.board,
                     root_sealed=self._sealer.seal(button.device_id, button.root),
                     alive_period_s=button.alive_period_s,
+                    capabilities=_as_json(button.capabilities),
                     now_ms=now_ms,
                 )
                 self._add_enrolment(button.device_id, button.enrolment_sha256, now_ms)
@@ -161,6 +138,12 @@ class Service:
         same = (device["kind"], device["board"]) == (button.kind, button.board)
         if enrolment is None or enrolment["device_id"] != button.device_id or not same:
             raise Conflict(f"{button.device_id} is already here with other particulars")
+        told = _as_json(button.capabilities)
+        if told is not None and told != device["capabilities"]:
+            if device["capabilities"] is not None:
+                raise Conflict(f"{button.device_id} is already here with other capabilities")
+            # It was imported before its registry line named any.
+            self.store.run("set_capabilities", device_id=button.device_id, capabilities=told)
         return True
 
     def _add_enrolment(self, device_id: str, code_sha256: str, now_ms: int) -> None:
@@ -204,16 +187,26 @@ class Service:
                     "set_pins", device_id=device_id, pin_hash=pin_hash, duress_pin_hash=duress_pin_hash
                 )
             device = self.store.one("device", device_id=device_id)
-            press = self.store.one("press_counter", device_id=device_id, spare_first=codes.SPARE_FIRST)
+            counters = self._counters(device_id)
         assert device is not None
-        assert press is not None
         root, epoch = self._root(device), device["epoch"]
         # K_receipt and K_direct never leave the centre: a bridge cannot forge a receipt.
         keys = {f"k_{label}": derive(root, label, epoch).hex() for label in ("code", "heard", "state")}
-        counters = {"press": press["counter"], "alive": device["alive_counter"]}
-        period = {"alive_period_s": device["alive_period_s"]}
-        described = {"device_id": device_id, "epoch": epoch, **keys, **period, "counters": counters}
+        described = {
+            "device_id": device_id,
+            "epoch": epoch,
+            **keys,
+            "alive_period_s": device["alive_period_s"],
+            "counters": counters,
+            "has_pin": device["pin_hash"] is not None,
+        }
         return {"token": token, "devices": [described]}
+
+    def _counters(self, device_id: str) -> dict[str, int]:
+        """The highest accepted ones below the spare range: where every bridge's prediction may start."""
+        row = self.store.one("counters", device_id=device_id, spare_first=codes.SPARE_FIRST)
+        assert row is not None
+        return {"press": row["press"], "alive": row["alive"]}
 
     def bridge_of(self, token: str) -> str:
         """The bridge_id that a bearer token stands for. Raises Refused: unauthorised, revoked."""
@@ -290,23 +283,134 @@ class Service:
             now_ms=now_ms,
         )
         if fix is not None:
+            self._add_fix(press.device_id, incident_id, bridge_id, fix, now_ms)
+
+    def _add_fix(self, device_id: str, incident_id: str, bridge_id: str, fix: Fix, now_ms: int) -> bool:
+        """Whether it is new."""
+        values = {name: getattr(fix, name) for name in Fix.__slots__} | {"marks": " ".join(fix.marks)}
+        where = {"device_id": device_id, "incident_id": incident_id, "bridge_id": bridge_id}
+        return bool(self.store.run("add_fix", **where, **values, now_ms=now_ms))
+
+    def add_fixes(self, bridge_id: str, incident_id: str, fixes: list[Fix]) -> FixesStored:
+        """All of them, or none.
+
+        Raises Refused: unknown_incident, not_an_alarm, incident_closed, too_many_fixes.
+        """
+        with self.store.transaction():
+            incident = self.store.one("incident_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
+            if incident is None:
+                raise Refused("unknown_incident")
+            if incident["event"] == codes.TEST:
+                raise Refused("not_an_alarm")  # nobody is followed for having tested
+            if incident["stage"] == receipts.CLOSED:
+                raise Refused("incident_closed")
+            now_ms, device_id = self._now_ms(), incident["device_id"]
+            new = [self._add_fix(device_id, incident_id, bridge_id, fix, now_ms) for fix in fixes]
+            kept = self.store.one("fixes_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
+            if kept is not None and kept["count"] > incidents.FIXES_PER_BRIDGE_MAX:
+                raise Refused("too_many_fixes")
+        return FixesStored(device_id, sum(new), len(new) - sum(new), self._clock_ms())
+
+    # -- call-offs --------------------------------------------------------------------------------
+
+    def try_pin(self, bridge_id: str, call_off: CallOff) -> PinTry:
+        """Count a try, and what is needed to check it. Counted before it is checked: a kill wins no free one.
+
+        Raises Refused: unknown_device, unknown_press, no_pin, pin_locked.
+        """
+        device_id, now_ms = call_off.device_id, self._now_ms()
+        with self.store.transaction():
+            device = self.store.one("device_of_bridge", device_id=device_id, bridge_id=bridge_id)
+            if device is None:
+                raise Refused("unknown_device")
+            incident = self.store.one(
+                "incident_of_press", device_id=device_id, event=codes.ALARM, counter=call_off.counter
+            )
+            if incident is None:
+                raise Refused("unknown_press")
+            if device["pin_hash"] is None:
+                raise Refused("no_pin")
+            row = self.store.one("pin_tries", device_id=device_id)
+            if row is not None and now_ms < row["locked_until_ms"]:
+                wait_ms = row["locked_until_ms"] - now_ms
+                raise Refused("pin_locked", retry_after_s=-(-wait_ms // 1000))
+            tries = 1 + (row["tries"] if row else 0)
+            locked_until_ms = now_ms + pins.lock_ms(tries)
+            self.store.run("set_pin_tries", device_id=device_id, tries=tries, locked_until_ms=locked_until_ms)
+        return PinTry(str(incident["incident_id"]), device["pin_hash"], device["duress_pin_hash"])
+
+    def call_off(self, incident_id: str, verdict: Verdict) -> CalledOff:
+        """Both PINs write the same rows in the same order; only the operator's page reads which it was."""
+        assert verdict is not Verdict.WRONG
+        duress = verdict is Verdict.DURESS
+        now_ms = self._now_ms()
+        with self.store.transaction():
+            incident = self.store.one("incident", incident_id=incident_id)
+            assert incident is not None  # `try_pin` has found it, and nothing is ever deleted
+            self.store.run("set_pin_tries", device_id=incident["device_id"], tries=0, locked_until_ms=0)
+            known = self.store.one("call_off", incident_id=incident_id) is not None
+            self.store.run("add_call_off", incident_id=incident_id, duress=duress, now_ms=now_ms)
+        return CalledOff(incident["device_id"], incident["counter"], known, self._clock_ms())
+
+    # -- signs of life ----------------------------------------------------------------------------
+
+    def take_sign_of_life(self, bridge_id: str, sign: SignOfLife) -> dict[str, dict[str, int]]:
+        """Keep the last state of the bridge and of each of its buttons; all its buttons' counters."""
+        now_ms = self._now_ms()
+        with self.store.transaction():
+            own = {row["device_id"]: row for row in self.store.all("devices_of_bridge", bridge_id=bridge_id)}
             self.store.run(
-                "add_fix",
-                device_id=press.device_id,
-                incident_id=incident_id,
+                "set_bridge_state",
                 bridge_id=bridge_id,
-                method=fix.method,
-                lat=fix.lat,
-                lon=fix.lon,
-                radius_m=fix.radius_m,
-                confidence=fix.confidence,
-                taken_at_ms=fix.taken_at_ms,
+                battery_percent=sign.phone.battery_percent,
+                model=sign.phone.model,
+                troubles=" ".join(sign.troubles),
                 now_ms=now_ms,
             )
+            for number, button in enumerate(sign.buttons):
+                if button.device_id in own:
+                    self._take_button_state(bridge_id, own[button.device_id], button, now_ms)
+                else:
+                    sign.dropped.append(Dropped(f"buttons[{number}]", "unknown_device"))
+            return {device_id: self._counters(device_id) for device_id in own}
 
-    def advance(self, incident_id: str, stage: int) -> Advanced:
+    def _take_button_state(
+        self, bridge_id: str, device: Row, button: supervision.ButtonState, now_ms: int
+    ) -> None:
+        heard_at_ms = button.heard_at_ms
+        self.store.run(
+            "set_button_state",
+            bridge_id=bridge_id,
+            device_id=button.device_id,
+            heard_at_ms=None if heard_at_ms is None else min(heard_at_ms, now_ms),
+            battery_mv=button.battery_mv,
+            low=button.low,
+            in_reach=button.in_reach,
+            press_counter=button.press_counter,
+            alive_counter=button.alive_counter,
+            faults=" ".join(button.faults),
+            now_ms=now_ms,
+        )
+        since_ms = now_ms - (device["alive_counter_at_ms"] or device["imported_at_ms"])
+        told, known = button.alive_counter or 0, device["alive_counter"]
+        if supervision.moves_up(told, known, since_ms, device["alive_period_s"]):
+            self.store.run("move_alive_counter", device_id=button.device_id, counter=told, now_ms=now_ms)
+
+    # -- what operators do ------------------------------------------------------------------------
+
+    def advance(
+        self,
+        incident_id: str,
+        stage: int,
+        *,
+        reason: str | None = None,
+        note: str | None = None,
+        seen_duress: bool = False,
+    ) -> Advanced:
         """Bring an incident to `stage`, once, whoever asks and however often.
 
+        `reason` and `note` are kept with the first. `seen_duress`: who asks knows that she is in danger;
+        until an operator says so, it stands above all else, at whatever stage.
         Raises Refused: unknown_incident, not_an_alarm.
         """
         with self.store.transaction():
@@ -320,6 +424,16 @@ class Service:
                 self.store.run(
                     "add_receipt", incident_id=incident_id, stage=stage, proof=proof, now_ms=self._now_ms()
                 )
+                self.store.run(
+                    "add_act",
+                    incident_id=incident_id,
+                    stage=stage,
+                    reason=reason,
+                    note=note,
+                    now_ms=self._now_ms(),
+                )
+            if seen_duress and self.store.run("see_duress", incident_id=incident_id, now_ms=self._now_ms()):
+                now = True
             last = self.store.one("last_receipt", incident_id=incident_id)
         assert last is not None
         return Advanced(
@@ -354,49 +468,8 @@ class Service:
             for row in self.store.all("receipts_after", incident_id=incident_id, seq=seq)
         ]
 
-    # -- the operator's page ----------------------------------------------------------------------
-
-    def board(self) -> Board:
-        limits = {"of_one_button": OF_ONE_BUTTON_MAX, "at_most": UNTAKEN_SHOWN_MAX}
-        untaken = self.store.all("untaken_alarms", alarm=codes.ALARM, **limits)
-        return Board(
-            [self._seen(row) for row in untaken],
-            [
-                self._seen(row)
-                for row in self.store.all("taken_alarms", alarm=codes.ALARM, at_most=TAKEN_SHOWN_MAX)
-            ],
-            [
-                (row["device_id"], row["opened_at_ms"])
-                for row in self.store.all("last_tests", test=codes.TEST, at_most=TESTS_SHOWN_MAX)
-            ],
-            untaken[0]["untaken"] - len(untaken) if untaken else 0,
-        )
-
-    def _seen(self, row: Row) -> Incident:
-        which = {"incident_id": row["incident_id"]}
-        return Incident(
-            row["incident_id"],
-            row["device_id"],
-            row["kind"],
-            row["board"],
-            row["counter"],
-            row["opened_at_ms"],
-            bool(row["device_revoked"]),
-            row["stage"],
-            [(receipt["stage"], receipt["at_ms"]) for receipt in self.store.all("receipts", **which)],
-            [
-                Arrival(**{name: alarm[name] for name in Arrival.__slots__})
-                for alarm in self.store.all("alarms", **which)
-            ],
-            [
-                Position(
-                    Fix(**{name: fix[name] for name in Fix.__slots__}),
-                    fix["bridge_id"],
-                    fix["received_at_ms"],
-                )
-                for fix in self.store.all("fixes", **which)
-            ],
-        )
+    def board(self) -> views.Board:
+        return views.board(self.store)
 
     def _root(self, device: Row) -> bytes:
         return self._sealer.unseal(device["device_id"], device["root_sealed"])
@@ -405,16 +478,13 @@ class Service:
         return int(self._clock_ms())
 
 
-def hash_pin(pin: str) -> str:
-    """What is kept of a PIN: `scrypt$log2 n$r$p$salt$hash`. Slow on purpose; not for the store's thread."""
-    salt = secrets.token_bytes(16)
-    digest = hashlib.scrypt(pin.encode(), salt=salt, n=2**_LOG2_N, r=_R, p=_P)
-    return f"scrypt${_LOG2_N}${_R}${_P}${salt.hex()}${digest.hex()}"
-
-
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _new_bridge_id() -> str:
     return "".join(secrets.choice(BASE32) for _ in range(8))
+
+
+def _as_json(capabilities: dict[str, bool] | None) -> str | None:
+    return None if capabilities is None else json.dumps(capabilities, sort_keys=True)

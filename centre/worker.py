@@ -1,46 +1,78 @@
-"""The bridge between tasks and the synchronous service: one thread, one queue with a bound."""
+"""The bridge between tasks and the synchronous service: one thread, three queues, each with a bound."""
 
 import asyncio
+import itertools
+import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
+from queue import PriorityQueue
 from typing import Any, TypeVar
 
 from centre.refusals import Refused
 from centre.service import Service
 
-QUEUE_MAX = 1000
+# What waits in a lower lane is done only when nothing waits in a higher one. Alarms, and what operators
+# see and do; positions and call-offs; signs of life.
+ALARMS, AFTER, SPARE = range(3)
+LANES = ((1000, "busy"), (1000, "busy"), (32, "shed"))  # how many may wait, and the refusal of one more
+_LAST = len(LANES)
 T = TypeVar("T")
 
 
 class Worker:
-    """`await worker(Service.take_alarm, ...)` runs it in the service's own thread, in order."""
+    """`await worker(Service.take_alarm, ...)` runs it in the service's own thread, in order in its lane."""
 
     def __init__(self, make: Callable[[], Service]) -> None:
         """`make` is called in the thread: SQLite's connections do not like to travel."""
-        self._pool = ThreadPoolExecutor(1, "store")
-        self._waiting = 0
+        self._queue: PriorityQueue[tuple[int, int, Future[Any], Callable[[], Any] | None]] = PriorityQueue()
+        self._numbers = itertools.count()
+        self._waiting = [0] * len(LANES)
+        self._thread = threading.Thread(target=self._work, name="store")
+        self._thread.start()
         try:
-            self._service = self._pool.submit(make).result()
+            self._service: Service = self._put(ALARMS, make).result()
         except BaseException:
-            self._pool.shutdown()
+            self._stop()
             raise
 
-    async def __call__(self, method: Callable[..., T], *arguments: Any) -> T:
-        """Raises what `method` raises, and Refused("busy") rather than queue without end."""
-        if self._waiting >= QUEUE_MAX:
-            raise Refused("busy")
-        self._waiting += 1
+    async def __call__(self, method: Callable[..., T], *arguments: Any, lane: int = ALARMS) -> T:
+        """Raises what `method` raises, and Refused("busy" | "shed") rather than queue without end."""
+        at_most, reason = LANES[lane]
+        if self._waiting[lane] >= at_most:
+            raise Refused(reason)
+        self._waiting[lane] += 1
         try:
-            work = partial(method, self._service, *arguments)
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            return await asyncio.wrap_future(self._put(lane, partial(method, self._service, *arguments)))
         finally:
-            self._waiting -= 1
+            self._waiting[lane] -= 1
+
+    def _put(self, lane: int, work: Callable[[], T]) -> "Future[T]":
+        future: Future[T] = Future()
+        self._queue.put((lane, next(self._numbers), future, work))
+        return future
+
+    def _work(self) -> None:
+        while True:
+            _, _, future, work = self._queue.get()
+            if work is None:
+                return
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(work())
+            except BaseException as error:  # whoever waits for it is told
+                future.set_exception(error)
+            del future, work
+
+    def _stop(self) -> None:
+        self._queue.put((_LAST, next(self._numbers), Future(), None))
+        self._thread.join()
 
     def close(self) -> None:
-        self._pool.submit(self._service.store.close).result()
-        self._pool.shutdown()
+        self._put(_LAST, self._service.store.close).result()
+        self._stop()
 
 
 class Bells:

@@ -8,6 +8,7 @@ const $ = (id) => document.getElementById(id);
 const board = $("board");
 let ahead_ms = Number(board.dataset.now) - Date.now(); // the centre's clock rules
 let untaken = Number(board.dataset.untaken);
+let duress = board.dataset.duress === "true";
 let heard_ms = performance.now();
 const shown_ms = new Map();
 
@@ -40,7 +41,8 @@ function tick() {
 
   const mark = Math.floor(now / 1000) % 2 ? "▲" : "△";
   const alarms = untaken === 1 ? "ALARM" : "ALARMS";
-  document.title = untaken ? `${mark} ${untaken} ${alarms} NOT TAKEN` : "No alarm";
+  const waiting = duress ? `${mark} DURESS · ${untaken} NOT SEEN` : `${mark} ${untaken} ${alarms} NOT TAKEN`;
+  document.title = untaken ? waiting : "No alarm";
   const icon = document.querySelector("link[rel=icon]");
   const href = untaken ? "/console/alarm.svg" : "/console/calm.svg";
   if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
@@ -66,14 +68,18 @@ function note() {
 
 function show(html) {
   const focused = document.activeElement?.id;
-  const open = [...board.querySelectorAll("article:has(details[open])")].map((article) => article.id);
+  const cursor = document.activeElement?.selectionStart;
+  const open = [...board.querySelectorAll("details[open]")].map((details) => details.id);
+  const written = [...board.querySelectorAll("input[id], select[id]")].map((field) => [field.id, field.value]);
   board.innerHTML = html; // the centre has escaped every value
-  for (const id of open) $(id)?.querySelector("details")?.setAttribute("open", "");
+  for (const id of open) $(id)?.setAttribute("open", "");
+  for (const [id, value] of written) if ($(id)) $(id).value = value; // a hand may be writing just now
   note();
   const wanted = focused && $(focused);
   // Another operator took what was under this hand: stay there, a second Enter must not take the next.
   const taken = focused?.startsWith("take-") && $(focused.replace("take-", "i-"));
   (wanted || taken || board.querySelector(".untaken button"))?.focus({ preventScroll: Boolean(wanted) });
+  if (wanted && cursor != null && wanted.setSelectionRange) wanted.setSelectionRange(cursor, cursor);
 }
 
 function alive(event) {
@@ -89,6 +95,7 @@ source.addEventListener("alive", alive);
 source.addEventListener("board", (event) => {
   const data = alive(event);
   untaken = data.untaken;
+  duress = data.duress;
   show(data.html);
   tick();
 });
@@ -103,15 +110,17 @@ document.addEventListener("submit", async (event) => {
   const form = event.target;
   const button = form.querySelector("button");
   if (performance.now() - (shown_ms.get(button.id) ?? 0) < ARM_MS) return;
+  const body = new URLSearchParams(new FormData(form));
   form.closest("article").focus(); // the hand stays with the alarm that it took
   button.disabled = true;
   try {
-    const answer = await fetch(form.action, { method: "POST", headers: { Accept: "application/json" } });
+    const headers = { Accept: "application/json" };
+    const answer = await fetch(form.action, { method: "POST", headers, body });
     if (!answer.ok) throw new Error(String(answer.status));
-    const taken = await answer.json();
-    say(taken.taken_now ? "" : "Another operator has already taken this alarm.");
+    const done = await answer.json();
+    say(done.taken_now ? "" : form.dataset.known);
   } catch {
-    say("The centre has NOT taken your acknowledgement. Try again.");
+    say(form.dataset.failed);
     button.disabled = false;
     button.focus();
   }

@@ -1,21 +1,26 @@
-"""The operator's routes: one key, one page, one stream, one act."""
+"""The operator's routes: one key, one page, one stream, three acts."""
 
 import hashlib
 import hmac
 import json
 import secrets
+from functools import partial
 from html import escape
 from pathlib import Path
 from string import Template
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from centre import incidents
 from centre.console import board as html
-from centre.intake import BOARD_BELL, Route, anyone, same_origin, wants_html
+from centre.intake import BOARD_BELL
 from centre.log import Log, now_ms
 from centre.refusals import Refused
+from centre.routing import Route, anyone, read_body, same_origin, wants_html
 from centre.service import Advanced, Service
 from centre.streams import Streams, rung
+from centre.views import Board
 from centre.worker import Bells, Worker
 from wire import receipts
 
@@ -57,6 +62,8 @@ class Console:
             Route("GET", "/console/live", self.operator, self.live),
             Route("GET", "/console/{file}", anyone, self.file),
             Route("POST", "/console/incidents/{incident}/acknowledge", self.operator_here, self.acknowledge),
+            Route("POST", "/console/incidents/{incident}/dispatch", self.operator_here, self.dispatch),
+            Route("POST", "/console/incidents/{incident}/close", self.operator_here, self.close),
         )
 
     async def key(self, request: web.Request) -> str:
@@ -89,7 +96,8 @@ class Console:
             untaken=waiting,
             now_ms=int(now_ms()),
             icon="alarm.svg" if waiting else "calm.svg",
-            title=escape(f"▲ {waiting} ALARM NOT TAKEN" if board.untaken else "No alarm"),
+            duress=str(html.duress_waits(board)).lower(),
+            title=escape(_title(board)),
         )
         return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})
 
@@ -111,7 +119,12 @@ class Console:
                 rendered = html.render(board)
                 if rendered != shown:
                     waiting = len(board.untaken) + board.hidden
-                    data = {"html": rendered, "untaken": waiting, "now_ms": now_ms()}
+                    data = {
+                        "html": rendered,
+                        "untaken": waiting,
+                        "duress": html.duress_waits(board),
+                        "now_ms": now_ms(),
+                    }
                     await stream.send("board", json.dumps(data))
                     shown = rendered
                 else:
@@ -121,22 +134,68 @@ class Console:
 
     async def acknowledge(self, request: web.Request, _caller: str) -> web.Response:
         """Take an alarm. The second who tries is told that it was taken, and when."""
+        return await self._act(request, receipts.ACKNOWLEDGED, "acknowledged", await _form(request))
+
+    async def dispatch(self, request: web.Request, _caller: str) -> web.Response:
+        """Help has been sent; with a note, if wanted."""
+        return await self._act(request, receipts.DISPATCHED, "dispatched", await _form(request))
+
+    async def close(self, request: web.Request, _caller: str) -> web.Response:
+        """It is over; only an operator says so, and says what it was."""
+        form = await _form(request)
+        if form.get("reason") not in incidents.CLOSE_REASONS:
+            words = ", ".join(incidents.CLOSE_REASONS)
+            raise Refused("out_of_range", f"reason must be one of {words}", field="reason")
+        return await self._act(request, receipts.CLOSED, "closed", form)
+
+    async def _act(self, request: web.Request, stage: int, event: str, form: dict[str, str]) -> web.Response:
+        """Bring the incident to `stage` once; on disk, then logged, then told to all who wait for it."""
         incident_id = request.match_info["incident"]
-        advanced: Advanced = await self._worker(Service.advance, incident_id, receipts.ACKNOWLEDGED)
+        reason = form.get("reason") if stage == receipts.CLOSED else None
+        note = form.get("note", "").strip() or None if stage == receipts.DISPATCHED else None
+        if note and (len(note) > incidents.NOTE_CHARS_MAX or not note.isprintable()):
+            raise Refused(
+                "out_of_range",
+                f"a note is one line of at most {incidents.NOTE_CHARS_MAX} characters",
+                field="note",
+            )
+        advance = partial(
+            Service.advance, reason=reason, note=note, seen_duress=form.get("seen_duress") == "1"
+        )
+        advanced: Advanced = await self._worker(advance, incident_id, stage)
         if advanced.now:
             self._log(
-                "acknowledged",
+                event,
                 at_ms=advanced.committed_at_ms,
                 incident=incident_id,
                 device_id=advanced.device_id,
                 event=advanced.event,
                 counter=advanced.counter,
+                **({} if reason is None else {"reason": reason}),
             )
             self._bells.ring(incident_id, BOARD_BELL)
         if wants_html(request):
             return web.Response(status=303, headers={"Location": f"/console#i-{incident_id}"})
         answer = {"incident": incident_id, "stage": advanced.stage, "taken_now": advanced.now}
         return web.json_response(answer)
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """The fields of a browser's form; of what else is posted, none."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        return {}
+    try:
+        return dict(parse_qsl((await read_body(request)).decode("utf-8"), max_num_fields=16))
+    except ValueError:  # not UTF-8, too many
+        raise Refused("malformed_form") from None
+
+
+def _title(board: Board) -> str:
+    """Until page.js, which knows the time, writes its own."""
+    if not board.untaken:
+        return "No alarm"
+    waiting = len(board.untaken) + board.hidden
+    return f"▲ DURESS · {waiting} NOT SEEN" if html.duress_waits(board) else f"▲ {waiting} ALARM NOT TAKEN"
 
 
 def _same(given: str, expected: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 # PRAGMA user_version counts the files of this list that have been run.
-MIGRATIONS = ("schema.sql",)
+MIGRATIONS = ("schema.sql", "schema-2.sql")
 BUSY_TIMEOUT_S = 5.0  # another process (an import) may hold the file for so long
 
 Row = sqlite3.Row

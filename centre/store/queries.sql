@@ -5,8 +5,11 @@ SELECT * FROM devices WHERE device_id = :device_id;
 SELECT * FROM devices LIMIT 1;
 
 -- name: add_device
-INSERT INTO devices (device_id, kind, board, root_sealed, alive_period_s, imported_at_ms)
-VALUES (:device_id, :kind, :board, :root_sealed, :alive_period_s, :now_ms);
+INSERT INTO devices (device_id, kind, board, root_sealed, alive_period_s, capabilities, imported_at_ms)
+VALUES (:device_id, :kind, :board, :root_sealed, :alive_period_s, :capabilities, :now_ms);
+
+-- name: set_capabilities
+UPDATE devices SET capabilities = :capabilities WHERE device_id = :device_id;
 
 -- name: revoke_device
 UPDATE devices SET revoked_at_ms = :now_ms WHERE device_id = :device_id AND revoked_at_ms IS NULL;
@@ -18,12 +21,22 @@ UPDATE devices SET pin_hash = :pin_hash, duress_pin_hash = :duress_pin_hash WHER
 SELECT d.*,
        (SELECT count(*) FROM bridge_devices bd JOIN bridges b USING (bridge_id)
         WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NULL) AS bridges,
-       (SELECT max(opened_at_ms) FROM incidents i WHERE i.device_id = d.device_id) AS last_press_at_ms
-FROM devices d ORDER BY imported_at_ms, device_id;
+       (SELECT max(opened_at_ms) FROM incidents i WHERE i.device_id = d.device_id) AS last_press_at_ms,
+       s.heard_at_ms, s.battery_mv, s.low, s.faults
+FROM devices d
+     LEFT JOIN button_states s ON s.device_id = d.device_id AND s.bridge_id =
+         (SELECT bridge_id FROM button_states b WHERE b.device_id = d.device_id
+          ORDER BY heard_at_ms DESC, told_at_ms DESC, bridge_id LIMIT 1) ORDER BY imported_at_ms, device_id;
 
--- name: press_counter
-SELECT coalesce(max(counter), 0) AS counter FROM incidents
-WHERE device_id = :device_id AND counter < :spare_first;
+-- name: counters
+SELECT alive_counter AS alive,
+       (SELECT coalesce(max(counter), 0) FROM incidents i
+        WHERE i.device_id = d.device_id AND counter < :spare_first) AS press
+FROM devices d WHERE device_id = :device_id;
+
+-- name: move_alive_counter
+UPDATE devices SET alive_counter = :counter, alive_counter_at_ms = :now_ms
+WHERE device_id = :device_id AND alive_counter < :counter;
 
 -- name: enrolment
 SELECT * FROM enrolments WHERE code_sha256 = :code_sha256;
@@ -44,13 +57,17 @@ INSERT INTO bridge_devices (bridge_id, device_id) VALUES (:bridge_id, :device_id
 -- name: bridge_of_token
 SELECT * FROM bridges WHERE token_sha256 = :token_sha256;
 
+-- name: devices_of_bridge
+SELECT d.* FROM devices d JOIN bridge_devices USING (device_id)
+WHERE bridge_id = :bridge_id ORDER BY device_id;
+
 -- name: device_of_bridge
 SELECT d.* FROM devices d JOIN bridge_devices USING (device_id)
 WHERE device_id = :device_id AND bridge_id = :bridge_id;
 
 -- name: bridges
-SELECT b.*, group_concat(bd.device_id, ' ') AS device_ids
-FROM bridges b JOIN bridge_devices bd USING (bridge_id)
+SELECT b.*, s.alive_at_ms, s.battery_percent, s.troubles, group_concat(bd.device_id, ' ') AS device_ids
+FROM bridges b JOIN bridge_devices bd USING (bridge_id) LEFT JOIN bridge_states s USING (bridge_id)
 GROUP BY bridge_id ORDER BY enrolled_at_ms, bridge_id;
 
 -- name: revoke_bridge
@@ -60,8 +77,7 @@ UPDATE bridges SET revoked_at_ms = coalesce(revoked_at_ms, :now_ms) WHERE bridge
 SELECT * FROM incidents WHERE device_id = :device_id AND event = :event AND counter = :counter;
 
 -- name: incident
-SELECT i.*, d.kind, d.board, d.epoch, d.root_sealed,
-       (SELECT max(stage) FROM receipts r WHERE r.incident_id = i.incident_id) AS stage
+SELECT i.*, d.kind, d.board, d.epoch, d.root_sealed
 FROM incidents i JOIN devices d USING (device_id)
 WHERE incident_id = :incident_id;
 
@@ -83,9 +99,9 @@ ON CONFLICT DO UPDATE SET posts = posts + 1, repeated_at_ms = :now_ms;
 
 -- name: add_fix
 INSERT INTO fixes (device_id, incident_id, bridge_id, method, lat, lon, radius_m, confidence, taken_at_ms,
-                   received_at_ms)
+                   source, marks, received_at_ms)
 VALUES (:device_id, :incident_id, :bridge_id, :method, :lat, :lon, :radius_m, :confidence, :taken_at_ms,
-        :now_ms)
+        :source, :marks, :now_ms)
 ON CONFLICT DO NOTHING;
 
 -- name: add_receipt
@@ -106,23 +122,87 @@ SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY received_at_ms;
 -- name: fixes
 SELECT * FROM fixes WHERE incident_id = :incident_id ORDER BY taken_at_ms DESC, fix_id DESC LIMIT 10;
 
--- Newest first, but of one button only so many: whoever floods us with one must not hide another.
+-- name: fixes_count
+SELECT count(*) AS count FROM fixes WHERE incident_id = :incident_id;
+
+-- name: fixes_of_bridge
+SELECT count(*) AS count FROM fixes WHERE incident_id = :incident_id AND bridge_id = :bridge_id;
+
+-- name: pin_tries
+SELECT * FROM pin_tries WHERE device_id = :device_id;
+
+-- name: set_pin_tries
+INSERT INTO pin_tries (device_id, tries, locked_until_ms) VALUES (:device_id, :tries, :locked_until_ms)
+ON CONFLICT DO UPDATE SET tries = :tries, locked_until_ms = :locked_until_ms;
+
+-- name: call_off
+SELECT * FROM call_offs WHERE incident_id = :incident_id;
+
+-- Duress once is duress for ever, and is seen anew only where it is new.
+-- name: add_call_off
+INSERT INTO call_offs (incident_id, called_off_at_ms, repeated_at_ms, duress, duress_at_ms)
+VALUES (:incident_id, :now_ms, :now_ms, :duress, iif(:duress, :now_ms, NULL))
+ON CONFLICT DO UPDATE SET repeated_at_ms = :now_ms, duress = max(duress, :duress),
+                          duress_at_ms = coalesce(duress_at_ms, excluded.duress_at_ms);
+
+-- name: see_duress
+UPDATE call_offs SET duress_seen_at_ms = :now_ms
+WHERE incident_id = :incident_id AND duress AND duress_seen_at_ms IS NULL;
+
+-- name: add_act
+INSERT INTO acts (incident_id, stage, reason, note, at_ms)
+VALUES (:incident_id, :stage, :reason, :note, :now_ms);
+
+-- name: acts
+SELECT * FROM acts WHERE incident_id = :incident_id ORDER BY stage;
+
+-- name: set_bridge_state
+INSERT INTO bridge_states (bridge_id, alive_at_ms, battery_percent, model, troubles)
+VALUES (:bridge_id, :now_ms, :battery_percent, :model, :troubles)
+ON CONFLICT DO UPDATE SET alive_at_ms = :now_ms, battery_percent = :battery_percent, model = :model,
+                          troubles = :troubles;
+
+-- A bridge that was started anew does not know what it knew before.
+-- name: set_button_state
+INSERT INTO button_states (bridge_id, device_id, told_at_ms, heard_at_ms, battery_mv, low, in_reach,
+                           press_counter, alive_counter, faults)
+VALUES (:bridge_id, :device_id, :now_ms, :heard_at_ms, :battery_mv, :low, :in_reach, :press_counter,
+        :alive_counter, :faults)
+ON CONFLICT DO UPDATE SET
+    told_at_ms = :now_ms,
+    heard_at_ms = max(coalesce(:heard_at_ms, heard_at_ms), coalesce(heard_at_ms, :heard_at_ms)),
+    battery_mv = coalesce(:battery_mv, battery_mv), low = :low, in_reach = :in_reach,
+    press_counter = max(coalesce(:press_counter, press_counter), coalesce(press_counter, :press_counter)),
+    alive_counter = max(coalesce(:alive_counter, alive_counter), coalesce(alive_counter, :alive_counter)),
+    faults = :faults;
+
+-- What nobody has attended to: an alarm that nobody has taken, or a duress PIN that nobody has seen, at
+-- whatever stage. Duress first, then the newest; but of one button only so many: whoever floods us with one
+-- must not hide another.
 -- name: untaken_alarms
 SELECT * FROM (
-    SELECT i.*, i.rowid AS number, d.kind, d.board, 1 AS stage, count(*) OVER () AS untaken,
-           row_number() OVER (PARTITION BY device_id ORDER BY opened_at_ms DESC, i.rowid DESC) AS place
-    FROM incidents i JOIN devices d USING (device_id)
+    SELECT i.*, i.rowid AS number, d.kind, d.board, d.capabilities, coalesce(c.duress, 0) AS is_duress,
+           count(*) OVER () AS untaken,
+           row_number() OVER (PARTITION BY i.device_id
+                              ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC) AS place
+    FROM incidents i JOIN devices d USING (device_id) LEFT JOIN call_offs c USING (incident_id)
     WHERE event = :alarm
-      AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.incident_id = i.incident_id AND r.stage > 1))
-WHERE place <= :of_one_button ORDER BY opened_at_ms DESC, number DESC LIMIT :at_most;
+      AND (stage = 1 OR i.incident_id IN
+           (SELECT u.incident_id FROM call_offs u WHERE u.duress AND u.duress_seen_at_ms IS NULL)))
+WHERE place <= :of_one_button ORDER BY is_duress DESC, opened_at_ms DESC, number DESC LIMIT :at_most;
 
+-- Taken and not closed: duress first, then the newest.
 -- name: taken_alarms
-SELECT * FROM (
-    SELECT i.*, d.kind, d.board,
-           (SELECT max(stage) FROM receipts r WHERE r.incident_id = i.incident_id) AS stage
-    FROM incidents i JOIN devices d USING (device_id)
-    WHERE event = :alarm ORDER BY opened_at_ms DESC, i.rowid DESC)
-WHERE stage > 1 LIMIT :at_most;
+SELECT i.*, d.kind, d.board, d.capabilities
+FROM incidents i JOIN devices d USING (device_id) LEFT JOIN call_offs c USING (incident_id)
+WHERE event = :alarm AND stage IN (2, 3) AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
+ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
+
+-- name: closed_alarms
+SELECT i.*, d.kind, d.board, d.capabilities
+FROM incidents i JOIN devices d USING (device_id) LEFT JOIN call_offs c USING (incident_id)
+WHERE event = :alarm AND stage = 4 AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
+ORDER BY opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
 
 -- name: last_tests
 SELECT * FROM incidents WHERE event = :test ORDER BY opened_at_ms DESC, rowid DESC LIMIT :at_most;

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import shutil
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from centre import times
 from tests.unit.centre.parts import FIX, Hand, Phone, centre
 from wire import codes, receipts
 
@@ -66,10 +68,13 @@ class Page:
         )
 
     async def key(self, key: str, text: str = "") -> None:
-        code = {"Enter": 13, "Tab": 9}[key]
+        code = {"Enter": 13, "Tab": 9, "ArrowDown": 40}[key]
         same = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         await self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **same)
         await self.call("Input.dispatchKeyEvent", type="keyUp", **same)
+
+    async def write(self, text: str) -> None:
+        await self.call("Input.insertText", text=text)
 
     async def picture(self, name: str) -> None:
         shot = await self.call("Page.captureScreenshot", captureBeyondViewport=True)
@@ -157,6 +162,93 @@ async def test_a_second_enter_takes_no_second_alarm(tmp_path: Path) -> None:
         await page.key("Enter", "\r")
         await asyncio.sleep(0.2)
         assert await page.value(f"Boolean(document.getElementById('take-{older}'))")
+
+
+async def opened(page: Page, console_url: str) -> None:
+    await page.call("Page.navigate", url=console_url)
+    await page.until("document.getElementById('live')?.textContent === '● Live'")
+
+
+async def test_help_is_sent_and_the_alarm_closed_by_keyboard(tmp_path: Path) -> None:
+    """The note survives positions that come while it is typed; a closing needs its reason."""
+    async with centre(tmp_path / "home", HAND) as (serving, phone), browser(tmp_path / "profile") as page:
+        await phone.enrol(HAND)
+        await page.size(1280, 900)
+        await opened(page, serving.console_url)
+        incident = await press(phone, 1, fix=FIX)
+        await page.until(f"Boolean(document.getElementById('take-{incident}'))")
+        await asyncio.sleep(0.9)  # a button that has just appeared takes no press
+        await page.key("Enter", "\r")
+        await page.until(f"Boolean(document.getElementById('note-{incident}'))")
+
+        await page.value(f"document.getElementById('note-{incident}').focus()")
+        await page.write("two on ")
+        fix = FIX | {"taken_at": "2026-11-23T10:00:10Z", "lat": 50.8471}
+        await phone.ask("POST", f"/v1/incidents/{incident}/fixes", json={"fixes": [fix]})
+        await page.until("/50.84710/.test(document.body.innerText)")
+        await page.write("foot")
+        assert await page.value("document.activeElement.value") == "two on foot"
+        await page.until(f"performance.now() - shown_ms.get('dispatch-{incident}') > ARM_MS")
+        await page.key("Enter", "\r")
+        await page.until("/Dispatched: two on foot/.test(document.body.innerText)")
+        assert await page.value(f"document.getElementById('dispatch-{incident}')") is None
+
+        await page.value(f"document.getElementById('close-{incident}').focus()")
+        await page.key("Enter", "\r")  # no reason yet: the browser says so, and nothing happens
+        _, answer = await phone.post(HAND.alarm(1))
+        assert answer["receipt"]["stage"] == receipts.DISPATCHED
+        await page.value(f"document.getElementById('why-{incident}').focus()")
+        await page.key("ArrowDown")
+        await page.value(f"document.getElementById('close-{incident}').focus()")
+        await page.key("Enter", "\r")
+        await page.until("/Closed/.test(document.querySelector('.closed')?.innerText)")
+        assert await page.value("document.querySelector('.taken')") is None
+        _, answer = await phone.post(HAND.alarm(1))
+        assert HAND.believes(receipts.CLOSED, 1, answer["receipt"]["proof"])
+        assert page.complaints == []
+
+
+async def test_duress_is_on_top_until_it_is_seen(tmp_path: Path) -> None:
+    """In the title, above a plain alarm, on a phone's screen too; a call-off with the PIN is told as such."""
+    async with centre(tmp_path / "home", HAND) as (serving, phone), browser(tmp_path / "profile") as page:
+        await phone.enrol(HAND, pin="271828", duress_pin="3141")
+        await page.size(1280, 900)
+        await opened(page, serving.console_url)
+        old_ms = time.time() * 1000 - 720_000
+        old = FIX | {"taken_at": times.write(int(old_ms)), "source": "gpsd", "marks": ["stale"]}
+        now = FIX | {"taken_at": times.write(int(time.time() * 1000)), "source": "gpsd", "lat": 50.8502}
+        followed = await press(phone, 1, fix=old, phone={"battery_percent": 41, "model": "Pixel 8"})
+        await page.until("/1 ALARM NOT TAKEN/.test(document.title)")
+        await asyncio.sleep(0.9)
+        await page.key("Enter", "\r")
+        await page.until("document.title === 'No alarm'")
+        await phone.call_off(HAND, 1, "271828")
+        await page.until("/Called off by the wearer/.test(document.body.innerText)")
+        assert await page.value("document.title") == "No alarm"
+
+        forced = await press(phone, 2, fix=now, phone={"battery_percent": 40, "model": "Pixel 8"})
+        await phone.call_off(HAND, 2, "3141")
+        await page.until("/DURESS · 1 NOT SEEN/.test(document.title)")
+        newer = await press(phone, 3, fix=now)
+        await page.until("/DURESS · 2 NOT SEEN/.test(document.title)")
+        order = "[...document.querySelectorAll('article')].map((one) => one.id).join()"
+        assert await page.value(order) == f"i-{forced},i-{newer},i-{followed}"
+        await page.value("scrollTo(0, 0)")
+        await page.picture("operator.png")
+        await page.size(390, 900)
+        assert await page.value("document.documentElement.scrollWidth") == 390, "nothing is cut on a phone"
+        await page.picture("operator-phone.png")
+        await page.size(1280, 900)
+
+        await page.value(f"document.getElementById('take-{forced}').focus()")
+        await asyncio.sleep(0.9)
+        await page.key("Enter", "\r")
+        await page.until("/1 ALARM NOT TAKEN/.test(document.title)")
+        assert "DURESS: she is in danger" in await page.value(
+            f"document.getElementById('i-{forced}').innerText"
+        )
+        await page.picture("centre-taken.png")
+        assert page.complaints == []
 
 
 async def test_a_page_that_lost_the_centre_says_so(tmp_path: Path) -> None:

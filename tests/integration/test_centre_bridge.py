@@ -1,11 +1,15 @@
 """The real centre and the real bridge's HTTPS: what one says, the other understands."""
 
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bridge import https
+from bridge.model import Fix
+from centre.app import open_service
+from centre.home import Home
 from tests.unit.centre.parts import FIX, Hand, centre
 from wire import receipts
 
@@ -30,6 +34,33 @@ async def test_a_label_becomes_an_alarm_and_its_receipts(tmp_path: Path) -> None
                 stages = [(await anext(events)) for _ in range(2)]
     assert [receipt.stage for receipt in stages] == [receipts.RECEIVED, receipts.ACKNOWLEDGED]
     assert all(HAND.believes(receipt.stage, 1, receipt.proof.hex()) for receipt in stages)
+
+
+async def test_what_follows_a_press_is_understood_by_both(tmp_path: Path) -> None:
+    """Positions, a call-off by the duress PIN, a sign of life; and the wrong PIN by its reason."""
+    async with (
+        centre(tmp_path, HAND, alive_s=30) as (serving, _),
+        https.Centre(serving.url, serving.authority.pem.decode()) as bridge,
+    ):
+        token = (await bridge.enrol(HAND.enrolment_code, "271828", "3141"))["token"]
+        incident = (await bridge.post_alarm(token, HAND.alarm(1))).incident
+        fix = Fix(50.8466, 4.3528, 18.5, 68, "GNSS", "2026-11-23T10:00:00Z", "gpsd", ("stale",))
+        await bridge.post_fixes(token, incident, [fix.as_json(), replace(fix, source="").as_json()])
+        press = {"device_id": HAND.device_id, "event": 1, "counter": 1}
+        with pytest.raises(https.Refused) as caught:
+            await bridge.post_call_off(token, press | {"pin": "0000"})
+        assert caught.value.reason == "wrong_pin"
+        await bridge.post_call_off(token, press | {"pin": "3141"})
+        buttons = [{"device_id": HAND.device_id, "heard_at": None, "alive_counter": 12}]
+        answer = await bridge.post_alive(token, {"buttons": buttons, "phone": {}, "troubles": []})
+        assert (answer.next_in_s, answer.counters) == (30, {HAND.device_id: (1, 12)})
+    (seen,) = open_service(Home(tmp_path)).board().untaken
+    assert {(one.fix.source, one.fix.marks) for one in seen.positions} == {
+        ("gpsd", ("stale",)),
+        (None, ("stale",)),
+    }
+    assert seen.call_off is not None
+    assert seen.call_off.duress_at_ms is not None
 
 
 async def test_a_refusal_is_read_as_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,15 @@ async def alarm(phone: Phone, counter: int = 1) -> str:
     return str(answer["incident"])
 
 
-async def acknowledge(phone: Phone, incident: str, **headers: str) -> tuple[int, object]:
+async def act(
+    phone: Phone, incident: str, what: str, form: dict[str, str] | None = None, **headers: str
+) -> tuple[int, Any]:
     headers = {"Origin": phone.url} | headers
-    return await phone.ask("POST", f"/console/incidents/{incident}/acknowledge", headers=headers)
+    return await phone.ask("POST", f"/console/incidents/{incident}/{what}", headers=headers, data=form)
+
+
+async def acknowledge(phone: Phone, incident: str, **headers: str) -> tuple[int, Any]:
+    return await act(phone, incident, "acknowledge", None, **headers)
 
 
 async def enter(phone: Phone, console_url: str) -> None:
@@ -96,7 +103,9 @@ async def test_another_site_cannot_acknowledge(tmp_path: Path, origin: str) -> N
         incident = await alarm(phone)
         await enter(phone, serving.console_url)
         status, problem = await acknowledge(phone, incident, Origin=origin)
-        assert (status, problem["reason"]) == (403, "wrong_origin")  # type: ignore[index]
+        assert (status, problem["reason"]) == (403, "wrong_origin")
+        for what in ("dispatch", "close"):
+            assert (await act(phone, incident, what, {"reason": "real"}, Origin=origin))[0] == 403
 
 
 async def test_a_form_without_a_script_works(tmp_path: Path) -> None:
@@ -155,3 +164,82 @@ async def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
         for name in ("page.css", "page.js", "calm.svg", "alarm.svg"):
             assert (await phone.ask("GET", f"/console/{name}"))[0] == 200
         assert (await phone.ask("GET", "/console/board.py"))[0] == 404
+
+
+async def test_help_is_sent_and_the_alarm_closed_once_each(tmp_path: Path) -> None:
+    """Two operators at once: one receipt of each stage, which the button believes; one log line."""
+    lines = Lines()
+    async with centre(tmp_path, HAND, log=lines) as (serving, phone):
+        await phone.enrol(HAND)
+        incident = await alarm(phone)
+        await enter(phone, serving.console_url)
+        await acknowledge(phone, incident)
+        for what, form, stage in (
+            ("dispatch", {"note": "two on foot"}, receipts.DISPATCHED),
+            ("close", {"reason": "mis-press"}, receipts.CLOSED),
+        ):
+            answers = await asyncio.gather(*(act(phone, incident, what, form) for _ in range(4)))
+            assert sorted(answer["taken_now"] for _, answer in answers) == [False] * 3 + [True]
+            assert {answer["stage"] for _, answer in answers} == {stage}
+        async with phone.stream(f"/v1/incidents/{incident}/receipts") as events:
+            told = [data async for _, event, data in events if event]
+        page = (await phone.ask("GET", "/console"))[1]
+    assert [data["stage"] for data in told] == [1, 2, 3, 4]
+    assert all(HAND.believes(data["stage"], 1, data["proof"]) for data in told)
+    assert "two on foot" in page
+    assert "pressed by mistake" in page
+    assert len(lines.of("dispatched")) == 1
+    (closed,) = lines.of("closed")
+    assert (closed["incident"], closed["counter"], closed["reason"]) == (incident, 1, "mis-press")
+
+
+@pytest.mark.parametrize(
+    ("what", "form", "status", "reason"),
+    [
+        ("close", None, 400, "out_of_range"),
+        ("close", {}, 400, "out_of_range"),
+        ("close", {"reason": ""}, 400, "out_of_range"),
+        ("close", {"reason": "bored"}, 400, "out_of_range"),
+        ("dispatch", {"note": "x" * 301}, 400, "out_of_range"),
+        ("dispatch", {"note": "two\nlines"}, 400, "out_of_range"),
+        ("dispatch", {str(n): "x" for n in range(20)}, 400, "malformed_form"),
+        ("dispatch", {"note": "x" * 70_000}, 413, "too_large"),
+    ],
+)
+async def test_an_act_that_says_too_little_or_too_much_changes_nothing(
+    tmp_path: Path, what: str, form: dict[str, str] | None, status: int, reason: str
+) -> None:
+    """A closing without its reason above all."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND)
+        incident = await alarm(phone)
+        await enter(phone, serving.console_url)
+        given, problem = await act(phone, incident, what, form)
+        assert (given, problem["reason"]) == (status, reason)
+        _, known = await phone.post(HAND.alarm(1))
+        assert known["receipt"]["stage"] == receipts.RECEIVED
+
+
+async def test_duress_reaches_the_page_at_once_and_the_log_never(tmp_path: Path) -> None:
+    """Above a newer plain alarm; seen only by who acted on a page that showed it."""
+    lines = Lines()
+    async with centre(tmp_path, HAND, log=lines) as (serving, phone):
+        await phone.enrol(HAND, pin="271828", duress_pin="3141")
+        await enter(phone, serving.console_url)
+        first, second = await alarm(phone), await alarm(phone, 2)
+        async with phone.stream("/console/live") as events:
+            _, _, board = await anext(events)
+            assert board["duress"] is False
+            await phone.call_off(HAND, 1, "3141")
+            _, _, board = await anext(events)
+            assert (board["duress"], board["untaken"]) == (True, 2)
+            assert board["html"].index(first) < board["html"].index(second)
+            await acknowledge(phone, first)
+            _, _, board = await anext(events)
+            assert board["duress"] is True
+            await act(phone, first, "acknowledge", {"seen_duress": "1"})
+            _, _, board = await anext(events)
+            assert (board["duress"], board["untaken"]) == (False, 1)
+            assert "DURESS: she is in danger" in board["html"]
+    assert "duress" not in json.dumps(lines.all)
+    assert "3141" not in json.dumps(lines.all)

@@ -79,8 +79,18 @@ async def test_an_enrolment_answers_all_that_a_bridge_needs(tmp_path: Path) -> N
         keys = {f"k_{label}": derive(HAND.root, label).hex() for label in ("code", "heard", "state")}
         counters = {"press": 0, "alive": 0}
         device = {"device_id": HAND.device_id, "epoch": 0, "alive_period_s": 900, "counters": counters}
-        assert answer["devices"] == [device | keys]
+        assert answer["devices"] == [device | keys | {"has_pin": True}]
+        assert "addresses" not in answer
         assert await phone.ask("POST", "/v1/enrolments", json=body) == (409, Problem("enrolment_used"))
+
+
+async def test_an_enrolment_tells_the_other_addresses_of_the_centre(tmp_path: Path) -> None:
+    """Where `serve --address` named any; and that no PIN was set."""
+    addresses = ("https://one.example", "https://two.example:8443")
+    async with centre(tmp_path, HAND, addresses=addresses) as (_, phone):
+        _, answer = await phone.ask("POST", "/v1/enrolments", json={"code": HAND.enrolment_code})
+    assert answer["addresses"] == list(addresses)
+    assert answer["devices"][0]["has_pin"] is False
 
 
 @pytest.mark.parametrize(
@@ -179,6 +189,7 @@ async def test_a_revoked_button_is_still_heard(tmp_path: Path) -> None:
         ("age_s", float("-inf"), "not_finite"),
         ("heard_at", 12, "wrong_type"),
         ("path", "smoke", "unknown_value"),
+        ("fix", FIX | {"marks": ["fresh"]}, "marks_unknown_value"),
     ],
 )
 async def test_a_bad_optional_field_costs_only_itself(

@@ -27,6 +27,8 @@ async def test_the_authentication_is_the_one_that_is_written(tmp_path: Path) -> 
     named: dict[str, list[dict[str, list[str]]]] = {
         "anyone": [],
         "bearer": [{"bearer": []}],
+        "bearer_after": [{"bearer": []}],
+        "bearer_spare": [{"bearer": []}],
         "key": [{"consoleKey": []}],
         "operator": [{"consoleCookie": []}],
         "operator_here": [{"consoleCookie": []}],
@@ -93,3 +95,98 @@ async def test_what_the_document_allows_is_taken_whole(tmp_path: Path, change: d
         await phone.enrol(HAND)
         status, answer = await phone.post(body)
     assert validator.is_valid(body) == (status == 201 and answer["dropped"] == [])
+
+
+WORDS = [f"{'a' * n}" for n in range(1, 18)]
+ALIVE = {
+    "buttons": [
+        {"device_id": HAND.device_id, "heard_at": None, "low": False, "in_reach": None, "faults": []}
+    ],
+    "phone": {"battery_percent": None, "model": None},
+    "troubles": [],
+}
+
+
+def button(**more: object) -> dict[str, object]:
+    return {"buttons": [{"device_id": HAND.device_id} | more]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"buttons": None, "phone": None, "troubles": None},
+        {"buttons": [{}]},
+        {"buttons": [7]},
+        {"buttons": {}},
+        button(battery_mv=20_000, press_counter=2**32 - 1, alive_counter=2**31 - 1),
+        button(battery_mv=20_001),
+        button(press_counter=2**32),
+        button(alive_counter=2**31),
+        button(low=None, in_reach=True),
+        button(low="no"),
+        button(faults=WORDS[:8]),
+        button(faults=WORDS[:9]),
+        button(faults=["Stuck"]),
+        {"troubles": WORDS[:16]},
+        {"troubles": WORDS},
+        {"troubles": ["no position"]},
+        {"phone": {"battery_percent": 101}},
+        {"phone": []},
+    ],
+)
+async def test_what_the_document_allows_of_a_sign_of_life_is_kept_whole(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    """And what it forbids is dropped and named."""
+    validator = Draft202012Validator({**OPENAPI, "$ref": "#/components/schemas/Alive"})
+    body = ALIVE | change
+    async with centre(tmp_path, HAND) as (_, phone):
+        await phone.enrol(HAND)
+        status, answer = await phone.ask("POST", "/v1/alive", json=body)
+    assert validator.is_valid(body) == (status == 200 and answer["dropped"] == [])
+
+
+@pytest.mark.parametrize(
+    "fixes",
+    [
+        [],
+        [FIX] * 64,
+        [FIX] * 65,
+        [FIX | {"source": "gpsd", "marks": ["stale", "jump", "implausible"]}],
+        [FIX | {"source": None, "marks": None, "confidence": None}],
+        [FIX | {"source": ""}],
+        [FIX | {"source": "x" * 17}],
+        [FIX | {"marks": ["fresh"]}],
+        [FIX | {"marks": ["stale"] * 4}],
+        [FIX, {}],
+        [FIX | {"radius_m": -1}],
+        7,
+    ],
+)
+async def test_what_the_document_allows_of_positions_is_taken(tmp_path: Path, fixes: object) -> None:
+    """And what it forbids is refused."""
+    validator = Draft202012Validator({**OPENAPI, "$ref": "#/components/schemas/Fixes"})
+    async with centre(tmp_path, HAND) as (_, phone):
+        await phone.enrol(HAND)
+        _, answer = await phone.post(HAND.alarm(1))
+        path = f"/v1/incidents/{answer['incident']}/fixes"
+        status, _ = await phone.ask("POST", path, json={"fixes": fixes})
+    assert validator.is_valid({"fixes": fixes}) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"event": 2}, {"event": "1"}, {"counter": -1}, {"counter": 2**32}, {"pin": 1234}, {"pin": "1" * 65}],
+)
+async def test_what_the_document_allows_of_a_call_off_is_tried(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    """And what it forbids is refused before any PIN is checked."""
+    validator = Draft202012Validator({**OPENAPI, "$ref": "#/components/schemas/CallOff"})
+    body = {"device_id": HAND.device_id, "event": 1, "counter": 1, "pin": "1234"} | change
+    async with centre(tmp_path, HAND) as (_, phone):
+        await phone.enrol(HAND, pin="1234")
+        await phone.post(HAND.alarm(1))
+        status, _ = await phone.ask("POST", "/v1/call-offs", json=body)
+    assert validator.is_valid(body) == (status == 200)

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from centre.app import main
+from centre import supervision
+from centre.app import main, open_service
+from centre.home import Home
 from tests.unit.centre.parts import Hand, Phone, phone_of
 from wire import receipts
 
@@ -179,6 +181,37 @@ def test_buttons_are_imported_listed_and_enrolled_again(
     assert said(capsys, "bridges", "list", "--home", home) == (0, "", "")
 
 
+def test_the_lists_say_what_lives_and_what_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For a case manager: board, last heard, battery; and each bridge's last sign of life."""
+    registry, home = tmp_path / "registry", tmp_path / "home"
+    told = {"capabilities": {"fresh_address": False, "deep_sleep": False, "battery": True}}
+    registry.write_text(json.dumps(json.loads(HAND.line) | told) + "\n" + Hand(2).line)
+    assert said(capsys, "buttons", "import", registry, "--home", home)[0] == 0
+    second, first = said(capsys, "buttons", "list", "--home", home)[1].splitlines()
+    assert "lacks: deep_sleep, fresh_address" in first
+    assert "not heard yet" in first
+    assert "lacks" not in second
+    service = open_service(Home(home))
+    bridge = service.bridge_of(str(service.enrol(HAND.enrolment_code, None, None)["token"]))
+    assert "no sign of life yet" in said(capsys, "bridges", "list", "--home", home)[1]
+    button = {
+        "device_id": HAND.device_id,
+        "heard_at": "2026-11-23T10:00:00Z",
+        "battery_mv": 2950,
+        "low": True,
+    }
+    sign = {"buttons": [button], "phone": {"battery_percent": 7}, "troubles": ["bluetooth_off"]}
+    service.take_sign_of_life(bridge, supervision.read(sign))
+    _, first = said(capsys, "buttons", "list", "--home", home)[1].splitlines()
+    assert "battery 2.95 V  BATTERY LOW" in first
+    assert "last heard 20" in first
+    line = said(capsys, "bridges", "list", "--home", home)[1]
+    assert "last alive 20" in line
+    assert "battery 7 %  troubles: bluetooth_off" in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -218,7 +251,22 @@ def test_a_mistake_gets_one_sentence_and_an_exit_code(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["serve", "--port", "99999"], ["serve", "--port", "x"], ["buttons"], ["nonsense"]]
+    "arguments",
+    [
+        [],
+        ["serve", "--port", "99999"],
+        ["serve", "--port", "x"],
+        ["serve", "--alive-s", "9"],
+        ["serve", "--alive-s", "901"],
+        ["serve", "--alive-s", "x"],
+        ["serve", "--address", "http://centre.example"],
+        ["serve", "--address", "https://centre.example/path"],
+        ["serve", "--address", "https://centre.example:port"],
+        ["serve", "--address", "https://"],
+        ["serve", "--address", "https://[::1"],
+        ["buttons"],
+        ["nonsense"],
+    ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """argparse's sentence, and its usage."""

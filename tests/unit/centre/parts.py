@@ -98,6 +98,10 @@ class Phone:
         assert status == 201
         self.headers = {"Authorization": f"Bearer {answer['token']}"}
 
+    async def call_off(self, hand: Hand, counter: int, pin: str) -> tuple[int, Any]:
+        body = {"device_id": hand.device_id, "event": codes.ALARM, "counter": counter, "pin": pin}
+        return await self.ask("POST", "/v1/call-offs", json=body)
+
     async def post(self, alarm: dict[str, Any]) -> tuple[int, Any]:
         # json.dumps writes NaN and Infinity as Python and many clients do.
         return await self.ask("POST", "/v1/alarms", data=json.dumps(alarm))
@@ -142,15 +146,21 @@ async def phone_of(url: str, ca_pem: str) -> AsyncIterator[Phone]:
 
 @asynccontextmanager
 async def centre(
-    home: Path, *hands: Hand, log: Log | None = None, heartbeat_s: float = 15
+    home: Path,
+    *hands: Hand,
+    log: Log | None = None,
+    heartbeat_s: float = 15,
+    addresses: tuple[str, ...] = (),
+    alive_s: int = 60,
 ) -> AsyncIterator[tuple[Running, Phone]]:
     """A centre that knows `hands`, and a phone that has enrolled nothing yet."""
     service = open_service(Home(home))
     service.import_buttons(hand.registered for hand in hands)
     service.store.close()
     log = Lines() if log is None else log
+    settings = {"heartbeat_s": heartbeat_s, "addresses": addresses, "alive_s": alive_s}
     async with (
-        running(Home(home), host="127.0.0.1", port=0, log=log, heartbeat_s=heartbeat_s) as serving,
+        running(Home(home), host="127.0.0.1", port=0, log=log, **settings) as serving,  # type: ignore[arg-type]
         phone_of(serving.url, serving.authority.pem.decode()) as phone,
     ):
         yield serving, phone

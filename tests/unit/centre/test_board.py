@@ -1,8 +1,11 @@
 """What the operator sees, as HTML."""
 
-from centre.console.board import render
-from centre.incidents import Fix
-from centre.service import Arrival, Board, Incident, Position
+import re
+from dataclasses import replace
+
+from centre.console.board import duress_waits, render
+from centre.incidents import CLOSE_REASONS, Fix
+from centre.views import Act, Arrival, Board, CallOffSeen, Incident, Position
 from tests.unit.centre.parts import Hand
 from wire import receipts
 
@@ -32,12 +35,23 @@ def test_an_alarm_that_waits_can_be_acknowledged() -> None:
     """A form with one button, so that it works by keyboard and without a script."""
     shown = render(Board([incident()], [], []))
     assert "ALARM" in shown
-    assert '<form method="post" action="/console/incidents/abc/acknowledge"><button' in shown
+    assert '<form method="post" action="/console/incidents/abc/acknowledge"' in shown
+    assert shown.count("<button") == 1
 
 
-def test_an_alarm_that_is_taken_has_no_button() -> None:
-    """There is nothing to take twice."""
-    assert "<button" not in render(Board([], [incident(receipts.ACKNOWLEDGED)], []))
+def test_what_can_be_done_depends_on_how_far_it_is() -> None:
+    """Taken: send help or close, with a reason that must be chosen; sent: close; closed: nothing."""
+
+    def acts(*boards: list[Incident]) -> list[str]:
+        return re.findall(r'incidents/abc/(\w+)"', render(Board(boards[0], boards[1], [], 0, boards[2])))
+
+    assert acts([], [incident(receipts.ACKNOWLEDGED)], []) == ["dispatch", "close"]
+    assert acts([], [incident(receipts.DISPATCHED)], []) == ["close"]
+    assert acts([], [], [incident(receipts.CLOSED)]) == []
+    shown = render(Board([], [incident(receipts.ACKNOWLEDGED)], []))
+    assert 'required><option value="">' in shown
+    for reason in CLOSE_REASONS:
+        assert f'<option value="{reason}">' in shown
 
 
 def test_no_position_is_said_honestly() -> None:
@@ -86,3 +100,70 @@ def test_silent_tests_are_one_quiet_line() -> None:
 def test_a_revoked_button_is_flagged() -> None:
     """For an administrator."""
     assert "Revoked button" in render(Board([incident(device_revoked=True)], [], []))
+
+
+CALLED_OFF = CallOffSeen(1_030_000, None, False)
+DURESS = CallOffSeen(1_030_000, 1_030_000, False)
+
+
+def test_a_call_off_is_shown_and_changes_nothing_else() -> None:
+    """The operator reads who called it off; the alarm still waits to be taken."""
+    shown = render(Board([incident(call_off=CALLED_OFF)], [], []))
+    assert "Called off by the wearer" in shown
+    assert "nobody has taken it" in shown
+    assert "DURESS" not in shown
+    assert not duress_waits(Board([incident(call_off=CALLED_OFF)], [], []))
+
+
+def test_duress_is_said_in_words_at_every_stage() -> None:
+    """In danger, and what not to do; also after somebody had taken or even closed it."""
+    for stage in (receipts.RECEIVED, receipts.ACKNOWLEDGED, receipts.CLOSED):
+        board = Board([incident(stage, call_off=DURESS)], [], [])
+        assert duress_waits(board)
+        shown = render(board)
+        assert "DURESS: she is in danger" in shown
+        assert "Do not ring it" in shown
+        assert 'name="seen_duress" value="1"' in shown
+        assert shown.count("<button") == 1
+    assert "closed before: send help all the same" in shown
+
+
+def test_duress_that_was_seen_stays_marked() -> None:
+    """Taken, it is shown as such until it is closed, and there too."""
+    seen = replace(DURESS, duress_seen=True)
+    shown = render(Board([], [incident(receipts.DISPATCHED, call_off=seen)], []))
+    assert "DURESS: she is in danger" in shown
+    assert "DURESS" in render(Board([], [], [], 0, [incident(receipts.CLOSED, call_off=seen)]))
+
+
+def test_a_marked_position_is_never_shown_as_fresh() -> None:
+    """Why it must not be taken for where she is, in words, next to it; and which source gave it."""
+    stale = replace(FIX, taken_at_ms=280_000, source="gpsd", marks=("stale", "jump", "implausible"))
+    shown = render(Board([incident(positions=[Position(stale, "BRIDGE22", 1_000_000)])], [], []))
+    assert "stale: taken 12\N{NO-BREAK SPACE}min before it was sent" in shown
+    assert "further from the one before than anybody travels" in shown
+    assert "perhaps no real position" in shown
+    assert "satellite (gpsd)" in shown
+
+
+def test_older_positions_are_counted_where_they_are_not_listed() -> None:
+    """Two hours of following are 720; the page says that there are more."""
+    fixes = [Position(replace(FIX, taken_at_ms=900_000 - n), "B", 1_000_000) for n in range(3)]
+    shown = render(Board([incident(positions=fixes, positions_in_all=720)], [], []))
+    assert "719 more" in shown
+    assert "and 717 older" in shown
+
+
+def test_what_operators_told_is_shown_and_escaped() -> None:
+    """The note of who was sent, and what it was in the end."""
+    acts = [Act(receipts.DISPATCHED, "", "<i>two on foot"), Act(receipts.CLOSED, "mis-press", "")]
+    shown = render(Board([], [], [], 0, [incident(receipts.CLOSED, acts=acts)]))
+    assert "<b>Dispatched</b>: &lt;i&gt;two on foot" in shown
+    assert "<b>pressed by mistake</b>" in shown
+
+
+def test_a_board_that_can_be_followed_is_named_as_such() -> None:
+    """Only where its kind is known to lack a fresh address."""
+    words = "This board can be followed by its address"
+    assert words in render(Board([incident(lacks=("deep_sleep", "fresh_address"))], [], []))
+    assert words not in render(Board([incident(lacks=("deep_sleep",))], [], []))

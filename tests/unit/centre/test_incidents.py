@@ -3,7 +3,8 @@
 import pytest
 
 from centre import incidents, times
-from centre.incidents import AGE_S_MAX, Dropped
+from centre.fields import Dropped
+from centre.incidents import AGE_S_MAX
 from centre.refusals import Refused
 from tests.unit.centre.parts import FIX, Hand
 from wire import codes, receipts
@@ -107,6 +108,10 @@ def test_another_epoch_has_other_codes() -> None:
         ("fix", FIX | {"method": "GUESS"}, "method_unknown_value"),
         ("fix", FIX | {"taken_at": None}, "taken_at_missing"),
         ("fix", FIX | {"taken_at": "now"}, "taken_at_not_a_time"),
+        ("fix", FIX | {"marks": "stale"}, "marks_wrong_type"),
+        ("fix", FIX | {"marks": ["stale", "fresh"]}, "marks_unknown_value"),
+        ("fix", FIX | {"marks": ["stale"] * 4}, "marks_out_of_range"),
+        ("fix", FIX | {"marks": [None]}, "marks_wrong_type"),
     ],
 )
 def test_a_bad_optional_field_is_dropped_and_named(field: str, value: object, reason: str) -> None:
@@ -174,3 +179,77 @@ def test_the_press_is_dated_by_what_can_be_known() -> None:
 def test_times_survive_writing_and_reading() -> None:
     """RFC 3339 in UTC, to the millisecond."""
     assert times.write(times.read("2026-11-23T10:00:00.123Z")) == "2026-11-23T10:00:00.123Z"
+
+
+@pytest.mark.parametrize("source", [7, "GPS", "x" * 17, "two words", ["gpsd"]])
+def test_a_bad_source_costs_an_alarm_no_position(source: object) -> None:
+    """A label is worth less than where she is."""
+    press = incidents.read(HAND.alarm(1, fix=FIX | {"source": source}))
+    assert press.fix is not None
+    assert press.fix.source is None
+    assert [dropped.field for dropped in press.dropped] == ["fix.source"]
+
+
+def test_source_and_marks_are_read() -> None:
+    """In one order, each mark once; and nothing where nothing is told."""
+    marks = ["implausible", "stale", "stale"]
+    fix = incidents.read(HAND.alarm(1, fix=FIX | {"source": "gpsd", "marks": marks})).fix
+    assert fix is not None
+    assert (fix.source, fix.marks) == ("gpsd", ("stale", "implausible"))
+    (fix,) = incidents.read_fixes({"fixes": [FIX | {"source": "", "marks": []}]})
+    assert (fix.source, fix.marks) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("bad", "field", "why"),
+    [
+        (FIX | {"lat": 91}, "fixes[3].lat", "out_of_range"),
+        (FIX | {"lon": NAN}, "fixes[3].lon", "not_finite"),
+        (FIX | {"radius_m": "5"}, "fixes[3].radius_m", "wrong_type"),
+        (FIX | {"taken_at": "now"}, "fixes[3].taken_at", "not_a_time"),
+        (FIX | {"confidence": 101}, "fixes[3].confidence", "out_of_range"),
+        (FIX | {"method": "GUESS"}, "fixes[3].method", "unknown_value"),
+        (FIX | {"source": "GPS"}, "fixes[3].source", "out_of_range"),
+        (FIX | {"marks": ["fresh"]}, "fixes[3].marks", "unknown_value"),
+        ({}, "fixes[3].lat", "missing"),
+        ("here", "fixes[3]", "wrong_type"),
+        (None, "fixes[3]", "wrong_type"),
+    ],
+)
+def test_one_bad_fix_refuses_the_batch_and_is_named(bad: object, field: str, why: str) -> None:
+    """Which, what of it, and why."""
+    with pytest.raises(Refused) as caught:
+        incidents.read_fixes({"fixes": [FIX, FIX, FIX, bad]})
+    assert (caught.value.reason, caught.value.field) == ("bad_fix", field)
+    assert caught.value.detail == f"{field}: {why}"
+
+
+def test_a_batch_has_a_bound() -> None:
+    """64, and not one more."""
+    assert len(incidents.read_fixes({"fixes": [FIX] * 64})) == 64
+    with pytest.raises(Refused, match="bad_fix"):
+        incidents.read_fixes({"fixes": [FIX] * 65})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"event": codes.TEST}, "only_alarms"),
+        ({"event": 9}, "only_alarms"),
+        ({"event": True}, "wrong_type"),
+        ({"counter": 2**32}, "out_of_range"),
+        ({"device_id": "short"}, "unknown_device"),
+        ({"pin": 1234}, "wrong_type"),
+        ({"pin": None}, "wrong_type"),
+        ({"pin": "1" * 65}, "out_of_range"),
+    ],
+)
+def test_what_is_no_call_off_is_refused(change: dict[str, object], reason: str) -> None:
+    """Only an ALARM is called off; any string may be tried as a PIN."""
+    body = {"device_id": HAND.device_id, "event": 1, "counter": 4, "pin": "1234"}
+    read = incidents.read_call_off(body)
+    assert (read.device_id, read.counter, read.pin) == (HAND.device_id, 4, "1234")
+    assert "1234" not in repr(read)
+    with pytest.raises(Refused) as caught:
+        incidents.read_call_off(body | change)
+    assert caught.value.reason == reason

@@ -21,6 +21,7 @@ FIELDS: dict[str, Any] = {
     "reason": "bad_code",
     "count": 3,
     "text": "words",
+    "stored": 4,
 }
 
 

@@ -8,9 +8,10 @@ import pytest
 from centre import incidents
 from centre.console.board import render
 from centre.incidents import read
+from centre.pins import hash_pin
 from centre.refusals import Refused
 from centre.sealing import Broken, Sealer, new_key
-from centre.service import ENROLMENT_MS, Conflict, Service, hash_pin
+from centre.service import ENROLMENT_MS, Conflict, Service
 from centre.store import Store, TooNew
 from tests.unit.centre.parts import FIX, Hand
 from wire import codes, receipts
@@ -271,7 +272,7 @@ def test_the_file_outlives_the_program_and_refuses_a_newer_one(tmp_path: Path) -
     first.store.close()
     store = Store(path)
     assert len(Service(store, sealer, clock).buttons()) == 1
-    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("user_version", 1)):
+    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("user_version", 2)):
         assert store.db.execute(f"PRAGMA {pragma}").fetchone()[0] == value
     store.db.execute("PRAGMA user_version = 99")
     store.close()

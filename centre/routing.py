@@ -1,0 +1,138 @@
+"""What all routes of the centre share: how they are described, bodies, refusals as problems (RFC 9457)."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from html import escape
+
+from aiohttp import hdrs, web
+
+from centre.log import Log, now_ms
+from centre.refusals import REASONS, Refused, Tally
+
+BODY_BYTES_MAX = 64 * 1024
+BODY_S_MAX = 10.0
+RETRY_AFTER_S = 5
+_DIGITS_MAX = 100
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`authenticate` says who calls, or raises Refused; `answer` is told. One function each, per route."""
+
+    method: str
+    path: str
+    authenticate: Callable[[web.Request], Awaitable[str]]
+    answer: Callable[[web.Request, str], Awaitable[web.StreamResponse]]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        return await self.answer(request, await self.authenticate(request))
+
+
+async def anyone(_request: web.Request) -> str:
+    return ""
+
+
+async def read_json(request: web.Request) -> object:
+    """The body; raises Refused: too_large, too_slow, malformed_json."""
+    body = await read_body(request)
+    try:
+        return json.loads(body.decode("utf-8"), parse_int=_integer)
+    except (ValueError, RecursionError):  # not UTF-8, not JSON, too deep
+        raise Refused("malformed_json") from None
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Raises Refused: too_large, too_slow."""
+    if (request.content_length or 0) > BODY_BYTES_MAX:
+        raise Refused("too_large")
+    try:
+        async with asyncio.timeout(BODY_S_MAX):
+            return await request.read()
+    except TimeoutError:
+        raise Refused("too_slow") from None
+
+
+def _integer(text: str) -> int | float:
+    """Python refuses to read very long integers; as an infinity they are refused where they stand."""
+    return int(text) if len(text) < _DIGITS_MAX else float(text)
+
+
+def problem(refused: Refused, *, for_a_person: bool = False) -> web.Response:
+    """RFC 9457, or the same as a page."""
+    status, title = REASONS[refused.reason]
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": refused.detail,
+        "reason": refused.reason,
+    }
+    if refused.field is not None:
+        body["field"] = refused.field
+    headers = {"Cache-Control": "no-store"}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if refused.retry_after_s is not None or status == 503:
+        headers["Retry-After"] = str(refused.retry_after_s or RETRY_AFTER_S)
+    if for_a_person:
+        head = f"<!doctype html><html lang=en><title>{escape(title)}</title>"
+        page = f"{head}<h1>{escape(title)}</h1><p>{escape(refused.detail)}</p>"
+        return web.Response(text=page, status=status, headers=headers, content_type="text/html")
+    return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
+
+
+class Refusals:
+    """The middleware that turns every no into a problem, counts it, and logs it once a minute."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._tally = Tally()
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Refused as refused:
+            return self._no(request, refused)
+        except web.HTTPException as error:
+            return self._no(request, _refused(error))
+        except sqlite3.Error as error:
+            # A full disk, a lock held for too long: nothing was stored, and the courier comes again.
+            return self._no(request, Refused("store_unavailable"), f"the database refuses: {error}")
+        except ConnectionError:
+            raise  # nobody is left to be answered
+        except Exception:
+            logging.getLogger("centre").exception("a mistake of ours in %s", request.path)
+            return self._no(request, Refused("internal"), "a mistake of ours; stderr has the trace")
+
+    def _no(self, request: web.Request, refused: Refused, trouble: str = "") -> web.Response:
+        count = self._tally.note(refused.reason, now_ms())
+        if count is not None:
+            if trouble:
+                self._log("trouble", reason=refused.reason, text=trouble)
+            self._log("refused", reason=refused.reason, count=count)
+        return problem(refused, for_a_person=wants_html(request))
+
+    def flush(self, *, all_of_it: bool = False) -> None:
+        for reason, count in self._tally.due(None if all_of_it else now_ms()):
+            self._log("refused", reason=reason, count=count)
+
+
+def _refused(error: web.HTTPException) -> Refused:
+    reasons = {404: "unknown_path", 405: "wrong_method", 413: "too_large"}
+    return Refused(reasons.get(error.status, "malformed_http"))
+
+
+def wants_html(request: web.Request) -> bool:
+    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
+
+
+def same_origin(request: web.Request) -> bool:
+    origin = request.headers.get(hdrs.ORIGIN, "")
+    return origin == f"{request.scheme}://{request.host}"

@@ -1,0 +1,107 @@
+"""Signs of life over real HTTPS: taken when there is room, and never at the cost of an alarm."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from centre.app import open_service
+from centre.home import Home
+from centre.worker import LANES, SPARE
+from tests.unit.centre.parts import Hand, Phone, centre, phone_of
+
+HAND = Hand()
+ALIVE = {
+    "buttons": [
+        {
+            "device_id": HAND.device_id,
+            "heard_at": "2026-11-23T10:00:00Z",
+            "battery_mv": 3900,
+            "low": False,
+            "in_reach": True,
+            "press_counter": 0,
+            "alive_counter": 12,
+            "faults": [],
+        }
+    ],
+    "phone": {"battery_percent": 80, "model": "Pixel 8"},
+    "troubles": ["no_position"],
+}
+
+
+async def alive(phone: Phone, body: object = ALIVE) -> tuple[int, Any]:
+    return await phone.ask("POST", "/v1/alive", json=body)
+
+
+async def test_a_sign_of_life_sets_the_pace_and_brings_the_counters(tmp_path: Path) -> None:
+    """What this bridge has heard, every other bridge of the button learns."""
+    async with centre(tmp_path, HAND, alive_s=30) as (_, phone):
+        await phone.enrol(HAND)
+        await phone.post(HAND.alarm(3))
+        counters = {HAND.device_id: {"press": 3, "alive": 12}}
+        assert await alive(phone) == (200, {"next_in_s": 30, "counters": counters, "dropped": []})
+        second = Hand()
+        second.enrolment_code = str(open_service(Home(tmp_path)).issue_enrolment(HAND.device_id))
+        await phone.enrol(second)
+        assert (await alive(phone, {}))[1]["counters"] == counters
+    service = open_service(Home(tmp_path))
+    (button,) = service.buttons()
+    assert (button["battery_mv"], button["faults"]) == (3900, "")
+    assert [row["troubles"] for row in service.bridges()] == ["no_position", ""]
+
+
+async def test_a_bridge_that_says_it_too_often_is_told_when(tmp_path: Path) -> None:
+    """429 and Retry-After; its alarms have no such limit."""
+    async with centre(tmp_path, HAND) as (_, phone):
+        await phone.enrol(HAND)
+        assert (await alive(phone))[0] == 200
+        async with phone.session.post(phone.url + "/v1/alive", json=ALIVE, headers=phone.headers) as response:
+            assert response.status == 429
+            assert 0 < int(response.headers["Retry-After"]) <= 10
+            assert (await response.json(content_type=None))["reason"] == "too_often"
+        for counter in range(1, 6):
+            assert (await phone.post(HAND.alarm(counter)))[0] == 201
+
+
+async def test_a_confused_bridge_still_lives(tmp_path: Path) -> None:
+    """What cannot be believed is dropped and named; what is no object is refused."""
+    async with centre(tmp_path, HAND) as (_, phone):
+        await phone.enrol(HAND)
+        status, answer = await alive(phone, {"buttons": [{"device_id": "A" * 16}, 7], "troubles": 5})
+        assert status == 200
+        assert {(one["field"], one["reason"]) for one in answer["dropped"]} == {
+            ("buttons[0]", "unknown_device"),
+            ("buttons[1]", "wrong_type"),
+            ("troubles", "wrong_type"),
+        }
+    async with centre(tmp_path, Hand(2)) as (_, phone):
+        await phone.enrol(Hand(2))
+        assert (await alive(phone, []))[1]["reason"] == "wrong_type"
+
+
+async def test_a_flood_of_signs_of_life_costs_no_alarm(tmp_path: Path) -> None:
+    """While the disk stands still: the queue of signs of life fills and sheds, and every alarm is taken."""
+    at_most, _ = LANES[SPARE]
+    async with (
+        centre(tmp_path, HAND) as (serving, phone),
+        phone_of(serving.url, serving.authority.pem.decode()) as flood,
+    ):
+        await phone.enrol(HAND)
+        flood.headers = phone.headers
+        disk = sqlite3.connect(tmp_path / "centre.sqlite", isolation_level=None)
+        disk.execute("BEGIN IMMEDIATE")  # as a backup would: the centre's next write waits
+        alarms = [asyncio.create_task(phone.post(HAND.alarm(1)))]
+        signs = []
+        for _ in range(3):
+            signs += [asyncio.create_task(alive(flood)) for _ in range(at_most)]
+            await asyncio.wait(signs, timeout=0.3, return_when=asyncio.FIRST_COMPLETED)
+        alarms += [asyncio.create_task(phone.post(HAND.alarm(counter))) for counter in range(2, 12)]
+        await asyncio.wait(alarms, timeout=0.3)
+        disk.execute("ROLLBACK")
+        disk.close()
+        taken, told = await asyncio.gather(*alarms), await asyncio.gather(*signs)
+    assert [status for status, _ in taken] == [201] * 11
+    reasons = [answer["reason"] for status, answer in told if status != 200]
+    assert len(reasons) >= len(told) - 1, "one bridge, one sign of life"
+    assert "shed" in reasons
+    assert set(reasons) <= {"shed", "too_often"}

@@ -1,0 +1,100 @@
+"""The database grows with the program, and keeps what is in it."""
+
+import sqlite3
+from pathlib import Path
+
+import centre.store
+from centre.incidents import read, read_fixes
+from centre.sealing import Sealer, new_key
+from centre.service import Service
+from centre.store import Store
+from tests.unit.centre.parts import FIX, Hand
+from wire import codes, receipts
+
+HAND = Hand()
+SCHEMA_1 = Path(centre.store.__file__).with_name("schema.sql")
+
+
+def version_1(path: str, sealer: Sealer) -> None:
+    """A database as the first version made and filled it: a button, its bridge, two alarms, a test."""
+    db = sqlite3.connect(path)
+    db.executescript(SCHEMA_1.read_text("utf-8"))
+    sealed = sealer.seal(HAND.device_id, HAND.root)
+    db.execute(
+        "INSERT INTO devices VALUES (?, 'button', 'esp32', ?, 0, 900, 17, ?, ?, 5, NULL)",
+        (HAND.device_id, sealed, "scrypt$pin", "scrypt$duress"),
+    )
+    db.execute("INSERT INTO bridges VALUES ('BRIDGE22', 'token', 6, NULL)")
+    db.execute("INSERT INTO bridge_devices VALUES ('BRIDGE22', ?)", (HAND.device_id,))
+    db.execute("INSERT INTO enrolments VALUES ('code', ?, 9, 6, 'BRIDGE22')", (HAND.device_id,))
+    for incident, event, counter, stages in (("a", 1, 1, (1, 2)), ("b", 1, 2, (1,)), ("c", 2, 3, (1,))):
+        db.execute(
+            "INSERT INTO incidents VALUES (?, ?, ?, ?, 10, 0)", (incident, HAND.device_id, event, counter)
+        )
+        db.execute(
+            "INSERT INTO alarms VALUES (?, 'BRIDGE22', 'ble', 8, 0.5, 9, 64, 'Pixel', 10, 11, 3)", (incident,)
+        )
+        db.execute(
+            "INSERT INTO fixes VALUES (NULL, ?, ?, 'BRIDGE22', 'GNSS', 50.5, 4.5, 18, 68, 9, 10)",
+            (HAND.device_id, incident),
+        )
+        for stage in stages:
+            db.execute("INSERT INTO receipts VALUES (NULL, ?, ?, x'00', 10)", (incident, stage))
+    db.execute("PRAGMA user_version = 1")
+    db.commit()
+    db.close()
+
+
+def test_a_database_of_version_1_is_taken_over_whole(tmp_path: Path) -> None:
+    """Buttons, PINs, bridges, alarms, positions and receipts are all there, and what is new works on them."""
+    path, sealer = str(tmp_path / "x.sqlite"), Sealer(new_key())
+    version_1(path, sealer)
+    service = Service(Store(path), sealer, lambda: 1_000.0)
+
+    (button,) = service.buttons()
+    assert (button["pin_hash"], button["duress_pin_hash"]) == ("scrypt$pin", "scrypt$duress")
+    assert (button["alive_counter"], button["bridges"], button["capabilities"]) == (17, 1, None)
+    (bridge,) = service.bridges()
+    assert (bridge["bridge_id"], bridge["device_ids"]) == ("BRIDGE22", HAND.device_id)
+    board = service.board()
+    assert [alarm.incident_id for alarm in board.untaken] == ["b"]
+    assert [alarm.incident_id for alarm in board.taken] == ["a"]
+    assert board.tests == [(HAND.device_id, 10)]
+    (taken,) = board.taken
+    assert taken.stages == [(receipts.RECEIVED, 10), (receipts.ACKNOWLEDGED, 10)]
+    assert taken.arrivals[0].model == "Pixel"
+    assert (taken.positions[0].fix.lat, taken.positions[0].fix.marks) == (50.5, ())
+
+    assert service.take_alarm("BRIDGE22", read(HAND.alarm(1))).stage == receipts.ACKNOWLEDGED
+    assert service.add_fixes("BRIDGE22", "a", read_fixes({"fixes": [FIX]})).stored == 1
+    assert service.advance("a", receipts.CLOSED, reason="real").now
+    assert [alarm.incident_id for alarm in service.board().closed] == ["a"]
+    tables = {
+        row[0] for row in service.store.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
+    assert {"call_offs", "pin_tries", "acts", "bridge_states", "button_states"} <= tables
+    assert service.store.db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    assert service.store.db.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_a_database_that_grew_is_as_one_that_was_made_new(tmp_path: Path) -> None:
+    """Table by table, index by index."""
+
+    def shape(store: Store) -> list[tuple[str, ...]]:
+        rows = store.db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name")
+        return [tuple(row) for row in rows]
+
+    version_1(str(tmp_path / "x.sqlite"), Sealer(new_key()))
+    assert shape(Store(str(tmp_path / "x.sqlite"))) == shape(Store(":memory:"))
+
+
+def test_the_stage_of_an_incident_is_a_law_of_the_database(tmp_path: Path) -> None:
+    """It follows the receipts, whoever writes them, and never goes back."""
+    path, sealer = str(tmp_path / "x.sqlite"), Sealer(new_key())
+    version_1(path, sealer)
+    store = Store(path)
+    for stage in (4, 3):
+        store.db.execute("INSERT INTO receipts VALUES (NULL, 'b', ?, x'00', 12)", (stage,))
+    incident = store.one("incident_of_press", device_id=HAND.device_id, event=codes.ALARM, counter=2)
+    assert incident is not None
+    assert incident["stage"] == receipts.CLOSED
