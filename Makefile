@@ -13,10 +13,13 @@ demo: $(READY)  ## one press, all the way and back; ARGS=--once, ARGS="--once --
 	@$(BIN)/amr-sim demo $(ARGS)
 
 test: $(READY)  ## everything that is quick (under five minutes)
-	$(BIN)/pytest -m "not slow" -n $(WORKERS) $(ARGS)
+	$(BIN)/pytest -m "not slow and not bluez" -n $(WORKERS) $(ARGS)
 
 test-slow: $(READY)  ## kills, power cuts, two bridges, long fuzzing
 	$(BIN)/pytest -m slow -n $(WORKERS) $(ARGS)
+
+test-bluez: $(READY)  ## real BlueZ in a virtual machine (QEMU); skipped with the reason where it cannot be
+	$(BIN)/pytest -m bluez -rs tests/bluez $(ARGS)
 
 lint: $(READY)  ## ruff and mypy --strict
 	$(BIN)/ruff check .
@@ -36,7 +39,7 @@ flash: $(READY)  ## MicroPython (IMAGE=..., if given) and the firmware onto the 
 	@$(BIN)/amr-button flash --board $(BOARD) $(AT_PORT) $(call given,IMAGE,image) $(ARGS)
 
 provision: $(READY)  ## a new identity for the board at PORT; CENTRE=URL CA=ca.pem for its label
-	@$(BIN)/amr-button provision --board $(BOARD) $(AT_PORT) $(call given,CENTRE,centre) $(call given,CA,ca) \
+	@$(BIN)/amr-button provision $(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(AT_PORT) $(call given,CENTRE,centre) $(call given,CA,ca) \
 	  $(call given,REGISTRY,registry) $(call given,LABEL,label) $(ARGS)
 
 selftest: $(READY)  ## the board at PORT tries its own parts; JSON=FILE keeps the report
@@ -59,4 +62,4 @@ $(READY): pyproject.toml
 	  --target .venv/micropython-stubs 'micropython-esp32-stubs~=1.29.0' 'micropython-stdlib-stubs~=1.29.0'
 	@touch $@
 
-.PHONY: help demo test test-slow lint firmware flash provision selftest bench clean
+.PHONY: help demo test test-slow test-bluez lint firmware flash provision selftest bench clean

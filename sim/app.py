@@ -100,6 +100,13 @@ def parser() -> argparse.ArgumentParser:
         "--gpio", type=_level, action="append", default=[], metavar="N=LEVEL", help="drive pin N to 0 or 1"
     )
     board.add_argument("--heap-kib", type=int, default=96, metavar="N", help="its heap (default 96)")
+    board.add_argument(
+        "--battery-mv",
+        type=int,
+        default=3900,
+        metavar="N",
+        help="its battery; GPIO 35 sees half (default 3900)",
+    )
     board.set_defaults(run=_board)
     return top
 
@@ -142,7 +149,15 @@ def _board(arguments: argparse.Namespace) -> int:
     from sim.guests import keep_board
 
     try:
-        return asyncio.run(keep_board(arguments.image, arguments.gpio, _level, heap_kib=arguments.heap_kib))
+        return asyncio.run(
+            keep_board(
+                arguments.image,
+                arguments.gpio,
+                _level,
+                heap_kib=arguments.heap_kib,
+                battery_mv=arguments.battery_mv,
+            )
+        )
     except OSError as error:
         print(f"amr-sim: {arguments.image}: {error.strerror or error}", file=sys.stderr)
         return FAILED

@@ -30,6 +30,7 @@ from sim.air import Air
 from sim.chip import (
     DEEPSLEEP_RESET,
     HARD_RESET,
+    NRF52840_GPIOS,
     PWRON_RESET,
     SOFT_RESET,
     WAKE_REASONS,
@@ -223,7 +224,8 @@ def erase_flash(image: Path) -> None:
 
 class Board:
     """One board on `air`. `image`: a directory with flash.img (or that file); `script`: a plain program on
-    the host's file system instead. `on_event` sees everything that happens, in order."""
+    the host's file system instead. `zephyr`: an nRF52840 with MicroPython's Zephyr port and what that lacks,
+    in place of an ESP32. `on_event` sees everything that happens, in order."""
 
     def __init__(
         self,
@@ -233,9 +235,11 @@ class Board:
         *,
         heap_kib: int | None = 96,
         script: Path | None = None,
+        zephyr: bool = False,
         on_event: OnEvent = _ignore,
     ) -> None:
         self.name = name
+        self._is_zephyr = zephyr
         self._flash = image / "flash.img" if image and image.is_dir() else image
         self._script = script
         self._heap_kib = heap_kib
@@ -243,6 +247,8 @@ class Board:
         self._chip = Chip(
             air, name, self._tell, self._on_stop, self._flash.with_name("nvs.json") if self._flash else None
         )
+        if zephyr:
+            self._chip.gpios, self._chip.input_only = NRF52840_GPIOS, ()
         self._life: asyncio.Task[int] | None = None
         self._stopping: asyncio.Future[Stop] | None = None
         self._sockets = Sockets(lambda board: self._chip if board == name else None)
@@ -464,6 +470,8 @@ class Board:
             "AMR_SHIMS": shims,
             "PATH": os.defpath,
         }
+        if self._is_zephyr:
+            environment["AMR_PORT"] = "zephyr"
         if self._uart:
             environment["AMR_PROMPT"] = "raw" if self._uart.raw else "friendly"
         if self._flash:

@@ -11,7 +11,7 @@ import inspect
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,15 @@ GPIOS = frozenset({*range(20), 21, 22, 23, 25, 26, 27, *range(32, 40)})
 INPUT_ONLY = range(34, 40)
 RTC_GPIOS = frozenset({0, 2, 4, 12, 13, 14, 15, 25, 26, 27, *range(32, 40)})
 
+NRF52840_GPIOS = frozenset(range(48))  # P0.00 to P1.15; nRF52840 Product Specification 1.8, 6.9
+
 RTC_BYTES_MAX = 2048
 NVS_NOT_FOUND = -0x1102
 NVS_KEY_TOO_LONG = -0x1109
 NVS_INVALID_LENGTH = -0x110C
 NVS_KEY_CHARS_MAX = 15
 AGAIN_S = 0.005
+ARM_S, ARM_TRIES = 1, 10
 ANSWER_S = 25  # for an IRQ handler; a peer waits 30 s (Core 6.0, Vol 3, Part F, 3.3.3)
 UNREAD_BYTES_MAX = 64 * 1024  # events that the interpreter has not read; beyond, they are lost
 OUI = bytes.fromhex("240ac4")  # Espressif
@@ -98,6 +101,8 @@ class Chip:
         self.cause, self.wake_reason = PWRON_RESET, 0
         self.interpreter: dict[str, str] = {}
         self.adc_uv: dict[int, int] = {}
+        self.gpios: Container[int] = GPIOS
+        self.input_only: Container[int] = INPUT_ONLY
         self._air = air
         self._tell = tell
         self._stop = stop
@@ -209,7 +214,7 @@ class Chip:
     # ---- pins, from outside
 
     def pin(self, gpio: int) -> Pin:
-        if gpio not in GPIOS:
+        if gpio not in self.gpios:
             raise BadValue("invalid pin")
         return self._pins.setdefault(gpio, Pin())
 
@@ -331,7 +336,7 @@ class Chip:
         hold: Any = None,  # noqa: ARG002
     ) -> None:
         pin = self.pin(gpio)
-        if mode in (PIN_OUT, PIN_OPEN_DRAIN) and gpio in INPUT_ONLY:
+        if mode in (PIN_OUT, PIN_OPEN_DRAIN) and gpio in self.input_only:
             raise BadValue("pin can only be input")
         was = pin.driven_high
         if value is not None:
@@ -475,8 +480,11 @@ class Chip:
         self._cut_at, self.flash_operations = operations, 0
         if self._booted:
             self._armed = asyncio.get_running_loop().create_future()
-            self._event("w", operations > 0)
-            await asyncio.wait_for(self._armed, 5)
+            for _ in range(ARM_TRIES):  # a program that has only just begun may miss it
+                self._event("w", operations > 0)
+                if (await asyncio.wait((self._armed,), timeout=ARM_S))[0]:
+                    return
+            raise TimeoutError("the program takes no notice")
 
     def _do_armed(self) -> None:
         if self._armed and not self._armed.done():

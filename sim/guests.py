@@ -15,6 +15,8 @@ from sim.air import Air, Medium
 from sim.board import Board, BoardEvent, Sockets, erase_flash, shims_path
 from sim.chip import Chip, Stop
 
+_BATTERY_GPIO = 35  # where docs/boards/esp32.md wires it, through a divider of two equal resistors
+
 
 async def execute(
     scripts: Sequence[Path],
@@ -124,6 +126,7 @@ async def keep_board(
     level_of: Callable[[str], tuple[int, int]],
     *,
     heap_kib: int | None = None,
+    battery_mv: int = 0,
 ) -> int:
     """Keep a board with a serial port until SIGINT or SIGTERM; raises OSError where `image` is no use.
 
@@ -132,6 +135,7 @@ async def keep_board(
         erase_flash(image)
     air = Air(Medium(0, 0.0))
     board = Board(air, "board", image, heap_kib=heap_kib, on_event=_print_seen)
+    board.set_adc(_BATTERY_GPIO, battery_mv * 1000 // 2)
     for gpio, level in levels:
         board.set_pin(gpio, level)
     print(board.plug(), flush=True)

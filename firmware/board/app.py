@@ -41,7 +41,7 @@ class App:
         self._mac_state = Mac(derive(identity.root, "state", identity.epoch))
         period_ms = settings["alive_period_s"] * 1000
         self.press = Press(self.memory.load(), lambda n: codes.rhythm(self._mac_code, n, period_ms), _draw)
-        self.gesture = Gesture(settings["hold_ms"], settings["stuck_ms"], self.press.life.stuck)
+        self.gesture = Gesture(settings, self.press.life.stuck)
         self._code = b""
         self._interval_us = 0  # 0: nothing should be on the air
         self._retry_ms: int | None = None  # when to try again, where an advert did not start
@@ -242,13 +242,19 @@ def _draw() -> int:
 
 
 def main() -> None:
-    settings, defaulted = config.load_settings()
+    family = boards.module()
+    settings, defaulted = config.load_settings(family.PINS)
     try:
         identity = config.load_identity()
     except ValueError as error:
         print("fault", error)
         return
-    board = boards.module().Board(settings)
+    try:
+        board = family.Board(settings)
+    except ValueError:  # this board has no such pin, or none that could wake it
+        settings.update(family.PINS)
+        defaulted = True
+        board = family.Board(settings)
     print("boot", identity.device_id, board.slept)
     app = None
     try:

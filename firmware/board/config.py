@@ -2,17 +2,23 @@
 
 A value of `config.json` that is missing is its default; one that is wrong is its default too,
 and the button says so in *state*. Without an identity it is no button: ValueError.
+
+File names here and in memory.py are relative: MicroPython starts in the root of its flash, which is
+/ on an ESP32 and /flash on Zephyr's port.
 """
 
 import binascii
 import json
 
-IDENTITY_FILE = "/identity.json"
-CONFIG_FILE = "/config.json"
+IDENTITY_FILE = "identity.json"
+CONFIG_FILE = "config.json"
 
-# name: (default, least, most)
+# name: (default, least, most). Pins as the board's file numbers them; these are the generic ESP32's, and
+# each board has its own defaults.
 SETTINGS = {
     "hold_ms": (2000, 500, 10000),
+    "click_ms": (500, 100, 1000),
+    "clicks_ms": (2000, 1000, 5000),
     "stuck_ms": (60000, 15000, 600000),
     "quiet": (0, 0, 1),
     "alive_period_s": (900, 60, 86400),
@@ -43,9 +49,13 @@ def load_identity(path: str = IDENTITY_FILE) -> Identity:
     return identity
 
 
-def load_settings(path: str = CONFIG_FILE) -> tuple[dict[str, int], bool]:
-    """`(settings, defaulted)`: every setting, and whether a wrong value was replaced."""
+def load_settings(pins: dict[str, int], path: str = CONFIG_FILE) -> tuple[dict[str, int], bool]:
+    """`(settings, defaulted)`: every setting, and whether a wrong value was replaced.
+
+    `pins`: the board's defaults for those of its pins that are not SETTINGS'.
+    """
     settings = {name: bounds[0] for name, bounds in SETTINGS.items()}
+    settings.update(pins)
     try:
         with open(path) as file:
             data = json.load(file)

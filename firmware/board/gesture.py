@@ -2,8 +2,9 @@
 
     state   down               up                                   time
     -----   ----               --                                   ----
-    UP      -> DOWN            -                                    clicks older than 2 s: forgotten
-    DOWN    -                  -> UP; short: a click, 3 in 2 s TEST hold_ms: HOLD, -> HELD
+    UP      -> DOWN            -                                    clicks older than clicks_ms: forgotten
+    DOWN    -                  -> UP; within click_ms: a click,     hold_ms: HOLD, -> HELD
+                                  three in clicks_ms: CLICKS
     HELD    -                  -> UP                                stuck_ms: STUCK, -> STUCK
     STUCK   -                  -> UP, FREE                          -
 
@@ -23,18 +24,18 @@ STUCK = 3
 FREE = 4
 
 SETTLE_MS = 20
-CLICK_MS_MAX = 500
-CLICKS_WINDOW_MS = 2000
 CLICKS_WANTED = 3
 
 
 class Gesture:
     """Feed `edge` with what the pin does and `tick` with the time; `tick` answers what it meant."""
 
-    def __init__(self, hold_ms: int = 2000, stuck_ms: int = 60000, stuck: bool = False) -> None:
+    def __init__(self, settings: dict[str, int], stuck: bool = False) -> None:
         """`stuck`: it was so before deep sleep, and is until it is let go."""
-        self.hold_ms = hold_ms
-        self.stuck_ms = stuck_ms
+        self.hold_ms = settings["hold_ms"]
+        self.stuck_ms = settings["stuck_ms"]
+        self.click_ms = settings["click_ms"]
+        self.clicks_ms = settings["clicks_ms"]
         self.state = _STUCK if stuck else UP
         self._down_ms = 0
         self._raw_down = stuck
@@ -62,7 +63,7 @@ class Gesture:
         if self.state == HELD and now_ms - self._down_ms >= self.stuck_ms:
             self.state = _STUCK
             return STUCK
-        if self._clicks and self.state == UP and now_ms - self._clicks[0] > CLICKS_WINDOW_MS:
+        if self._clicks and self.state == UP and now_ms - self._clicks[0] > self.clicks_ms:
             self._clicks.clear()
         return NOTHING
 
@@ -75,7 +76,7 @@ class Gesture:
         if self.state == HELD:
             return self._down_ms + self.stuck_ms
         if self.state == UP and self._clicks:
-            return self._clicks[0] + CLICKS_WINDOW_MS + 1
+            return self._clicks[0] + self.clicks_ms + 1
         return None
 
     def is_stuck(self) -> bool:
@@ -91,11 +92,11 @@ class Gesture:
         self.state = UP
         if was == _STUCK:
             return FREE
-        if was == HELD or at_ms - self._down_ms > CLICK_MS_MAX:
+        if was == HELD or at_ms - self._down_ms > self.click_ms:
             self._clicks.clear()
             return NOTHING
         self._clicks.append(self._down_ms)
-        while at_ms - self._clicks[0] > CLICKS_WINDOW_MS:
+        while at_ms - self._clicks[0] > self.clicks_ms:
             self._clicks.pop(0)
         if len(self._clicks) < CLICKS_WANTED:
             return NOTHING

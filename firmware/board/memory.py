@@ -13,8 +13,8 @@ import struct
 from firmware.board.press import Life
 from wire.codes import SPARE_COUNT, SPARE_FIRST
 
-PRESS_FILE = "/press.bin"
-ALIVE_FILE = "/alive.bin"
+PRESS_FILE = "press.bin"
+ALIVE_FILE = "alive.bin"
 _PRESS = ">IBB"
 _ALIVE = ">I"
 _LIFE = ">IBBIIBQQQQQQ"

@@ -15,9 +15,7 @@ from firmware.board.boards import module
 from firmware.board.radio import Radio
 
 _MOTOR_MS = 300
-_CLOCK_MS = 1000
-_CLOCK_SLACK_MS = 50  # 5 %: an ESP32's slow clock may be off by as much
-_FILE = "/selftest.tmp"
+_FILE = "selftest.tmp"
 _PATTERN = b"selftest" * 32
 
 
@@ -27,12 +25,12 @@ class Skip(Exception):
 
 def run() -> int:
     """Run all of it; returns how many failed."""
-    settings, defaulted = config.load_settings()
-    capabilities = module().CAPABILITIES
+    board = module()
+    settings, defaulted = config.load_settings(board.PINS)
     failed = 0
     for name, part in _PARTS:
         try:
-            verdict, detail = "pass", part(settings, capabilities)
+            verdict, detail = "pass", part(settings, board)
         except Skip as skip:
             verdict, detail = "skip", str(skip)
         except Exception as error:
@@ -40,27 +38,28 @@ def run() -> int:
             failed += 1
         print("selftest", name, verdict, detail)
     print("selftest settings", "fail" if defaulted else "pass", "a wrong value" if defaulted else "")
-    for name in sorted(capabilities):
-        print("capability", name, "yes" if capabilities[name] else "no")
+    for name, has in board.CAPABILITIES.items():
+        print("capability", name, "yes" if has else "no")
     return failed + defaulted
 
 
-def _pin(settings, _capabilities):  # type: ignore[no-untyped-def]
-    pin = machine.Pin(settings["button_gpio"], machine.Pin.IN, machine.Pin.PULL_UP)
+def _pin(settings, board):  # type: ignore[no-untyped-def]
+    pin = machine.Pin(board.pin_id(settings["button_gpio"]), machine.Pin.IN, machine.Pin.PULL_UP)
     time.sleep_ms(5)
     if pin.value() == 0:
         raise OSError("down: released it must be high")
+    board.wake_on(pin, False)  # ValueError: this pin cannot
     return "released"
 
 
-def _motor(settings, _capabilities):  # type: ignore[no-untyped-def]
-    motor = machine.Pin(settings["motor_gpio"], machine.Pin.OUT, value=1)
+def _motor(settings, board):  # type: ignore[no-untyped-def]
+    motor = machine.Pin(board.pin_id(settings["motor_gpio"]), machine.Pin.OUT, value=1)
     time.sleep_ms(_MOTOR_MS)
     motor.value(0)
     return "ran %d ms: did you feel it?" % _MOTOR_MS  # noqa: UP031 -- shorter as bytecode
 
 
-def _radio(_settings, _capabilities):  # type: ignore[no-untyped-def]
+def _radio(_settings, _board):  # type: ignore[no-untyped-def]
     radio = Radio(bluetooth.BLE())
     try:
         radio.session(os.urandom(16), False)
@@ -72,7 +71,7 @@ def _radio(_settings, _capabilities):  # type: ignore[no-untyped-def]
     return "advertised"
 
 
-def _flash(_settings, _capabilities):  # type: ignore[no-untyped-def]
+def _flash(_settings, _board):  # type: ignore[no-untyped-def]
     with open(_FILE, "wb") as file:
         file.write(_PATTERN)
     with open(_FILE, "rb") as file:
@@ -80,12 +79,12 @@ def _flash(_settings, _capabilities):  # type: ignore[no-untyped-def]
     os.remove(_FILE)
     if not same:
         raise OSError("read back something else")
-    block, _, _, free = os.statvfs("/")[:4]
+    block, _, _, free = os.statvfs(".")[:4]
     return "%d KiB free" % (block * free // 1024)  # noqa: UP031
 
 
-def _rtc(_settings, capabilities):  # type: ignore[no-untyped-def]
-    if not capabilities["rtc_memory"]:
+def _rtc(_settings, board):  # type: ignore[no-untyped-def]
+    if not board.CAPABILITIES["rtc_memory"]:
         raise Skip("no RTC memory")
     rtc = machine.RTC()
     kept = rtc.memory()
@@ -98,22 +97,13 @@ def _rtc(_settings, capabilities):  # type: ignore[no-untyped-def]
     return "%d bytes" % len(_PATTERN)  # noqa: UP031
 
 
-def _battery(settings, capabilities):  # type: ignore[no-untyped-def]
-    if not capabilities["battery"]:
+def _battery(settings, board):  # type: ignore[no-untyped-def]
+    if not board.CAPABILITIES["battery"]:
         raise Skip("not measured on this board")
-    mv = machine.ADC(machine.Pin(settings["battery_gpio"])).read_uv() * 2 // 1000
+    mv = board.battery_mv(settings["battery_gpio"])
     if not 2000 <= mv <= 5500:
         raise OSError("%d mV: is the divider there?" % mv)  # noqa: UP031
     return "%d mV" % mv  # noqa: UP031
-
-
-def _clock(_settings, _capabilities):  # type: ignore[no-untyped-def]
-    start_ns, start = time.time_ns(), time.ticks_ms()
-    time.sleep_ms(_CLOCK_MS)
-    drift_ms = (time.time_ns() - start_ns) // 1000000 - time.ticks_diff(time.ticks_ms(), start)
-    if abs(drift_ms) > _CLOCK_SLACK_MS:
-        raise OSError("clocks differ by %d ms in a second" % drift_ms)  # noqa: UP031
-    return "%d ms in a second" % drift_ms  # noqa: UP031
 
 
 _PARTS = (
@@ -123,5 +113,4 @@ _PARTS = (
     ("flash", _flash),
     ("rtc", _rtc),
     ("battery", _battery),
-    ("clock", _clock),
 )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _RESTART_S = 30  # for a port to come back after its board was programmed
-_FAMILIES = sorted({kind.family for kind in KINDS.values()})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     build = commands.add_parser("firmware", help="compile the firmware and print its sizes")
-    build.add_argument("--board", default="esp32", choices=sorted({*KINDS, *_FAMILIES}))
+    build.add_argument("--board", default="esp32", choices=list(KINDS), help="which board (default: esp32)")
     build.add_argument("--out", type=Path, metavar="DIR", help="default: build/BOARD")
     build.set_defaults(run=_firmware)
 
@@ -97,7 +96,7 @@ def _add_flash_options(parser: argparse.ArgumentParser) -> None:
 def _add_identity_options(parser: argparse.ArgumentParser, *, board: bool = True) -> None:
     if board:
         parser.add_argument(
-            "--board", default="esp32", choices=list(KINDS), help="which board (default: esp32)"
+            "--board", choices=list(KINDS), help="which board (default: what it was flashed as)"
         )
     parser.add_argument("--registry", type=Path, metavar="FILE", help="default: registry.jsonl (in DIR)")
     parser.add_argument("--centre", metavar="URL", help="the centre's address, for the label's QR")
@@ -133,9 +132,8 @@ def _within(name: str) -> Callable[[str], int]:
 
 def _firmware(options: argparse.Namespace) -> int:
     out = options.out or Path("build") / options.board
-    family = KINDS[options.board].family if options.board in KINDS else options.board
     try:
-        files = compile_firmware(out, family)
+        files = compile_firmware(out, options.board)
     except OSError as error:
         raise Refused(f"cannot write {error.filename or out}: {error.strerror}") from None
     except subprocess.CalledProcessError:
@@ -173,7 +171,7 @@ def _provision(options: argparse.Namespace) -> int:
         made = provision(
             options.image,
             registry=options.registry or options.image / "registry.jsonl",
-            board=options.board,
+            board=options.board or "esp32",
             centre=options.centre,
             ca=options.ca,
             again=options.again,

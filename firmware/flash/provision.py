@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from firmware.board.memory import ALIVE_FILE, PRESS_FILE, sealed
 from firmware.flash import label
-from firmware.flash.build import MAIN, compile_firmware, flash_image
+from firmware.flash.build import MAIN, capabilities_of, compile_firmware, flash_image
 from firmware.flash.refused import Refused as Refused
 from firmware.flash.registry import Registry
 from wire.codes import RESERVE
@@ -60,7 +60,7 @@ class _Drawn:
     device_id: str
     enrolment_code: str
     qr_text: str | None
-    line: dict[str, str]
+    line: dict[str, Any]
     files: dict[str, bytes]
 
 
@@ -74,7 +74,15 @@ def ca_pin(path: Path) -> str:
     return hashlib.sha256(key).hexdigest()
 
 
-def _draw(board: str, centre: str | None, ca: Path | None, settings: dict[str, int] | None) -> _Drawn:
+@dataclass(frozen=True)
+class _Made:
+    """What kind of board the firmware was made for, and what such a board can do at all."""
+
+    board: str
+    capabilities: dict[str, bool]
+
+
+def _draw(made: _Made, centre: str | None, ca: Path | None, settings: dict[str, int] | None) -> _Drawn:
     if (centre is None) != (ca is None):
         raise Refused("--centre and --ca belong together: the label names both")
     pin = ca_pin(ca) if ca else None
@@ -86,13 +94,14 @@ def _draw(board: str, centre: str | None, ca: Path | None, settings: dict[str, i
         "root": root.hex(),
         "enrolment_sha256": hashlib.sha256(code.encode()).hexdigest(),
         "kind": "button",
-        "board": board,
+        "board": made.board,
+        "capabilities": made.capabilities,
     }
     identity = {"device_id": device_id, "root": root.hex(), "epoch": 0}
     files = {
         "config.json": json.dumps(settings or {}).encode(),
-        PRESS_FILE[1:]: sealed(">IBB", 0, 0, 0),
-        ALIVE_FILE[1:]: sealed(">I", RESERVE),
+        PRESS_FILE: sealed(">IBB", 0, 0, 0),
+        ALIVE_FILE: sealed(">I", RESERVE),
         IDENTITY: json.dumps(identity).encode(),
     }
     qr_text = f"{centre.rstrip('/')}/e#{code}.{pin}" if centre else None
@@ -116,11 +125,11 @@ def provision(
     flash = image / "flash.img"
     if flash.exists() and not again:
         raise Refused(f"{flash} is provisioned already; --again gives it a new identity")
-    drawn = _draw(board, centre, ca, settings)
+    drawn = _draw(_Made(board, capabilities_of(board)), centre, ca, settings)
     try:
         image.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as build:
-            files = compile_firmware(Path(build))
+            files = compile_firmware(Path(build), board)
         content = flash_image({**files, "main.py": MAIN, **drawn.files})
         with Registry(registry) as book:
             book.append(drawn.line)
@@ -147,6 +156,15 @@ def _replace(path: Path, content: bytes) -> None:
 
 # -- a board at a port ---------------------------------------------------------------------
 
+_WHAT = """
+import json
+try:
+    from firmware.board.boards import module
+    b = module()
+    print(json.dumps([b.NAME, b.CAPABILITIES]))
+except (ImportError, AttributeError):
+    pass
+"""
 # The old identity goes before its counters: they never go back under a key that is in use, and RTC memory
 # must not carry them, or an open press, to the new one.
 _COMMIT = """
@@ -171,7 +189,7 @@ def provision_board(
     link: "Link",
     *,
     registry: Path,
-    board: str,
+    board: str | None,
     centre: str | None,
     ca: Path | None,
     again: bool,
@@ -179,7 +197,9 @@ def provision_board(
     label_file: Path | None,
     say: Callable[[str], None],
 ) -> Provisioned:
-    """Give the board behind `link` an identity, or finish what an earlier run began. Raises Refused."""
+    """Give the board behind `link` an identity, or finish what an earlier run began. Raises Refused.
+
+    `board`: what it must be; None takes what it was flashed as."""
     from firmware.flash.files import NEW, stage
 
     if label_file and not centre:
@@ -190,7 +210,7 @@ def provision_board(
             say("finishing what an earlier run began")
         else:
             _check(link, book, again=again)
-            drawn = _draw(board, centre, ca, settings)
+            drawn = _draw(_made(link, board), centre, ca, settings)
             begun = {
                 "device_id": drawn.device_id,
                 "enrolment_code": drawn.enrolment_code,
@@ -235,6 +255,17 @@ def _check(link: "Link", book: Registry, *, again: bool) -> None:
     if device_id and not again:
         known = "" if book.has(device_id) else f", and {book.path} does not have it"
         raise Refused(f"{link.port} is button {device_id} already{known}; --again gives it a new identity")
+
+
+def _made(link: "Link", board: str | None) -> _Made:
+    """What the board itself says. Raises Refused if that is another than `board`."""
+    try:
+        name, capabilities = json.loads(link.run(_WHAT))
+    except ValueError:
+        raise Refused(f"the firmware on the board at {link.port} is too old: flash it first") from None
+    if board not in (None, name):
+        raise Refused(f"the board at {link.port} was flashed as an {name} and not as an {board}")
+    return _Made(name, capabilities)
 
 
 def known_button(link: "Link", registry: Path) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from firmware.flash.refused import Refused
 
@@ -48,7 +49,7 @@ class Registry:
                     return True
         return False
 
-    def append(self, line: dict[str, str]) -> None:
+    def append(self, line: dict[str, Any]) -> None:
         """One line more, on disk; or none. Raises Refused."""
         before = os.fstat(self._file).st_size
         begun = before == 0 or os.pread(self._file, 1, before - 1) == b"\n"

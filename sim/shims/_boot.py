@@ -1,4 +1,5 @@
-# The board's first program: mount the flash at /, then boot.py and main.py, as on an ESP32.
+# The board's first program: mount the flash at /, then boot.py and main.py, as on an ESP32; at /flash and
+# main.py alone, as MicroPython's Zephyr port does.
 
 import micropython
 import os
@@ -10,6 +11,8 @@ import _link
 
 _ERASED = b"\xff" * 128
 _PROMPT = os.getenv("AMR_PROMPT")  # None, "friendly" or "raw"
+_ZEPHYR = os.getenv("AMR_PORT") == "zephyr"
+_ROOT = "/flash" if _ZEPHYR else "/"
 
 
 class _Flash:
@@ -61,7 +64,7 @@ def _armed(event):
 
 def _mount():
     try:
-        vfs.mount(vfs.VfsLfs2(_flash), "/")
+        vfs.mount(vfs.VfsLfs2(_flash), _ROOT)
     except OSError:
         while not _flash.is_blank():
             if not _PROMPT:
@@ -69,9 +72,10 @@ def _mount():
             print("The filesystem appears to be corrupted. Erase the flash and program it anew.")
             time.sleep(3)
         vfs.VfsLfs2.mkfs(_flash)
-        vfs.mount(vfs.VfsLfs2(_flash), "/")
-        with open("boot.py", "w") as file:
-            file.write("# This file is executed on every boot (including wake-boot from deepsleep)\n")
+        vfs.mount(vfs.VfsLfs2(_flash), _ROOT)
+        if not _ZEPHYR:
+            with open("boot.py", "w") as file:
+                file.write("# This file is executed on every boot (including wake-boot from deepsleep)\n")
 
 
 def _run(name):
@@ -103,24 +107,26 @@ def _ends_well(name):
 micropython.kbd_intr(-1)  # before the board hears that it may interrupt
 _link.start()
 _flash = _Flash(os.getenv("AMR_FLASH"))
-_flash.armed = _link.call("boot")
-_link.handlers["w"] = _armed
+_link.handlers["w"] = _armed  # from the answer to boot on, it may be told
+if _link.call("boot"):
+    _flash.armed = True
 _shims = os.getenv("AMR_SHIMS")
 _host = vfs.VfsPosix(_shims)
 vfs.umount("/")
 vfs.mount(_host, "/shims")
 _mount()
-os.chdir("/")
-sys.path[:] = ["", ".frozen", "/lib", "/shims"]
+os.chdir(_ROOT)
+sys.path[:] = ["", ".frozen", "/flash/lib" if _ZEPHYR else "/lib", "/shims"]
 del _host, _shims
 
 if _PROMPT:
-    if _ends_well("boot.py") and _PROMPT == "friendly":
+    if (_ZEPHYR or _ends_well("boot.py")) and _PROMPT == "friendly":
         _link.call("main")
         _ends_well("main.py")
     _link.call("idle")
 else:
-    _run("boot.py")
+    if not _ZEPHYR:
+        _run("boot.py")
     _link.call("main")
     _run("main.py")
     _link.call("idle")

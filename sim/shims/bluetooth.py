@@ -1,5 +1,7 @@
 # bluetooth: MicroPython's low-level Bluetooth API, on the simulated air.
 
+import os
+
 from binascii import hexlify, unhexlify
 
 from _link import call, caller, handlers
@@ -15,7 +17,7 @@ _CALLS = (
     " active gap_advertise gap_scan gap_connect gap_disconnect gap_pair gap_passkey"
     " gatts_register_services gatts_read gatts_write gatts_notify gatts_indicate gatts_set_buffer"
     " gattc_discover_services gattc_discover_characteristics gattc_discover_descriptors"
-    " gattc_read gattc_write gattc_exchange_mtu config "
+    " gattc_read gattc_write gattc_exchange_mtu "
 )
 
 
@@ -115,6 +117,11 @@ class BLE:
             raise ValueError("invalid handler")
         _handler = handler
         call("irq", handler is not None)
+
+    def config(self, *names, **values):
+        if "addr_mode" in values and os.getenv("AMR_PORT") == "zephyr":
+            raise OSError(95)  # EOPNOTSUPP: that port has its identity address alone
+        return call("config", *names, **values)
 
     def __getattr__(self, name):
         if " " + name + " " not in _CALLS:

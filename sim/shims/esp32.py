@@ -1,6 +1,11 @@
 # esp32: wake sources and non-volatile storage.
 
+import os
+
 from _link import call, caller
+
+if os.getenv("AMR_PORT") == "zephyr":
+    raise ImportError("no module named 'esp32'")
 
 WAKEUP_ALL_LOW = False
 WAKEUP_ANY_HIGH = True

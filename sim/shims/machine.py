@@ -1,4 +1,7 @@
-# machine: what an ESP32 has, as far as a program without a network uses it.
+# machine: what an ESP32 has, as far as a program without a network uses it; or, where the board is one
+# with MicroPython's Zephyr port, the part of that which it has, and its names for pins.
+
+import os
 
 from umachine import *
 from umachine import PinBase
@@ -20,6 +23,14 @@ SLEEP = 2
 DEEPSLEEP = 4
 
 _CALLS = " deepsleep disable_irq enable_irq freq lightsleep reset reset_cause unique_id wake_reason "
+_CLASSES = ("ADC", "PWM", "Timer", "WDT")
+
+_ZEPHYR = os.getenv("AMR_PORT") == "zephyr"
+# An image without CONFIG_DEVICE_DT_METADATA, as they come, knows no labels such as gpio0.
+_PORTS = ("gpio@50000000", "gpio@50000300")
+if _ZEPHYR:
+    _CALLS = " reset "
+    _CLASSES = ("PWM",)
 
 soft_reset = caller("soft_reset")
 
@@ -41,6 +52,8 @@ class Pin(PinBase):
     _all = {}
 
     def __new__(cls, id, *args, **kwargs):
+        if _ZEPHYR:
+            id = cls._number(id)
         # As on the board, the same object for the same pin.
         pin = cls._all.get(id)
         if pin is None:
@@ -53,6 +66,14 @@ class Pin(PinBase):
     def __init__(self, id, *args, **kwargs):
         if args or kwargs:
             self.init(*args, **kwargs)
+
+    @staticmethod
+    def _number(id):
+        if not isinstance(id, tuple):
+            raise ValueError('Pin id must be tuple of ("port", pin#)')
+        if id[0] not in _PORTS:
+            raise ValueError("device not found")
+        return 32 * _PORTS.index(id[0]) + id[1]
 
     def init(self, *args, **kwargs):
         call("pin_init", self._id, *args, **kwargs)
@@ -97,12 +118,16 @@ class RTC:
         return call("rtc_datetime", *when)
 
 
+if _ZEPHYR:
+    del RTC
+
+
 def __getattr__(name):
     # What a small program seldom uses costs no memory before it is asked for.
     if " " + name + " " in _CALLS:
         return caller(name)
-    if name in ("ADC", "PWM", "Timer", "WDT"):
+    if name in _CLASSES:
         return getattr(__import__("_" + name.lower()), name)
-    if name == "sleep":
+    if name == "sleep" and not _ZEPHYR:
         return caller("lightsleep")
     raise AttributeError(name)

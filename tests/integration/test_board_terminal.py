@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import signal
 import sys
@@ -245,6 +246,29 @@ async def test_the_watchdog_goes_on_at_the_prompt(at: Callable[..., Any]) -> Non
     await board.until(lambda: "idle" in board.kinds())
     await board.key(b"\r\x04", b"soft reboot")
     await board.until(lambda: [e.data["cause"] for e in board.seen if e.kind == "reset"] == [5, 3])
+
+
+async def test_amr_sim_board_becomes_a_button_on_a_laptop(tmp_path: Path) -> None:
+    """As the guide has it, without hardware: flash, provision and self-test; its battery is measured."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sim.app", "board", "--image", tmp_path / "board", "--battery-mv", "3700"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout
+    port = (await process.stdout.readline()).decode().strip()
+    ready = (sys.executable, "-c", "from firmware.flash.app import console; console()")
+    words = ("fleet", "--table", tmp_path / "table.csv", "--registry", tmp_path / "registry.jsonl")
+    client = await asyncio.create_subprocess_exec(*ready, *words, "--ports", port)
+    assert await client.wait() == 0
+    tested = await asyncio.create_subprocess_exec(
+        *ready, "selftest", "--port", port, "--json", tmp_path / "report.json"
+    )
+    assert await tested.wait() == 0
+    items = {item["name"]: item for item in json.loads((tmp_path / "report.json").read_text())["items"]}
+    assert items["battery"] == {"name": "battery", "result": "pass", "detail": "3700 mV"}
+    process.send_signal(signal.SIGINT)
+    assert await process.wait() == 0
 
 
 async def test_amr_sim_board_keeps_one_board(tmp_path: Path) -> None:

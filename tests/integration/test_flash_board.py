@@ -3,7 +3,9 @@
 import asyncio
 import csv
 import fcntl
+import itertools
 import json
+import re
 import stat
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -17,9 +19,11 @@ from littlefs import LittleFS
 
 from firmware.board.config import SETTINGS
 from firmware.board.memory import sealed
-from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT
+from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT, MAIN, compile_firmware, flash_image
+from firmware.flash.interpreter import KINDS
 from sim.air import Air
 from sim.board import Board, BoardEvent, erase_flash
+from wire.codes import ALARM
 
 BIN = Path(sys.executable).parent
 Watch = Callable[[str], object]
@@ -35,6 +39,9 @@ for size in (4096, 100):
         pass
 """
 IDENTITY = ("identity.json", "config.json", "press.bin", "alive.bin")
+COUNTER = 7  # of a press that is open
+STRANDS = 6  # side by side, so that none takes too long
+OPERATIONS_MIN, OPERATIONS_MAX = 20, 120  # what provisioning may take of writes and erases
 
 
 @dataclass
@@ -52,14 +59,17 @@ class Box:
         self.air = Air()
         self.boards: list[Board] = []
         self.lines: dict[str, list[str]] = {}
-        self.counters: dict[str, int] = {}  # device_id -> press counter, where it is not 0
+        self.seen: list[BoardEvent] = []
+        self.presses: dict[str, tuple[int, int, int]] = {}  # device_id -> counter, event, stage, where not 0
         self._said = asyncio.Event()
 
-    async def board(self) -> Board:
+    async def board(self, *, zephyr: bool = False, flash: bytes | None = None) -> Board:
         name = f"board{len(self.boards)}"
         image = self.home / name
         erase_flash(image)
-        board = Board(self.air, name, image, on_event=self._seen)
+        if flash:
+            (image / "flash.img").write_bytes(flash)
+        board = Board(self.air, name, image, zephyr=zephyr, on_event=self._see)
         self.boards.append(board)
         board.plug()
         board.set_adc(SETTINGS["battery_gpio"][0], 1_900_000)  # 3.8 V behind the divider
@@ -154,10 +164,11 @@ class Box:
         (line,) = [line for line in self.registry() if line["device_id"] == identity["device_id"]]
         assert line["root"] == identity["root"]
         assert set(IDENTITY) <= set(files)
-        assert int.from_bytes(files["press.bin"][:4]) == self.counters.get(identity["device_id"], 0)
+        assert files["press.bin"] == sealed(">IBB", *self.presses.get(identity["device_id"], (0, 0, 0)))
         return True
 
-    def _seen(self, event: BoardEvent) -> None:
+    def _see(self, event: BoardEvent) -> None:
+        self.seen.append(event)
         if event.kind == "serial":
             self.lines.setdefault(event.board, []).append(event.data["line"])
             self._said.set()
@@ -169,6 +180,12 @@ async def box(tmp_path: Path) -> AsyncIterator[Box]:
     yield made
     await asyncio.gather(*(board.power_off() for board in made.boards))
     await made.air.close()
+
+
+@pytest.fixture(scope="module")
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What flashing leaves on a board."""
+    return {**compile_firmware(tmp_path_factory.mktemp("build")), "main.py": MAIN}
 
 
 async def test_an_erased_board_becomes_a_working_button(box: Box) -> None:
@@ -187,6 +204,9 @@ async def test_an_erased_board_becomes_a_working_button(box: Box) -> None:
     assert (report["passed"], report["device_id"]) == (True, device_id)
     assert {item["name"] for item in report["items"]} >= {"pin", "motor", "radio", "flash", "rtc", "battery"}
     assert report["capabilities"]["deep_sleep"] is True
+    assert (line["board"], line["capabilities"]) == ("esp32", report["capabilities"])
+    (clock,) = [item for item in report["items"] if item["name"] == "clock"]
+    assert re.match(r"[+-]\d\.\d\d % \(± \d\.\d\d %\) against this computer", clock["detail"]), clock
 
     assert (await box.run("amr-centre", "buttons", "import", "registry.jsonl", "--home", "centre")).code == 0
     assert await box.says(board, "boot")
@@ -238,6 +258,32 @@ async def test_a_button_is_not_overwritten(box: Box) -> None:
     assert json.loads(box.files(board)["identity.json"])["device_id"] == second != first
 
 
+async def test_a_board_of_another_kind_is_refused(box: Box) -> None:
+    """Its firmware knows what it was made for; nothing is written, neither there nor in the registry."""
+    board = await box.board()
+    await box.done("flash", "--board", "esp32s3", board=board)
+    sentence = await box.refused("provision", "--board", "esp32c3", board=board)
+    assert "was flashed as an esp32s3" in sentence
+    assert not box.registry()
+    await box.done("provision", board=board)
+    assert [line["board"] for line in box.registry()] == ["esp32s3"]
+    await box.says(board, "sleep")
+    board.set_pin(KINDS["esp32s3"].pins[0], 0)  # its own pin, which no setting names
+    await box.says(board, "advert 1")
+
+
+@pytest.mark.parametrize("gpio", [24, 5], ids=["is not there", "cannot wake"])
+async def test_a_pin_that_cannot_be_the_buttons(box: Box, firmware: dict[str, bytes], gpio: int) -> None:
+    """The self-test fails by name; whoever ignores that has a button that works on the board's own pin."""
+    board = await box.board(flash=flash_image(firmware))
+    await box.done("provision", "--set", f"button_gpio={gpio}", board=board)
+    ran = await box.button("selftest", board=board)
+    assert (ran.code, ran.out.splitlines()[-1]) == (1, "FAILED: pin")
+    await box.says(board, "sleep")
+    board.set_pin(SETTINGS["button_gpio"][0], 0)
+    await box.says(board, "advert 1")
+
+
 async def test_an_unplugged_cable(box: Box) -> None:
     """While our files go over: one sentence; plugged in again, the next run finishes."""
     board = await box.board()
@@ -272,47 +318,71 @@ async def test_a_board_that_resets_half_way_is_flashed_by_a_second_run(box: Box,
     assert box.files(board) == box.files(pattern)
 
 
-async def half_provisioned(box: Box, board: Board, operation: int, *options: str) -> None:
-    """Provision; the power fails at this operation. It is one button or none then; a re-run finishes."""
+async def half_provisioned(box: Box, board: Board, operation: int, *options: str) -> bool:
+    """Provision; the power fails at this operation. It is one button or none then, and one that was in need
+    still is; a re-run finishes. Returns whether it came to that operation."""
     await board.cut_power_at_write(operation)
     known = len(box.registry())
     ran = await box.button("provision", *options, board=board)
+    was_cut = not board.is_on
     await board.power_off()
     whole = box.is_whole(board)
     if ran.code:
         assert len(ran.err.splitlines()) == 1, ran.err
     else:
         assert whole
+    if whole and len(box.registry()) == known:  # it is still who it was
+        box.lines[board.name].clear()
+        await board.power_on()
+        assert (await box.says(board, "advert")).startswith(f"advert {ALARM} {COUNTER} ")
     if not (whole and len(box.registry()) > known) or "provision.new" in box.files(board):
         await board.power_on()
         await box.done("provision", *options, board=board)
     assert box.is_whole(board)
     assert not any(name.endswith(".new") for name in box.files(board))
     assert len(box.registry()) == known + 1
+    await board.power_off()
+    return was_cut
 
 
-@pytest.mark.parametrize(
-    "operation", [12, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 30, 5))]
-)
-async def test_power_cut_while_provisioning(box: Box, operation: int) -> None:
-    """Before, while and after the registry gets its line."""
-    board = await box.board()
-    await box.done("flash", board=board)
-    await half_provisioned(box, board, operation)
+async def in_need(box: Box, firmware: dict[str, bytes]) -> Board:
+    """A button of the registry whose alarm nobody has received yet."""
+    device_id, root = f"OLD{len(box.registry()):013}".replace("0", "A").replace("1", "B"), "11" * 32
+    registry = box.home / "registry.jsonl"
+    registry.touch(mode=0o600)
+    with registry.open("a") as file:
+        file.write(json.dumps({"device_id": device_id, "root": root}) + "\n")
+    box.presses[device_id] = (COUNTER, ALARM, 0)
+    files = {
+        "identity.json": json.dumps({"device_id": device_id, "root": root, "epoch": 0}).encode(),
+        "config.json": b"{}",
+        "press.bin": sealed(">IBB", COUNTER, ALARM, 0),
+        "alive.bin": sealed(">I", 32),
+    }
+    return await box.board(flash=flash_image({**firmware, **files}))
+
+
+async def test_power_cut_while_provisioning(box: Box, firmware: dict[str, bytes]) -> None:
+    """In the middle of it; the slow tests try every single operation."""
+    board = await box.board(flash=flash_image(firmware))
+    assert await half_provisioned(box, board, 12)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("operation", range(1, 30, 4))
-async def test_power_cut_while_a_button_gets_another_identity(box: Box, operation: int) -> None:
-    """It is the old one, the new one or none: never the one's key with the other's counters."""
-    board = await box.board()
-    await box.done("flash", board=board)
-    await box.done("provision", board=board)
-    await board.power_off()
-    box.put(board, "press.bin", sealed(">IBB", 7, 0, 0))
-    box.counters[box.registry()[0]["device_id"]] = 7
-    await board.power_on()
-    await half_provisioned(box, board, operation, "--again")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("first", range(STRANDS))
+@pytest.mark.parametrize("again", [False, True], ids=["new", "again"])
+async def test_power_cut_at_every_flash_operation_of_provisioning(
+    box: Box, firmware: dict[str, bytes], again: bool, first: int
+) -> None:
+    """Before, while and after the registry gets its line; for a board that is none, and for a button in need
+    that gets another identity: never the one's key with the other's counters, and no press is forgotten."""
+    for operation in itertools.count(first + 1, STRANDS):
+        board = await (in_need(box, firmware) if again else box.board(flash=flash_image(firmware)))
+        if not await half_provisioned(box, board, operation, *(["--again"] if again else [])):
+            break
+        assert operation < OPERATIONS_MAX
+    assert operation > OPERATIONS_MIN
 
 
 async def test_a_full_file_system(box: Box) -> None:

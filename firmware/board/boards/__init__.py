@@ -1,14 +1,13 @@
-"""The boards. Each file has a `Board` (pins, clock, sleep, battery) and what that board can do."""
+"""The boards. A family's file has its `Board` (clock, sleep, battery), `CAPABILITIES`, `pin_id`, `wake_on`
+and `battery_mv`.
 
-import sys
+Which family a board belongs to, its name and its default PINS stand in `this`, which is not a file here:
+firmware/flash/build.py makes it for the one board that it compiles for.
+"""
 
 
 def module():  # type: ignore[no-untyped-def]
-    """The module of the board that this runs on."""
-    if sys.platform == "zephyr":
-        from firmware.board.boards import nrf52840
+    """Of the board that this runs on: `NAME`, `PINS`, and all that its family has."""
+    from firmware.board.boards import this  # type: ignore[attr-defined]
 
-        return nrf52840
-    from firmware.board.boards import esp32
-
-    return esp32
+    return this

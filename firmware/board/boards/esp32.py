@@ -22,13 +22,36 @@ _RESTART_MS = 200
 _FEED_EVERY_MS = 1000
 
 
+def pin_id(number: int) -> int:
+    """What `machine.Pin` takes for the pin that the settings call `number`."""
+    return number
+
+
+def wake_on(pin: machine.Pin, pressed: bool) -> None:
+    """Let the pin end deep sleep when it goes down, or up if it is `pressed`. ValueError: it cannot."""
+    level = esp32.WAKEUP_ANY_HIGH if pressed else esp32.WAKEUP_ALL_LOW
+    if hasattr(esp32, "wake_on_ext0"):
+        esp32.wake_on_ext0(pin=pin, level=level)
+    else:  # the C3 has no RTC pins; GPIO 0 to 5 wake it
+        esp32.wake_on_gpio((pin,), level)
+
+
+def battery_mv(number: int) -> int:
+    """Through a divider of two equal resistors; half of 4.2 V is more than the default (0 dB) takes."""
+    adc = machine.ADC(machine.Pin(pin_id(number)), atten=machine.ADC.ATTN_11DB)
+    return adc.read_uv() * 2 // 1000
+
+
 class Board(Hand):
     def __init__(self, settings: dict[str, int]) -> None:
         self.rtc = machine.RTC()
         self.slept = machine.reset_cause() == machine.DEEPSLEEP_RESET
         self._battery_gpio = settings["battery_gpio"]
         # This clock goes on in deep sleep.
-        super().__init__(settings["button_gpio"], settings["motor_gpio"], time.time_ns() // 1000000)
+        super().__init__(
+            pin_id(settings["button_gpio"]), pin_id(settings["motor_gpio"]), time.time_ns() // 1000000
+        )
+        wake_on(self._pin, False)  # ValueError now, and not when it is to sleep, from a pin that cannot
         self.pressed = self.slept and machine.wake_reason() != machine.TIMER_WAKE
         if self.pressed:
             # It was pressed, even if it is up again by now.
@@ -60,17 +83,13 @@ class Board(Hand):
         machine.reset()
 
     def battery_mv(self) -> int:
-        """Through a divider of two equal resistors; 0 where nothing is wired."""
+        """0 where that pin cannot measure."""
         try:
-            return machine.ADC(machine.Pin(self._battery_gpio)).read_uv() * 2 // 1000
+            return battery_mv(self._battery_gpio)
         except (OSError, ValueError):
             return 0
 
     def sleep(self, until_ms: int, pressed: bool) -> None:
         """Deep sleep until then, or until the pin is pressed (`pressed`: let go). No return."""
-        level = esp32.WAKEUP_ANY_HIGH if pressed else esp32.WAKEUP_ALL_LOW
-        if hasattr(esp32, "wake_on_ext0"):
-            esp32.wake_on_ext0(pin=self._pin, level=level)
-        else:  # the C3 has no RTC pins; GPIO 0 to 5 wake it
-            esp32.wake_on_gpio((self._pin,), level)
+        wake_on(self._pin, pressed)
         machine.deepsleep(max(1, until_ms - self.now_ms()))

@@ -19,9 +19,25 @@ CAPABILITIES = {
     "rtc_memory": False,
     "battery": False,
 }
-# Where the settings name a plain number, it is this port's pin.
-_PORT = "gpio0"
+# A port is found by its label where the image knows labels (CONFIG_DEVICE_DT_METADATA), else by its node's
+# name: nRF52840 Product Specification 1.8, 6.9.2, base addresses of P0 and P1.
+_PORTS = (("gpio0", "gpio@50000000"), ("gpio1", "gpio@50000300"))
 _SLEEP_MS_MAX = 50  # how soon a finger is noticed
+
+
+def pin_id(number: int) -> tuple[str, int]:
+    """What `machine.Pin` takes for the pin that the settings call `number`: 32 x port + pin."""
+    for name in _PORTS[number // 32]:
+        try:
+            machine.Pin((name, number % 32))
+            return name, number % 32
+        except ValueError:
+            pass
+    raise ValueError("no such port")
+
+
+def wake_on(pin: machine.Pin, pressed: bool) -> None:
+    """Nothing to do: it never sleeps so deeply that a pin would have to wake it."""
 
 
 class _NoMemory:
@@ -41,7 +57,7 @@ class Board(Hand):
         self.rtc = _NoMemory()
         self.slept = False
         self.pressed = False
-        super().__init__((_PORT, settings["button_gpio"]), (_PORT, settings["motor_gpio"]), 0)
+        super().__init__(pin_id(settings["button_gpio"]), pin_id(settings["motor_gpio"]), 0)
 
     def feed(self) -> None:
         """No watchdog here."""

@@ -15,7 +15,7 @@ from esptool.bin_image import (
 )
 
 from firmware.flash.app import main
-from firmware.flash.interpreter import check_image, esptool_command, write_interpreter
+from firmware.flash.interpreter import check_image, esptool_command, known_as, write_interpreter
 from firmware.flash.refused import Refused
 
 IMAGES = {"esp32": ESP32FirmwareImage, "esp32c3": ESP32C3FirmwareImage, "esp32s3": ESP32S3FirmwareImage}
@@ -49,6 +49,25 @@ def test_an_image_fits_its_own_chip_alone(board: str, chip: str, tmp_path: Path)
         return
     with pytest.raises(Refused, match=f"it is for {IMAGES[chip].ROM_LOADER.CHIP_NAME};"):
         check_image(board, path)
+
+
+@pytest.mark.parametrize(
+    ("machine", "boards"),
+    [
+        ("Generic ESP32 module with ESP32", {"esp32"}),
+        ("ESP32C3 module with ESP32C3", {"esp32c3"}),
+        ("Generic ESP32S3 module with Octal-SPIRAM with ESP32S3", {"esp32s3"}),
+        ("zephyr-nrf52840dk_nrf52840 with nRF52840_QIAA", {"nrf52840dk"}),
+        ("zephyr-nrf52840dk with nrf52840", {"nrf52840dk"}),
+        ("zephyr-xiao_ble with nrf52840", {"xiao"}),
+        ("Generic ESP32C6 module with ESP32C6", set()),
+        ("linux [GCC 14.2.1] version", set()),
+        ("", set()),
+    ],
+)
+def test_an_interpreter_says_what_it_was_built_for(machine: str, boards: set[str]) -> None:
+    """So that nobody flashes a C3 as an ESP32, whose pins it does not have; others are taken as they are."""
+    assert known_as(machine) == boards
 
 
 def test_a_damaged_image_is_refused(tmp_path: Path) -> None:

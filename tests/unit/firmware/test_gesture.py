@@ -4,16 +4,22 @@ import random
 
 import pytest
 
+from firmware.board.config import SETTINGS
 from firmware.board.gesture import CLICKS, FREE, HOLD, NOTHING, STUCK, Gesture
 
 Trace = list[tuple[int, bool]]  # (at_ms, down)
+
+
+def made(settings: dict[str, int] | None = None, *, stuck: bool = False) -> Gesture:
+    """With the defaults, but for these."""
+    return Gesture({name: bounds[0] for name, bounds in SETTINGS.items()} | (settings or {}), stuck)
 
 
 def meant(
     trace: Trace, until_ms: int, *, step_ms: int = 5, gesture: Gesture | None = None
 ) -> list[tuple[int, int]]:
     """`(at_ms, gesture)` for a pin trace, seen by a loop that wakes every `step_ms`."""
-    gesture = gesture or Gesture()
+    gesture = gesture or made()
     found = []
     pending = list(trace)
     for now_ms in range(0, until_ms + 1, step_ms):
@@ -81,6 +87,36 @@ def test_clicks_then_hold_is_an_alarm() -> None:
     assert [what for _, what in meant(click(0) + click(300) + [(700, True), (4000, False)], 5000)] == [HOLD]
 
 
+@pytest.mark.parametrize(
+    ("setting", "trace", "by_default", "when_set"),
+    [
+        ({"hold_ms": 5000}, click(0, 4000), [HOLD], []),
+        ({"hold_ms": 500}, click(0, 700), [], [HOLD]),
+        ({"stuck_ms": 15_000}, click(0, 20_000), [HOLD], [HOLD, STUCK, FREE]),
+        ({"click_ms": 1000}, click(0, 700) + click(900, 200) + click(1300, 200), [], [CLICKS]),
+        ({"click_ms": 100}, click(0, 90) + click(500, 90) + click(1000, 300), [CLICKS], []),
+        ({"clicks_ms": 5000}, click(0) + click(1500) + click(3000), [], [CLICKS]),
+        ({"clicks_ms": 1000}, click(0) + click(500) + click(1000), [CLICKS], []),
+    ],
+)
+def test_every_time_is_set_per_button(
+    setting: dict[str, int], trace: Trace, by_default: list[int], when_set: list[int]
+) -> None:
+    """For a hand that is slow, or a pocket that presses much."""
+    assert [what for _, what in meant(trace, 30_000)] == by_default
+    assert [what for _, what in meant(trace, 30_000, gesture=made(setting))] == when_set
+
+
+@pytest.mark.parametrize("bound", [1, 2], ids=["least", "most"])
+def test_at_every_bound_a_hold_and_a_test_can_be_made(bound: int) -> None:
+    """No value that a button takes makes it deaf, nor both gestures one."""
+    settings = {name: SETTINGS[name][bound] for name in ("hold_ms", "stuck_ms", "click_ms", "clicks_ms")}
+    hold = [(0, True), (settings["hold_ms"] + 100, False)]
+    assert [what for _, what in meant(hold, 30_000, gesture=made(settings))] == [HOLD]
+    clicks = click(0, 80) + click(200, 80) + click(400, 80)
+    assert [what for _, what in meant(clicks, 30_000, gesture=made(settings))] == [CLICKS]
+
+
 def test_stuck_is_reported_and_then_free() -> None:
     """Held for 60 s: something sits on it; the release is told, too."""
     found = meant([(0, True), (70_000, False)], 71_000, step_ms=20)
@@ -89,7 +125,7 @@ def test_stuck_is_reported_and_then_free() -> None:
 
 def test_a_late_loop_still_sees_the_hold() -> None:
     """Edges are dated by the pin: a hold that ended while the loop was busy was a hold."""
-    gesture = Gesture()
+    gesture = made()
     seen = [gesture.edge(True, 0), gesture.edge(False, 2400), gesture.tick(5000)]
     assert HOLD in seen
 
@@ -110,6 +146,6 @@ def test_bouncing_contacts_change_nothing(seed: int) -> None:
 
 def test_a_pin_that_was_stuck_before_deep_sleep_means_nothing_until_it_is_let_go() -> None:
     """Woken by the clock with something still on the button: no new alarm; then a hold works again."""
-    gesture = Gesture(stuck=True)
+    gesture = made(stuck=True)
     assert meant([(10, True), (5000, False)], 6000, gesture=gesture) == [(5020, FREE)]
     assert [what for _, what in meant([(6500, True), (9000, False)], 10_000, gesture=gesture)] == [HOLD]

@@ -252,8 +252,9 @@ def test_a_bad_setting_is_its_default_and_said(
     """The button works with whatever the file holds."""
     path = tmp_path / "config.json"
     path.write_text(text)
-    settings, was_defaulted = config.load_settings(str(path))
+    settings, was_defaulted = config.load_settings({"button_gpio": 4}, str(path))
     assert (settings["hold_ms"], was_defaulted) == (hold_ms, defaulted)
+    assert settings["button_gpio"] == 4  # the board's own default
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"device_id": "A", "root": "00", "epoch": 0}', '{"root": 1}'])

@@ -1,14 +1,19 @@
 """Provisioning: a flash image, one private registry line, a label without the root."""
 
 import json
+import re
 import stat
 from pathlib import Path
 
 import pytest
+import zxingcpp
 from littlefs import LittleFS
+from PIL import Image
 
+from firmware.flash import label
 from firmware.flash.app import main
-from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT, compile_firmware
+from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT, capabilities_of, compile_firmware
+from firmware.flash.interpreter import KINDS
 
 
 def provision(folder: Path, *more: str) -> int:
@@ -29,7 +34,8 @@ def test_button_and_registry_agree_and_are_private(
     assert provision(tmp_path / "b") == 0
     registry = tmp_path / "b" / "registry.jsonl"
     (line,) = [json.loads(text) for text in registry.read_text().splitlines()]
-    assert set(line) == {"device_id", "root", "enrolment_sha256", "kind", "board"}
+    assert set(line) == {"device_id", "root", "enrolment_sha256", "kind", "board", "capabilities"}
+    assert line["capabilities"]["fresh_address"] is True
     with flash(tmp_path / "b").open("identity.json") as file:
         identity = json.loads(file.read())
     assert (identity["device_id"], identity["root"]) == (line["device_id"], line["root"])
@@ -69,6 +75,33 @@ def test_mistakes_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert not (tmp_path / "b" / "flash.img").exists()
 
 
-def test_the_compiled_firmware_is_small_enough(tmp_path: Path) -> None:
-    """At most 24 KiB of .mpy."""
-    assert sum(map(len, compile_firmware(tmp_path).values())) <= 24 * 1024
+@pytest.mark.parametrize("board", KINDS)
+def test_the_compiled_firmware_is_small_enough(tmp_path: Path, board: str) -> None:
+    """At most 24 KiB of .mpy; of the boards, what this one needs."""
+    files = compile_firmware(tmp_path, board)
+    assert sum(map(len, files.values())) <= 24 * 1024
+    boards = {Path(name).stem for name in files if "/boards/" in name}
+    assert boards == {"__init__", KINDS[board].family, "this"}
+    assert not list(tmp_path.rglob("*.py"))
+
+
+@pytest.mark.parametrize("board", KINDS)
+def test_the_registry_takes_what_a_board_says_of_itself(board: str) -> None:
+    """At most 16 lower-case names, each true or false; a fixed address and no deep sleep are said."""
+    capabilities = capabilities_of(board)
+    assert 0 < len(capabilities) <= 16
+    assert all(re.fullmatch("[a-z][a-z_]{0,31}", name) for name in capabilities)
+    assert capabilities["fresh_address"] is capabilities["deep_sleep"] is (KINDS[board].chip != "")
+
+
+def test_a_phone_reads_the_label(tmp_path: Path) -> None:
+    """Scanned, and turned and blurred as on a phone, the PNG says what amr-bridge enrol takes."""
+    text = f"https://centre.example:8443/e#{'A2' * 10}.{'0f' * 32}"
+    path = tmp_path / "label.png"
+    label.save(text, path)
+    with Image.open(path) as opened:
+        image = opened.convert("L")
+    small = image.resize((image.width // 2, image.height // 2)).rotate(17, expand=True, fillcolor=255)
+    for seen in (image, small):
+        (found,) = zxingcpp.read_barcodes(seen)
+        assert (found.format, found.text) == (zxingcpp.BarcodeFormat.QRCode, text)
