@@ -42,6 +42,22 @@ async def test_silent_test_is_answered_without_an_operator(world: World) -> None
         await world.acknowledge(next(h.data["incident"] for h in world.happenings if is_stage(h, "received")))
 
 
+async def test_a_click_that_is_over_before_the_button_is_awake_counts(world: World) -> None:
+    """To boot takes a board longer than a click: the one that woke it is the first of the three."""
+    button = await watched(world)
+    button.down()
+    await asyncio.sleep(0.005)
+    button.up()
+    await world.wait_for(said("button", "boot"), since=len(world.happenings))
+    for _ in range(2):
+        await asyncio.sleep(0.15)
+        button.down()
+        await asyncio.sleep(0.1)
+        button.up()
+    await world.wait_for(said("button", "receipt", "1"), timeout_s=10)
+    assert incidents(world) == [(button.device_id, TEST, 1)]
+
+
 async def test_presses_one_after_the_other_are_incidents_of_their_own(world: World) -> None:
     """After RECEIVED, a hold is a new press, with a new code under a new address."""
     button = await watched(world)

@@ -5,6 +5,7 @@ import time
 import esp32
 import machine
 
+from firmware.board.gesture import SETTLE_MS
 from firmware.board.hand import Hand
 
 CAPABILITIES = {
@@ -54,8 +55,9 @@ class Board(Hand):
         wake_on(self._pin, False)  # ValueError now, and not when it is to sleep, from a pin that cannot
         self.pressed = self.slept and machine.wake_reason() != machine.TIMER_WAKE
         if self.pressed:
-            # It was pressed, even if it is up again by now.
-            self._edges.insert(0, (True, self._clock_ms))
+            # It was pressed, even if it is up again by now: to boot takes longer than a click. It went
+            # down before we could see it, so it has settled: a click that woke us is the first of three.
+            self._edges.insert(0, (True, self._clock_ms - SETTLE_MS))
         self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self._fed = self._ticks
 
