@@ -1,27 +1,43 @@
-"""The courier: which press to send to the centre when. Pure; times are monotonic milliseconds.
+"""The courier: which errand to the centre to run when. Pure; times are monotonic milliseconds.
 
     add -> WAITING --take--> SENT --done--> (gone)
               ^                |
               +----failed------+    next try: jittered, doubling, never more than 60 s apart
 
-It gives an alarm up on no answer but 200 or 201 (protocol, "Bridge to centre").
+Alarms go before everything else, and each kind has a line of its own: whatever waits for an answer,
+no alarm waits for it. An alarm is given up on no answer but 200 or 201 (protocol, "Bridge to centre").
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.model import Key
-from wire.codes import ALARM
+from wire.codes import ALARM as ALARM_EVENT
 
 RETRY_MS_MIN = 500
 # From one sending to the next; protocol and DIN VDE V 0825-1 allow 60 s. The rest is for slow clocks.
 RETRY_MS_MAX = 57_000
-IN_FLIGHT_MAX = 32
-TESTS_IN_FLIGHT_MAX = 4
+
+# The kinds of errand, the most urgent first.
+ALARM, CALL_OFF, TEST, FIXES = range(4)
+IN_FLIGHT_MAX = {ALARM: 32, CALL_OFF: 4, TEST: 4, FIXES: 2}
+
+
+class Errand(NamedTuple):
+    """What is to be told to the centre of a press."""
+
+    kind: int
+    key: Key
+
+
+def press_errand(key: Key) -> Errand:
+    """The errand that tells the centre of the press itself."""
+    return Errand(ALARM if key.event == ALARM_EVENT else TEST, key)
 
 
 @dataclass(slots=True)
-class _Errand:
+class _Run:
     added: int
     due_ms: int
     sent_ms: int | None = None
@@ -31,7 +47,7 @@ class _Errand:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`in_ms` until the next try; `tell`: this reason was not told of this press before."""
+    """`in_ms` until the next try; `tell`: this reason was not told of this errand before."""
 
     in_ms: int
     tell: bool
@@ -42,52 +58,62 @@ class Courier:
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
-        self._errands: dict[Key, _Errand] = {}
+        self._runs: dict[Errand, _Run] = {}
         self._added = 0
 
     def __len__(self) -> int:
-        return len(self._errands)
+        return len(self._runs)
 
-    def add(self, key: Key, now_ms: int) -> None:
-        """Send `key` as soon as may be. The same press twice is the same errand."""
+    def has_alarm(self) -> bool:
+        return any(errand.kind == ALARM for errand in self._runs)
+
+    def add(self, errand: Errand, now_ms: int) -> None:
+        """Run `errand` as soon as may be. The same twice is one."""
         self._added += 1
-        self._errands.setdefault(key, _Errand(self._added, now_ms))
+        self._runs.setdefault(errand, _Run(self._added, now_ms))
 
-    def take(self, now_ms: int) -> list[Key]:
-        """What is to be sent now, alarms before tests, older before newer; each is then in flight."""
-        flying = [key for key, errand in self._errands.items() if errand.sent_ms is not None]
-        tests_free = TESTS_IN_FLIGHT_MAX - sum(key.event != ALARM for key in flying)
-        due = [
-            key for key, errand in self._errands.items() if errand.sent_ms is None and errand.due_ms <= now_ms
-        ]
-        due.sort(key=lambda key: (key.event != ALARM, self._errands[key].added))
-        alarms = [key for key in due if key.event == ALARM]
-        tests = [key for key in due if key.event != ALARM][: max(tests_free, 0)]
-        taken = (alarms + tests)[: IN_FLIGHT_MAX - len(flying)]
-        for key in taken:
-            self._errands[key].sent_ms = now_ms
+    def take(self, now_ms: int) -> list[Errand]:
+        """What is to be sent now, the most urgent first, older before newer; each is then in flight."""
+        free = dict(IN_FLIGHT_MAX)
+        for errand, run in self._runs.items():
+            if run.sent_ms is not None:
+                free[errand.kind] -= 1
+        due = [item for item in self._runs.items() if item[1].sent_ms is None and item[1].due_ms <= now_ms]
+        due.sort(key=lambda item: (item[0].kind, item[1].added))
+        taken = []
+        for errand, run in due:
+            if free[errand.kind] > 0:
+                free[errand.kind] -= 1
+                run.sent_ms = now_ms
+                taken.append(errand)
         return taken
 
     def next_ms(self, now_ms: int) -> int | None:
         """When `take`, which has just been asked, may have something if nothing else happens.
 
-        What is due and was not taken finds the line full: it waits for an answer, not for a time.
+        What is due and was not taken finds its line full: it waits for an answer, not for a time.
         """
-        waiting = (errand.due_ms for errand in self._errands.values() if errand.sent_ms is None)
+        waiting = (run.due_ms for run in self._runs.values() if run.sent_ms is None)
         return min((due_ms for due_ms in waiting if due_ms > now_ms), default=None)
 
-    def done(self, key: Key) -> None:
-        """The centre answered 200 or 201."""
-        del self._errands[key]
+    def done(self, errand: Errand) -> None:
+        """The centre has answered for good."""
+        del self._runs[errand]
 
-    def failed(self, key: Key, reason: str, permanent: bool, now_ms: int) -> Retry:
+    def failed(self, errand: Errand, reason: str, permanent: bool, now_ms: int) -> Retry:
         """Anything else. `permanent`: another try changes nothing by itself, so it goes slowly at once."""
-        errand = self._errands[key]
-        assert errand.sent_ms is not None, "only what was taken can fail"
-        ceiling_ms = RETRY_MS_MAX if permanent else min(RETRY_MS_MIN << min(errand.failures, 7), RETRY_MS_MAX)
+        run = self._runs[errand]
+        assert run.sent_ms is not None, "only what was taken can fail"
+        ceiling_ms = RETRY_MS_MAX if permanent else min(RETRY_MS_MIN << min(run.failures, 7), RETRY_MS_MAX)
         wait_ms = int(ceiling_ms * (0.5 + self._random() / 2))
         # A slow failure has used up some of its minute.
-        errand.due_ms = max(now_ms, min(now_ms + wait_ms, errand.sent_ms + RETRY_MS_MAX))
-        errand.sent_ms, errand.failures = None, errand.failures + 1
-        tell, errand.told = errand.told != reason, reason
-        return Retry(errand.due_ms - now_ms, tell)
+        run.due_ms = max(now_ms, min(now_ms + wait_ms, run.sent_ms + RETRY_MS_MAX))
+        run.sent_ms, run.failures = None, run.failures + 1
+        tell, run.told = run.told != reason, reason
+        return Retry(run.due_ms - now_ms, tell)
+
+    def hurry(self, now_ms: int) -> None:
+        """The centre has just answered somebody: what waits for its minute need not."""
+        for run in self._runs.values():
+            if run.sent_ms is None and run.failures:
+                run.due_ms, run.failures = min(run.due_ms, now_ms), 0

@@ -1,10 +1,10 @@
-"""The centre over HTTPS. Trust comes from the label alone: the pin in its QR text, then that one CA.
+"""What is said to the centre, and what its answers mean. How a line to it fails is line.py's subject.
 
-CentreError
-  CentreDown     no connection, no answer in time, 5xx: it will come back
-  TlsWrong       somebody answers who is not the centre that we enrolled with
-  Refused        the centre said no (RFC 9457); `reason` is its word
-  NotACentre     an answer that no centre gives: HTML, a redirect, more than 64 KiB
+A centre may have several addresses. A post goes to the one that answered last; where that fails, or
+says nothing for two seconds, it goes to the next as well, and the first good answer counts: the same
+press at two addresses is one incident (protocol, "Bridge to centre").
+
+Trust comes from the label alone: the pin in its QR text, then that one CA.
 """
 
 import asyncio
@@ -12,9 +12,7 @@ import hashlib
 import hmac
 import json
 import re
-import ssl
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -24,48 +22,32 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from yarl import URL
 
-from wire import receipts
+from bridge.line import (
+    ANSWER_BYTES_MAX,
+    ANSWER_S_MAX,
+    CLOCK_SKEW_S_MAX,
+    CONNECT_S_MAX,
+    GOODBYE_S,
+    CentreDown,
+    CentreError,
+    Line,
+    NotACentre,
+    Refused,
+    TlsWrong,
+    body_of,
+    no_centre,
+    refusal,
+)
+from wire import codes, receipts
 
-ANSWER_BYTES_MAX = 64 * 1024
+__all__ = ["CentreDown", "CentreError", "NotACentre", "Refused", "TlsWrong"]
+
 LINE_BYTES_MAX = 4 * 1024
-GOODBYE_S = 0.25
-CONNECT_S_MAX = 5.0
-ANSWER_S_MAX = 15.0
 # The centre's heartbeat is 15 s; three missed ones are a dead stream.
 STREAM_SILENCE_S_MAX = 50.0
-
-_WORD = re.compile(r"[a-z0-9_]{1,40}", re.ASCII)
-# Said of this bridge or of this press, not of the moment: telling again will not help by itself.
-_TRANSIENT_STATUS = (408, 425, 429)
-
-
-class CentreError(Exception):
-    """`reason` is a word for programs, the text a sentence for people; `permanent`: see courier."""
-
-    permanent = False
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-
-
-class CentreDown(CentreError):
-    pass
-
-
-class TlsWrong(CentreError):
-    pass
-
-
-class Refused(CentreError):
-    def __init__(self, status: int, reason: str, title: str) -> None:
-        super().__init__(reason, f"the centre refused: {title or reason} ({status})")
-        self.status = status
-        self.permanent = status not in _TRANSIENT_STATUS
-
-
-class NotACentre(CentreError):
-    pass
+# So long one address is asked alone. An answer usually takes a tenth of it.
+HEDGE_S = 2.0
+PACE_S = (10, 3600)  # what we let the centre ask for, between two signs of life of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +104,27 @@ class Receipt:
     proof: bytes
 
 
-class Centre:
-    """One centre, one pool of connections, one CA. `ca_pem` None: nothing is verified (`fetch_ca` only)."""
+@dataclass(frozen=True, slots=True)
+class AliveAnswer:
+    """How soon the centre wants to hear again, and the highest counters that it knows, per button."""
 
-    def __init__(self, url: str, ca_pem: str | None, answer_s_max: float = ANSWER_S_MAX) -> None:
-        self._url = url.rstrip("/")
-        if ca_pem is None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        else:
-            context = ssl.create_default_context(cadata=ca_pem)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._session = aiohttp.ClientSession(
-            # Presses are hours apart: a kept connection would be a dead one, and cost the first try.
-            connector=aiohttp.TCPConnector(ssl=context, limit=128, force_close=True),
-            timeout=aiohttp.ClientTimeout(total=answer_s_max, sock_connect=CONNECT_S_MAX),
-            headers={"User-Agent": "amr-bridge", "Accept-Encoding": "identity"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # 64 KiB are 64 KiB
-            trust_env=False,
-        )
+    next_in_s: int
+    counters: dict[str, tuple[int, int]]  # press, alive
+
+
+class Centre:
+    """One centre at one or more addresses, one CA. `ca_pem` None: nothing is verified (`fetch_ca` only)."""
+
+    def __init__(
+        self,
+        urls: str | Sequence[str],
+        ca_pem: str | None,
+        answer_s_max: float = ANSWER_S_MAX,
+        portal_port: int = 80,
+    ) -> None:
+        urls = [urls] if isinstance(urls, str) else urls
+        self._lines = [Line(url, ca_pem, answer_s_max) for url in dict.fromkeys(urls)]
+        self._portal_port = portal_port
 
     async def __aenter__(self) -> "Centre":
         return self
@@ -150,20 +132,28 @@ class Centre:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
+        for line in self._lines:
+            await line.close()
         # Connections that were let go are still saying goodbye (TLS close_notify); aiohttp does not wait.
         await asyncio.sleep(GOODBYE_S)
 
+    @property
+    def skew_s(self) -> float | None:
+        """How far the centre's clock is ahead of ours; None while they agree, or nothing is known."""
+        skew_s = self._lines[0].skew_s
+        return None if skew_s is None or abs(skew_s) < CLOCK_SKEW_S_MAX else skew_s
+
     async def fetch_ca(self, pin: bytes) -> str:
         """The CA's certificate, if its public key is the one that the label names; else TlsWrong."""
-        async with self._request("GET", "/ca.pem") as response:
-            body = await _body(response)
+        line = self._lines[0]
+        async with line.request("GET", "/ca.pem") as response:
+            body = await body_of(response)
             if response.status != 200:
-                raise _refusal(response.status, body)
+                raise refusal(response.status, body)
         try:
             same = hmac.compare_digest(spki_sha256(body), pin)
         except ValueError:
-            raise NotACentre("no_ca", f"{self._url}/ca.pem is not a certificate") from None
+            raise NotACentre("no_ca", f"{line.url}/ca.pem is not a certificate") from None
         if not same:
             raise TlsWrong(
                 "pin_mismatch",
@@ -176,7 +166,8 @@ class Centre:
         """Use up the label's code; the answer as the centre gave it (settings.py reads it)."""
         pins = {"pin": pin, "duress_pin": duress_pin}
         body = {"code": code} | {name: value for name, value in pins.items() if value is not None}
-        _, answer = await self._post("/v1/enrolments", body, None, (201,))
+        # To one address: the code works once, and what is lost with an answer is lost for good.
+        _, answer = await self._post_to(self._lines[0], "/v1/enrolments", body, None, (201,))
         return answer
 
     async def post_alarm(self, token: str, alarm: dict[str, Any]) -> Answer:
@@ -191,7 +182,32 @@ class Centre:
                 dropped=tuple(f"{_text(item['field'])}: {_text(item['reason'])}" for item in dropped[:8]),
             )
         except (KeyError, TypeError, ValueError):
-            raise _no_centre("an answer that is not one to an alarm") from None
+            raise no_centre("an answer that is not one to an alarm") from None
+
+    async def post_fixes(self, token: str, incident: str, fixes: Sequence[dict[str, Any]]) -> None:
+        """The centre has all of them on disk when this returns, each once."""
+        path = (URL("/v1/incidents") / incident / "fixes").raw_path
+        await self._post(path, {"fixes": list(fixes)}, token, (200,))
+
+    async def post_call_off(self, token: str, call_off: dict[str, Any]) -> None:
+        """Taken, by whichever PIN: the answer is the same for both."""
+        await self._post("/v1/call-offs", call_off, token, (200,))
+
+    async def post_alive(self, token: str, alive: dict[str, Any]) -> AliveAnswer:
+        """We live, and so do our buttons. Raises Refused where the centre has no time for it now."""
+        _, answer = await self._post("/v1/alive", alive, token, (200,))
+        try:
+            low_s, high_s = PACE_S
+            pace_s = answer["next_in_s"]
+            if type(pace_s) is not int:
+                raise ValueError("not a pace")
+            counters = {
+                _text(device_id): (_counter(item["press"]), _counter(item["alive"]))
+                for device_id, item in answer["counters"].items()
+            }
+            return AliveAnswer(min(max(pace_s, low_s), high_s), counters)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise no_centre("an answer that is not one to a sign of life") from None
 
     async def receipts(self, token: str, incident: str, last_event_id: str | None) -> AsyncGenerator[Receipt]:
         """Later stages as they happen; ends when the centre ends the stream (after CLOSED)."""
@@ -201,53 +217,92 @@ class Centre:
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_S_MAX, sock_read=STREAM_SILENCE_S_MAX
         )
-        path = URL("/v1/incidents") / incident / "receipts"
-        async with self._request("GET", path.raw_path, headers=headers, timeout=timeout) as response:
-            if response.status != 200:
-                raise _refusal(response.status, await _body(response))
-            if response.content_type != "text/event-stream":
-                raise _no_centre("a stream that is not one of events")
-            events = EventStream()
-            async for chunk in response.content.iter_any():
-                for event_id, data in events.feed(chunk):
-                    try:
-                        yield Receipt(_text(event_id), *_proven(json.loads(data)))
-                    except (KeyError, TypeError, ValueError, RecursionError):
-                        raise _no_centre("an event that is not a receipt") from None
+        path = (URL("/v1/incidents") / incident / "receipts").raw_path
+        line = self._lines[0]
+        try:
+            async with line.request("GET", path, headers=headers, timeout=timeout) as response:
+                if response.status != 200:
+                    raise refusal(response.status, await body_of(response))
+                if response.content_type != "text/event-stream":
+                    raise no_centre("a stream that is not one of events")
+                async for event_id, data in EventStream().events(response.content):
+                    yield _receipt(event_id, data)
+        except CentreError as error:
+            if not isinstance(error, Refused) and line is self._lines[0]:
+                self._lines.append(self._lines.pop(0))  # the next one, next time
+            raise
+
+    async def explain(self, error: CentreError) -> CentreError:
+        """What else may be behind a failure: takes seconds, so nothing waits for it."""
+        if isinstance(error, Refused) or not await self._lines[0].is_captive(self._portal_port):
+            return error
+        return NotACentre(
+            "captive_portal", "this network has a page of its own answer: log in to it, or leave it"
+        )
+
+    # -- several addresses -----------------------------------------------------------------------
 
     async def _post(
-        self, path: str, body: dict[str, Any], token: str | None, good: tuple[int, ...]
+        self, path: str, body: dict[str, Any], token: str, good: tuple[int, ...]
+    ) -> tuple[int, dict[str, Any]]:
+        """The first good answer, from whichever address."""
+        return await self._race([self._poster(line, path, body, token, good) for line in self._lines])
+
+    def _poster(
+        self, line: Line, path: str, body: dict[str, Any], token: str, good: tuple[int, ...]
+    ) -> Callable[[], Coroutine[Any, Any, tuple[int, dict[str, Any]]]]:
+        async def post() -> tuple[int, dict[str, Any]]:
+            answer = await self._post_to(line, path, body, token, good)
+            self._prefer(line)
+            return answer
+
+        return post
+
+    async def _race(
+        self, posts: Sequence[Callable[[], Coroutine[Any, Any, tuple[int, dict[str, Any]]]]]
+    ) -> tuple[int, dict[str, Any]]:
+        waiting, running = list(posts), set[asyncio.Task[tuple[int, dict[str, Any]]]]()
+        failure: CentreError | None = None
+        try:
+            while waiting or running:
+                if waiting:
+                    running.add(asyncio.create_task(waiting.pop(0)()))
+                done, running = await asyncio.wait(
+                    running, timeout=HEDGE_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    try:
+                        return task.result()
+                    except CentreError as error:
+                        if isinstance(error, Refused) and error.permanent:
+                            raise  # the centre itself has spoken
+                        failure = failure or error
+            assert failure is not None
+            raise failure
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _prefer(self, line: Line) -> None:
+        self._lines.remove(line)
+        self._lines.insert(0, line)
+
+    async def _post_to(
+        self, line: Line, path: str, body: dict[str, Any], token: str | None, good: tuple[int, ...]
     ) -> tuple[int, dict[str, Any]]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with self._request("POST", path, json=body, headers=headers) as response:
-            raw = await _body(response)
+        async with line.request("POST", path, json=body, headers=headers) as response:
+            raw = await body_of(response)
             if response.status not in good:
-                raise _refusal(response.status, raw)
+                raise refusal(response.status, raw)
             try:
                 answer = json.loads(raw)
             except (ValueError, RecursionError):
                 answer = None
             if not isinstance(answer, dict):
-                raise _no_centre("an answer that is not JSON")
+                raise no_centre("an answer that is not JSON")
             return response.status, answer
-
-    @asynccontextmanager
-    async def _request(
-        self, method: str, path: str, **options: Any
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """A request whose every failure, up to the last byte read, is a CentreError."""
-        url = URL(self._url + path, encoded=True)
-        try:
-            async with self._session.request(method, url, allow_redirects=False, **options) as response:
-                yield response
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
-            raise TlsWrong("tls_wrong", _tls_sentence(self._url, error)) from None
-        except (TimeoutError, aiohttp.ServerTimeoutError):
-            raise CentreDown("centre_timeout", f"the centre does not answer in time: {self._url}") from None
-        except aiohttp.ClientResponseError:
-            raise _no_centre("an answer that is not HTTP as expected") from None
-        except (aiohttp.ClientError, OSError):
-            raise CentreDown("centre_down", f"the centre cannot be reached: {self._url}") from None
 
 
 class EventStream:
@@ -260,6 +315,11 @@ class EventStream:
         self._data: list[str] = []
         self._after_cr = False
 
+    async def events(self, content: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, str]]:
+        async for chunk in content.iter_any():
+            for event in self.feed(chunk):
+                yield event
+
     def feed(self, chunk: bytes) -> list[tuple[str, str]]:
         """`(id, data)` of each event of type `receipt` that `chunk` completes. Raises NotACentre."""
         if self._after_cr and chunk.startswith(b"\n"):
@@ -268,7 +328,7 @@ class EventStream:
         lines = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest = lines.pop()
         if any(len(line) > LINE_BYTES_MAX for line in (*lines, self._rest)):
-            raise _no_centre("a line longer than 4 KiB")
+            raise no_centre("a line longer than 4 KiB")
         return [event for line in lines if (event := self._line(line.decode("utf-8", "replace")))]
 
     def _line(self, line: str) -> tuple[str, str] | None:
@@ -285,35 +345,8 @@ class EventStream:
         elif field == "data":
             self._data.append(value)
             if sum(map(len, self._data)) > ANSWER_BYTES_MAX:
-                raise _no_centre("an event longer than 64 KiB")
+                raise no_centre("an event longer than 64 KiB")
         return None
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    body = b""
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > ANSWER_BYTES_MAX:
-            raise _no_centre("an answer longer than 64 KiB")
-    return body
-
-
-def _refusal(status: int, body: bytes) -> CentreError:
-    """What an answer means that is not the one we wanted."""
-    if status >= 500:
-        return CentreDown("centre_failing", f"the centre cannot take it now ({status})")
-    if status < 400:
-        return _no_centre(f"a redirect, or no body ({status})")
-    try:
-        problem = json.loads(body)
-        reason, title = problem["reason"], problem.get("title", "")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return _no_centre(f"a page instead of a problem report ({status})")
-    if not (isinstance(reason, str) and _WORD.fullmatch(reason)):
-        return _no_centre(f"a refusal without a reason ({status})")
-    # The title goes to a terminal: printable and short.
-    words = "".join(c for c in title if c.isprintable())[:100] if isinstance(title, str) else ""
-    return Refused(status, reason, words)
 
 
 def _proven(receipt: dict[str, Any]) -> tuple[int, bytes]:
@@ -326,17 +359,20 @@ def _proven(receipt: dict[str, Any]) -> tuple[int, bytes]:
     return stage, proof
 
 
+def _receipt(event_id: str, data: str) -> Receipt:
+    try:
+        return Receipt(_text(event_id), *_proven(json.loads(data)))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise no_centre("an event that is not a receipt") from None
+
+
 def _text(value: object) -> str:
     if not (isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable()):
         raise ValueError("not a word")
     return value
 
 
-def _no_centre(what: str) -> NotACentre:
-    return NotACentre("not_a_centre", f"what answers there is not a centre: {what}")
-
-
-def _tls_sentence(url: str, error: aiohttp.ClientConnectorError) -> str:
-    cause = getattr(error, "certificate_error", None) or error.os_error
-    why = getattr(cause, "verify_message", "") or "the TLS handshake failed"
-    return f"the answer at {url} does not come from our centre: {why}; nothing was sent"
+def _counter(value: object) -> int:
+    if type(value) is not int or not 0 <= value < codes.SPARE_FIRST:
+        raise ValueError("not a counter")
+    return value

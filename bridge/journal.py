@@ -6,6 +6,7 @@ written with the next row, late but right. The wiring's memory rules while the b
 journal is what is left after a kill.
 """
 
+import contextlib
 import errno
 import json
 import sqlite3
@@ -15,9 +16,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bridge.model import Alive, Press
+from bridge.model import Alive, Health, Kept, Key, Press, Record, Waypoint
+from bridge.watch import BEHIND
+from wire.codes import SPARE_FIRST
 
-SCHEMA_VERSION = 1
+KEEP_MS = 30 * 86_400_000
 BUSY_TIMEOUT_S = 5.0
 _SUFFIXES = ("", "-wal", "-shm")
 
@@ -39,44 +42,59 @@ def _statements() -> dict[str, str]:
 
 
 _SQL = _statements()
+# PRAGMA user_version counts those that have been run. One that is out is never changed.
+_MIGRATIONS = (_SQL["version 1"], _SQL["version 2"])
 
 
 class Journal:
-    """Presses and alive counters in one SQLite file. Not thread-safe: one thread calls it."""
+    """Presses, their fixes on the way, and what buttons say, in one SQLite file. For one thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db: sqlite3.Connection | None = None
         self._pending: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
+        self._pins: set[Key] = set()  # of presses whose PIN is on disk
 
     @property
     def pending(self) -> int:
         """How many rows are in memory alone; 0 when all is on disk."""
         return len(self._pending)
 
-    def write(self, *rows: Press | Alive) -> str | None:
+    def write(self, *rows: Record) -> str | None:
         """Put `rows` and all that is pending on disk. None when they are; else the reason, and they wait.
 
-        Pending rows are bounded by the number of presses and devices, for a later state of a row
-        takes its earlier one's place.
+        Pending rows are bounded by the number of presses, devices and waypoints, for a later state of
+        a row takes its earlier one's place.
         """
         for row in rows:
-            if isinstance(row, Press):
-                values = asdict(row) | {"fix": None if row.fix is None else json.dumps(row.fix)}
-                self._pending[row.key] = ("keep_press", values)
-            else:
-                self._pending[("alive", row.device_id)] = ("keep_alive", asdict(row))
+            identity, name, values = _statement(row)
+            self._pending[identity] = (name, values)
         try:
             with self._transaction() as db:
                 for name, values in self._pending.values():
                     db.execute(_SQL[name], values)
+            self._forget_pins()
         except (sqlite3.Error, OSError) as error:
             return self._failed(error)
         self._pending.clear()
         return None
 
-    def load(self) -> tuple[list[Press], list[Alive], str | None]:
-        """All that is on disk, in the order in which it was heard, and what was wrong with it."""
+    def _forget_pins(self) -> None:
+        """A PIN that has gone to the centre leaves no trace: secure_delete does it in the database, this
+        in the log beside it."""
+        had = bool(self._pins)
+        for name, values in self._pending.values():
+            if name == "keep_press":
+                key = Key(values["device_id"], values["event"], values["counter"])
+                (self._pins.add if values["pin"] else self._pins.discard)(key)
+        if had and not self._pins and self._db is not None:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def load(self, now_ms: int) -> Kept:
+        """All that is on disk, in the order in which it was heard, and what was wrong with it.
+
+        What is over by 30 days at `now_ms` is forgotten.
+        """
         reason = None
         for _ in range(2):  # a corrupt file is kept aside, and then an empty one answers
             try:
@@ -84,13 +102,20 @@ class Journal:
                 if db.execute("PRAGMA quick_check").fetchall() != [{"quick_check": "ok"}]:
                     reason = self._set_aside()
                     continue
-                presses = [_press(row) for row in db.execute(_SQL["presses"])]
-                return presses, [Alive(**row) for row in db.execute(_SQL["alives"])], reason
+                kept = _read(db, reason)
+                self._pins = {press.key for press in kept.presses if press.pin}
+                self._prune(now_ms)
+                return kept
             except (sqlite3.Error, OSError, TypeError, ValueError) as error:
                 reason = self._failed(error)
                 if reason != CORRUPT:
                     break
-        return [], [], reason
+        return Kept(reason=reason)
+
+    def _prune(self, now_ms: int) -> None:
+        values = {"before_ms": now_ms - KEEP_MS, "behind": BEHIND, "spare_first": SPARE_FIRST}
+        with contextlib.suppress(sqlite3.Error), self._transaction() as db:  # it can wait
+            db.execute(_SQL["prune"], values)
 
     def close(self) -> None:
         if self._db is not None:
@@ -106,9 +131,8 @@ class Journal:
             db.row_factory = _as_dict
             db.execute("PRAGMA journal_mode = WAL").fetchall()
             db.execute("PRAGMA synchronous = FULL")
-            db.executescript(
-                f"BEGIN IMMEDIATE; {_SQL['schema']} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
-            )
+            db.execute("PRAGMA secure_delete = ON").fetchall()
+            _migrate(db)
         return self._db
 
     @contextmanager
@@ -151,6 +175,38 @@ class Journal:
         return CORRUPT
 
 
+def _migrate(db: sqlite3.Connection) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()["user_version"]
+    if version > len(_MIGRATIONS):
+        raise sqlite3.OperationalError("made by a newer bridge")
+    if version < len(_MIGRATIONS):
+        statements = "".join(_MIGRATIONS[version:])
+        db.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {len(_MIGRATIONS)}; COMMIT")
+
+
+def _statement(row: Record) -> tuple[tuple[Any, ...], str, dict[str, Any]]:
+    """`(identity, name, values)`: what writes `row`."""
+    if isinstance(row, Press):
+        values = asdict(row) | {"fix": None if row.fix is None else json.dumps(row.fix)}
+        return row.key, "keep_press", values
+    if isinstance(row, Waypoint):
+        values = row.key._asdict() | {"taken_at": row.taken_at, "fix": json.dumps(row.fix)}
+        return (*row.key, row.taken_at), "drop_waypoint" if row.sent else "keep_waypoint", values
+    if isinstance(row, Health):
+        return ("health", row.device_id), "keep_health", asdict(row) | {"faults": " ".join(row.faults)}
+    return ("alive", row.device_id), "keep_alive", asdict(row)
+
+
+def _read(db: sqlite3.Connection, reason: str | None = None) -> Kept:
+    return Kept(
+        [_press(row) for row in db.execute(_SQL["presses"])],
+        [Alive(**row) for row in db.execute(_SQL["alives"])],
+        [_health(row) for row in db.execute(_SQL["healths"])],
+        [_waypoint(row) for row in db.execute(_SQL["waypoints"])],
+        reason,
+    )
+
+
 def read_presses(path: Path) -> list[Press]:
     """What is in the journal of a bridge that may be running; nothing where it cannot be read."""
     try:
@@ -168,3 +224,12 @@ def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
 def _press(row: dict[str, Any]) -> Press:
     row["fix"] = None if row["fix"] is None else json.loads(row["fix"])
     return Press(**row)
+
+
+def _health(row: dict[str, Any]) -> Health:
+    return Health(row["device_id"], bool(row["low"]), row["battery_mv"], tuple(row["faults"].split()))
+
+
+def _waypoint(row: dict[str, Any]) -> Waypoint:
+    key = Key(row["device_id"], row["event"], row["counter"])
+    return Waypoint(key, row["taken_at"], json.loads(row["fix"]))

@@ -1,4 +1,4 @@
--- name: schema
+-- name: version 1
 CREATE TABLE IF NOT EXISTS press (
     device_id     TEXT NOT NULL,
     event         INTEGER NOT NULL,
@@ -22,10 +22,30 @@ CREATE TABLE IF NOT EXISTS alive (
     on_time_at_ms   INTEGER NOT NULL
 );
 
+-- name: version 2
+ALTER TABLE press ADD COLUMN call_off TEXT NOT NULL DEFAULT '';
+ALTER TABLE press ADD COLUMN called_off_at_ms INTEGER;
+ALTER TABLE press ADD COLUMN pin TEXT;          -- until the centre has answered, no longer
+CREATE TABLE health (
+    device_id       TEXT PRIMARY KEY,
+    low             INTEGER NOT NULL,
+    battery_mv      INTEGER,
+    faults          TEXT NOT NULL               -- words
+);
+CREATE TABLE waypoint (
+    device_id       TEXT NOT NULL,
+    event           INTEGER NOT NULL,
+    counter         INTEGER NOT NULL,
+    taken_at        TEXT NOT NULL,
+    fix             TEXT NOT NULL               -- JSON, as it goes to the centre
+);
+CREATE UNIQUE INDEX waypoint_once ON waypoint (device_id, event, counter, taken_at);
+
 -- name: keep_press
 -- A press only goes forward, so rows may be written late, twice and in any order.
 INSERT INTO press VALUES (
-    :device_id, :event, :counter, :heard_at_ms, :age_s, :fix, :incident, :stage, :proof, :delivered, :last_event_id
+    :device_id, :event, :counter, :heard_at_ms, :age_s, :fix, :incident, :stage, :proof, :delivered, :last_event_id,
+    :call_off, :called_off_at_ms, :pin
 )
 ON CONFLICT (device_id, event, counter) DO UPDATE SET
     heard_at_ms = min(heard_at_ms, excluded.heard_at_ms),
@@ -34,7 +54,10 @@ ON CONFLICT (device_id, event, counter) DO UPDATE SET
     proof = CASE WHEN excluded.stage > stage THEN excluded.proof ELSE proof END,
     stage = max(stage, excluded.stage),
     delivered = max(delivered, excluded.delivered),
-    last_event_id = coalesce(excluded.last_event_id, last_event_id);
+    last_event_id = coalesce(excluded.last_event_id, last_event_id),
+    pin = CASE WHEN call_off = 'done' THEN NULL ELSE excluded.pin END,
+    call_off = CASE WHEN call_off = 'done' THEN call_off ELSE excluded.call_off END,
+    called_off_at_ms = coalesce(called_off_at_ms, excluded.called_off_at_ms);
 
 -- name: keep_alive
 INSERT INTO alive VALUES (:device_id, :counter, :heard_at_ms, :on_time_counter, :on_time_at_ms)
@@ -43,8 +66,33 @@ ON CONFLICT (device_id) DO UPDATE SET
     on_time_counter = excluded.on_time_counter, on_time_at_ms = excluded.on_time_at_ms
 WHERE excluded.counter >= counter;
 
+-- name: keep_health
+INSERT INTO health VALUES (:device_id, :low, :battery_mv, :faults)
+ON CONFLICT (device_id) DO UPDATE SET
+    low = excluded.low, battery_mv = excluded.battery_mv, faults = excluded.faults;
+
+-- name: keep_waypoint
+INSERT INTO waypoint VALUES (:device_id, :event, :counter, :taken_at, :fix) ON CONFLICT DO NOTHING;
+
+-- name: drop_waypoint
+DELETE FROM waypoint
+WHERE device_id = :device_id AND event = :event AND counter = :counter AND taken_at = :taken_at;
+
+-- A press that the centre has, is long over, and is too far behind to be taken again (watch.BEHIND).
+-- name: prune
+DELETE FROM press
+WHERE incident IS NOT NULL AND heard_at_ms < :before_ms
+  AND counter + :behind < (SELECT max(counter) FROM press AS other
+                           WHERE other.device_id = press.device_id AND other.counter < :spare_first);
+
 -- name: presses
 SELECT * FROM press ORDER BY rowid;
 
 -- name: alives
 SELECT * FROM alive;
+
+-- name: healths
+SELECT * FROM health;
+
+-- name: waypoints
+SELECT * FROM waypoint ORDER BY rowid;

@@ -1,6 +1,6 @@
 """What the bridge's parts hand to each other: a device's keys, a press and how far it has come, a fix."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ class Device:
     press_counter: int  # the highest that the centre had accepted when we enrolled; 0 = none
     alive_counter: int
     token: str
+    has_pin: bool = True  # the centre knows a PIN that calls an alarm of this button off
 
     def __repr__(self) -> str:
         # Keys must not reach a log or a test's output through a representation.
@@ -44,9 +45,23 @@ class Fix:
     confidence: float
     method: str  # GNSS WIFI CELL NETWORK MANUAL
     taken_at: str  # RFC 3339, UTC
+    source: str = ""  # which of our sources: gpsd nmea geoclue gpx fixed
+    marks: tuple[str, ...] = ()  # why it must not be taken for a fresh one: MARKS
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """As it goes to the centre; what is not there is left out."""
+        optional = {"source": self.source, "marks": list(self.marks)}
+        required = {name: value for name, value in asdict(self).items() if name not in optional}
+        return required | {name: value for name, value in optional.items() if value}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Fix":
+        return cls(**(data | {"marks": tuple(data.get("marks", ()))}))
+
+
+# stale: taken long before it was asked for. jump: further from the last one than anybody travels.
+# implausible: what receivers say when they do not know.
+MARKS = ("stale", "jump", "implausible")
 
 
 @dataclass(slots=True)
@@ -64,6 +79,9 @@ class Press:
     proof: bytes = b""
     delivered: int = 0  # highest that the button has taken
     last_event_id: str | None = None
+    call_off: str = ""  # "" or one of CALL_OFFS
+    called_off_at_ms: int | None = None
+    pin: str | None = field(default=None, repr=False)  # while the call-off is on its way, no longer
 
     @property
     def key(self) -> Key:
@@ -83,6 +101,97 @@ class Alive:
     heard_at_ms: int
     on_time_counter: int
     on_time_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a button has said of itself: in its signs of life, and in the last *state* that was read."""
+
+    device_id: str
+    low: bool = False
+    battery_mv: int | None = None
+    faults: tuple[str, ...] = ()  # stuck counters_lost configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Waypoint:
+    """A fix of an alarm on its way to the centre; `sent`: it is there, and needs no keeping."""
+
+    key: Key
+    taken_at: str
+    fix: dict[str, Any]
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the journal holds; `reason` is what was wrong with it, a word."""
+
+    presses: list[Press] = field(default_factory=list)
+    alives: list[Alive] = field(default_factory=list)
+    healths: list[Health] = field(default_factory=list)
+    waypoints: list[Waypoint] = field(default_factory=list)
+    reason: str | None = None
+
+
+Record = Press | Alive | Health | Waypoint
+
+
+# What a call-off has come to: given and not yet at the centre, taken, or refused and why.
+CALL_OFFS = ("kept", "done", "wrong_pin", "locked", "no_pin")
+
+
+@dataclass(frozen=True, slots=True)
+class PressStatus:
+    """A press as its wearer may see it."""
+
+    device_id: str
+    event: int
+    counter: int
+    heard_at_ms: int
+    stage: int  # 0: not at the centre yet; else wire.receipts' RECEIVED to CLOSED
+    delivered: int  # the highest that the button has felt
+    call_off: str  # "" or one of CALL_OFFS
+    can_call_off: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonStatus:
+    """A button as its wearer may see it."""
+
+    device_id: str
+    heard_at_ms: int | None
+    in_reach: bool | None  # None: not known yet
+    battery_low: bool
+    battery_mv: int | None
+    faults: tuple[str, ...]  # stuck counters_lost configuration stale
+    last_press: PressStatus | None
+    last_test: PressStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is not as it must be; `text` says what to do."""
+
+    where: str
+    reason: str
+    text: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How everything is now; `generation` changes whenever any of it but the time does."""
+
+    generation: int
+    now_ms: int
+    buttons: tuple[ButtonStatus, ...]
+    centre_ok: bool | None
+    centre_at_ms: int | None  # the centre's last answer
+    listening: bool
+    battery_percent: int | None  # of this phone
+    fix: Fix | None
+    troubles: tuple[Trouble, ...]
 
 
 def rfc3339(at_ms: int) -> str:

@@ -1,10 +1,11 @@
 """What the bridge needs of the world, as Protocols. Only `app.py` constructs what stands behind them."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from bridge.model import Alive, Fix, Press
+from bridge.line import CentreError
+from bridge.model import Fix, Kept, Key, Record, Status
 
 
 class Peer(Protocol):
@@ -20,6 +21,14 @@ OnAdvert = Callable[[Peer, Sequence[str], int], None]
 
 class RadioOff(Exception):
     """There is no radio to listen with; `reason` is a word for programs, the text a sentence."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class SourceOff(Exception):
+    """A source of positions gives none; `reason` is a word for programs, the text a sentence."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
@@ -43,9 +52,9 @@ class Log(Protocol):
 class Store(Protocol):
     """The journal. Called in one thread; `write` returns None or the reason why it must wait."""
 
-    def load(self) -> tuple[list[Press], list[Alive], str | None]: ...
+    def load(self, now_ms: int) -> Kept: ...
 
-    def write(self, *rows: Press | Alive) -> str | None: ...
+    def write(self, *rows: Record) -> str | None: ...
 
     def close(self) -> None: ...
 
@@ -76,12 +85,34 @@ class Receipt(Protocol):
     def proof(self) -> bytes: ...
 
 
+class AliveAnswer(Protocol):
+    """How soon the centre wants to hear again; the highest (press, alive) counters it knows, per button."""
+
+    @property
+    def next_in_s(self) -> int: ...
+    @property
+    def counters(self) -> Mapping[str, tuple[int, int]]: ...
+
+
 class Centre(Protocol):
-    """The emergency communication centre. Everything raises `https.CentreError`."""
+    """The emergency communication centre. Everything raises `line.CentreError`."""
+
+    @property
+    def skew_s(self) -> float | None:
+        """How far its clock is ahead of ours; None while they agree, or nothing is known."""
 
     async def post_alarm(self, token: str, alarm: dict[str, Any]) -> Answer: ...
 
+    async def post_call_off(self, token: str, call_off: dict[str, Any]) -> None: ...
+
+    async def post_fixes(self, token: str, incident: str, fixes: Sequence[dict[str, Any]]) -> None: ...
+
+    async def post_alive(self, token: str, alive: dict[str, Any]) -> AliveAnswer: ...
+
     def receipts(self, token: str, incident: str, last_event_id: str | None) -> AsyncGenerator[Receipt]: ...
+
+    async def explain(self, error: CentreError) -> CentreError:
+        """What else may be behind a failure; takes seconds."""
 
 
 class Link(Protocol):
@@ -103,6 +134,9 @@ class Radio(Protocol):
     async def scan(self, codes: Sequence[str]) -> None:
         """Start, or start again where the system filters by these codes. Raises RadioOff."""
 
+    async def lost(self) -> RadioOff:
+        """Returns when the radio is known to listen no more, with why; else waits for ever."""
+
     async def stop(self) -> None: ...
 
     def link(
@@ -115,3 +149,37 @@ class Location(Protocol):
 
     def latest(self, now_ms: int) -> Fix | None:
         """The best fix at hand at `now_ms` (since 1970), with the time it was taken."""
+
+
+class Source(Protocol):
+    """One origin of positions. `run` reports each one that it gives, until cancelled; raises SourceOff."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def run(self, report: Callable[[Fix], None]) -> None: ...
+
+
+class Desktop(Protocol):
+    """The desktop that the bridge runs on. Bounded, and silent where there is none."""
+
+    async def notify(self, summary: str, body: str) -> bool:
+        """Whether somebody took it, to show it."""
+
+    async def battery_percent(self) -> int | None:
+        """Of this phone; None: unknown, or it has none."""
+
+
+class Wearer(Protocol):
+    """What the wearer's page may ask of the running bridge."""
+
+    def status(self) -> Status: ...
+
+    async def changed(self, seen: int) -> None:
+        """Returns when `status().generation` is not `seen`."""
+
+    async def call_off(self, key: Key, pin: str) -> str:
+        """One of `model.CALL_OFFS`; waits a few seconds for the centre, then it is "kept"."""
+
+    async def check(self) -> bool:
+        """Ask the centre now: did it answer?"""

@@ -1,7 +1,7 @@
 """The running bridge: what is heard goes to disk, then to the centre, and the receipt back to the button.
 
-    scan callback --record, signal--> take --journal--> courier --HTTPS--> centre
-          |                                                                   | answer, stream of receipts
+    scan callback --record, signal--> take --disk--> outbox --HTTPS--> centre
+          |                                                              | answer, stream of receipts
           +--record, signal--> follower (one per button) <--receipts to bring-+
 
 Memory rules while it runs; the journal is for the day after. Each arrow is a task of its own, so
@@ -9,42 +9,44 @@ that connecting does not wait for the centre nor the centre for a connection.
 """
 
 import asyncio
-import platform
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from bridge.courier import Courier
+from bridge.disk import Disk
 from bridge.follow import Follower, Links
-from bridge.https import CentreError
-from bridge.model import Alive, Device, Key, Press, rfc3339
-from bridge.ports import Answer, Centre, Location, Log, OnAdvert, Peer, Radio, RadioOff, Store
+from bridge.location.positions import Positions
+from bridge.lookout import Lookout
+from bridge.model import Alive, ButtonStatus, Device, Key, Press, PressStatus, Record, Status, Trouble
+from bridge.outbox import Outbox
+from bridge.ports import Centre, Log, OnAdvert, Peer, Radio, RadioOff, Source, SourceOff, Store
+from bridge.troubles import Troubles
 from bridge.watch import Sighting, Watch
 from wire import codes, receipts, state
 
-DISK_S_MAX = 2.0
-DISK_AGAIN_S = 5.0
 TICK_S = 60.0
 # Nothing at all heard for so long: the adapter may have gone without a word. Where the system
 # filters, silence is the rule, and it allows few starts.
 SILENCE_S = 60.0
 SILENCE_FILTERED_S = 600.0
-SCAN_AGAIN_S_MAX = 30.0
-# The button keeps a received press open for 2 h; after that a stage has nowhere to go.
-FOLLOW_S = 2 * 3600 + 600.0
+# From Bluetooth's coming back to listening, at most 5 s.
+SCAN_AGAIN_S_MAX = 4.0
 # A button whose power fails right at its receipt starts again with the same code, within moments.
 REPLAY_MS = 10 * 60_000
-STREAMS_MAX = 16
-STREAM_AGAIN_S_MAX = 57.0
+# Troubles that are told to whoever runs the bridge, in the log.
+_NOT_THE_WEARERS = ("ourselves", "post", "page", "supervision")
+
+
+async def no_battery() -> int | None:
+    """A machine that has none, or does not say."""
+    return None
 
 
 class Relay:
-    """`radio(on_advert)` makes the radio; `random()` is as `random.random`."""
+    """`radio(on_advert)` makes the radio, `random()` is as `random.random`, `battery()` this phone's in
+    percent. `announce(trouble)` is told of what the wearer should know. Also `ports.Wearer`."""
 
     def __init__(
         self,
@@ -53,42 +55,68 @@ class Relay:
         journal: Store,
         centre: Centre,
         radio: Callable[[OnAdvert], Radio],
-        location: Location | None,
         log: Log,
         random: Callable[[], float],
+        sources: Sequence[Source] = (),
+        follow_every_s: int = 10,
+        battery: Callable[[], Awaitable[int | None]] = no_battery,
+        phone_low_percent: int = 15,
+        announce: Callable[[Trouble], Awaitable[None]] | None = None,
     ) -> None:
         self._devices = {device.device_id: device for device in devices}
-        self._journal, self._centre, self._location = journal, centre, location
-        self._log, self._random = log, random
+        self._presses: dict[Key, Press] = {}
+        self._plain_log, self._announce = log, announce
+        self._troubles = Troubles(self._log, self._trouble_changed)
         self._radio = radio(self.on_advert)
         self._watch = Watch()
-        self._courier = Courier(random)
+        self._disk = Disk(journal, self._troubles, self._kept, self._everything)
+        self._sources, self._sources_off = len(sources), dict[str, SourceOff]()
+        self._positions = Positions(sources, now_ms=_now_ms, on_off=self._source_off, on_fix=self._source_on)
+        self._outbox = Outbox(
+            self._devices,
+            self._presses,
+            desk=self,
+            centre=centre,
+            location=self._positions if sources else None,
+            disk=self._disk,
+            troubles=self._troubles,
+            log=self._log,
+            random=random,
+            follow_every_s=follow_every_s,
+        )
+        self._lookout = Lookout(
+            self._devices,
+            watch=self._watch,
+            outbox=self._outbox,
+            centre=centre,
+            disk=self._disk,
+            troubles=self._troubles,
+            log=self._log,
+            battery=battery,
+            phone_low_percent=phone_low_percent,
+        )
         links = Links()
         self._followers = {
             device_id: Follower(device, self, self._radio, links)
             for device_id, device in self._devices.items()
         }
-        self._presses: dict[Key, Press] = {}
         # Not bounded by a number, but by the dictionary: each new sighting uses up one of its codes.
         self._heard: deque[tuple[Sighting, int, int]] = deque()
-        self._unkept: set[Key] = set()  # heard, and not on disk yet
-        self._submitted: set[Key] = set()  # of these, handed to the disk
-        self._disk = ThreadPoolExecutor(1, "journal")
-        self._disk_work: asyncio.Future[str | None] | None = None
-        self._heard_signal, self._send_signal, self._arm_signal = (asyncio.Event() for _ in range(3))
+        self._heard_signal, self._arm_signal = asyncio.Event(), asyncio.Event()
         self._armed = 0
         self._last_advert_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._streams: dict[Key, asyncio.Task[None]] = {}
-        self._troubles: dict[str, str] = {}  # where -> the reason last told
         self._refusals: dict[str, int] = {}
+        self._generation = 0
+        self._changed = asyncio.Event()
 
     # -- running ------------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
         """Everything, until `stop` is set."""
         await self._resume()
-        works = [self._take, self._send, self._scan, self._tick, self._retry_disk]
+        works = [self._take, self._outbox.run, self._scan, self._tick, self._disk.retry, self._positions.run]
+        works += [self._lookout.look, self._lookout.alive]
         works += [follower.run for follower in self._followers.values()]
         for work in works:
             self._spawn(self._forever(work))
@@ -99,44 +127,42 @@ class Relay:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._radio.stop()
-            await asyncio.get_running_loop().run_in_executor(self._disk, self._journal.close)
-            self._disk.shutdown()
+            await self._disk.close()
 
     async def _resume(self) -> None:
         """Go on where the journal says that we were."""
-        loop = asyncio.get_running_loop()
-        presses, alives, reason = await loop.run_in_executor(self._disk, self._journal.load)
-        if reason:
-            self._disk_trouble(reason)
+        kept = await self._disk.load()
         now_ms = _now_ms()
-        self._presses = {press.key: press for press in presses}
+        self._presses.update((press.key, press) for press in kept.presses)
         for device in self._devices.values():
-            accepted = [(p.event, p.counter) for p in presses if p.device_id == device.device_id]
-            alive = next((alive for alive in alives if alive.device_id == device.device_id), None)
+            accepted = [(p.event, p.counter) for p in kept.presses if p.device_id == device.device_id]
+            alive = next((alive for alive in kept.alives if alive.device_id == device.device_id), None)
             self._watch.add(device, now_ms, accepted, alive)
-        for press in presses:
-            if press.device_id not in self._devices:
-                continue
-            if press.incident is None:
-                self._courier.add(press.key, _tick_ms())
-            elif now_ms - press.heard_at_ms < FOLLOW_S * 1000:
-                self._follow_incident(press)
+            if alive is not None:
+                self._lookout.heard_at_ms[device.device_id] = alive.heard_at_ms
+        for health in kept.healths:
+            if health.device_id in self._devices:
+                self._lookout.resume(health)
+        for press in kept.presses:
+            if press.device_id in self._devices:
+                self._outbox.resume(press, [w for w in kept.waypoints if w.key == press.key])
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
         """A mistake of ours in one task must not silence the others."""
         while True:
             try:
                 await work()
+                return
             except Exception as error:
                 frame = traceback.extract_tb(error.__traceback__)[-1]
                 where = f"{type(error).__name__} at {frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}"
-                self._trouble("ourselves", "internal", f"a mistake of the bridge's own, going on: {where}")
+                text = f"a mistake of the bridge's own, going on: {where}"
+                self._troubles.tell("ourselves", "internal", text)
                 await asyncio.sleep(1)
 
     # -- hearing ------------------------------------------------------------------------------------
@@ -153,7 +179,7 @@ class Relay:
             return
         self._followers[sighting.device_id].note(peer, sighting)
         if sighting.new:
-            self._unkept.add(Key(*sighting[:3]))
+            self._disk.heard(Key(*sighting[:3]))
             self._heard.append((sighting, now_ms, rssi))
             self._heard_signal.set()
             self._arm_signal.set()
@@ -174,35 +200,33 @@ class Relay:
             self._heard_signal.clear()
             batch = list(self._heard)
             self._heard.clear()
-            rows: list[Press | Alive] = []
+            rows: list[Record] = []
             for sighting, now_ms, _ in batch:
+                self._lookout.heard(sighting, now_ms)
                 if sighting.event in codes.PRESSES:
                     rows.append(self._new_press(Key(*sighting[:3]), now_ms, None))
                 elif alive := self._watch.alive(sighting.device_id):
-                    rows.append(alive)
-            self._submitted.update(Key(*sighting[:3]) for sighting, _, _ in batch)
-            await self._keep(*rows)
+                    rows += (alive, self._lookout.healths[sighting.device_id])
+            await self._disk.keep(*rows, keys=[Key(*sighting[:3]) for sighting, _, _ in batch])
             for sighting, _, rssi in batch:
                 self._told_heard(sighting, rssi)
 
     def _new_press(self, key: Key, heard_at_ms: int, age_s: int | None) -> Press:
         press = Press(*key, heard_at_ms=heard_at_ms, age_s=age_s)
-        self._add_fix(press)
+        self._outbox.add_fix(press)
         return self._presses.setdefault(key, press)
 
     def _told_heard(self, sighting: Sighting, rssi: int | None) -> None:
         if sighting.event in codes.PRESSES:
-            self._courier.add(Key(*sighting[:3]), _tick_ms())
-            self._send_signal.set()
+            self._outbox.send(self._presses[Key(*sighting[:3])])
         self._followers[sighting.device_id].wake()
-        fields = {} if rssi is None else {"rssi": rssi}
+        fields: dict[str, Any] = {} if rssi is None else {"rssi": rssi}
         if sighting.stale:
             fields["stale"] = True
         if not self.is_kept(sighting):
             fields["on_disk"] = False
-        self._log(
-            "heard", device_id=sighting.device_id, event=sighting.event, counter=sighting.counter, **fields
-        )
+        who = {"device_id": sighting.device_id, "event": sighting.event, "counter": sighting.counter}
+        self._log("heard", **who, **fields)
 
     # -- the desk of the followers (follow.py) --------------------------------------------------------
 
@@ -210,11 +234,16 @@ class Relay:
         return self._presses.get(key)
 
     def is_kept(self, sighting: Sighting) -> bool:
-        return Key(*sighting[:3]) not in self._unkept
+        return self._disk.is_kept(Key(*sighting[:3]))
 
     def state_read(self, sighting: Sighting, value: state.State) -> Key | None:
         now_ms = _now_ms()
         self._watch.lives(sighting.device_id, now_ms)
+        health = self._lookout.state_read(sighting.device_id, value, now_ms)
+        rows: list[Record] = [health]
+        if alive := self._watch.alive(sighting.device_id):
+            rows.append(alive)
+        self._spawn(self._disk.keep(*rows))
         if not value.flags & state.OPEN:
             return None
         event = codes.TEST if value.flags & state.IS_TEST else codes.ALARM
@@ -223,15 +252,14 @@ class Relay:
             vague = value.age_10s == state.AGE_UNKNOWN or value.flags & state.AGE_LOWER_BOUND
             self._spawn(self._take_told(key, now_ms, None if vague else value.age_10s * 10))
         elif press := self._presses.get(key):
-            self._follow_incident(press)
+            self._outbox.follow(press)
         return key
 
     async def _take_told(self, key: Key, now_ms: int, age_s: int | None) -> None:
         """A press that nobody heard, told by a later CONTACT; reported with its own code."""
         press = self._new_press(key, now_ms, age_s)
-        self._unkept.add(key)
-        self._submitted.add(key)
-        await self._keep(press)
+        self._disk.heard(key)
+        await self._disk.keep(press, keys=[key])
         self._told_heard(Sighting(*key, "", True, False), None)
 
     def delivered(self, key: Key, stage: int) -> None:
@@ -240,173 +268,33 @@ class Relay:
             return
         press.delivered = stage
         self._log("receipt", device_id=key.device_id, event=key.event, counter=key.counter, stage=stage)
-        self._spawn(self._keep(press))
+        self._spawn(self._disk.keep(press))
 
     def refused(self, reason: str) -> None:
         self._refusals[reason] = self._refusals.get(reason, 0) + 1
 
-    # -- the centre -----------------------------------------------------------------------------------
+    # -- the desk of the outbox (outbox.py), and of the disk ------------------------------------------
 
-    async def _send(self) -> None:
-        while True:
-            self._send_signal.clear()
-            now_ms = _tick_ms()
-            for key in self._courier.take(now_ms):
-                self._spawn(self._post(key))
-            next_ms = self._courier.next_ms(now_ms)
-            try:
-                async with asyncio.timeout(None if next_ms is None else (next_ms - now_ms) / 1000):
-                    await self._send_signal.wait()
-            except TimeoutError:
-                pass
+    def code(self, key: Key) -> bytes:
+        return self._watch.code(*key)
 
-    async def _post(self, key: Key) -> None:
-        press, device = self._presses[key], self._devices[key.device_id]
-        fields = {"device_id": key.device_id, "event": key.event, "counter": key.counter}
-        try:
-            answer = await self._centre.post_alarm(device.token, self._alarm(press))
-        except CentreError as error:
-            retry = self._courier.failed(key, error.reason, error.permanent, _tick_ms())
-            if error.permanent and retry.tell:
-                self._log("trouble", reason=error.reason, text=f"{error}; it is kept, and sent again")
-            elif not error.permanent:
-                self._trouble("centre", error.reason, f"{error}; presses are kept, and sent again")
-            self._log("retry", **fields, reason=error.reason, in_ms=retry.in_ms)
-        except Exception as error:  # a mistake of ours must not end the tries
-            retry = self._courier.failed(key, "internal", False, _tick_ms())
-            self._trouble(
-                "post", "internal", f"a mistake of the bridge's own, sent again: {type(error).__name__}"
-            )
-            self._log("retry", **fields, reason="internal", in_ms=retry.in_ms)
-        else:
-            self._courier.done(key)
-            self._troubles.pop("centre", None)
-            self._answered(press, answer)
-            self._log("received", **fields, incident=answer.incident)
-        self._send_signal.set()
+    def advanced(self, press: Press) -> None:
+        self._followers[press.device_id].wake()
+        self._touch()
 
-    def _answered(self, press: Press, answer: Answer) -> None:
-        for dropped in answer.dropped:
-            self.refused(f"field {dropped}")
-        press.incident = answer.incident
-        self._advance(press, answer.stage, answer.proof)
-        self._spawn(self._keep(press))
-        self._follow_incident(press)
+    def centre_answered(self) -> None:
+        self._lookout.centre_answered()
 
-    def _advance(self, press: Press, stage: int, proof: bytes) -> None:
-        if stage > press.stage:
-            press.stage, press.proof = stage, proof
-            self._followers[press.device_id].wake()
+    def _kept(self, keys: Iterable[Key]) -> None:
+        for device_id in {key.device_id for key in keys}:
+            self._followers[device_id].wake()
 
-    def _alarm(self, press: Press) -> dict[str, Any]:
-        self._add_fix(press)
-        return {
-            "device_id": press.device_id,
-            "event": press.event,
-            "counter": press.counter,
-            "code": self._watch.code(*press.key).hex(),
-            "path": "ble",
-            "heard_at": rfc3339(press.heard_at_ms),
-            "age_s": press.age_s,
-            "fix": press.fix,
-            "phone": {"model": platform.system() or "unknown"},
-        }
-
-    def _add_fix(self, press: Press) -> None:
-        """With the alarm goes what is at hand. It never waits for a fix."""
-        if press.fix is None and self._location is not None:
-            try:
-                fix = self._location.latest(_now_ms())
-            except Exception as error:  # a source is somebody's hardware; the press goes without it
-                self._trouble(
-                    "location", "no_position", f"the position source failed: {type(error).__name__}"
-                )
-                return
-            press.fix = None if fix is None else fix.as_json()
-
-    def _follow_incident(self, press: Press) -> None:
-        """Have the later stages of an alarm come in, if they do not yet."""
-        if press.incident is None or press.is_test or press.stage == receipts.CLOSED:
-            return
-        if press.key not in self._streams:
-            while len(self._streams) >= STREAMS_MAX:
-                self._streams.pop(next(iter(self._streams))).cancel()
-            task = self._streams[press.key] = self._spawn(self._stream(press))
-            task.add_done_callback(lambda done: self._stream_ended(press.key, done))
-
-    def _stream_ended(self, key: Key, done: asyncio.Task[None]) -> None:
-        if self._streams.get(key) is done:
-            del self._streams[key]
-
-    async def _stream(self, press: Press) -> None:
-        assert press.incident is not None
-        token = self._devices[press.device_id].token
-        again_s = 0.5
-        try:
-            async with asyncio.timeout(FOLLOW_S):
-                while press.stage < receipts.CLOSED:
-                    try:
-                        events = self._centre.receipts(token, press.incident, press.last_event_id)
-                        async with aclosing(events):
-                            async for receipt in events:
-                                again_s = 0.5
-                                press.last_event_id = receipt.event_id
-                                self._advance(press, receipt.stage, receipt.proof)
-                                self._troubles.pop("centre", None)
-                                await self._keep(press)
-                    except CentreError as error:
-                        where = f"stream {press.incident}" if error.permanent else "centre"
-                        self._trouble(where, error.reason, f"{error}; trying again")
-                    await asyncio.sleep(again_s * (0.5 + self._random() / 2))
-                    again_s = min(again_s * 2, STREAM_AGAIN_S_MAX)
-        except TimeoutError:
-            return
-
-    # -- the disk -------------------------------------------------------------------------------------
-
-    async def _keep(self, *rows: Press | Alive) -> None:
-        """Have `rows` on disk; where that is not possible, say so and go on from memory."""
-        loop = asyncio.get_running_loop()
-        stuck = self._disk_work is not None and not self._disk_work.done()
-        submitted = frozenset(self._submitted)
-        copies = [replace(row) for row in rows]  # the thread must not see a press change
-        work = self._disk_work = loop.run_in_executor(self._disk, self._journal.write, *copies)
-        work.add_done_callback(lambda done: self._disk_done(done, submitted))
-        await asyncio.wait([work], timeout=0.0 if stuck and "disk" in self._troubles else DISK_S_MAX)
-        if not work.done():
-            self._disk_trouble("journal_slow")
-
-    def _disk_done(self, work: asyncio.Future[str | None], submitted: frozenset[Key]) -> None:
-        if work.cancelled():
-            return
-        reason = "journal_unwritable" if work.exception() else work.result()
-        if reason:
-            self._disk_trouble(reason)
-            if reason == "journal_corrupt":  # a new file has been begun: put in it all that we know
-                self._spawn(self._keep(*self._presses.values()))
-            return
-        self._troubles.pop("disk", None)
-        self._submitted -= submitted
-        if self._unkept & submitted:
-            self._unkept -= submitted
-            for device_id in {key.device_id for key in submitted}:
-                self._followers[device_id].wake()
-
-    async def _retry_disk(self) -> None:
-        while True:
-            await asyncio.sleep(DISK_AGAIN_S)
-            if "disk" in self._troubles:
-                await self._keep()
-
-    def _disk_trouble(self, reason: str) -> None:
-        texts = {
-            "disk_full": "the disk is full; presses go on from memory and are written when there is room",
-            "read_only": "the journal cannot be written (read-only?); presses go on from memory",
-            "journal_corrupt": "the journal was damaged; it is kept beside the new one, as *.corrupt-*",
-            "journal_slow": "the disk does not answer; presses go on from memory",
-            "journal_unwritable": "the journal cannot be written; presses go on from memory",
-        }
-        self._trouble("disk", reason, texts[reason])
+    def _everything(self) -> Iterator[Record]:
+        yield from self._presses.values()
+        yield from self._lookout.healths.values()
+        alives: list[Alive | None] = [self._watch.alive(device_id) for device_id in self._devices]
+        yield from (alive for alive in alives if alive)
+        yield from self._outbox.waypoints()
 
     # -- listening ------------------------------------------------------------------------------------
 
@@ -420,29 +308,42 @@ class Relay:
                 await self._radio.scan(self._watch.filter_codes())
             except RadioOff as error:
                 listening = False
-                self._trouble("radio", error.reason, f"{error}; trying again")
+                self._deaf(error)
                 await asyncio.sleep(again_s)
                 again_s = min(again_s * 2, SCAN_AGAIN_S_MAX)
                 continue
             if not listening:
                 self._log("scanning", buttons=len(self._devices))
             listening, again_s = True, 1.0
-            self._troubles.pop("radio", None)
-            await self._until_stale()
+            self._lookout.supervision.listening(True, _tick_ms())
+            self._troubles.over("radio")
+            if off := await self._until_stale():
+                listening = False
+                self._deaf(off)
 
-    async def _until_stale(self) -> None:
-        """Until the scan must be started again: other codes are expected, or nothing is heard at all."""
+    def _deaf(self, off: RadioOff) -> None:
+        self._lookout.supervision.listening(False, _tick_ms())
+        self._troubles.tell("radio", off.reason, f"{off}; trying again")
+
+    async def _until_stale(self) -> RadioOff | None:
+        """Until the scan must be started again: other codes are expected, nothing is heard at all, or
+        the radio is known to be gone."""
+        lost = asyncio.ensure_future(self._radio.lost())
         started_s = time.monotonic()
         silence_s = SILENCE_FILTERED_S if self._radio.filtered else SILENCE_S
-        while time.monotonic() - max(started_s, self._last_advert_s) < silence_s:
-            try:
-                async with asyncio.timeout(silence_s / 10):
-                    await self._arm_signal.wait()
-            except TimeoutError:
-                continue
-            self._arm_signal.clear()
-            if self._radio.filtered and self._watch.generation != self._armed:
-                return
+        try:
+            while time.monotonic() - max(started_s, self._last_advert_s) < silence_s:
+                armed = asyncio.ensure_future(self._arm_signal.wait())
+                await asyncio.wait((lost, armed), timeout=silence_s / 10, return_when=asyncio.FIRST_COMPLETED)
+                armed.cancel()
+                if lost.done():
+                    return lost.result()
+                self._arm_signal.clear()
+                if self._radio.filtered and self._watch.generation != self._armed:
+                    return None
+            return None
+        finally:
+            lost.cancel()
 
     async def _tick(self) -> None:
         unknown = 0
@@ -457,11 +358,93 @@ class Relay:
                 self._log("refused", reason=reason, count=count)
             self._refusals.clear()
 
-    def _trouble(self, where: str, reason: str, text: str) -> None:
-        """Said once, until it is well again or another reason."""
-        if self._troubles.get(where) != reason:
-            self._troubles[where] = reason
-            self._log("trouble", reason=reason, text=text)
+    # -- what is told -----------------------------------------------------------------------------------
+
+    def _source_off(self, name: str, off: SourceOff) -> None:
+        """Not every machine has every source: what counts is whether any is left."""
+        self._sources_off[name] = off
+        if len(self._sources_off) == self._sources:
+            why = "; ".join(str(each) for each in self._sources_off.values())
+            self._troubles.tell("location", "no_position", f"alarms go without a position: {why}")
+
+    def _source_on(self, name: str) -> None:
+        self._sources_off.pop(name, None)
+        self._troubles.over("location")
+
+    def trouble(self, where: str, reason: str, text: str) -> None:
+        """Something beside the bridge is not as it must be."""
+        self._troubles.tell(where, reason, text)
+
+    def _log(self, what: str, **fields: Any) -> None:
+        self._plain_log(what, **fields)
+        self._touch()
+
+    def _touch(self) -> None:
+        """Something that the page shows may have changed."""
+        self._generation += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _trouble_changed(self, trouble: Trouble | None) -> None:
+        if trouble is not None and self._announce is not None and trouble.where not in _NOT_THE_WEARERS:
+            self._spawn(self._announce(trouble))
+
+    # -- the wearer (ports.Wearer) ------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        lookout = self._lookout
+        return Status(
+            self._generation,
+            _now_ms(),
+            tuple(self._button(device_id) for device_id in self._devices),
+            lookout.centre_ok,
+            lookout.centre_at_ms,
+            lookout.supervision.is_listening,
+            lookout.supervision.battery_percent,
+            self._positions.latest(_now_ms()),
+            tuple(self._troubles),
+        )
+
+    def _button(self, device_id: str) -> ButtonStatus:
+        health = self._lookout.healths[device_id]
+        stale = ("stale",) if device_id in self._lookout.stale else ()
+        return ButtonStatus(
+            device_id,
+            self._lookout.heard_at_ms.get(device_id),
+            self._lookout.supervision.in_reach(device_id, _tick_ms()),
+            health.low,
+            health.battery_mv,
+            (*health.faults, *stale),
+            self._last(device_id, codes.ALARM),
+            self._last(device_id, codes.TEST),
+        )
+
+    def _last(self, device_id: str, event: int) -> PressStatus | None:
+        own = [p for p in self._presses.values() if p.device_id == device_id and p.event == event]
+        if not own:
+            return None
+        press = max(own, key=lambda press: press.heard_at_ms)
+        may = (
+            event == codes.ALARM and press.stage < receipts.CLOSED and press.call_off not in ("done", "kept")
+        )
+        return PressStatus(
+            *press.key,
+            press.heard_at_ms,
+            press.stage,
+            press.delivered,
+            press.call_off,
+            may and self._devices[device_id].has_pin,
+        )
+
+    async def changed(self, seen: int) -> None:
+        while self._generation == seen:
+            await self._changed.wait()
+
+    async def call_off(self, key: Key, pin: str) -> str:
+        return await self._outbox.call_off(key, pin) if key.device_id in self._devices else ""
+
+    async def check(self) -> bool:
+        return await self._lookout.check()
 
 
 def _now_ms() -> int:

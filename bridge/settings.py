@@ -1,20 +1,31 @@
-"""The bridge's home: credentials and keys (0600, in a directory of 0700), the lock, the journal's place."""
+"""The bridge's home: credentials and keys, the lock, the page's secret, the places of journal and settings.
+
+The directory has mode 0700 and its files 0600; what is wider is refused. Keys and tokens are in
+`credentials.json`, or in the system's keyring (vault.py) and the file only says in which entry.
+"""
 
 import fcntl
 import json
 import os
 import re
+import secrets
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bridge import vault
+from bridge.config import https_urls
 from bridge.model import Device
 
 CREDENTIALS = "credentials.json"
+PAGE_SECRET = "page-secret"  # noqa: S105 -- the file's name
+VAULT_ID = "keyring-id"
+FILE, KEYRING = "file", "keyring"
+_SECRETS = ("k_code", "k_heard", "k_state", "token")
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _DEVICE_ID = re.compile(r"[A-Z2-7]{16}", re.ASCII)
 ALIVE_PERIOD_S_MAX = 7 * 86_400
@@ -31,6 +42,8 @@ class Credentials:
     centre: str
     ca_pem: str
     devices: tuple[Device, ...]
+    addresses: tuple[str, ...] = ()  # further ones of the same centre, by its own word
+    secrets: str = FILE  # where keys and tokens are kept: FILE or KEYRING
 
     def with_devices(self, devices: tuple[Device, ...]) -> "Credentials":
         """A button that is enrolled again has new keys and a new token in its old one's place."""
@@ -49,6 +62,7 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.journal = path / "journal.sqlite"
+        self.config = path / "config.toml"
 
     def make(self) -> None:
         try:
@@ -83,37 +97,126 @@ class Home:
 
     def read(self) -> Credentials | None:
         """None where nothing was enrolled yet. Raises SettingsError."""
-        path = self.path / CREDENTIALS
+        data = self._read_data()
+        if data is None:
+            return None
+        try:
+            kept = FILE
+            items = data["devices"]
+            if "keyring" in data:
+                kept, found = KEYRING, json.loads(self._from_vault(data["keyring"]))
+                items = [item | found[item["device_id"]] for item in items]
+            devices = tuple(_device(item, item["token"]) for item in items)
+            addresses = https_urls(data.get("addresses", []))
+            return Credentials(str(data["centre"]), str(data["ca_pem"]), devices, addresses, kept)
+        except (ValueError, KeyError, TypeError):
+            raise SettingsError(
+                f"{self.path / CREDENTIALS} is damaged; take it away and enrol again"
+            ) from None
+
+    def write(self, credentials: Credentials) -> None:
+        """Whole or not at all, whenever we are killed: see vault.py for the order."""
+        before = (self._read_data() or {}).get("keyring")
+        devices = [_device_json(device) for device in credentials.devices]
+        data: dict[str, Any] = {
+            "centre": credentials.centre,
+            "ca_pem": credentials.ca_pem,
+            "addresses": list(credentials.addresses),
+        }
+        if credentials.secrets == KEYRING:
+            data["keyring"] = entry = self._next_entry(before)
+            apart = {item["device_id"]: {name: item.pop(name) for name in _SECRETS} for item in devices}
+            try:
+                vault.put(entry, json.dumps(apart))
+            except vault.VaultError as error:
+                raise SettingsError(str(error)) from None
+        self._replace(CREDENTIALS, json.dumps(data | {"devices": devices}, indent=1))
+        if isinstance(before, str):
+            vault.drop(before)
+
+    def rehearse(self, kept: str) -> None:
+        """Can `write` be done? Asked before the label's code is used up. Raises SettingsError."""
+        self._replace("rehearsal", "")
+        (self.path / "rehearsal").unlink(missing_ok=True)
+        if kept == KEYRING:
+            entry = self._next_entry((self._read_data() or {}).get("keyring"))
+            try:
+                vault.put(entry, "rehearsal")
+            except vault.VaultError as error:
+                raise SettingsError(str(error)) from None
+            vault.drop(entry)
+
+    def page_secret(self) -> str:
+        """What the page's address ends in; made at the first asking, the same ever after."""
+        return self._kept(PAGE_SECRET, lambda: secrets.token_urlsafe(24))
+
+    def _read_data(self) -> dict[str, Any] | None:
+        text = self._read_private(CREDENTIALS)
+        try:
+            data = None if text is None else json.loads(text)
+        except (ValueError, RecursionError):
+            data = []
+        if data is not None and not isinstance(data, dict):
+            raise self._damaged()
+        return data
+
+    def _damaged(self) -> SettingsError:
+        return SettingsError(f"{self.path / CREDENTIALS} is damaged; take it away and enrol again")
+
+    def _from_vault(self, entry: object) -> str:
+        if not isinstance(entry, str):
+            raise ValueError("not an entry of the keyring")
+        try:
+            return vault.get(entry)
+        except vault.VaultError as error:
+            raise SettingsError(str(error)) from None
+
+    def _next_entry(self, before: object) -> str:
+        """The one of our two entries that is not in use."""
+        mine = self._kept(VAULT_ID, lambda: secrets.token_hex(8))
+        return f"{mine}-b" if before == f"{mine}-a" else f"{mine}-a"
+
+    def _kept(self, name: str, make: Callable[[], str]) -> str:
+        text = self._read_private(name)
+        if not text:
+            text = make()
+            self._replace(name, text)
+        return text
+
+    def _read_private(self, name: str) -> str | None:
+        path = self.path / name
         try:
             self._refuse_wider(self.path)
             self._refuse_wider(path)
-            text = path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{path} is damaged; take it away") from None
         except OSError as error:
             raise SettingsError(f"cannot read {path}: {error.strerror}") from None
-        try:
-            data = json.loads(text)
-            devices = tuple(_device(item, item["token"]) for item in data["devices"])
-            return Credentials(str(data["centre"]), str(data["ca_pem"]), devices)
-        except (ValueError, KeyError, TypeError):
-            raise SettingsError(f"{path} is damaged; enrol again") from None
 
-    def write(self, credentials: Credentials) -> None:
+    def _replace(self, name: str, text: str) -> None:
         """Whole or not at all: a temporary file takes the old one's place."""
-        data = {
-            "centre": credentials.centre,
-            "ca_pem": credentials.ca_pem,
-            "devices": [_device_json(device) for device in credentials.devices],
-        }
-        path = self.path / CREDENTIALS
+        path = self.path / name
         try:
-            handle, temporary = tempfile.mkstemp(dir=self.path, prefix=".credentials-")  # 0600 by itself
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(data, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
+            for left in self.path.glob(f".{name}-*"):  # by a kill in the lines below
+                left.unlink(missing_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}-")  # 0600 by itself
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).replace(path)
+            except OSError:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            directory = os.open(self.path, os.O_RDONLY)
+            try:
+                os.fsync(directory)  # the name, too: an enrolment cannot be asked for again
+            finally:
+                os.close(directory)
         except OSError as error:
             raise SettingsError(f"cannot write {path}: {error.strerror}") from None
 
@@ -125,19 +228,28 @@ class Home:
             raise SettingsError(f"{path} can be read by others; run: chmod {narrow} {path}")
 
 
-def parse_enrolment(answer: dict[str, Any]) -> tuple[Device, ...]:
-    """The devices in the centre's answer to an enrolment; raises ValueError where it is none."""
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What the centre answers to the label's code."""
+
+    devices: tuple[Device, ...]
+    addresses: tuple[str, ...]
+
+
+def parse_enrolment(answer: dict[str, Any]) -> Enrolment:
+    """The centre's answer to an enrolment; raises ValueError where it is none."""
     try:
         token = answer["token"]
         devices = []
         for item in answer["devices"]:
             counters = {f"{stream}_counter": item["counters"][stream] for stream in ("press", "alive")}
             devices.append(_device(item | counters, token))
+        addresses = https_urls(answer.get("addresses") or [])
     except (KeyError, TypeError):
         raise ValueError("not an answer to an enrolment") from None
     if not devices:
         raise ValueError("an enrolment without a button")
-    return tuple(devices)
+    return Enrolment(tuple(devices), addresses)
 
 
 def _device(item: dict[str, Any], token: object) -> Device:
@@ -145,6 +257,9 @@ def _device(item: dict[str, Any], token: object) -> Device:
         raise ValueError("not a token")
     if not _DEVICE_ID.fullmatch(item["device_id"]):
         raise ValueError("not a device_id")
+    has_pin = item.get("has_pin", True)
+    if not isinstance(has_pin, bool):
+        raise ValueError("not a yes or no")
     return Device(
         device_id=item["device_id"],
         epoch=_number(item["epoch"], 0, 0xFFFFFFFF),
@@ -155,6 +270,7 @@ def _device(item: dict[str, Any], token: object) -> Device:
         press_counter=_number(item["press_counter"], 0, 0x7FFFFFFF),
         alive_counter=_number(item["alive_counter"], 0, 0x7FFFFFFF),
         token=token,
+        has_pin=has_pin,
     )
 
 
@@ -169,6 +285,7 @@ def _device_json(device: Device) -> dict[str, Any]:
         "press_counter": device.press_counter,
         "alive_counter": device.alive_counter,
         "token": device.token,
+        "has_pin": device.has_pin,
     }
 
 

@@ -259,6 +259,19 @@ class Watch:
         assert button.on_time is not None
         return Alive(device_id, button.alive.high, button.heard_at_ms, *button.on_time)
 
+    def move_up(self, device_id: str, press: int, alive: int, now_ms: int) -> None:
+        """The centre knows of these counters, from other bridges: expect what comes after them."""
+        button = self._buttons[device_id]
+        if press > button.press.high or alive > button.alive.high:
+            button.press.move(press)
+            button.alive.move(alive, *button.implied(now_ms))
+            self.generation += 1
+
+    def counters(self, device_id: str) -> tuple[int, int]:
+        """The highest (press, alive) that this bridge knows of."""
+        button = self._buttons[device_id]
+        return button.press.high, button.alive.high
+
     def tick(self, now_ms: int) -> None:
         """Time has passed: expect as many alive codes as it implies. Every few minutes is enough."""
         for button in self._buttons.values():

@@ -227,13 +227,26 @@ class World:
         return next(word for word in said.split() if "/e#" in word)
 
     async def add_bridge(
-        self, enrolment: str, name: str = "bridge", *options: str, profile: str = "desktop"
+        self,
+        enrolment: str,
+        name: str = "bridge",
+        *options: str,
+        profile: str = "desktop",
+        pins: tuple[str, ...] = (),
     ) -> None:
-        """Enrol a phone with a QR text, and run its bridge on the air."""
+        """Enrol a phone with a QR text and the wearer's PINs, and run its bridge on the air."""
         home = ["--home", str(self.home / name)]
-        await self._run([sys.executable, "-m", "bridge.app", "enrol", enrolment, *home])
+        enrol = [sys.executable, "-m", "bridge.app", "enrol", enrolment, *home]
+        if pins:
+            pin_file = self.home / f"{name}.pins"
+            pin_file.write_text("\n".join(pins))
+            enrol += ["--pin-file", str(pin_file)]
+        await self._run(enrol)
         phone = ["-m", "sim.phone", "--air", self.hci, "--name", name, "--profile", profile, "--"]
-        await self._start(name, [sys.executable, *phone, "run", "--json-log", *home, *options], "scanning")
+        # Several bridges live on this machine at once, and none of them is anybody's phone.
+        alone = ["--set", "page.port=0", "--set", "supervision.notify=false"]
+        run = [sys.executable, *phone, "run", "--json-log", *home, *alone, *options]
+        await self._start(name, run, "scanning")
 
     async def start(self, name: str) -> None:
         """Start a program again that was killed or stopped, and wait until it serves or scans."""

@@ -1,17 +1,25 @@
-"""A position that the user states: `--fix LAT,LON,RADIUS_M`."""
+"""A position that the user states: LAT,LON,RADIUS_M."""
 
-import math
+import asyncio
+from collections.abc import Callable
 
+from bridge.location.measure import CONFIDENCE, is_on_earth
+from bridge.location.selector import RADIUS_M_MAX
 from bridge.model import Fix, rfc3339
-
-CONFIDENCE = 95.0  # percent (AML)
 
 
 class Fixed:
     """`stated_at_ms` is when the user said so; the centre sees the age of that."""
 
+    name = "fixed"
+
     def __init__(self, lat: float, lon: float, radius_m: float, stated_at_ms: int) -> None:
-        self._fix = Fix(lat, lon, radius_m, CONFIDENCE, "MANUAL", rfc3339(stated_at_ms))
+        taken_at = rfc3339(stated_at_ms)
+        self._fix = Fix(lat, lon, radius_m, CONFIDENCE, "MANUAL", taken_at, source=self.name)
+
+    async def run(self, report: Callable[[Fix], None]) -> None:
+        report(self._fix)
+        await asyncio.Event().wait()  # it does not change
 
     def latest(self, now_ms: int) -> Fix | None:  # noqa: ARG002 -- the port's shape
         return self._fix
@@ -23,6 +31,8 @@ def parse(text: str) -> tuple[float, float, float]:
         lat, lon, radius_m = (float(part) for part in text.split(","))
     except ValueError:
         raise ValueError(f"a position is LAT,LON,RADIUS_M, for example 50.85,4.35,25; not {text!r}") from None
-    if not (abs(lat) <= 90 and abs(lon) <= 180 and 0 <= radius_m < math.inf):
-        raise ValueError(f"{text!r} is not on Earth: |LAT| <= 90, |LON| <= 180, RADIUS_M >= 0 and finite")
+    if not (is_on_earth(lat, lon) and 0 < radius_m <= RADIUS_M_MAX):
+        raise ValueError(
+            f"{text!r} is not on Earth: |LAT| <= 90, |LON| <= 180, 0 < RADIUS_M <= {RADIUS_M_MAX:g}"
+        )
     return lat, lon, radius_m

@@ -3,26 +3,35 @@
 import asyncio
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from bridge.https import Centre
 from bridge.journal import Journal, read_presses
-from bridge.model import Fix, Press
-from bridge.ports import Location
+from bridge.model import Fix, Key, Press, PressStatus, rfc3339
+from bridge.ports import Source
 from bridge.radio import BleakRadio
 from bridge.relay import Relay
+from bridge.watch import uuid_text
 from sim.air import Air
 from sim.phone import backends
 from tests.unit.bridge.air_button import AirButton
 from tests.unit.bridge.parts import Authority, Lines, TestCentre, device, dice, problem, proof, serve
 from wire import receipts, state
-from wire.codes import ALARM, CONTACT, TEST, code
+from wire.codes import ALARM, ALIVE, CONTACT, TEST, code
 from wire.keys import Mac, derive
+
+
+class Told(Lines):
+    """What a bridge says, and the bridge itself as its wearer's page has it."""
+
+    bridge: Relay
 
 
 class Scene:
@@ -41,21 +50,25 @@ class Scene:
         filtered: bool = False,
         ca: Authority | None = None,
         wait: bool = True,
-        location: Location | None = None,
-    ) -> AsyncIterator[Lines]:
-        lines = Lines()
+        url: str | None = None,
+        sources: Sequence[Source] = (),
+        **options: Any,
+    ) -> AsyncIterator["Told"]:
+        lines = Told()
         scanner, client = backends(*self.hci)
         stop = asyncio.Event()
-        async with Centre(self._url, (ca or self._authority).pem.decode()) as centre:
+        async with Centre(url or self._url, (ca or self._authority).pem.decode()) as centre:
             relay = Relay(
                 [device(number) for number in range(1, 8)],
                 journal=Journal(self.journal),
                 centre=centre,
                 radio=lambda on_advert: BleakRadio(on_advert, scanner, client, filtered),
-                location=location,
+                sources=sources,
+                **options,
                 log=lines,
                 random=dice(1).random,
             )
+            lines.bridge = relay
             task = asyncio.create_task(relay.run(stop))
             try:
                 if wait:
@@ -64,7 +77,7 @@ class Scene:
             finally:
                 stop.set()
                 await task
-            assert not [line for line in lines.of("trouble") if line["reason"] == "internal"]
+            assert not [line for line in lines.of("trouble") if line["where"] in ("ourselves", "post")]
 
 
 @pytest.fixture
@@ -306,15 +319,17 @@ async def _until(condition: Callable[[], bool], limit_s: float = 5) -> None:
 
 
 class BrokenReceiver:
-    """A position source whose hardware fails at every call."""
+    """A position source whose hardware fails each time that it is started."""
 
-    def latest(self, now_ms: int) -> Fix | None:  # noqa: ARG002
+    name = "nmea"
+
+    async def run(self, report: Callable[[Fix], None]) -> None:  # noqa: ARG002
         raise RuntimeError("no such device")
 
 
 async def test_a_position_source_that_fails_costs_no_press(scene: Scene) -> None:
     """The alarm goes without a position, and the wearer is told."""
-    async with scene.bridge(location=BrokenReceiver()) as lines:
+    async with scene.bridge(sources=[BrokenReceiver()]) as lines:
         await scene.button.say(ALARM, 1)
         await scene.button.took(receipts.RECEIVED)
         assert scene.centre.posts[0]["fix"] is None
@@ -352,3 +367,207 @@ async def test_somebody_who_repeats_the_code_does_not_end_the_link(scene: Scene)
         scene.centre.advance("1-1-1", receipts.ACKNOWLEDGED)
         await scene.button.took(receipts.ACKNOWLEDGED, limit_s=1)
         await mimic.silence()
+
+
+# -- after the press: positions, call-offs ------------------------------------------------------------
+
+
+class Receiver:
+    """A satellite receiver: it gives what a test has it see."""
+
+    name = "gpsd"
+
+    def __init__(self) -> None:
+        self._reports: list[Callable[[Fix], None]] = []
+
+    async def run(self, report: Callable[[Fix], None]) -> None:
+        self._reports.append(report)
+        await asyncio.Event().wait()
+
+    def see(self, lat: float, radius_m: float, age_s: float = 0) -> None:
+        at_ms = int((time.time() - age_s) * 1000)
+        for report in self._reports:
+            report(Fix(lat, 4.35, radius_m, 95.0, "GNSS", rfc3339(at_ms), "gpsd"))
+
+
+async def test_an_alarm_leaves_without_a_position_and_the_first_one_follows(scene: Scene) -> None:
+    """It never waits for one; the first fix goes after it, a much better one too, before the 20 s."""
+    receiver = Receiver()
+    async with scene.bridge(sources=[receiver]) as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("received")
+        receiver.see(50.80, 400.0)
+        await _until(lambda: len(scene.centre.fixes.get("1-1-1", [])) == 1)
+        receiver.see(50.801, 8.0)
+        await _until(lambda: len(scene.centre.fixes["1-1-1"]) == 2)
+    assert scene.centre.posts[0]["fix"] is None
+    assert [fix["lat"] for fix in scene.centre.fixes["1-1-1"]] == [50.80, 50.801]
+    assert {fix["source"] for fix in scene.centre.fixes["1-1-1"]} == {"gpsd"}
+
+
+async def test_an_old_position_is_marked_as_one(scene: Scene) -> None:
+    """Ten minutes old: better than nothing, and never taken for fresh."""
+    receiver = Receiver()
+    async with scene.bridge(sources=[receiver]):
+        receiver.see(50.80, 10.0, age_s=600)
+        await scene.button.say(ALARM, 1)
+        await _until(lambda: len(scene.centre.posts) == 1)
+    assert scene.centre.posts[0]["fix"]["marks"] == ["stale"]
+
+
+async def test_a_test_press_is_not_followed(scene: Scene) -> None:
+    """A silent test says where she is once, as an alarm would, and no more."""
+    receiver = Receiver()
+    async with scene.bridge(sources=[receiver]) as lines:
+        await scene.button.say(TEST, 1)
+        await lines.wait_for("received")
+        receiver.see(50.80, 10.0)
+        await asyncio.sleep(1.5)
+    assert scene.centre.fixes == {}
+
+
+async def test_positions_gathered_without_the_centre_reach_it_later(scene: Scene) -> None:
+    """The centre fails while she moves; the trail is not lost, also not by a kill of the bridge."""
+    receiver = Receiver()
+    scene.centre.answers = [lambda: problem(503, "busy")] * 200
+    async with scene.bridge(sources=[receiver]) as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("retry")
+        receiver.see(50.80, 400.0)
+        await _until(lambda: len(_waypoints(scene.journal)) == 1)
+    scene.centre.answers = []
+    async with scene.bridge(sources=[receiver]):
+        await _until(lambda: len(scene.centre.fixes.get("1-1-1", [])) == 1)
+        await _until(lambda: _waypoints(scene.journal) == [])
+
+
+def _waypoints(journal: Path) -> list[Any]:
+    with sqlite3.connect(journal) as db:
+        rows = db.execute("SELECT * FROM waypoint").fetchall()
+    db.close()
+    return rows
+
+
+KEY = Key(device(1).device_id, ALARM, 1)
+
+
+@pytest.mark.parametrize("pin", ["1234", "4321"])
+async def test_a_call_off_looks_the_same_with_either_pin(scene: Scene, pin: str) -> None:
+    """The wearer's page cannot tell them apart: the bridge does not know which it was."""
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("received")
+        assert await lines.bridge.call_off(KEY, pin) == "done"
+        press = lines.bridge.status().buttons[0].last_press
+    assert press is not None
+    assert press == PressStatus(*KEY, press.heard_at_ms, 1, press.delivered, "done", False)
+    assert scene.centre.call_offs == [{**KEY._asdict(), "pin": pin}]
+    assert [(line["outcome"]) for line in lines.of("call_off")] == ["done"]
+
+
+async def test_a_wrong_pin_is_told_and_may_be_tried_again(scene: Scene) -> None:
+    """The centre says so; the right one then calls off."""
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("received")
+        assert await lines.bridge.call_off(KEY, "9999") == "wrong_pin"
+        press = lines.bridge.status().buttons[0].last_press
+        assert press is not None
+        assert press.can_call_off
+        assert await lines.bridge.call_off(KEY, "1234") == "done"
+
+
+async def test_a_call_off_without_the_centre_is_kept_over_a_restart_and_sent(scene: Scene) -> None:
+    """She has called it off; that is not lost, and its PIN is gone from the disk when it is there."""
+    scene.centre.answers = [lambda: problem(503, "busy")] * 200
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("retry")
+        assert await lines.bridge.call_off(KEY, "1234") == "kept"
+    scene.centre.answers = []
+    async with scene.bridge() as lines:
+        await lines.wait_for("call_off", outcome="done")
+    assert [body["pin"] for body in scene.centre.call_offs] == ["1234"]
+    assert all(b"1234" not in file.read_bytes() for file in scene.journal.parent.glob("journal*"))
+    assert "1234" not in str(lines.lines)
+
+
+# -- supervision --------------------------------------------------------------------------------------
+
+
+async def test_the_centre_is_told_who_lives_and_its_counters_move_the_prediction(scene: Scene) -> None:
+    """A button that was heard by other bridges for months is expected where it is by now."""
+    far = 5_000_003
+    scene.centre.counters = {device(1).device_id: {"press": far - 1, "alive": far - 1}}
+    async with scene.bridge() as lines:
+        await lines.wait_for("alive")
+        told = scene.centre.alives[0]
+        await scene.button.say(ALARM, far)
+        await lines.wait_for("received", counter=far)
+    assert [button["device_id"] for button in told["buttons"]] == [device(n).device_id for n in range(1, 8)]
+    assert told["buttons"][0]["heard_at"] is None
+    assert told["troubles"] == []
+
+
+async def test_what_the_button_says_of_itself_is_known_after_a_restart(scene: Scene) -> None:
+    """Battery in 20 mV steps, what is wrong with it, when it was last heard."""
+    async with scene.bridge() as lines:
+        told = state.State(181, state.PIN_STUCK, 0, 0)
+        code_on_air = code(Mac(derive(scene.button.root, "code")), CONTACT, 1)
+        scene.button.state = state.seal(Mac(derive(scene.button.root, "state")), code_on_air, 1, told)
+        await scene.button.say(CONTACT, 1)
+        await lines.wait_for("trouble", reason="stuck")
+    async with scene.bridge() as lines:
+        button = lines.bridge.status().buttons[0]
+    assert (button.battery_mv, button.faults) == (3620, ("stuck",))
+    assert button.heard_at_ms is not None
+
+
+async def test_a_centre_that_is_gone_is_told_and_well_again(scene: Scene) -> None:
+    """Also without any press, by the signs of life alone."""
+    async with scene.bridge(url="https://127.0.0.1:9", wait=False) as lines:
+        await lines.wait_for("trouble", where="centre", limit_s=20)
+        assert lines.bridge.status().centre_ok is False
+        assert not await lines.bridge.check()
+
+
+async def test_supervision_never_delays_an_alarm(scene: Scene) -> None:
+    """The centre does not answer signs of life, and a thousand of them are heard right before the press."""
+    scene.centre.hangs = asyncio.Event()
+    async with scene.bridge() as lines:
+        await _until(lambda: len(scene.centre.alives) == 1)
+        for number in range(2, 8):
+            k_code = Mac(derive(bytes([number]) * 32, "code"))
+            for counter in range(1, 180):
+                lines.bridge.on_advert(Passer(), [uuid_text(code(k_code, ALIVE, counter))], -70)
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("receipt", stage=receipts.RECEIVED)
+        assert len(scene.centre.alives) == 1
+        assert len(lines.of("heard")) == 6 * 179 + 1
+        scene.centre.hangs.set()
+
+
+class Passer:
+    """Whoever sends an advert in the street."""
+
+    address = "C0:00:00:00:00:09"
+
+
+async def test_a_bridge_without_a_single_answer_still_knows_what_is_wrong(scene: Scene) -> None:
+    """A page of a hotel, a redirect, a stream without end: each is named, and the press goes on."""
+
+    def endless() -> web.Response:
+        return web.Response(text="x" * 200_000, content_type="application/json")
+
+    def hotel() -> web.Response:
+        return web.Response(text="<html>log in", status=200, content_type="text/html")
+
+    def moved() -> web.Response:
+        return web.Response(status=302, headers={"Location": "https://192.0.2.1/"})
+
+    scene.centre.answers = [hotel, moved, endless]
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("receipt", stage=receipts.RECEIVED)
+    assert [line["reason"] for line in lines.of("retry")] == ["not_a_centre"] * 3
+    assert len(read_presses(scene.journal)) == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from firmware.board.config import SETTINGS
+from firmware.flash.interpreter import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("wire", "firmware", "bridge", "centre", "sim")
@@ -27,7 +28,13 @@ PURE = [
     *(f"firmware/board/{name}.py" for name in ("gesture", "press", "peers", "feedback")),
     "bridge/watch.py",
     "bridge/courier.py",
+    "bridge/supervision.py",
+    "bridge/tracking.py",
+    "bridge/location/measure.py",
+    "bridge/location/selector.py",
     "centre/incidents.py",
+    "centre/fields.py",
+    "centre/supervision.py",
 ]
 IMPURE = {
     *("asyncio", "socket", "ssl", "os", "io", "pathlib", "time", "random", "secrets", "sqlite3", "threading"),
@@ -114,6 +121,9 @@ def test_the_integrators_guide_names_what_the_button_has() -> None:
     guide = (ROOT / "docs" / "integrators.md").read_text()
     for name, (default, least, most) in SETTINGS.items():
         assert f"| `{name}` | {default} | {least}–{most} |" in guide, name
+    for board, kind in KINDS.items():
+        pins = [*map(str, kind.pins), "–"][:3]
+        assert f"| `{board}` | {' | '.join(pins)} |" in guide, board
     said = set()
     for source in ("app", "memory", "radio"):
         said |= set(re.findall(r'print\("(\w+)"', (ROOT / f"firmware/board/{source}.py").read_text()))
@@ -124,7 +134,17 @@ def test_the_integrators_guide_names_what_the_button_has() -> None:
 
 # What MicroPython's Zephyr port does not have (its documentation and source, November 2026); there are
 # no published stubs for it to check against.
-ZEPHYR_LACKS = {"deepsleep", "lightsleep", "RTC", "wake_reason", "reset_cause", "NVS", "read_uv", "WDT"}
+ZEPHYR_LACKS = {
+    "deepsleep",
+    "lightsleep",
+    "RTC",
+    "wake_reason",
+    "reset_cause",
+    "NVS",
+    "ADC",
+    "read_uv",
+    "WDT",
+}
 ONLY_IMPORTS = {"machine", "time", "bluetooth", "os", "struct", "binascii", "json", "sys", "hashlib"}
 
 

@@ -71,11 +71,12 @@ class Authority:
         spki = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self.pin = hashlib.sha256(spki).digest()
 
-    def server_context(self, host: str = "127.0.0.1") -> ssl.SSLContext:
+    def server_context(self, host: str = "127.0.0.1", years: int = 0) -> ssl.SSLContext:
+        """For a certificate that is valid for a day, so many years from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test's centre")])
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
-        certificate = self._builder(name, key).add_extension(names, critical=False)
+        certificate = self._builder(name, key, years).add_extension(names, critical=False)
         pem = certificate.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
         pem += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -85,8 +86,10 @@ class Authority:
             context.load_cert_chain(file.name)
         return context
 
-    def _builder(self, name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+    def _builder(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, years: int = 0
+    ) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=365 * years)
         return (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -107,15 +110,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serve(
-    authority: Authority, routes: Mapping[tuple[str, str], Handler], host: str = "127.0.0.1", port: int = 0
+    authority: Authority,
+    routes: Mapping[tuple[str, str], Handler],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    years: int = 0,
 ) -> AsyncIterator[str]:
-    """A real HTTPS server that answers by `routes`; its URL. `host` is what its certificate says."""
+    """A real HTTPS server that answers by `routes`; its URL. `host` is what its certificate says, which
+    is valid so many `years` from now."""
     application = web.Application()
     for (method, path), handler in routes.items():
         application.router.add_route(method, path, handler)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=authority.server_context(host))
+    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=authority.server_context(host, years))
     await site.start()
     server = site._server
     assert isinstance(server, asyncio.Server)
@@ -143,13 +151,42 @@ class TestCentre:
     answers: list[Callable[[], web.Response]] = field(default_factory=list)
     stages: dict[str, list[int]] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    alives: list[dict[str, Any]] = field(default_factory=list)
+    call_offs: list[dict[str, Any]] = field(default_factory=list)
+    fixes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    counters: dict[str, dict[str, int]] = field(default_factory=dict)
+    pins: tuple[str, ...] = ("1234", "4321")
+    hangs: asyncio.Event | None = None  # signs of life get no answer until it is set
 
     @property
     def routes(self) -> dict[tuple[str, str], Handler]:
         return {
             ("POST", "/v1/alarms"): self._alarm,
             ("GET", "/v1/incidents/{id}/receipts"): self._receipts,
+            ("POST", "/v1/incidents/{id}/fixes"): self._fixes,
+            ("POST", "/v1/call-offs"): self._call_off,
+            ("POST", "/v1/alive"): self._alive,
         }
+
+    async def _fixes(self, request: web.Request) -> web.Response:
+        new = (await request.json())["fixes"]
+        kept = self.fixes.setdefault(request.match_info["id"], [])
+        fresh = [fix for fix in new if fix not in kept]
+        kept += fresh
+        return web.json_response({"stored": len(fresh), "known": len(new) - len(fresh)})
+
+    async def _call_off(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.call_offs.append(body)
+        if body["pin"] not in self.pins:
+            return problem(403, "wrong_pin")
+        return web.json_response({"incident": "i", "tracking_s": 900})
+
+    async def _alive(self, request: web.Request) -> web.Response:
+        self.alives.append(await request.json())
+        if self.hangs is not None:
+            await self.hangs.wait()
+        return web.json_response({"next_in_s": 60, "counters": self.counters})
 
     def advance(self, incident: str, stage: int) -> None:
         self.stages[incident].append(stage)

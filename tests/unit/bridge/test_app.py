@@ -3,24 +3,40 @@
 import asyncio
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import keyring
 import pytest
 from aiohttp import web
 
 from bridge import app
+from bridge.config import Config, name_of
 from bridge.journal import Journal
 from bridge.log import EVENTS
 from bridge.model import Press
 from bridge.settings import Credentials, Home
 from tests.unit.bridge.parts import ENROLMENT, TOKEN, Authority, device, problem, serve, write_private
+from tests.unit.bridge.test_doctor import NoRadio
+from tests.unit.bridge.test_vault import NULL, WorldKeyring
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _no_keyring() -> Iterator[None]:
+    """As in CI; a test must not write into its user's own keyring. test_vault.py has one of its own."""
+    before = keyring.get_keyring()
+    keyring.set_keyring(NULL)
+    yield
+    keyring.set_keyring(before)
 
 
 class Enroller:
@@ -31,6 +47,8 @@ class Enroller:
         self.asked: list[dict[str, Any]] = []
         self.number = 1
         self.answer: Callable[[], web.Response] = self._enrolled
+        self.more: dict[str, Any] = {}
+        self.on_enrol: Callable[[], Awaitable[None]] | None = None
         self.url = ""
 
     @property
@@ -42,6 +60,8 @@ class Enroller:
 
     async def enrol(self, request: web.Request) -> web.Response:
         self.asked.append(await request.json())
+        if self.on_enrol:
+            await self.on_enrol()
         return self.answer()
 
     def _enrolled(self) -> web.Response:
@@ -49,7 +69,9 @@ class Enroller:
         keys = {name: getattr(it, name).hex() for name in ("k_code", "k_heard", "k_state")}
         described = {"device_id": it.device_id, "epoch": 0, **keys, "alive_period_s": 900}
         described["counters"] = {"press": 3, "alive": 0}
-        return web.json_response({"token": f"{TOKEN}-{self.number}", "devices": [described]}, status=201)
+        return web.json_response(
+            {"token": f"{TOKEN}-{self.number}", "devices": [described], **self.more}, status=201
+        )
 
 
 @pytest.fixture
@@ -77,6 +99,7 @@ async def test_enrolling_stores_what_is_needed_for_our_eyes_only(
     assert credentials
     assert credentials.centre == enroller.url
     assert credentials.devices == (device(1, press_counter=3, token=f"{TOKEN}-1"),)
+    assert credentials.secrets == "file"
     assert home.stat().st_mode & 0o777 == 0o700
     assert (home / "credentials.json").stat().st_mode & 0o777 == 0o600
     said = "".join(capsys.readouterr())
@@ -97,6 +120,64 @@ async def test_another_label_adds_its_button_and_the_same_one_renews_it(
     assert {(it.device_id, it.token) for it in credentials.devices} == {
         (device(number).device_id, f"{TOKEN}-{number}") for number in (1, 2)
     }
+
+
+async def test_further_addresses_of_the_centre_are_kept(enroller: Enroller, tmp_path: Path) -> None:
+    """By its own word, on the way that the label secures."""
+    enroller.more = {"addresses": ["https://b.example:8443"]}
+    assert await run("enrol", enroller.label, "--home", tmp_path / "home") == 0
+    credentials = Home(tmp_path / "home").read()
+    assert credentials
+    assert credentials.addresses == ("https://b.example:8443",)
+
+
+async def test_keys_go_where_the_user_wants_them_and_stay_there(
+    enroller: Enroller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The keyring where there is one; remembered by the next enrolment, until the user says otherwise."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("WORLD_KEYRING", str(tmp_path / "keyring.json"))
+    assert await run("enrol", enroller.label, "--home", home, "--secrets", "keyring") == 1
+    assert enroller.asked == [], "the code works once, and must not be used up in vain"
+    assert "none here" in capsys.readouterr().err
+    for options, kept in (
+        ((), "file"),
+        (("--secrets", "keyring"), "keyring"),
+        ((), "keyring"),
+        (("--secrets", "file"), "file"),
+    ):
+        assert await run("enrol", enroller.label, "--home", home, *options) == 0
+        credentials = Home(home).read()
+        assert credentials
+        assert credentials.secrets == kept
+        assert (TOKEN in (home / "credentials.json").read_text()) == (kept == "file")
+        keyring.set_keyring(WorldKeyring())
+
+
+async def test_a_label_from_stdin_is_in_nobodys_list_of_processes(enroller: Enroller, tmp_path: Path) -> None:
+    """Nor are the PINs; and nothing of it is in what is said."""
+    pins = write_private(tmp_path / "pins", "1357\n2468")
+    listed = []
+
+    async def look() -> None:
+        listed.append(Path(f"/proc/{program.pid}/cmdline").read_text())
+
+    enroller.on_enrol = look
+    command = [sys.executable, "-m", "bridge.app", "enrol", "-", "--home", str(tmp_path / "home")]
+    program = await asyncio.create_subprocess_exec(
+        *command,
+        *("--pin-file", str(pins), "--secrets", "file"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await program.communicate(f"{enroller.label}\n".encode())
+    assert program.returncode == 0
+    assert enroller.asked == [{"code": ENROLMENT, "pin": "1357", "duress_pin": "2468"}]
+    assert listed
+    for secret in (ENROLMENT, "1357", "2468", TOKEN):
+        assert secret not in listed[0].replace(str(tmp_path), "")
+        assert secret not in said.decode()
 
 
 async def test_one_home_has_one_centre(
@@ -232,6 +313,7 @@ def test_it_runs_until_it_is_told_to_stop_and_only_once_per_home(tmp_path: Path)
     home.write(Credentials("https://127.0.0.1:1", Authority().pem.decode(), (device(1),)))
     Journal(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
     command = [sys.executable, "-m", "bridge.app", "run", "--home", str(home.path), "--json-log"]
+    command += ["--set", "position.sources=[]", "--set", "page.port=0"]
     nowhere = os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"}
     running = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=nowhere
@@ -250,6 +332,190 @@ def test_it_runs_until_it_is_told_to_stop_and_only_once_per_home(tmp_path: Path)
         _, complaint = running.communicate(timeout=10)
     assert running.returncode == 0
     assert complaint == ""
+
+
+CRASH = """
+# What a library may do to us: fail in the middle, with everything that it was given in its error's text.
+import threading
+import aiohttp
+
+real = aiohttp.ClientSession._request
+
+async def fail(self, method, url, **options):
+    if method == "GET":
+        return await real(self, method, url, **options)
+
+    def in_thread():
+        raise RuntimeError(f"{method} {url} {options}")
+    threading.Thread(target=in_thread).start()
+    raise RuntimeError(f"{method} {url} {options}")
+
+aiohttp.ClientSession._request = fail
+"""
+
+
+@pytest.mark.parametrize("how", [["--json-log"], []])
+def test_nothing_secret_is_in_what_a_run_says_even_when_it_breaks(tmp_path: Path, how: list[str]) -> None:
+    """Keys, token: not in its output, its title, nor in the sentence about a library's crash."""
+    home = Home(tmp_path / "home")
+    home.make()
+    home.write(Credentials("https://127.0.0.1:1", Authority().pem.decode(), (device(1),)))
+    Journal(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
+    (tmp_path / "sitecustomize.py").write_text(CRASH)
+    world = {
+        "PYTHONPATH": f"{tmp_path}:{ROOT}",
+        "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus",
+    }
+    options = [*how, *("--set", "position.sources=[]", "--set", "page.port=0")]
+    program = subprocess.Popen(
+        [sys.executable, "-m", "bridge.app", "run", "--home", str(home.path), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | world,
+        cwd=tmp_path,
+    )
+    said = ""
+    assert program.stdout
+    try:
+        while not ("a mistake: RuntimeError" in said and "internal" in said and said.count("\n") >= 4):
+            line = program.stdout.readline()
+            assert line, said
+            said += line
+        title = Path(f"/proc/{program.pid}/cmdline").read_text()
+    finally:
+        program.send_signal(signal.SIGTERM)
+        rest, _ = program.communicate(timeout=15)
+    assert program.returncode == 0
+    secrets = [TOKEN, *(getattr(device(1), name) for name in ("k_code", "k_heard", "k_state"))]
+    for secret in secrets:
+        shown = secret if isinstance(secret, str) else secret.hex()
+        assert shown not in said + rest + title
+        assert repr(secret)[2:-1] not in said + rest
+    assert "Traceback" not in said + rest
+
+
+async def test_nothing_secret_is_in_what_an_enrolment_says_when_it_breaks(
+    enroller: Enroller, tmp_path: Path
+) -> None:
+    """The label's code and the PINs, which are in the body that the library stumbles over."""
+    (tmp_path / "sitecustomize.py").write_text(CRASH)
+    pins = write_private(tmp_path / "p", "13579\n24680")
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bridge.app", "enrol", "-", "--home", str(tmp_path / "home")),
+        *("--pin-file", str(pins), "--secrets", "file"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        cwd=tmp_path,
+    )
+    said, _ = await program.communicate(enroller.label.encode())
+    assert program.returncode == 1
+    assert said.count(b"RuntimeError at") == 2, said
+    for secret in (ENROLMENT, "13579", "24680", "Traceback"):
+        assert secret not in said.decode()
+
+
+def test_a_mistake_of_ours_is_a_place_and_no_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also at the very outside: a radio that is none breaks the doctor."""
+    assert app.main(["doctor", "--home", str(tmp_path)], scanner=TOKEN) == 1  # type: ignore[arg-type]
+    said = "".join(capsys.readouterr())
+    assert TOKEN not in said
+    assert "Traceback" not in said
+
+
+def test_the_settings_are_shown_as_they_are_in_force(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file, then the flag; what is printed is a file that can be used."""
+    home = Home(tmp_path)
+    home.config.write_text("[page]\nname = 'Clip'\nport = 9000\n")
+    assert app.main(["config", "--home", str(tmp_path), "--set", "page.port=9001"]) == 0
+    said = capsys.readouterr().out
+    assert 'name = "Clip"' in said
+    assert "port = 9001" in said
+    home.config.write_text(said)
+    assert app.main(["config", "--home", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == said
+
+
+def test_a_wrong_setting_stops_every_command_that_needs_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With exit code 2; not the status, which needs none."""
+    home = Home(tmp_path / "home")
+    home.make()
+    home.write(Credentials("https://127.0.0.1:1", Authority().pem.decode(), (device(1),)))
+    home.config.write_text("[page]\nport = 'x'\n")
+    for command, code in (("run", 2), ("config", 2), ("page", 2), ("status", 0)):
+        assert app.main([command, "--home", str(home.path)]) == code
+        assert ("page.port" in capsys.readouterr().err) == (code == 2)
+
+
+def test_the_pages_address_is_printed_with_its_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same every time; a sentence where there is no page."""
+    home = Home(tmp_path / "home")
+    home.make()
+    for _ in range(2):
+        assert app.main(["page", "--home", str(home.path), "--set", "page.port=9000"]) == 0
+        assert capsys.readouterr().out == f"http://127.0.0.1:9000/#{home.page_secret()}\n"
+    assert app.main(["page", "--home", str(home.path), "--set", "page.port=0"]) == 1
+    assert "page.port" in capsys.readouterr().err
+    assert app.main(["page", "--home", str(tmp_path / "nowhere")]) == 1
+
+
+def test_a_source_that_this_system_has_not_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GeoClue without its library, as on a Mac: the others are looked at."""
+    monkeypatch.setitem(sys.modules, "dbus_fast", None)
+    monkeypatch.setitem(sys.modules, "dbus_fast.aio", None)
+    monkeypatch.delitem(sys.modules, "bridge.location.geoclue", raising=False)
+    home = Home(tmp_path / "home")
+    home.make()
+    home.config.write_text(
+        "[position]\nsources = ['geoclue', 'fixed']\nfixed = '50.85,4.35,25'\n[page]\nport = 0\n"
+    )
+    assert app.main(["doctor", "--home", str(home.path)], scanner=NoRadio) == 1
+    said = capsys.readouterr().out
+    assert "there is no GeoClue on this system" in said
+    assert re.search(r"^ok +position.fixed", said, re.MULTILINE)
+
+
+def test_a_metrics_port_that_is_taken_does_not_stop_the_bridge(tmp_path: Path) -> None:
+    """It says so, and listens for presses."""
+    home = Home(tmp_path / "home")
+    home.make()
+    home.write(Credentials("https://127.0.0.1:1", Authority().pem.decode(), (device(1),)))
+    with socket.create_server(("127.0.0.1", 0)) as ear:
+        port = ear.getsockname()[1]
+        program = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "bridge.app", "run", "--home", str(home.path), "--json-log"),
+                *("--set", f"metrics.port={port}", "--set", "position.sources=[]", "--set", "page.port=0"),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"},
+        )
+        assert program.stdout
+        first = json.loads(program.stdout.readline())
+        assert (first["what"], first["where"], first["reason"]) == ("trouble", "metrics", "port_taken")
+        program.send_signal(signal.SIGTERM)
+        program.communicate(timeout=15)
+    assert program.returncode == 0
+
+
+def test_the_reference_names_every_setting() -> None:
+    """docs/bridge.md lists what config.toml may hold."""
+    text = (ROOT / "docs" / "bridge.md").read_text(encoding="utf-8")
+    for it in fields(Config):
+        assert f"`{name_of(it)}`" in text
 
 
 def test_the_reference_names_every_event_and_option() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -291,3 +293,206 @@ def test_a_label_is_read_and_nothing_else_is() -> None:
         with pytest.raises(ValueError, match="label") as caught:
             https.parse_label(wrong)
         assert ENROLMENT not in str(caught.value)
+
+
+# -- several addresses of one centre -----------------------------------------------------------------
+
+
+async def test_where_one_address_fails_the_other_takes_the_alarm(authority: Authority) -> None:
+    """In the same try; and the next post goes first to the one that answered."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        dead = f"https://127.0.0.1:{nobody.getsockname()[1]}"
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response(GOOD)
+
+    async with (
+        serve(authority, {("POST", "/v1/alarms"): handler}) as url,
+        Centre([dead, url], authority.pem.decode()) as centre,
+    ):
+        assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+        assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+    assert len(asked) == 2
+
+
+async def test_an_address_that_says_nothing_does_not_hold_the_alarm_up(authority: Authority) -> None:
+    """A hung node: after two seconds the other one is asked as well, and its answer counts."""
+    hung = asyncio.Event()
+
+    async def silent(_request: web.Request) -> web.Response:
+        await hung.wait()
+        return web.json_response(GOOD)
+
+    async with (
+        serve(authority, {("POST", "/v1/alarms"): silent}) as one,
+        serve(authority, {("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD))}) as other,
+        Centre([one, other], authority.pem.decode(), answer_s_max=30) as centre,
+    ):
+        async with asyncio.timeout(15):
+            assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+        hung.set()
+
+
+async def test_what_the_centre_refuses_is_not_asked_elsewhere(authority: Authority) -> None:
+    """A refusal is an answer, from whichever address."""
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response(GOOD)
+
+    refusing = {("POST", "/v1/alarms"): always(lambda: problem(403, "revoked"))}
+    async with (
+        serve(authority, refusing) as one,
+        serve(authority, {("POST", "/v1/alarms"): handler}) as other,
+        Centre([one, other], authority.pem.decode()) as centre,
+    ):
+        with pytest.raises(Refused, match="403"):
+            await centre.post_alarm(TOKEN, ALARM)
+    assert asked == []
+
+
+# -- clocks and portals --------------------------------------------------------------------------------
+
+
+def dated(years: float) -> dict[str, str]:
+    """The Date header of a machine whose clock is so far ahead of ours."""
+    return {"Date": format_datetime(datetime.now(UTC) + timedelta(days=365 * years), usegmt=True)}
+
+
+@pytest.mark.parametrize("years", [-6, 6])
+async def test_a_wrong_clock_of_ours_does_not_keep_an_alarm_back(authority: Authority, years: int) -> None:
+    """The centre's certificate is valid by the centre's clock: it goes, and how far we are off is known."""
+    routes = {
+        ("GET", "/ca.pem"): always(lambda: web.Response(body=b"", headers=dated(years))),
+        ("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD, headers=dated(years))),
+    }
+    async with serve(authority, routes, years=years) as url, Centre(url, authority.pem.decode()) as centre:
+        assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+        assert centre.skew_s is not None
+        assert abs(centre.skew_s / (365 * 86400) - years) < 0.01
+
+
+async def test_an_expired_certificate_is_refused_by_name(authority: Authority) -> None:
+    """Its own clock agrees with ours, so it is the certificate that is wrong. Nothing is sent."""
+    posted: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        posted.append(request.path)
+        return web.json_response(GOOD)
+
+    routes = {
+        ("GET", "/ca.pem"): always(lambda: web.Response(body=b"")),
+        ("POST", "/v1/alarms"): handler,
+    }
+    async with serve(authority, routes, years=-1) as url, Centre(url, authority.pem.decode()) as centre:
+        with pytest.raises(TlsWrong, match="expired") as caught:
+            await centre.post_alarm(TOKEN, ALARM)
+    assert caught.value.reason == "certificate_expired"
+    assert posted == []
+
+
+async def test_another_ca_with_another_clock_is_still_another_ca(authority: Authority) -> None:
+    """Whoever is not the centre gains nothing by a clock that disagrees with ours."""
+    routes = {
+        ("GET", "/ca.pem"): always(lambda: web.Response(body=b"", headers=dated(6))),
+        ("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD)),
+    }
+    async with serve(Authority(), routes, years=6) as url, Centre(url, authority.pem.decode()) as centre:
+        with pytest.raises(TlsWrong):
+            await centre.post_alarm(TOKEN, ALARM)
+
+
+async def test_clocks_that_agree_are_not_worth_a_word(authority: Authority) -> None:
+    """Seconds are nobody's business; minutes are."""
+    for years, told in ((0.0, False), (1 / 365 / 24, True)):
+        routes = {("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD, headers=dated(years)))}  # noqa: B023
+        async with serve(authority, routes) as url, Centre(url, authority.pem.decode()) as centre:
+            await centre.post_alarm(TOKEN, ALARM)
+            assert (centre.skew_s is not None) == told
+
+
+@pytest.mark.parametrize(
+    ("answer", "captive"),
+    [
+        (web.Response(status=302, headers={"Location": "http://login.hotel.example/"}), True),
+        (web.Response(status=511, text="log in"), True),
+        (web.Response(text="<form>", content_type="text/html"), True),
+        (web.Response(status=302, headers={"Location": "https://127.0.0.1/"}), False),
+        (web.Response(status=404), False),
+    ],
+)
+async def test_a_portal_is_told_from_a_centre_that_is_down(
+    authority: Authority, answer: web.Response, captive: bool
+) -> None:
+    """A network that wants somebody to log in answers plain HTTP itself; the centre has nothing there."""
+    application = web.Application()
+    application.router.add_get("/", always(lambda: answer))
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    async with Centre("https://127.0.0.1:1", authority.pem.decode(), portal_port=port) as centre:
+        with pytest.raises(CentreDown) as caught:
+            await centre.post_alarm(TOKEN, ALARM)
+        explained = await centre.explain(caught.value)
+    await runner.cleanup()
+    assert (explained.reason == "captive_portal") == captive
+
+
+async def test_a_name_that_nobody_knows_is_no_network(authority: Authority) -> None:
+    """Told from a centre that is there and does not answer."""
+    async with Centre("https://centre.invalid", authority.pem.decode()) as centre:
+        with pytest.raises(CentreDown) as caught:
+            await centre.post_alarm(TOKEN, ALARM)
+    assert caught.value.reason == "no_network"
+
+
+# -- signs of life, call-offs, positions -------------------------------------------------------------
+
+
+async def ask(authority: Authority, path: str, answer: Any, what: str, *arguments: Any) -> Any:
+    routes = {("POST", path): always(answer)}
+    async with serve(authority, routes) as url, Centre(url, authority.pem.decode()) as centre:
+        return await getattr(centre, what)(TOKEN, *arguments)
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(60, 60), (-5, 10), (10**9, 3600)])
+async def test_the_centre_sets_the_pace_within_reason(authority: Authority, asked: int, taken: int) -> None:
+    """A hostile or mistaken one can neither have us flood it nor fall silent."""
+    body = {"next_in_s": asked, "counters": {"A" * 16: {"press": 3, "alive": 99}}}
+    answer = await ask(authority, "/v1/alive", lambda: web.json_response(body), "post_alive", {})
+    assert answer == https.AliveAnswer(taken, {"A" * 16: (3, 99)})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"next_in_s": "60", "counters": {}},
+        {"next_in_s": 60, "counters": []},
+        {"next_in_s": 60, "counters": {"A": {"press": -1, "alive": 0}}},
+        {"next_in_s": 60, "counters": {"A": {"press": 1, "alive": 2**31}}},
+    ],
+)
+async def test_an_answer_to_a_sign_of_life_that_is_none_is_named(authority: Authority, body: Any) -> None:
+    """Counters of the spare range would move the prediction to where nothing comes any more."""
+    with pytest.raises(NotACentre):
+        await ask(authority, "/v1/alive", lambda: web.json_response(body), "post_alive", {})
+
+
+async def test_a_sign_of_life_that_is_shed_is_no_failure(authority: Authority) -> None:
+    """The centre lives, and says that it has no time."""
+    with pytest.raises(Refused) as caught:
+        await ask(authority, "/v1/alive", lambda: problem(503, "shed"), "post_alive", {})
+    assert (caught.value.reason, caught.value.permanent) == ("shed", False)
+
+
+async def test_a_wrong_pin_comes_back_by_name(authority: Authority) -> None:
+    """What the wearer is told hangs on the reason alone."""
+    with pytest.raises(Refused) as caught:
+        await ask(authority, "/v1/call-offs", lambda: problem(403, "wrong_pin"), "post_call_off", {})
+    assert caught.value.reason == "wrong_pin"

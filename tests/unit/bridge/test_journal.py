@@ -15,11 +15,13 @@ import pytest
 
 from bridge import journal as journals
 from bridge.journal import Journal, read_presses
-from bridge.model import Alive, Press
+from bridge.model import Alive, Health, Kept, Press, Waypoint
 from tests.unit.bridge.parts import dice
 from wire.codes import ALARM, TEST
 
 NAME = "A" * 16
+NOW_MS = 1_790_000_000_000
+DAY_MS = 86_400_000
 
 
 def press(counter: int, **changes: Any) -> Press:
@@ -35,7 +37,8 @@ def path(tmp_path: Path) -> Path:
 def reopened(path: Path) -> tuple[list[Press], list[Alive], str | None]:
     journal = Journal(path)
     try:
-        return journal.load()
+        kept = journal.load(NOW_MS)
+        return kept.presses, kept.alives, kept.reason
     finally:
         journal.close()
 
@@ -63,6 +66,79 @@ def test_a_press_is_kept_once_and_only_goes_forward(path: Path) -> None:
     (alarm, test), _, _ = reopened(path)
     assert (alarm.incident, alarm.stage, alarm.proof, alarm.delivered) == ("i", 3, b"3", 2)
     assert (alarm.heard_at_ms, alarm.last_event_id, test.event) == (1, "9", TEST)
+
+
+def test_what_a_button_said_and_positions_on_their_way_are_there_after_a_restart(path: Path) -> None:
+    """Each position once, until it is sent; a button's last word of itself."""
+    health = Health(NAME, True, 3620, ("stuck", "configuration"))
+    first, second = (Waypoint(press(1).key, f"2026-11-23T10:00:0{n}.000Z", {"lat": n}) for n in (1, 2))
+    journal = Journal(path)
+    assert journal.write(press(1), Health(NAME), first, second, first, health) is None
+    journal.write(Waypoint(first.key, first.taken_at, first.fix, sent=True))
+    journal.close()
+    kept = Journal(path).load(NOW_MS)
+    assert (kept.healths, kept.waypoints) == ([health], [second])
+
+
+def test_a_pin_leaves_no_trace_once_it_is_at_the_centre(path: Path) -> None:
+    """Neither in the journal nor in what SQLite keeps beside it; a kill before that keeps it for sending."""
+    journal = Journal(path)
+    journal.write(press(1, call_off="kept", pin="83410297"), press(2))
+    journal.close()
+    (waiting, _), _, _ = reopened(path)
+    assert (waiting.call_off, waiting.pin) == ("kept", "83410297")
+    assert "83410297" not in repr(waiting)
+    journal = Journal(path)
+    journal.load(NOW_MS)
+    journal.write(press(1, call_off="done", called_off_at_ms=5))
+    for file in path.parent.iterdir():
+        assert b"83410297" not in file.read_bytes(), file.name
+    journal.write(press(1, call_off="kept", pin="83410297"))  # a row written late takes nothing back
+    journal.close()
+    (done, _), _, _ = reopened(path)
+    assert (done.call_off, done.called_off_at_ms, done.pin) == ("done", 5, None)
+
+
+def test_what_is_long_over_is_forgotten_and_nothing_else(path: Path) -> None:
+    """Not what the centre lacks, not the young, not what its code could bring in again."""
+    far, month_ago_ms = 1000, NOW_MS - 31 * DAY_MS
+    journal = Journal(path)
+    old = {"heard_at_ms": month_ago_ms, "incident": "i"}
+    journal.write(
+        press(1, **old),
+        press(2, **(old | {"incident": None})),
+        press(3, **(old | {"heard_at_ms": NOW_MS - DAY_MS})),
+        press(far - 200, **old),
+        press(0x80000001, **old),
+        press(far, **old),
+    )
+    journal.load(NOW_MS)
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == [2, 3, far - 200, 0x80000001, far]
+
+
+def test_a_journal_of_the_first_version_is_taken_over(path: Path) -> None:
+    """As a bridge of version 0.1 left it: every row is there, and new ones go beside them."""
+    script = (Path(journals.__file__).with_name("journal.sql")).read_text().split("-- name: ")[1]
+    with sqlite3.connect(path) as db:
+        db.executescript(script.removeprefix("version 1\n"))
+        db.execute("INSERT INTO press VALUES (?, 1, 7, 5, NULL, NULL, 'i', 2, x'aa', 1, '9')", (NAME,))
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    assert reopened(path) == ([press(7, heard_at_ms=5, incident="i", stage=2, proof=b"\xaa", delivered=1,
+                                     last_event_id="9")], [], None)  # fmt: skip
+
+
+def test_a_journal_of_a_newer_bridge_is_left_alone(path: Path) -> None:
+    """It is neither changed nor thrown aside: the newer bridge may come back."""
+    journal = Journal(path)
+    journal.write(press(1))
+    journal._connect().execute("PRAGMA user_version = 99")
+    journal.close()
+    before = path.read_bytes()
+    assert reopened(path) == ([], [], journals.UNWRITABLE)
+    assert path.read_bytes() == before
+    assert not path.with_name("journal.sqlite.corrupt-1").exists()
 
 
 _WRITER = """
@@ -147,7 +223,7 @@ def test_a_full_disk_is_told_and_what_waited_is_written_when_there_is_room(small
 def test_a_folder_that_is_not_there_is_told_and_survived(tmp_path: Path) -> None:
     """As when the disk is not mounted: rows wait in memory."""
     journal = Journal(tmp_path / "away" / "journal.sqlite")
-    assert journal.load() == ([], [], journals.READ_ONLY)
+    assert journal.load(NOW_MS) == Kept(reason=journals.READ_ONLY)
     assert journal.write(press(1)) == journals.READ_ONLY
     (tmp_path / "away").mkdir()
     assert journal.write() is None

@@ -1,12 +1,16 @@
 """Positions: stated or walked, and what is said of a file that is none."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bridge.location import fixed, gpx
-from bridge.model import rfc3339
+from bridge.location.positions import Positions
+from bridge.model import Fix, rfc3339
 
 START_MS = 1_790_000_000_000
 
@@ -36,10 +40,13 @@ def test_a_stated_position_says_when_it_was_stated() -> None:
         "confidence": 95.0,
         "method": "MANUAL",
         "taken_at": rfc3339(START_MS),
+        "source": "fixed",
     }
 
 
-@pytest.mark.parametrize("text", ["", "50,4", "a,b,c", "91,0,1", "0,181,1", "0,0,-1", "nan,0,1", "0,0,inf"])
+@pytest.mark.parametrize(
+    "text", ["", "50,4", "a,b,c", "91,0,1", "0,181,1", "5,4,-1", "5,4,0", "nan,0,1", "5,4,inf"]
+)
 def test_a_position_that_is_none_is_refused_in_a_sentence(text: str) -> None:
     """Before anything runs."""
     with pytest.raises(ValueError, match=r"position|Earth"):
@@ -60,11 +67,64 @@ def test_a_track_is_walked_in_its_own_time(tmp_path: Path) -> None:
     assert walk.latest(START_MS - 1) is None
     seen = [walk.latest(START_MS + ms) for ms in (0, 29_999, 30_000, 9_000_000)]
     assert [fix and (fix.lat, fix.radius_m, fix.taken_at) for fix in seen] == [
-        (50.0, 15.0, rfc3339(START_MS)),
-        (50.0, 15.0, rfc3339(START_MS)),
-        (50.1, 10.0, rfc3339(START_MS + 30_000)),
-        (50.1, 10.0, rfc3339(START_MS + 30_000)),
+        (50.0, 50.0, rfc3339(START_MS)),
+        (50.0, 50.0, rfc3339(START_MS)),
+        (50.1, 38.0, rfc3339(START_MS + 30_000)),
+        (50.1, 38.0, rfc3339(START_MS + 30_000)),
     ]
+
+
+async def test_a_walk_is_reported_point_by_point(tmp_path: Path) -> None:
+    """Each when it is passed; after the last it says nothing more, and that one grows stale."""
+    file = tmp_path / "walk.gpx"
+    times = [f"2020-01-01T00:00:00.{ms:03d}Z" for ms in (0, 10, 30)]
+    file.write_text(track(*(point(50 + n / 1000, 4, when) for n, when in enumerate(times))))
+    start = time.monotonic()
+    walk = gpx.load(file, START_MS, lambda: START_MS + int((time.monotonic() - start) * 1000))
+    seen: list[Fix] = []
+    walking = asyncio.create_task(walk.run(seen.append))
+    while len(seen) < 3:  # noqa: ASYNC110 -- the test's own timeout bounds it
+        await asyncio.sleep(0.01)
+    assert [fix.lat for fix in seen][-1] == 50.002
+    assert {fix.source for fix in seen} == {walk.name}
+    assert not walking.done()
+    walking.cancel()
+
+
+async def test_a_stated_position_is_reported_once() -> None:
+    """It is the selector that keeps it."""
+    seen: list[Fix] = []
+    stating = asyncio.create_task(fixed.Fixed(50, 4, 10, START_MS).run(seen.append))
+    await asyncio.sleep(0.05)
+    assert [(fix.lat, fix.method) for fix in seen] == [(50, "MANUAL")]
+    assert not stating.done()
+    stating.cancel()
+
+
+class Broken:
+    """Somebody's driver, on a bad day."""
+
+    name = "broken"
+
+    async def run(self, report: Callable[[Fix], None]) -> None:  # noqa: ARG002 -- it gives none
+        raise ZeroDivisionError
+
+
+async def test_a_source_that_fails_takes_no_other_with_it() -> None:
+    """It is said, and the position comes from the others."""
+    offs: list[tuple[str, str]] = []
+    positions = Positions(
+        [Broken(), fixed.Fixed(50, 4, 10, START_MS)],
+        now_ms=lambda: START_MS,
+        on_off=lambda name, off: offs.append((name, off.reason)),
+        on_fix=lambda _: None,
+    )
+    running = asyncio.create_task(positions.run())
+    while not offs or positions.latest(START_MS) is None:  # noqa: ASYNC110 -- bounded by the test's timeout
+        await asyncio.sleep(0.01)
+    assert offs == [("broken", "internal")]
+    assert not running.done()
+    running.cancel()
 
 
 @pytest.mark.parametrize(

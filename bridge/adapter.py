@@ -1,0 +1,304 @@
+"""Linux's Bluetooth, watched and repaired over D-Bus: is there a bluetoothd, an adapter, and is it on?
+
+bleak scans, but does not say when a scan has died. What can be seen of it from outside is seen here:
+bluetoothd gone (NameOwnerChanged), the adapter unplugged (InterfacesRemoved), off or blocked (Powered), a
+discovery that has ended (Discovering). Only Linux has dbus_fast: radio.py imports this file there alone.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dbus_fast import AuthError, BusType, InvalidAddressError, Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+from dbus_fast.auth import AuthExternal
+
+from bridge.ports import RadioOff
+
+# How long a scan that is to begin waits for what is missing; it is asked for again soon after.
+REPAIR_S_MAX = 5.0
+LOOK_AGAIN_S = 0.2
+CALL_S_MAX = 3.0
+# bluetoothd lets a discovery end after 10.24 s and begins the next some milliseconds later; a connection
+# that is being made interrupts it for longer.
+PAUSE_S_MAX = 3.0
+
+_BLUEZ = "org.bluez"
+_ADAPTER = "org.bluez.Adapter1"
+_MONITORS = "org.bluez.AdvertisementMonitorManager1"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
+_OBJECTS = "org.freedesktop.DBus.ObjectManager"
+_DAEMON = "org.freedesktop.DBus"
+
+_TEXTS = {
+    "bluetooth_off": "Bluetooth is off and cannot be switched on from here; switch it on in the settings",
+    "bluetooth_blocked": "Bluetooth is blocked (flight mode or a switch); run: rfkill unblock bluetooth",
+    "adapter_gone": "there is no Bluetooth adapter; plug it in, or see in dmesg what became of it",
+    "bluetoothd_gone": "the Bluetooth service does not run; run: sudo systemctl restart bluetooth",
+    "permission": "this user may not use Bluetooth; add it to the group bluetooth, and log in anew",
+    "scan_ended": "the Bluetooth adapter has stopped listening; it is started again",
+}
+# By D-Bus error (BlueZ 5.66: src/error.c; D-Bus specification, "Message Bus Messages").
+_REASONS = {
+    "org.bluez.Error.Blocked": "bluetooth_blocked",
+    "org.bluez.Error.NotAuthorized": "permission",
+    f"{_DAEMON}.Error.AccessDenied": "permission",
+    f"{_DAEMON}.Error.ServiceUnknown": "bluetoothd_gone",
+    f"{_DAEMON}.Error.NameHasNoOwner": "bluetoothd_gone",
+    f"{_DAEMON}.Error.NoReply": "bluetoothd_gone",
+    f"{_DAEMON}.Error.Disconnected": "bluetoothd_gone",
+    f"{_DAEMON}.Error.UnknownObject": "adapter_gone",
+}
+_ONLY_A_PERSON_CAN = ("permission", "bluetooth_blocked")
+
+
+def radio_off(reason: str) -> RadioOff:
+    return RadioOff(reason, _TEXTS[reason])
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One that is powered, and connects to peripherals."""
+
+    name: str  # hci0
+    passive: bool  # it can listen without asking for scan responses (BlueZ's advertisement monitors)
+
+
+class Bluez:
+    """`on_off(why)` is called once after a `ready()`, when what that found is no more."""
+
+    def __init__(
+        self,
+        on_off: Callable[[RadioOff], None],
+        repair_s_max: float = REPAIR_S_MAX,
+        pause_s_max: float = PAUSE_S_MAX,
+    ) -> None:
+        self._on_off = on_off
+        self._repair_s_max, self._pause_s_max = repair_s_max, pause_s_max
+        self._bus: MessageBus | None = None
+        self._rules: set[str] = set()
+        self.adapter = ""  # the one that was found last: hci0
+        self._path: str | None = None  # its object, while it is watched
+        self._discovering = False  # it should be
+        self._look: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- before a scan ----------------------------------------------------------------------
+
+    async def ready(self) -> Adapter:
+        """A powered adapter; what is missing is waited for, and repaired where it can be. Raises RadioOff."""
+        self.forget()
+        why = radio_off("bluetoothd_gone")
+        try:
+            async with asyncio.timeout(self._repair_s_max):
+                while True:
+                    try:
+                        return await self._find()
+                    except RadioOff as off:
+                        if off.reason in _ONLY_A_PERSON_CAN:
+                            raise
+                        why = off
+                    await asyncio.sleep(LOOK_AGAIN_S)
+        except TimeoutError:
+            raise why from None
+
+    async def _find(self) -> Adapter:
+        # This call also starts a bluetoothd that D-Bus knows how to start.
+        objects = (await self._call(_BLUEZ, "/", _OBJECTS, "GetManagedObjects"))[0]
+        # BlueZ before 5.55 does not say which roles an adapter has.
+        fit = sorted(
+            path
+            for path, interfaces in objects.items()
+            if _ADAPTER in interfaces and "central" in _value(interfaces[_ADAPTER], "Roles", ["central"])
+        )
+        if not fit:
+            raise radio_off("adapter_gone")
+        on = [path for path in fit if _value(objects[path][_ADAPTER], "Powered", False)]
+        path = (on or fit)[0]
+        await self._subscribe(
+            f"type='signal',sender='{_BLUEZ}',interface='{_OBJECTS}',"
+            f"member='InterfacesRemoved',arg0path='{path}'"
+        )
+        if not on:
+            await self._switch_on(path, _value(objects[path][_ADAPTER], "PowerState", ""))
+        self._path, self.adapter = path, path.rsplit("/", 1)[1]
+        return Adapter(self.adapter, _MONITORS in objects[path])
+
+    async def _switch_on(self, path: str, power_state: str) -> None:
+        if power_state == "off-blocked":  # flight mode is a person's wish, so it is not undone
+            raise radio_off("bluetooth_blocked")
+        try:
+            await self._call(
+                _BLUEZ, path, _PROPERTIES, "Set", "ssv", [_ADAPTER, "Powered", Variant("b", True)]
+            )
+        except RadioOff as off:
+            if off.reason == "bluetooth_off" and is_blocked():
+                raise radio_off("bluetooth_blocked") from None
+            raise
+        if not await self._get(path, "Powered"):
+            raise radio_off("bluetooth_off")
+
+    # -- while it scans ---------------------------------------------------------------------
+
+    def began(self, active: bool) -> None:
+        """A scan has begun. BlueZ says of an active one alone whether it goes on."""
+        self._discovering = active
+        if active:
+            self._look_soon()
+
+    def forget(self) -> None:
+        """No scan is wanted: nothing is told any more."""
+        self._path = None
+        self._discovering = False
+        self._look_no_more()
+
+    def close(self) -> None:
+        self.forget()
+        for task in self._tasks:
+            task.cancel()
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            bus.disconnect()
+
+    async def remove(self, device: str) -> None:
+        """Have BlueZ forget the object `device`. Raises RadioOff."""
+        await self._call(_BLUEZ, device.rsplit("/", 1)[0], _ADAPTER, "RemoveDevice", "o", [device])
+
+    def _off(self, reason: str) -> None:
+        if self._path is not None:
+            self.forget()
+            self._on_off(radio_off(reason))
+
+    def _on_message(self, message: Message) -> None:
+        if message.message_type != MessageType.SIGNAL:
+            return
+        if message.member == "NameOwnerChanged" and message.body[0] == _BLUEZ:
+            if message.body[1]:  # it had an owner, who is gone, whoever came after
+                self._off("bluetoothd_gone")
+        elif message.member == "InterfacesRemoved" and message.body[0] == self._path:
+            if _ADAPTER in message.body[1]:
+                self._off("adapter_gone")
+        elif message.member == "PropertiesChanged" and message.path == self._path:
+            changed = message.body[1]
+            if not _value(changed, "Powered", True):
+                self._off("bluetooth_off")
+            elif not _value(changed, "Discovering", True) and self._discovering:
+                self._look_soon()
+
+    def _look_soon(self) -> None:
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(self._pause_s_max, self._look_now)
+
+    def _look_no_more(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
+    def _look_now(self) -> None:
+        self._look = None
+        self._spawn(self._is_it_discovering())
+
+    async def _is_it_discovering(self) -> None:
+        path = self._path
+        try:
+            reason = "" if path is None or await self._get(path, "Discovering") else "scan_ended"
+        except RadioOff as off:
+            reason = off.reason
+        if reason and path == self._path:
+            self._off(reason)
+
+    # -- the bus ----------------------------------------------------------------------------
+
+    async def _get(self, path: str, name: str) -> Any:
+        return (await self._call(_BLUEZ, path, _PROPERTIES, "Get", "ss", [_ADAPTER, name]))[0].value
+
+    async def _call(
+        self,
+        name: str,
+        path: str,
+        interface: str,
+        member: str,
+        signature: str = "",
+        body: list[Any] | None = None,
+    ) -> list[Any]:
+        """The answer's body. Raises RadioOff."""
+        bus = await self._connected()
+        message = Message(name, path, interface, member, signature=signature, body=body or [])
+        try:
+            async with asyncio.timeout(CALL_S_MAX):
+                reply = await bus.call(message)
+        except (TimeoutError, EOFError, OSError):
+            raise radio_off("bluetoothd_gone") from None
+        assert reply is not None, "a call has an answer"
+        if reply.message_type == MessageType.ERROR:
+            raise radio_off(_REASONS.get(reply.error_name or "", "bluetooth_off"))
+        return reply.body
+
+    async def _subscribe(self, rule: str) -> None:
+        if rule not in self._rules:
+            await self._call(_DAEMON, "/org/freedesktop/DBus", _DAEMON, "AddMatch", "s", [rule])
+            self._rules.add(rule)
+
+    async def _connected(self) -> MessageBus:
+        if self._bus is not None and self._bus.connected:
+            return self._bus
+        self._bus = bus = await _system_bus()
+        self._rules.clear()
+        bus.add_message_handler(self._on_message)
+        self._spawn(self._until_closed(bus))
+        await self._subscribe(
+            f"type='signal',sender='{_DAEMON}',interface='{_DAEMON}',member='NameOwnerChanged',arg0='{_BLUEZ}'"
+        )
+        # Of adapters alone: a device's properties change with every advert in the street.
+        await self._subscribe(
+            f"type='signal',sender='{_BLUEZ}',interface='{_PROPERTIES}',"
+            f"member='PropertiesChanged',arg0='{_ADAPTER}'"
+        )
+        return bus
+
+    async def _until_closed(self, bus: MessageBus) -> None:
+        with contextlib.suppress(Exception):  # it raises what ended the connection, whatever that was
+            await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        if bus is self._bus:
+            self._off("bluetoothd_gone")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _system_bus() -> MessageBus:
+    """A connection to the system bus. Raises RadioOff."""
+    # As bleak has it: where the bus is behind TCP, the user at its other end.
+    uid = os.environ.get("BLEAK_DBUS_AUTH_UID", "")
+    bus = None
+    try:
+        bus = MessageBus(bus_type=BusType.SYSTEM, auth=AuthExternal(uid=int(uid)) if uid.isdigit() else None)
+        async with asyncio.timeout(CALL_S_MAX):
+            return await bus.connect()
+    except (PermissionError, AuthError):
+        reason = "permission"
+    except (OSError, EOFError, TimeoutError, InvalidAddressError):
+        reason = "bluetoothd_gone"
+    if bus is not None:
+        bus.disconnect()
+    raise radio_off(reason)
+
+
+def is_blocked(folder: Path = Path("/sys/class/rfkill")) -> bool:
+    """The kernel's word, for a bluetoothd that says "Failed" alone (5.66 without --experimental)."""
+    for switch in folder.glob("*"):
+        with contextlib.suppress(OSError):
+            kind, soft, hard = ((switch / name).read_text().strip() for name in ("type", "soft", "hard"))
+            if kind == "bluetooth" and "1" in (soft, hard):
+                return True
+    return False
+
+
+def _value(properties: dict[str, Variant], name: str, default: Any) -> Any:
+    return properties[name].value if name in properties else default

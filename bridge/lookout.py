@@ -1,0 +1,239 @@
+"""Supervision at work: signs of life to the centre, and what is lost told to the wearer.
+
+What counts as lost, and after how long, is supervision.py's. The centre is asked at the pace that it
+sets, and never while an alarm waits for its answer.
+"""
+
+import asyncio
+import contextlib
+import platform
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bridge.disk import Disk
+from bridge.line import CentreError, Refused
+from bridge.model import Device, Health, rfc3339
+from bridge.outbox import Outbox
+from bridge.ports import AliveAnswer, Centre, Log
+from bridge.supervision import BATTERY_POLL_S, CENTRE_AGAIN_S, Supervision
+from bridge.troubles import Troubles
+from bridge.watch import Sighting, Watch
+from wire import codes, state
+
+LOOK_S = 5.0
+PACE_S = 60
+ALARM_FIRST_S_MAX = 15.0
+# Not before: the first thing that a bridge does is to listen, and to send what waits.
+FIRST_ALIVE_S = 2.0
+BATTERY_MV_STEP = 20
+CHECK_S_MAX = 30.0
+TROUBLES_TOLD_MAX = 16
+
+_FAULTS = (
+    (state.PIN_STUCK, "stuck", "the button of {id} is pressed all the time: something sits on it"),
+    (state.COUNTERS_LOST, "counters_lost", "{id} has lost its counters: have it provisioned again"),
+    (state.CONFIG_DEFAULTED, "configuration", "a setting of {id} is wrong and was replaced"),
+)
+
+
+class Lookout:
+    """`battery()` is this phone's battery in percent, None where there is none or nobody knows."""
+
+    def __init__(
+        self,
+        devices: Mapping[str, Device],
+        *,
+        watch: Watch,
+        outbox: Outbox,
+        centre: Centre,
+        disk: Disk,
+        troubles: Troubles,
+        log: Log,
+        battery: Callable[[], Awaitable[int | None]],
+        phone_low_percent: int,
+    ) -> None:
+        self._devices, self._watch, self._outbox, self._centre = devices, watch, outbox, centre
+        self._disk, self._troubles, self._log, self._battery = disk, troubles, log, battery
+        self.supervision = Supervision(phone_low_percent)
+        for device in devices.values():
+            self.supervision.add(device.device_id, device.alive_period_s, _tick_ms())
+        self.healths = {device_id: Health(device_id) for device_id in devices}
+        self.stale: set[str] = set()
+        self.heard_at_ms: dict[str, int] = {}
+        self.centre_ok: bool | None = None
+        self.centre_at_ms: int | None = None
+        self._asked = asyncio.Event()
+
+    # -- what others hand in ------------------------------------------------------------------------
+
+    def heard(self, sighting: Sighting, now_ms: int) -> None:
+        """A button of ours, for the first time with this code."""
+        device_id = sighting.device_id
+        if sighting.stale:
+            self.stale.add(device_id)
+            text = f"a sign of life of {device_id} came far from its time: it may be a recording"
+            self._troubles.tell(f"button {device_id} stale", "stale", text)
+            return
+        self._lives(device_id, now_ms)
+        if sighting.event in (codes.ALIVE, codes.ALIVE_LOW):
+            self._know(replace(self.healths[device_id], low=sighting.event == codes.ALIVE_LOW))
+
+    def state_read(self, device_id: str, value: state.State, now_ms: int) -> Health:
+        """Over a link; returns what is known of the button now."""
+        self._lives(device_id, now_ms)
+        battery_mv = value.battery_20mv * BATTERY_MV_STEP or None
+        faults = tuple(word for flag, word, _ in _FAULTS if value.flags & flag)
+        self._know(replace(self.healths[device_id], battery_mv=battery_mv, faults=faults))
+        return self.healths[device_id]
+
+    def centre_answered(self) -> None:
+        self.supervision.centre(True)
+        self.centre_ok, self.centre_at_ms = True, int(time.time() * 1000)
+
+    def resume(self, health: Health) -> None:
+        """As the journal has it."""
+        self._know(health)
+
+    def _lives(self, device_id: str, now_ms: int) -> None:
+        self.supervision.heard(device_id, _tick_ms())
+        self.heard_at_ms[device_id] = now_ms
+        self.stale.discard(device_id)
+        self._troubles.over(f"button {device_id} stale")
+        self._troubles.over(f"button {device_id} reach")
+
+    def _know(self, health: Health) -> None:
+        self.healths[health.device_id] = health
+        where = f"button {health.device_id}"
+        if health.low:
+            text = f"the battery of {health.device_id} is low: charge it"
+            self._troubles.tell(f"{where} battery", "battery_low", text)
+        else:
+            self._troubles.over(f"{where} battery")
+        for _, word, text in _FAULTS:
+            if word in health.faults:
+                self._troubles.tell(f"{where} {word}", word, text.format(id=health.device_id))
+            else:
+                self._troubles.over(f"{where} {word}")
+
+    # -- looking around -----------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Every few seconds: who has not been heard of for too long?"""
+        battery_s = 0.0
+        while True:
+            for device_id in self._devices:
+                if self.supervision.in_reach(device_id, _tick_ms()) is False:
+                    text = f"{device_id} has not been heard for too long: is it near, and charged?"
+                    self._troubles.tell(f"button {device_id} reach", "out_of_reach", text)
+            if time.monotonic() >= battery_s:
+                battery_s = time.monotonic() + BATTERY_POLL_S
+                await self._look_at_phone()
+            self._look_at_clock()
+            await asyncio.sleep(LOOK_S)
+
+    async def _look_at_phone(self) -> None:
+        percent = await self._battery()
+        if self.supervision.phone(percent):
+            text = f"the battery of this phone is low ({percent} %): charge it"
+            self._troubles.tell("battery", "phone_battery_low", text)
+        else:
+            self._troubles.over("battery")
+
+    def _look_at_clock(self) -> None:
+        skew_s = self._centre.skew_s
+        if skew_s is None:
+            self._troubles.over("clock")
+        else:
+            direction = "slow" if skew_s > 0 else "fast"
+            text = f"this machine's clock is {abs(skew_s) / 60:.0f} min {direction}: set it by the network"
+            self._troubles.tell("clock", "clock_wrong", text)
+
+    # -- signs of life to the centre ------------------------------------------------------------------
+
+    async def alive(self) -> None:
+        """At the centre's pace. What it answers moves the prediction up."""
+        await asyncio.sleep(FIRST_ALIVE_S)
+        while True:
+            pace_s = await self._report()
+            try:
+                async with asyncio.timeout(pace_s):
+                    await self._asked.wait()
+            except TimeoutError:
+                pass
+            self._asked.clear()
+
+    async def check(self) -> bool:
+        """Ask the centre now; did it answer?"""
+        try:
+            async with asyncio.timeout(CHECK_S_MAX):
+                await self._report()
+        except TimeoutError:
+            return False
+        return self.centre_ok is True
+
+    async def _report(self) -> float:
+        """Seconds until the next one."""
+        # An alarm's answer tells more than ours would. One that is refused for good must not silence us.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ALARM_FIRST_S_MAX):
+                await self._outbox.calm()
+        pace_s = PACE_S
+        for token in dict.fromkeys(device.token for device in self._devices.values()):
+            try:
+                answer = await self._centre.post_alive(token, self._alive(token))
+            except Refused as error:  # it lives, and has no time for us, or does not know this enrolment
+                self.centre_answered()
+                if error.permanent:
+                    text = f"{error}; signs of life are not taken"
+                    self._troubles.tell("supervision", error.reason, text)
+            except CentreError as error:
+                self.centre_ok = False
+                if not self.supervision.centre(False):
+                    self._outbox.unreachable(error)
+                return CENTRE_AGAIN_S
+            else:
+                pace_s = answer.next_in_s
+                self._answered(answer)
+        now_ms = _tick_ms()
+        near = sum(self.supervision.in_reach(device_id, now_ms) is True for device_id in self._devices)
+        self._log("alive", buttons=len(self._devices), in_reach=near, next_in_s=pace_s)
+        return pace_s
+
+    def _answered(self, answer: AliveAnswer) -> None:
+        now_ms = int(time.time() * 1000)
+        for device_id, (press, alive) in answer.counters.items():
+            if device_id in self._devices:
+                self._watch.move_up(device_id, press, alive, now_ms)
+        self.centre_answered()
+        self._troubles.over("supervision")
+        self._outbox.answers()
+
+    def _alive(self, token: str) -> dict[str, Any]:
+        own = [device for device in self._devices.values() if device.token == token]
+        battery = self.supervision.battery_percent
+        reasons = dict.fromkeys(trouble.reason for trouble in self._troubles)
+        return {
+            "buttons": [self._button(device.device_id) for device in own],
+            "phone": {"battery_percent": battery, "model": platform.system() or None},
+            "troubles": list(reasons)[:TROUBLES_TOLD_MAX],
+        }
+
+    def _button(self, device_id: str) -> dict[str, Any]:
+        health, heard_at_ms = self.healths[device_id], self.heard_at_ms.get(device_id)
+        press, alive = self._watch.counters(device_id)
+        return {
+            "device_id": device_id,
+            "heard_at": None if heard_at_ms is None else rfc3339(heard_at_ms),
+            "battery_mv": health.battery_mv,
+            "low": health.low,
+            "in_reach": self.supervision.in_reach(device_id, _tick_ms()),
+            "press_counter": press,
+            "alive_counter": alive,
+            "faults": [*health.faults, *(["stale"] if device_id in self.stale else [])],
+        }
+
+
+def _tick_ms() -> int:
+    return int(time.monotonic() * 1000)

@@ -1,0 +1,126 @@
+"""`amr-bridge service`: a systemd unit of the user's own, that has the bridge run from login on.
+
+Its name and words say nothing of what it is. Only what an unprivileged user manager can carry out is
+in it (systemd.exec(5): what needs mount namespaces does not work there); no secret is.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+UNIT = "tag-sync.service"
+COMMAND_S_MAX = 30.0
+_TEXT = """\
+[Unit]
+Description=Tag sync
+# Never given up, however often it failed.
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={command}
+Restart=always
+RestartSec=1
+UMask=0077
+LimitCORE=0
+NoNewPrivileges=yes
+LockPersonality=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_BLUETOOTH
+
+[Install]
+WantedBy=default.target
+"""
+_START = (["systemctl", "--user", "daemon-reload"], ["systemctl", "--user", "enable", "--now", UNIT])
+# So that it runs without a login, too: a home gateway, or a machine that was started again.
+_LINGER = ["loginctl", "enable-linger"]
+_STOP = (["systemctl", "--user", "stop", UNIT],)
+_FORGET = (["systemctl", "--user", "daemon-reload"],)
+
+
+class ServiceError(Exception):
+    """It could not be done; a sentence."""
+
+
+def unit_path() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "systemd" / "user" / UNIT
+
+
+def unit_text(home: Path) -> str:
+    """The unit. Raises ServiceError for a path that no unit can name."""
+    # -P: what lies in the working directory is not ours to import.
+    words = [sys.executable, "-P", "-m", "bridge.app", "run", "--home", str(home.absolute())]
+    return _TEXT.format(command=" ".join(_quoted(word) for word in words))
+
+
+def _quoted(word: str) -> str:
+    """systemd.service(5), "Command lines": quotes, C escapes, `%` specifiers, `$` variables."""
+    if not word.isprintable():
+        raise ServiceError(f"a unit cannot name {word!r}")
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"'
+
+
+def install(home: Path, now: bool) -> str:
+    """Write the unit; what is to be done next, or was done with `now`. Raises ServiceError."""
+    path, text = unit_path(), unit_text(home)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{UNIT}-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise ServiceError(f"cannot write {path}: {error.strerror}") from None
+    return "\n".join([f"written: {path}", *_do((*_START, _LINGER), now)])
+
+
+def uninstall(now: bool) -> str:
+    """Take the unit out; with `now`, stop it first. Raises ServiceError."""
+    path = unit_path()
+    if not path.exists():
+        return f"not installed: there is no {path}"
+    stopped = _do(_STOP, now)
+    try:
+        (path.parent / "default.target.wants" / UNIT).unlink(missing_ok=True)  # what `enable` made
+        path.unlink()
+    except OSError as error:
+        raise ServiceError(f"cannot remove {path}: {error.strerror}") from None
+    lines = [*stopped, *_do(_FORGET, now)] if now else _do((*_STOP, *_FORGET), now)
+    return "\n".join([f"removed: {path}", *lines])
+
+
+def status() -> tuple[bool, str]:
+    """Whether it runs, and a sentence."""
+    if not unit_path().exists():
+        return False, "not installed; run: amr-bridge service install"
+    try:
+        state = _run(["systemctl", "--user", "is-active", UNIT]).stdout.strip() or "unknown"
+    except ServiceError as error:
+        return False, f"installed at {unit_path()}; {error}"
+    return state == "active", f"installed at {unit_path()}; {state}"
+
+
+def _do(commands: tuple[list[str], ...], now: bool) -> list[str]:
+    if not now:
+        return ["now run:", *(f"  {' '.join(command)}" for command in commands)]
+    for command in commands:
+        done = _run(command)
+        if done.returncode:
+            why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise ServiceError(f"{' '.join(command)} failed: {why}")
+    return [f"done: {' '.join(command)}" for command in commands]
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_S_MAX)
+    except FileNotFoundError:
+        raise ServiceError(f"there is no {command[0]} here, so no systemd to run it") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ServiceError(f"{' '.join(command)} failed: {type(error).__name__}") from None

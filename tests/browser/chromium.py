@@ -1,0 +1,138 @@
+"""A real Chromium, over the DevTools protocol."""
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--ignore-certificate-errors", "--remote-debugging-port=0"),
+)
+_KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, "Backspace": 8}
+
+
+class Failed(Exception):
+    """The browser cannot do it, or the page's script threw; with what it says."""
+
+
+class Tab:
+    """One tab."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket, self._ids = socket, itertools.count(1)
+        self.complaints: list[Any] = []
+
+    async def call(self, method: str, **parameters: Any) -> Any:
+        number = next(self._ids)
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        while True:
+            said = await self._socket.receive_json(timeout=20)
+            if said.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.complaints.append(said["params"])
+            if said.get("id") == number:
+                if "error" in said:
+                    raise Failed(said["error"])
+                return said["result"]
+
+    async def value(self, expression: str) -> Any:
+        """Of JavaScript. Raises Failed where it throws."""
+        answer = await self.call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, userGesture=True
+        )
+        if "exceptionDetails" in answer:
+            raise Failed(answer["exceptionDetails"])
+        return answer["result"].get("value")
+
+    async def until(self, expression: str) -> None:
+        """Also across a navigation, during which there is nobody to ask."""
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    with contextlib.suppress(Failed):
+                        if await self.value(expression):
+                            return
+                    await asyncio.sleep(0.03)
+        except TimeoutError:
+            seen = await self.value("document.body.innerText")
+            raise AssertionError(f"never: {expression}\nseen: {seen}\n{self.complaints}") from None
+
+    async def open(self, address: str) -> None:
+        """As if typed into the address bar; returns when its own document is there."""
+        await self.call("Page.navigate", url=address)
+        await self.until("document.readyState === 'complete'")
+
+    async def click(self, selector: str) -> None:
+        await self.value(f"document.querySelector({selector!r}).click()")
+
+    async def key(self, key: str) -> None:
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        same = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0]))}
+        await self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **same)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", **same)
+
+    async def size(self, width: int, height: int, scale: int = 1) -> None:
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=False,
+        )
+
+    async def picture(self, path: Path) -> None:
+        shot = await self.call("Page.captureScreenshot")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+
+@contextlib.contextmanager
+def chromium(profile: Path) -> Iterator[str]:
+    """A browser for many tests; its address. To be asked for by `tab`."""
+    assert CHROMIUM is not None
+    process = subprocess.Popen(
+        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        port_file = profile / "DevToolsActivePort"
+        for _ in range(1000):
+            if port_file.exists() and len(lines := port_file.read_text().split()) == 2:
+                break
+            time.sleep(0.02)
+        else:
+            raise TimeoutError("chromium does not start")
+        yield f"ws://127.0.0.1:{lines[0]}{lines[1]}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.asynccontextmanager
+async def new_tab(address: str) -> AsyncIterator[Tab]:
+    """A tab with a storage of its own, as in a browser that was never used before."""
+    base = address.partition("/devtools/")[0]
+    async with aiohttp.ClientSession() as session, session.ws_connect(address) as whole:
+        browser = Tab(whole)
+        context = (await browser.call("Target.createBrowserContext"))["browserContextId"]
+        made = await browser.call("Target.createTarget", url="about:blank", browserContextId=context)
+        try:
+            page = f"{base}/devtools/page/{made['targetId']}"
+            async with session.ws_connect(page, max_msg_size=0) as socket:
+                tab = Tab(socket)
+                for domain in ("Page", "Runtime", "Log"):
+                    await tab.call(f"{domain}.enable")
+                yield tab
+        finally:
+            await browser.call("Target.disposeBrowserContext", browserContextId=context)

@@ -1,0 +1,84 @@
+"""Lines of gpsd: what becomes a fix, and that nothing it may say makes the bridge fail."""
+
+import json
+import random
+
+import pytest
+
+from bridge.location.gpsd import _UNREADABLE, read
+from bridge.model import rfc3339
+
+NOW = 1_795_428_000_000
+TPV = {"class": "TPV", "mode": 3, "time": "2026-11-23T10:15:04.500Z", "lat": 50.8, "lon": 4.37, "eph": 22.8}
+
+
+def line(**changes: object) -> bytes:
+    said = {name: value for name, value in (TPV | changes).items() if value is not None}
+    return json.dumps(said).encode() + b"\r\n"
+
+
+def test_a_report_becomes_a_fix() -> None:
+    """With the receiver's time, and gpsd's circle of 95 %."""
+    heard, fix = read(line(), NOW)
+    assert heard
+    assert fix
+    assert (fix.lat, fix.lon, fix.radius_m, fix.confidence) == (50.8, 4.37, 22.8, 95.0)
+    assert (fix.taken_at, fix.method, fix.source) == ("2026-11-23T10:15:04.500Z", "GNSS", "gpsd")
+
+
+def test_what_it_leaves_out_is_not_made_up() -> None:
+    """Older ones have only the axes; without any estimate the radius is wide; without a time, it is now."""
+    for changes, radius_m in (({"epx": 3, "epy": 4}, 5.0), ({}, 50.0)):
+        _, fix = read(line(eph=None, **changes), NOW)
+        assert fix
+        assert fix.radius_m == radius_m
+    _, fix = read(line(time=None), NOW)
+    assert fix
+    assert fix.taken_at == rfc3339(NOW)
+
+
+@pytest.mark.parametrize("changes", [{"mode": 0}, {"mode": 1}, {"mode": None}, {"lat": None}, {"status": 8}])
+def test_a_receiver_without_a_fix_is_heard_and_gives_none(changes: dict[str, object]) -> None:
+    """It has none yet, or plays one (status 8 is a simulation)."""
+    assert read(line(**changes), NOW) == (True, None)
+
+
+@pytest.mark.parametrize("said", [b'{"class":"SKY","hdop":1.2}', b'{"class":"ERROR","message":"what?"}'])
+def test_other_reports_are_passed_over(said: bytes) -> None:
+    """They are no sign of a receiver."""
+    assert read(said, NOW) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(b"", b"hello", b"[]", b"{}", b'{"class":7}', b"[" * 16_000, b"\xff\xfe"),
+        line(lat=91),
+        line(lat="north"),
+        line(lat=True),
+        line(lat=float("nan")),
+        line(eph=float("inf")),
+        line(eph=10**400),
+        line(time="yesterday"),
+        line(time="2026-11-23T10:15:04"),
+        line(time=5),
+        line(time="0001-01-01T00:00:00+10:00"),
+    ],
+)
+def test_nonsense_is_told_from_a_report(said: bytes) -> None:
+    """And is never a fix."""
+    with pytest.raises(_UNREADABLE):
+        read(said, NOW)
+
+
+def test_no_line_makes_it_fail_otherwise() -> None:
+    """A report with any byte changed."""
+    for seed in range(2000):
+        chance, said = random.Random(seed), bytearray(line())
+        for _ in range(1 + chance.randrange(3)):
+            said[chance.randrange(len(said))] = chance.randrange(256)
+        try:
+            _, fix = read(bytes(said), NOW)
+        except _UNREADABLE:
+            continue
+        assert fix is None or abs(fix.lat) <= 90, seed
