@@ -34,6 +34,8 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 _OBJECTS = "org.freedesktop.DBus.ObjectManager"
 _DAEMON = "org.freedesktop.DBus"
 
+_SIG_BASE = "-0000-1000-8000-00805f9b34fb"
+
 _TEXTS = {
     "bluetooth_off": "Bluetooth is off and cannot be switched on from here; switch it on in the settings",
     "bluetooth_blocked": "Bluetooth is blocked (flight mode or a switch); run: rfkill unblock bluetooth",
@@ -125,8 +127,22 @@ class Bluez:
         )
         if not on:
             await self._switch_on(path, _value(objects[path][_ADAPTER], "PowerState", ""))
+        if not self.adapter:
+            await self._forget_strays(path, objects)
         self._path, self.adapter = path, path.rsplit("/", 1)[1]
         return Adapter(self.adapter, _MONITORS in objects[path])
+
+    async def _forget_strays(self, path: str, objects: dict[str, dict[str, dict[str, Variant]]]) -> None:
+        """What looks like a button and was left by a bridge that was killed.
+
+        BlueZ would be silent about one that still advertises, as nothing in its advert changes; forgotten,
+        it is told of anew. One that is connected stays, to be taken over.
+        """
+        for device, interfaces in objects.items():
+            have = interfaces.get("org.bluez.Device1")
+            if have is not None and device.startswith(f"{path}/") and _is_stray(have):
+                with contextlib.suppress(RadioOff):
+                    await self.remove(device)
 
     async def _switch_on(self, path: str, power_state: str) -> None:
         if power_state == "off-blocked":  # flight mode is a person's wish, so it is not undone
@@ -298,6 +314,20 @@ def is_blocked(folder: Path = Path("/sys/class/rfkill")) -> bool:
             if kind == "bluetooth" and "1" in (soft, hard):
                 return True
     return False
+
+
+def _is_stray(device: dict[str, Variant]) -> bool:
+    """A random address, service UUIDs and nothing else (wire/SPEC.md, "Advert"), and nobody's in any way."""
+    says_more = {"Name", "ManufacturerData", "ServiceData", "Appearance", "Class"} & device.keys()
+    kept = any(
+        _value(device, name, False) for name in ("Connected", "Paired", "Bonded", "Trusted", "Blocked")
+    )
+    return (
+        not says_more
+        and not kept
+        and _value(device, "AddressType", "") == "random"
+        and any(not uuid.endswith(_SIG_BASE) for uuid in _value(device, "UUIDs", []))
+    )
 
 
 def _value(properties: dict[str, Variant], name: str, default: Any) -> Any:

@@ -253,7 +253,7 @@ async def _run(
                 credentials.devices,
                 journal=Journal(home.journal),
                 centre=centre,
-                radio=lambda on_advert: BleakRadio(on_advert, scanner, client),
+                radio=lambda on_advert: BleakRadio(on_advert, scanner, client, scan=config.radio_scan),
                 log=log,
                 random=random.SystemRandom().random,
                 sources=_sources(config),

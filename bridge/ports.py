@@ -130,6 +130,7 @@ class Radio(Protocol):
     """Hears adverts (the callback goes into the constructor) and connects to whom it heard."""
 
     filtered: bool  # scans by a list of codes, which must be renewed
+    mode: str  # passive, active or filtered: how it listens now
 
     async def scan(self, codes: Sequence[str]) -> None:
         """Start, or start again where the system filters by these codes. Raises RadioOff."""

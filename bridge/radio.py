@@ -24,11 +24,7 @@ from bleak.backends.client import BaseBleakClient
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakBluetoothNotAvailableError
-from bleak_retry_connector import (
-    NO_RSSI_VALUE,
-    establish_connection,
-    restore_discoveries_sync,
-)
+from bleak_retry_connector import establish_connection, restore_discoveries_sync
 
 from bridge.ports import LinkLost, OnAdvert, Peer, RadioOff
 from bridge.watch import uuid_text
@@ -67,7 +63,7 @@ class BleakRadio:
     """`on_advert(peer, service_uuids, rssi)` is called for each advert, in the loop's thread.
 
     `scanner` and `client` are bleak backends, None the system's own. `filtered`: scan by a list of
-    codes; None lets the platform decide.
+    codes; None lets the platform decide. `scan`: "active" or "passive" where BlueZ has both ("auto").
     """
 
     def __init__(
@@ -76,8 +72,9 @@ class BleakRadio:
         scanner: ScannerBackend | None = None,
         client: ClientBackend | None = None,
         filtered: bool | None = None,
+        scan: str = "auto",
     ) -> None:
-        self._on_advert = on_advert
+        self._on_advert, self._wish = on_advert, scan
         self._scanner_backend, self._client_backend = scanner, client
         self.filtered = sys.platform in ("darwin", "ios", "android") if filtered is None else filtered
         self.mode = "filtered" if self.filtered else "active"
@@ -123,8 +120,9 @@ class BleakRadio:
             found = await self._bluez.ready()
             # Monitors that heard nothing since the last start: there are kernels and controllers on which
             # they hear nothing ever. So the other way is tried, in turn.
-            mute = self.mode == "passive" and not self._heard
-            self.mode = "passive" if found.passive and not mute else "active"
+            mute = self.mode == "passive" and not self._heard and self._wish == "auto"
+            passive = found.passive and not mute and self._wish != "active"
+            self.mode = "passive" if passive else "active"
             bluez["adapter"] = found.name
         if self.mode == "passive":
             bluez["or_patterns"] = [OUR_FLAGS]
@@ -140,13 +138,10 @@ class BleakRadio:
         )
 
     def _recall(self, scanner: BleakScanner, adapter: str) -> None:
-        """What BlueZ still hears: it does not tell of an advert again unless that changes.
-
-        So a bridge that was killed finds the button again that called it.
-        """
+        """Whom a bridge that was killed has left connected: BlueZ will not tell of them."""
         restore_discoveries_sync(scanner, adapter)
         for peer, data in scanner.discovered_devices_and_advertisement_data.values():
-            if data.rssi != NO_RSSI_VALUE:  # else it is out of reach, and kept because it was connected once
+            if peer.details["props"].get("Connected"):
                 self._on_advert(peer, data.service_uuids, data.rssi)
 
     async def lost(self) -> RadioOff:

@@ -313,7 +313,7 @@ class Relay:
                 again_s = min(again_s * 2, SCAN_AGAIN_S_MAX)
                 continue
             if not listening:
-                self._log("scanning", buttons=len(self._devices))
+                self._log("scanning", buttons=len(self._devices), mode=self._radio.mode)
             listening, again_s = True, 1.0
             self._lookout.supervision.listening(True, _tick_ms())
             self._troubles.over("radio")

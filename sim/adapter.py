@@ -284,13 +284,16 @@ class Radio(asyncio.Protocol):
                     await self._enable_scan(True)
 
     def _on_report(self, report: hci.HCI_LE_Advertising_Report_Event.Report) -> None:
+        answer = report.event_type == hci.HCI_LE_Advertising_Report_Event.EventType.SCAN_RSP
+        if answer and not report.data:
+            return  # the advert itself was heard before it
         seen = self._seen.get(report.address)
         if seen is None:
             seen = self._seen[report.address] = Seen(report.address)
             if len(self._seen) > SEEN_MAX:
                 self._seen.popitem(last=False)
         seen.rssi_dbm = report.rssi
-        if report.event_type == hci.HCI_LE_Advertising_Report_Event.EventType.SCAN_RSP:
+        if answer:
             seen.scan_response = bytes(report.data)
         else:
             seen.data = bytes(report.data)

@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from bumble import core, hci
 from bumble.transport.common import PacketParser
@@ -75,6 +77,16 @@ class Air:
         address: tuple[str, int] = server.sockets[0].getsockname()[:2]
         return address
 
+    @asynccontextmanager
+    async def plug(self, path: Path, name: str) -> AsyncGenerator[AirController]:
+        """While this lasts, who serves the Unix socket `path` has a radio: a machine's serial port, say."""
+        loop = asyncio.get_running_loop()
+        transport, host = await loop.create_unix_connection(lambda: _HciHost(self), str(path))
+        try:
+            yield host.join(name)
+        finally:
+            transport.abort()
+
     async def close(self) -> None:
         """Take everybody off the air and stop serving."""
         for server in self._servers:
@@ -121,20 +133,26 @@ class _HciHost(asyncio.Protocol):
                 if len(line) > HELLO_BYTES_MAX:
                     self.abort()
                 return
-            self._join(line)
+            if not self._greet(line):
+                self.abort()
+                return
         try:
             self._parser.feed_data(data)
         except core.InvalidPacketError:
             self.abort()
 
-    def _join(self, line: bytes) -> None:
+    def _greet(self, line: bytes) -> bool:
         name, _, profile = line.decode(errors="replace").strip().partition(" ")
         if not name or (profile and profile not in PROFILES):
-            self.abort()
-            return
+            return False
+        self.join(name, profile)
+        return True
+
+    def join(self, name: str, profile: str = "") -> AirController:
         self._controller = self._air.controller(name, profile or None)
         self._controller.set_packet_sink(self)
         self._parser.set_packet_sink(self._controller)
+        return self._controller
 
     def on_packet(self, packet: bytes) -> None:
         """A packet from the controller to the host."""

@@ -175,11 +175,8 @@ class AirController(Controller):
         self._report(advert.kind, advert.address, advert.data, reception.rssi_dbm)
         scannable = advert.kind in (Kind.ADV_IND, Kind.ADV_SCAN_IND)
         asks = scannable and self.le_scan_type == 1  # 1: active scanning
-        if (
-            asks
-            and advert.scan_response
-            and self.air_link.medium.answers(sender.name, self.name, advert.event)
-        ):
+        if asks and self.air_link.medium.answers(sender.name, self.name, advert.event):
+            # An empty answer is one, too: Linux keeps an advert to itself until it has the answer.
             self._report(Kind.SCAN_RSP, advert.address, advert.scan_response, reception.rssi_dbm)
 
     def _report(self, kind: Kind, address: hci.Address, data: bytes, rssi_dbm: int) -> None:

@@ -6,7 +6,7 @@ Ratios next to a named floor or peer, medians over at least 30 runs: absolute ti
 import argparse
 
 from sim.medium import share_heard
-from tests.bench import adverts, awake, button, hot, press
+from tests.bench import adverts, awake, bluez, button, hot, press
 
 _COLUMNS = ("what", "measured", "wanted", "beside it")
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=30, help="of each measurement (default 30)")
     runs = parser.parse_args().runs
     rows = [_COLUMNS]
-    for measure in (adverts.rows, hot.rows, press.rows, button.rows, awake.rows):
+    for measure in (adverts.rows, hot.rows, press.rows, button.rows, awake.rows, bluez.rows):
         rows += measure(runs)
     rows += air_rows(1000)
     widths = [max(len(row[n]) for row in rows) for n in range(3)]

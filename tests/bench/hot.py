@@ -30,6 +30,7 @@ class _Street:
     """A radio on which nobody answers; adverts come from the bench."""
 
     filtered = False
+    mode = "active"
     address = "C0:00:00:00:00:01"
 
     async def scan(self, codes: Sequence[str]) -> None: ...
