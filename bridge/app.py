@@ -406,7 +406,7 @@ def _page(home: Home, arguments: argparse.Namespace) -> int:
     config = _config(home, arguments)
     if config.page_port == 0:
         raise SettingsError("the page is switched off; set page.port in config.toml")
-    if not home.path.is_dir():
+    if home.read() is None:
         raise _nothing_enrolled(home)
     print(f"http://127.0.0.1:{config.page_port}/#{home.page_secret()}")
     return OK

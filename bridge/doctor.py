@@ -275,6 +275,9 @@ def _journal(home: Home) -> list[Finding]:
     try:
         with closing(sqlite3.connect(f"{home.journal.resolve().as_uri()}?mode=ro", uri=True)) as db:
             sound = db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+    except sqlite3.OperationalError:  # a full disk has no room for the shared memory beside it
+        text = "cannot be opened now, so nobody can say whether it is sound: see disk"
+        return [wrong("journal", "journal_unreadable", text)]
     except sqlite3.Error:
         sound = False
     aside = len(list(home.path.glob("*.corrupt-*[0-9]")))

@@ -201,7 +201,8 @@ def _named(url: str) -> Iterator[None]:
         yield
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
         if _verify_code(error) in _NOT_NOW:
-            raise TlsWrong("certificate_expired", _tls_sentence(url, error)) from None
+            text = f"the certificate at {url} is not valid now: {_verify_message(error)}; nothing was sent"
+            raise TlsWrong("certificate_expired", f"{text}; whoever runs the centre must renew it") from None
         raise TlsWrong("tls_wrong", _tls_sentence(url, error)) from None
     except aiohttp.ClientConnectorDNSError:
         text = f"the name in {url} cannot be found: is this machine online?"
@@ -262,6 +263,10 @@ def _verify_code(error: aiohttp.ClientConnectorError | aiohttp.ClientConnectorCe
 
 
 def _tls_sentence(url: str, error: aiohttp.ClientConnectorError) -> str:
-    cause = getattr(error, "certificate_error", None) or error.os_error
-    why = getattr(cause, "verify_message", "") or "the TLS handshake failed"
+    why = _verify_message(error)
     return f"the answer at {url} does not come from our centre: {why}; nothing was sent"
+
+
+def _verify_message(error: aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError) -> str:
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+    return getattr(cause, "verify_message", "") or "the TLS handshake failed"

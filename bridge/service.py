@@ -85,12 +85,18 @@ def uninstall(now: bool) -> str:
     path = unit_path()
     if not path.exists():
         return f"not installed: there is no {path}"
-    stopped = _do(_STOP, now)
+    stopped, failure = [], None
+    try:
+        stopped = _do(_STOP, now)
+    except ServiceError as error:  # nothing to stop it with: then it is at least not started again
+        failure = error
     try:
         (path.parent / "default.target.wants" / UNIT).unlink(missing_ok=True)  # what `enable` made
         path.unlink()
     except OSError as error:
         raise ServiceError(f"cannot remove {path}: {error.strerror}") from None
+    if failure is not None:
+        raise ServiceError(f"removed {path}, but what runs goes on running: {failure}")
     lines = [*stopped, *_do(_FORGET, now)] if now else _do((*_STOP, *_FORGET), now)
     return "\n".join([f"removed: {path}", *lines])
 
@@ -100,7 +106,10 @@ def status() -> tuple[bool, str]:
     if not unit_path().exists():
         return False, "not installed; run: amr-bridge service install"
     try:
-        state = _run(["systemctl", "--user", "is-active", UNIT]).stdout.strip() or "unknown"
+        asked = _run(["systemctl", "--user", "is-active", UNIT])
+        state = asked.stdout.strip()
+        if not state:  # no session of this user: "Failed to connect to bus"
+            state = f"nobody knows whether it runs; log in as this user first ({asked.stderr.strip()})"
     except ServiceError as error:
         return False, f"installed at {unit_path()}; {error}"
     return state == "active", f"installed at {unit_path()}; {state}"

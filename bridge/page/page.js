@@ -3,6 +3,7 @@
 
 const POLL_MS = 40000; // the server answers within 25 s
 const AGAIN_MS = 2000;
+const BUSY_MS = 7200000; // for how long the button follows a click that was sent
 const CHECK_MS = 60000; // as long as the button itself waits before it says "not confirmed"
 const PAD_MS = 60000; // digits that nobody sends do not stay
 const DIGITS_MIN = 4;
@@ -265,6 +266,11 @@ function go(where) {
 
 // -- the check ----------------------------------------------------------------------------------
 
+// What is open keeps the button from taking a check; the button itself gives up after BUSY_MS, once it was sent.
+function isBusy({ last }) {
+  return Boolean(last) && last.stage < 4 && (last.stage === 0 || state.now - last.at < BUSY_MS);
+}
+
 function testOf(tag) { return tag.test ? id(tag.test) : ""; }
 
 async function openCheck() {
@@ -290,7 +296,8 @@ function showCheck() {
   const late = check.until > 0 && performance.now() > check.until;
   steps($("check-steps"), names.map((name) => words[`step_${name}`]), done, open);
   const missing = !test ? "heard" : sent ? "felt" : "sent";
-  const hint = open < 0 ? "" : late ? missing : check.online === false && !test ? "sync" : "";
+  const busy = !test && state.tags.some(isBusy);
+  const hint = open < 0 ? "" : busy ? "busy" : late ? missing : check.online === false && !test ? "sync" : "";
   put($("check-say"), open < 0 ? words.check_done : test ? words.check_wait
     : check.online === null ? words.check_asking : words.check_click);
   $("check-hint").hidden = !hint;

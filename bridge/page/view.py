@@ -11,6 +11,11 @@ from bridge.model import ButtonStatus, Fix, PressStatus, Status, Trouble
 from bridge.page.words import notice
 
 NOTICES_MAX = 20
+# A press that cannot be sent tells of these before the next sign of life would.
+_NO_SYNC = (
+    *("centre_down", "centre_timeout", "centre_failing", "no_network", "captive_portal"),
+    *("tls_wrong", "certificate_expired", "not_a_centre"),
+)
 
 
 def view(status: Status, language: str, name: str) -> dict[str, Any]:
@@ -22,12 +27,18 @@ def view(status: Status, language: str, name: str) -> dict[str, Any]:
         "seen": status.generation,
         "now": status.now_ms,
         "tags": [_tag(button) for button in status.buttons],
-        "sync": {"ok": status.centre_ok, "at": status.centre_at_ms},
+        "sync": {"ok": _sync(status), "at": status.centre_at_ms},
         "listening": status.listening,
         "phone": status.battery_percent,
         "place": None if status.fix is None else _place(status.fix),
         "notices": [{"title": title, "text": text} for title, text in [*notices][:NOTICES_MAX]],
     }
+
+
+def _sync(status: Status) -> bool | None:
+    """Never "up to date" beside a notice that nothing can be sent."""
+    away = any(trouble.where == "centre" and trouble.reason in _NO_SYNC for trouble in status.troubles)
+    return False if away else status.centre_ok
 
 
 def _troubles(status: Status) -> Iterator[Trouble]:

@@ -72,4 +72,8 @@ def load_settings(pins: dict[str, int], path: str = CONFIG_FILE) -> tuple[dict[s
             settings[name] = value
         else:
             defaulted = True
+    if settings["button_gpio"] == settings["motor_gpio"]:  # it would press itself, or never be heard
+        for name in ("button_gpio", "motor_gpio"):
+            settings[name] = pins.get(name, SETTINGS[name][0])
+        defaulted = True
     return settings, defaulted

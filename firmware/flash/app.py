@@ -1,6 +1,7 @@
 """`amr-button`: what an integrator does to a button."""
 
 import argparse
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -99,7 +100,9 @@ def _add_identity_options(parser: argparse.ArgumentParser, *, board: bool = True
             "--board", choices=list(KINDS), help="which board (default: what it was flashed as)"
         )
     parser.add_argument("--registry", type=Path, metavar="FILE", help="default: registry.jsonl (in DIR)")
-    parser.add_argument("--centre", metavar="URL", help="the centre's address, for the label's QR")
+    parser.add_argument(
+        "--centre", type=_address, metavar="URL", help="the centre's https:// address, for the label's QR"
+    )
     parser.add_argument(
         "--ca", type=Path, metavar="FILE", help="the centre's CA certificate (PEM), for the label's QR"
     )
@@ -121,6 +124,13 @@ def _add_identity_options(parser: argparse.ArgumentParser, *, board: bool = True
         help="any setting of the button, such as button_gpio=4; more than once",
     )
     parser.add_argument("--again", action="store_true", help="give a provisioned board a new identity")
+
+
+def _address(text: str) -> str:
+    """As bridges take it up from a label (bridge/https.py)."""
+    if not re.fullmatch(r"https://[^\s#?]+", text):
+        raise argparse.ArgumentTypeError(f"https://HOST:PORT is expected, not {text}")
+    return text
 
 
 def _within(name: str) -> Callable[[str], int]:
@@ -279,10 +289,8 @@ def _made_or_known(options: argparse.Namespace, link: "Link") -> str:
 
 
 def _link(port: str, *, just_written: bool = False) -> "Link":
-    try:
-        from firmware.flash.remote import Link
-    except ImportError:
-        raise Refused("mpremote is not installed: pip install 'amr[flash]'") from None
+    from firmware.flash.remote import Link
+
     return Link(port, wait_s=_RESTART_S if just_written else 0, say=_say)
 
 
@@ -292,12 +300,20 @@ def _say(text: str) -> None:
 
 def main(argv: list[str]) -> int:
     """Run one command; 0 done, 1 refused with a sentence on stderr, 2 not understood."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if "centre" in options and (options.centre is None) != (options.ca is None):
+        parser.error("--centre and --ca belong together: the label names both")
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
     except Refused as refused:
         print(f"amr-button: {refused}", file=sys.stderr)
+        return FAILED
+    except ModuleNotFoundError as missing:
+        if missing.name != "mpremote":
+            raise
+        print("amr-button: mpremote is not installed: pip install '.[flash]'", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("amr-button: interrupted; run it again and it finishes what it began", file=sys.stderr)

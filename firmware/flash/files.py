@@ -81,7 +81,7 @@ def _check_interpreter(link: Link, board: str, say: Say) -> None:
         )
     say(f"{link.port}: {said[0]} on {machine!r}")
     if not known:  # boards with these chips on them have many names
-        say(f"that is no name of an {board} as it comes: are its pins those in the guide? (provision --set)")
+        say(f"no {board} is known by that name: if its pins are not those in the guide, provision --set them")
 
 
 def _folders(files: dict[str, bytes]) -> list[str]:

@@ -105,7 +105,7 @@ def _chips() -> dict:  # type: ignore[type-arg]  # of esptool's classes, which a
     try:
         from esptool.targets import CHIP_DEFS
     except ImportError:
-        raise Refused("esptool is not installed: pip install 'amr[flash]'") from None
+        raise Refused("esptool is not installed: pip install '.[flash]'") from None
     return dict(CHIP_DEFS)
 
 
@@ -154,7 +154,7 @@ def _not_uf2(content: bytes) -> str:
 
 def _pyocd_command(port: str, image: Path, *, erase: bool = False) -> list[str]:
     if importlib.util.find_spec("pyocd") is None:
-        raise Refused("pyocd is not installed: pip install 'amr[nrf]'")
+        raise Refused("pyocd is not installed: pip install '.[nrf]'")
     words = [sys.executable, "-m", "pyocd", "load", "--no-wait", "--target", _PYOCD_TARGET]
     words += ["--format", "elf" if image.read_bytes()[:4] == b"\x7fELF" else "hex"]
     words += ["--erase", "chip" if erase else "sector"]

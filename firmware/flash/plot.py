@@ -19,7 +19,7 @@ def draw(path: Path, curve: Curve, chosen: tuple[float, float], title: str) -> N
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError:
-        raise Refused("drawing needs Pillow: pip install 'amr[flash]'") from None
+        raise Refused("drawing needs Pillow: pip install '.[flash]'") from None
     marks = _marks(min(days[0] for _, days in curve), max(days[2] for _, days in curve))
     x = _axis(curve[0][0], curve[-1][0], _LEFT, _WIDTH - _RIGHT)
     y = _axis(marks[0], marks[-1], _HEIGHT - _BOTTOM, _TOP)

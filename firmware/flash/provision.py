@@ -68,8 +68,10 @@ def ca_pin(path: Path) -> str:
     """SHA-256 (hex) of the public key of the CA certificate in the PEM file `path`."""
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise Refused(f"{path} is not a readable PEM certificate: {error}") from None
+    except OSError as error:
+        raise Refused(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise Refused(f"{path} is no PEM certificate; `amr-centre ca` says where the centre's is") from None
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(key).hexdigest()
 

@@ -186,8 +186,8 @@ class Link:
         if self._catch(_PERSON_S) and self._enter():
             return
         raise Refused(
-            f"no MicroPython prompt at {self.port}: is the interpreter on the board (flash --image), "
-            "and is this its port?"
+            f"no MicroPython prompt at {self.port}: run this again and press RESET while it waits; else, is "
+            "this the board's port, and the interpreter on the board (flash --image)?"
         )
 
     def _enter(self) -> bool:

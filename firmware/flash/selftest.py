@@ -14,7 +14,7 @@ from firmware.flash.remote import Link
 
 ITEMS = ("pin", "motor", "radio", "flash", "rtc", "battery", "settings", "clock")
 RUN = "import firmware.board.selftest as s\ns.run()\n"
-_SILENCE_S = 60  # the longest item, with a person at the button
+_SILENCE_S = 10  # the longest item takes less than a second, on a slow board a few
 # The crystal of every board is good to some ppm; 1 % off is a wrong one, and a hold of another length.
 _DRIFT_PERCENT_MAX = 1.0
 _BOUND_PERCENT_MAX = 0.5  # surer than this need nobody wait for

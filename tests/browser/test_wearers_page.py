@@ -70,7 +70,7 @@ async def test_at_first_sight_it_is_a_gadgets_page(browser: str) -> None:
     """In reach, battery, sync; the secret is out of sight at once, and needs not be given again."""
     async with opened(browser, Life()) as (page, tab):
         text = await tab.value(TEXT)
-        for shown in ("In reach", "Good · 2.96 V", "Up to date · 10:41", "64 %", "± 18 m", "None yet"):
+        for shown in ("In reach", "Good · 3.94 V", "Up to date · 10:41", "64 %", "± 18 m", "None yet"):
             assert shown in text
         assert await tab.value("document.title") == "Tag"
         assert await tab.value("location.href") == page.address.partition("#")[0]
@@ -208,6 +208,20 @@ async def test_a_test_without_a_connection_is_told_at_once(browser: str) -> None
         await tab.click("#go-check")
         await tab.until(f"/There is no connection/.test({TEXT})")
         assert await steps(tab, "#check") == []
+
+
+async def test_a_test_that_the_button_will_not_take_is_told_at_once(browser: str) -> None:
+    """While a press is open three clicks do nothing; nobody is to think that the battery is empty."""
+    life = Life()
+    life.press(7, stage=receipts.RECEIVED, call_off="done")
+    async with opened(browser, life) as (_, tab):
+        await tab.click("#go-check")
+        await tab.until(f"/The last click is not done yet/.test({TEXT})")
+        await tab.until("check.until > 0")
+        await tab.value("check.until = 1; showCheck()")  # a minute later
+        assert "battery may be empty" not in await tab.value(TEXT)
+        life.press(7, stage=receipts.CLOSED)
+        await tab.until(f"/Hold Tag against/.test({TEXT})")
 
 
 async def test_a_press_during_a_test_comes_first(browser: str) -> None:

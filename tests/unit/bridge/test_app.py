@@ -461,6 +461,9 @@ def test_the_pages_address_is_printed_with_its_secret(
     """The same every time; a sentence where there is no page."""
     home = Home(tmp_path / "home")
     home.make()
+    assert app.main(["page", "--home", str(home.path)]) == 1  # an enrolment that failed has made it
+    capsys.readouterr()
+    home.write(Credentials("https://127.0.0.1", "", (device(1),)))
     for _ in range(2):
         assert app.main(["page", "--home", str(home.path), "--set", "page.port=9000"]) == 0
         assert capsys.readouterr().out == f"http://127.0.0.1:9000/#{home.page_secret()}\n"

@@ -79,12 +79,20 @@ async def test_the_status_is_that_of_the_bridge(browser: Browser, life: Life) ->
     status, said = await browser.ask("/status")
     assert status == 200
     [tag] = said["tags"]
-    assert (tag["near"], tag["low"], tag["mv"]) == (True, False, 2960)
+    assert (tag["near"], tag["low"], tag["mv"]) == (True, False, 3940)
     assert (tag["last"]["stage"], tag["last"]["felt"], tag["last"]["can_undo"]) == (3, 3, True)
     assert said["sync"] == {"ok": True, "at": life.now.centre_at_ms}
     assert said["place"] == {"metres": 18, "at": life.now.now_ms - 15_000, "doubtful": False}
     assert said["phone"] == 64
     assert said["notices"] == []
+
+
+async def test_nothing_is_up_to_date_while_nothing_can_be_sent(browser: Browser, life: Life) -> None:
+    """A press that fails tells so before the next sign of life does; what a centre refuses is no outage."""
+    life.trouble(("centre", "centre_down"))
+    assert (await browser.ask("/status"))[1]["sync"]["ok"] is False
+    life.trouble(("centre", "revoked"), ("clock", "clock_wrong"))
+    assert (await browser.ask("/status"))[1]["sync"]["ok"] is True
 
 
 async def test_a_change_is_told_at_once(browser: Browser, life: Life) -> None:

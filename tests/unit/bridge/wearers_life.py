@@ -25,7 +25,7 @@ class Life:
         self.outcome = ""  # instead of what the PIN would give
         self.hold: asyncio.Event | None = None  # a call-off waits for it
         self._changed = asyncio.Event()
-        button = ButtonStatus(TAG, NOW_MS - 130_000, True, False, 2960, (), None, None)
+        button = ButtonStatus(TAG, NOW_MS - 130_000, True, False, 3940, (), None, None)
         fix = Fix(50.8466, 4.3528, 18.0, 0.95, "GNSS", "2026-10-29T09:41:55.000Z", "gpsd")
         self.now = Status(1, NOW_MS, (button,), True, NOW_MS - 40_000, True, 64, fix, ())
 

@@ -257,6 +257,15 @@ def test_a_bad_setting_is_its_default_and_said(
     assert settings["button_gpio"] == 4  # the board's own default
 
 
+@pytest.mark.parametrize("text", ['{"button_gpio": 26, "motor_gpio": 26}', '{"motor_gpio": 4}'])
+def test_the_motor_is_never_at_the_buttons_pin(tmp_path: Path, text: str) -> None:
+    """Such a button could not be pressed; both go back to the board's own pins."""
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    settings, was_defaulted = config.load_settings({"button_gpio": 4}, str(path))
+    assert (settings["button_gpio"], settings["motor_gpio"], was_defaulted) == (4, 25, True)
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"device_id": "A", "root": "00", "epoch": 0}', '{"root": 1}'])
 def test_without_an_identity_it_is_no_button(tmp_path: Path, text: str) -> None:
     """Said plainly, not guessed."""

@@ -67,12 +67,29 @@ def test_mistakes_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "file").write_text("")
     wide = tmp_path / "wide.jsonl"
     wide.touch(mode=0o644)
-    assert provision(tmp_path / "b", "--centre", "https://example.org") == 1
     assert provision(tmp_path / "b", "--centre", "https://example.org", "--ca", str(tmp_path / "no.pem")) == 1
     assert provision(tmp_path / "file") == 1
     assert provision(tmp_path / "b", "--registry", str(wide)) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 4
+    assert len(capsys.readouterr().err.splitlines()) == 3
     assert not (tmp_path / "b" / "flash.img").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--centre", "https://example.org"), "--centre and --ca belong together"),
+        (("--centre", "http://example.org", "--ca", "ca.pem"), "https://HOST:PORT is expected"),
+    ],
+)
+def test_a_label_that_no_bridge_takes_is_not_understood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    """Before anything is drawn or a board is touched."""
+    with pytest.raises(SystemExit) as ended:
+        provision(tmp_path / "b", *words)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize("board", KINDS)
