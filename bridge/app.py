@@ -9,7 +9,6 @@ import re
 import resource
 import signal
 import sys
-import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from bridge import config as configuration
 from bridge import https, settings
+from bridge.clock import now_ms
 from bridge.config import Config, ConfigError
 from bridge.desktop import DBusDesktop
 from bridge.journal import Journal, read_presses
@@ -364,28 +364,24 @@ def _source(name: str, config: Config) -> Source:
         from bridge.location.gpsd import Gpsd
 
         host, _, port = config.position_gpsd.rpartition(":")
-        return Gpsd(host.strip("[]"), int(port), now_ms=_now_ms)
+        return Gpsd(host.strip("[]"), int(port), now_ms=now_ms)
     if name == "nmea":
         from bridge.location import nmea
 
         device, _, baud = config.position_nmea.partition("@")
-        return nmea.Nmea(Path(device), int(baud or nmea.BAUD), now_ms=_now_ms)
+        return nmea.Nmea(Path(device), int(baud or nmea.BAUD), now_ms=now_ms)
     if name == "geoclue":
         try:
             from bridge.location.geoclue import GeoClue
         except ImportError:  # its D-Bus library is for Linux alone
             return _Unusable(name, "there is no GeoClue on this system; take it out of position.sources")
-        return GeoClue(now_ms=_now_ms)
+        return GeoClue(now_ms=now_ms)
     if name == "gpx":
         from bridge.location import gpx
 
-        return gpx.load(Path(config.position_gpx), _now_ms(), _now_ms)
+        return gpx.load(Path(config.position_gpx), now_ms(), now_ms)
     assert name == "fixed", "config.SOURCES names no other"
-    return fixed.Fixed(*fixed.parse(config.position_fixed), _now_ms())
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
+    return fixed.Fixed(*fixed.parse(config.position_fixed), now_ms())
 
 
 def _nothing_enrolled(home: Home) -> SettingsError:

@@ -1,17 +1,18 @@
 """The journal's thread: rows go to disk one after the other, and what cannot be written waits in memory."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from bridge import clock
 from bridge.model import Kept, Key, Record
 from bridge.ports import Store
 from bridge.troubles import Troubles
 
 DISK_S_MAX = 2.0
 DISK_AGAIN_S = 5.0
+CLOSE_S_MAX = 3.0
 _TEXTS = {
     "disk_full": "the disk is full; presses go on from memory and are written when there is room",
     "read_only": "the journal cannot be written (read-only?); presses go on from memory",
@@ -22,7 +23,8 @@ _TEXTS = {
 
 
 class Disk:
-    """`on_kept(keys)` is called when presses are on disk that were not, `everything()` gives all rows."""
+    """`on_kept(keys)` is called when presses are on disk that were not, `everything()` gives all rows;
+    `on_late(kept)` brings what the journal holds, where that could not be read at the start."""
 
     def __init__(
         self,
@@ -30,24 +32,29 @@ class Disk:
         troubles: Troubles,
         on_kept: Callable[[Iterable[Key]], None],
         everything: Callable[[], Iterable[Record]],
+        on_late: Callable[[Kept], None],
     ) -> None:
         self._journal, self._troubles = journal, troubles
-        self._on_kept, self._everything = on_kept, everything
+        self._on_kept, self._everything, self._on_late = on_kept, everything, on_late
         self._pool = ThreadPoolExecutor(1, "journal")
         self._work: asyncio.Future[str | None] | None = None
+        self._unread = False  # what an earlier run has left there: presses that wait, maybe
         self._unkept: set[Key] = set()  # heard, and not on disk yet
         self._submitted: set[Key] = set()  # of these, handed to the thread
 
     async def load(self) -> Kept:
         loop = asyncio.get_running_loop()
-        kept = await loop.run_in_executor(self._pool, self._journal.load, int(time.time() * 1000))
+        kept = await loop.run_in_executor(self._pool, self._journal.load, clock.now_ms())
         if kept.reason:
             self._trouble(kept.reason)
+        self._unread = kept.reason not in (None, "journal_corrupt")
         return kept
 
     async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._pool, self._journal.close)
-        self._pool.shutdown()
+        """Bounded: a disk that hangs must not keep the next bridge from starting."""
+        closing = asyncio.get_running_loop().run_in_executor(self._pool, self._journal.close)
+        await asyncio.wait([closing], timeout=CLOSE_S_MAX)
+        self._pool.shutdown(wait=closing.done(), cancel_futures=True)
 
     def heard(self, key: Key) -> None:
         """`is_kept(key)` is not so before it has been written."""
@@ -89,6 +96,10 @@ class Disk:
         """For as long as it runs, what could not be written is tried again."""
         while True:
             await asyncio.sleep(DISK_AGAIN_S)
+            if self._unread:
+                kept = await self.load()
+                if not self._unread:
+                    self._on_late(kept)
             if "disk" in self._troubles:
                 await self.keep()
 

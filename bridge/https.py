@@ -1,8 +1,9 @@
 """What is said to the centre, and what its answers mean. How a line to it fails is line.py's subject.
 
-A centre may have several addresses. A post goes to the one that answered last; where that fails, or
-says nothing for two seconds, it goes to the next as well, and the first good answer counts: the same
-press at two addresses is one incident (protocol, "Bridge to centre").
+A centre may have several addresses. A post goes to the one that answered last; where that fails, says
+no, or says nothing for two seconds, it goes to the next as well, and the first good answer counts: the
+same press at two addresses is one incident (protocol, "Bridge to centre"). A PIN alone goes to one
+address after the other, and no further once it is refused: each that takes it counts a try.
 
 Trust comes from the label alone: the pin in its QR text, then that one CA.
 """
@@ -14,8 +15,9 @@ import json
 import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from cryptography import x509
@@ -39,6 +41,8 @@ from bridge.line import (
     refusal,
 )
 from wire import codes, receipts
+
+T = TypeVar("T")
 
 __all__ = ["CentreDown", "CentreError", "NotACentre", "Refused", "TlsWrong"]
 
@@ -172,42 +176,21 @@ class Centre:
 
     async def post_alarm(self, token: str, alarm: dict[str, Any]) -> Answer:
         """The centre has the press on disk when this returns."""
-        status, answer = await self._post("/v1/alarms", alarm, token, (200, 201))
-        try:
-            receipt, dropped = answer["receipt"], answer.get("dropped") or []
-            return Answer(
-                _text(answer["incident"]),
-                *_proven(receipt),
-                known=status == 200,
-                dropped=tuple(f"{_text(item['field'])}: {_text(item['reason'])}" for item in dropped[:8]),
-            )
-        except (KeyError, TypeError, ValueError):
-            raise no_centre("an answer that is not one to an alarm") from None
+        return await self._post("/v1/alarms", alarm, token, (200, 201), _read_answer)
 
     async def post_fixes(self, token: str, incident: str, fixes: Sequence[dict[str, Any]]) -> None:
         """The centre has all of them on disk when this returns, each once."""
         path = (URL("/v1/incidents") / incident / "fixes").raw_path
-        await self._post(path, {"fixes": list(fixes)}, token, (200,))
+        await self._post(path, {"fixes": list(fixes)}, token, (200,), _read_nothing)
 
     async def post_call_off(self, token: str, call_off: dict[str, Any]) -> None:
         """Taken, by whichever PIN: the answer is the same for both."""
-        await self._post("/v1/call-offs", call_off, token, (200,))
+        posts = self._posters("/v1/call-offs", call_off, token, (200,), _read_nothing)
+        await self._race(posts, hedge_s=None, no_is_final=True)
 
     async def post_alive(self, token: str, alive: dict[str, Any]) -> AliveAnswer:
         """We live, and so do our buttons. Raises Refused where the centre has no time for it now."""
-        _, answer = await self._post("/v1/alive", alive, token, (200,))
-        try:
-            low_s, high_s = PACE_S
-            pace_s = answer["next_in_s"]
-            if type(pace_s) is not int:
-                raise ValueError("not a pace")
-            counters = {
-                _text(device_id): (_counter(item["press"]), _counter(item["alive"]))
-                for device_id, item in answer["counters"].items()
-            }
-            return AliveAnswer(min(max(pace_s, low_s), high_s), counters)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise no_centre("an answer that is not one to a sign of life") from None
+        return await self._post("/v1/alive", alive, token, (200,), _read_alive)
 
     async def receipts(self, token: str, incident: str, last_event_id: str | None) -> AsyncGenerator[Receipt]:
         """Later stages as they happen; ends when the centre ends the stream (after CLOSED)."""
@@ -227,8 +210,8 @@ class Centre:
                     raise no_centre("a stream that is not one of events")
                 async for event_id, data in EventStream().events(response.content):
                     yield _receipt(event_id, data)
-        except CentreError as error:
-            if not isinstance(error, Refused) and line is self._lines[0]:
+        except CentreError:
+            if line is self._lines[0]:
                 self._lines.append(self._lines.pop(0))  # the next one, next time
             raise
 
@@ -243,40 +226,44 @@ class Centre:
     # -- several addresses -----------------------------------------------------------------------
 
     async def _post(
-        self, path: str, body: dict[str, Any], token: str, good: tuple[int, ...]
-    ) -> tuple[int, dict[str, Any]]:
-        """The first good answer, from whichever address."""
-        return await self._race([self._poster(line, path, body, token, good) for line in self._lines])
+        self, path: str, body: dict[str, Any], token: str, good: tuple[int, ...], read: "_Read[T]"
+    ) -> T:
+        """The first answer that is good and that `read` can read, from whichever address."""
+        return await self._race(self._posters(path, body, token, good, read), HEDGE_S, no_is_final=False)
 
-    def _poster(
-        self, line: Line, path: str, body: dict[str, Any], token: str, good: tuple[int, ...]
-    ) -> Callable[[], Coroutine[Any, Any, tuple[int, dict[str, Any]]]]:
-        async def post() -> tuple[int, dict[str, Any]]:
-            answer = await self._post_to(line, path, body, token, good)
+    def _posters(
+        self, path: str, body: dict[str, Any], token: str, good: tuple[int, ...], read: "_Read[T]"
+    ) -> list[Callable[[], Coroutine[Any, Any, T]]]:
+        async def post(line: Line) -> T:
+            answer = read(*await self._post_to(line, path, body, token, good))
             self._prefer(line)
             return answer
 
-        return post
+        return [partial(post, line) for line in self._lines]
 
     async def _race(
-        self, posts: Sequence[Callable[[], Coroutine[Any, Any, tuple[int, dict[str, Any]]]]]
-    ) -> tuple[int, dict[str, Any]]:
-        waiting, running = list(posts), set[asyncio.Task[tuple[int, dict[str, Any]]]]()
+        self, posts: Sequence[Callable[[], Coroutine[Any, Any, T]]], hedge_s: float | None, no_is_final: bool
+    ) -> T:
+        """`hedge_s`: so long one is asked alone; None: until it has failed. `no_is_final`: once refused,
+        no other is asked."""
+        waiting, running = list(posts), set[asyncio.Task[T]]()
         failure: CentreError | None = None
         try:
             while waiting or running:
                 if waiting:
                     running.add(asyncio.create_task(waiting.pop(0)()))
                 done, running = await asyncio.wait(
-                    running, timeout=HEDGE_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                    running, timeout=hedge_s if waiting else None, return_when=asyncio.FIRST_COMPLETED
                 )
                 for task in done:
                     try:
                         return task.result()
                     except CentreError as error:
-                        if isinstance(error, Refused) and error.permanent:
-                            raise  # the centre itself has spoken
-                        failure = failure or error
+                        spoken = isinstance(error, Refused) and error.permanent
+                        if spoken and no_is_final:
+                            raise
+                        # What the centre itself has said tells more than that another address is down.
+                        failure = error if failure is None or spoken else failure
             assert failure is not None
             raise failure
         finally:
@@ -347,6 +334,41 @@ class EventStream:
             if sum(map(len, self._data)) > ANSWER_BYTES_MAX:
                 raise no_centre("an event longer than 64 KiB")
         return None
+
+
+_Read = Callable[[int, dict[str, Any]], T]
+
+
+def _read_answer(status: int, answer: dict[str, Any]) -> Answer:
+    try:
+        receipt, dropped = answer["receipt"], answer.get("dropped") or []
+        return Answer(
+            _text(answer["incident"]),
+            *_proven(receipt),
+            known=status == 200,
+            dropped=tuple(f"{_text(item['field'])}: {_text(item['reason'])}" for item in dropped[:8]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise no_centre("an answer that is not one to an alarm") from None
+
+
+def _read_alive(_status: int, answer: dict[str, Any]) -> AliveAnswer:
+    try:
+        low_s, high_s = PACE_S
+        pace_s = answer["next_in_s"]
+        if type(pace_s) is not int:
+            raise ValueError("not a pace")
+        counters = {
+            _text(device_id): (_counter(item["press"]), _counter(item["alive"]))
+            for device_id, item in answer["counters"].items()
+        }
+        return AliveAnswer(min(max(pace_s, low_s), high_s), counters)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise no_centre("an answer that is not one to a sign of life") from None
+
+
+def _read_nothing(_status: int, _answer: dict[str, Any]) -> None:
+    """That it was taken is all."""
 
 
 def _proven(receipt: dict[str, Any]) -> tuple[int, bytes]:

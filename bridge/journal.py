@@ -9,6 +9,7 @@ journal is what is left after a kill.
 import contextlib
 import errno
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -54,6 +55,7 @@ class Journal:
         self._db: sqlite3.Connection | None = None
         self._pending: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
         self._pins: set[Key] = set()  # of presses whose PIN is on disk
+        self._traces = True  # of PINs that are of no more use, maybe, in the write-ahead log
 
     @property
     def pending(self) -> int:
@@ -73,22 +75,31 @@ class Journal:
             with self._transaction() as db:
                 for name, values in self._pending.values():
                     db.execute(_SQL[name], values)
-            self._forget_pins()
         except (sqlite3.Error, OSError) as error:
             return self._failed(error)
+        self._note_pins()
         self._pending.clear()
+        self._forget_pins()
         return None
 
-    def _forget_pins(self) -> None:
-        """A PIN that has gone to the centre leaves no trace: secure_delete does it in the database, this
-        in the log beside it."""
-        had = bool(self._pins)
+    def _note_pins(self) -> None:
         for name, values in self._pending.values():
             if name == "keep_press":
                 key = Key(values["device_id"], values["event"], values["counter"])
+                self._traces |= key in self._pins
                 (self._pins.add if values["pin"] else self._pins.discard)(key)
-        if had and not self._pins and self._db is not None:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _forget_pins(self) -> None:
+        """A PIN that has gone to the centre leaves no trace: secure_delete does it in the database, this
+        in the log beside it. Not while somebody else reads there: then it is for the next write."""
+        if not self._traces or self._db is None:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            try:
+                self._db.execute("PRAGMA busy_timeout = 0").fetchall()
+                self._traces = bool(self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()["busy"])
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}").fetchall()
 
     def load(self, now_ms: int) -> Kept:
         """All that is on disk, in the order in which it was heard, and what was wrong with it.
@@ -105,6 +116,7 @@ class Journal:
                 kept = _read(db, reason)
                 self._pins = {press.key for press in kept.presses if press.pin}
                 self._prune(now_ms)
+                self._forget_pins()  # of a run that was killed
                 return kept
             except (sqlite3.Error, OSError, TypeError, ValueError) as error:
                 reason = self._failed(error)
@@ -152,12 +164,20 @@ class Journal:
             reason = DISK_FULL if error.errno == errno.ENOSPC else READ_ONLY
         elif isinstance(error, sqlite3.Error):
             reason = _REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, UNWRITABLE)
+            if reason == UNWRITABLE and self._is_full():  # its -shm file could not even be made
+                reason = DISK_FULL
         else:
             reason = CORRUPT  # a row that is not what the schema promises
         if reason == CORRUPT:
             return self._set_aside()
         self.close()  # opened anew at the next write: the disk may have come back
         return reason
+
+    def _is_full(self) -> bool:
+        try:
+            return shutil.disk_usage(self._path.parent).free == 0
+        except OSError:
+            return False
 
     def _set_aside(self) -> str:
         """Keep the corrupt file under another name; the next connection starts an empty one."""
@@ -222,7 +242,10 @@ def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _press(row: dict[str, Any]) -> Press:
-    row["fix"] = None if row["fix"] is None else json.loads(row["fix"])
+    try:
+        row["fix"] = None if row["fix"] is None else json.loads(row["fix"])
+    except ValueError:  # a position costs itself alone, and not every press that waits here
+        row["fix"] = None
     return Press(**row)
 
 

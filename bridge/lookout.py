@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from bridge import clock
 from bridge.disk import Disk
 from bridge.line import CentreError, Refused
 from bridge.model import Device, Health, rfc3339
@@ -58,13 +59,12 @@ class Lookout:
         self._disk, self._troubles, self._log, self._battery = disk, troubles, log, battery
         self.supervision = Supervision(phone_low_percent)
         for device in devices.values():
-            self.supervision.add(device.device_id, device.alive_period_s, _tick_ms())
+            self.supervision.add(device.device_id, device.alive_period_s, clock.tick_ms())
         self.healths = {device_id: Health(device_id) for device_id in devices}
         self.stale: set[str] = set()
         self.heard_at_ms: dict[str, int] = {}
         self.centre_ok: bool | None = None
         self.centre_at_ms: int | None = None
-        self._asked = asyncio.Event()
 
     # -- what others hand in ------------------------------------------------------------------------
 
@@ -90,14 +90,14 @@ class Lookout:
 
     def centre_answered(self) -> None:
         self.supervision.centre(True)
-        self.centre_ok, self.centre_at_ms = True, int(time.time() * 1000)
+        self.centre_ok, self.centre_at_ms = True, clock.now_ms()
 
     def resume(self, health: Health) -> None:
         """As the journal has it."""
         self._know(health)
 
     def _lives(self, device_id: str, now_ms: int) -> None:
-        self.supervision.heard(device_id, _tick_ms())
+        self.supervision.heard(device_id, clock.tick_ms())
         self.heard_at_ms[device_id] = now_ms
         self.stale.discard(device_id)
         self._troubles.over(f"button {device_id} stale")
@@ -124,7 +124,7 @@ class Lookout:
         battery_s = 0.0
         while True:
             for device_id in self._devices:
-                if self.supervision.in_reach(device_id, _tick_ms()) is False:
+                if self.supervision.in_reach(device_id, clock.tick_ms()) is False:
                     text = f"{device_id} has not been heard for too long: is it near, and charged?"
                     self._troubles.tell(f"button {device_id} reach", "out_of_reach", text)
             if time.monotonic() >= battery_s:
@@ -157,12 +157,7 @@ class Lookout:
         await asyncio.sleep(FIRST_ALIVE_S)
         while True:
             pace_s = await self._report()
-            try:
-                async with asyncio.timeout(pace_s):
-                    await self._asked.wait()
-            except TimeoutError:
-                pass
-            self._asked.clear()
+            await asyncio.sleep(pace_s)
 
     async def check(self) -> bool:
         """Ask the centre now; did it answer?"""
@@ -196,13 +191,13 @@ class Lookout:
             else:
                 pace_s = answer.next_in_s
                 self._answered(answer)
-        now_ms = _tick_ms()
+        now_ms = clock.tick_ms()
         near = sum(self.supervision.in_reach(device_id, now_ms) is True for device_id in self._devices)
         self._log("alive", buttons=len(self._devices), in_reach=near, next_in_s=pace_s)
         return pace_s
 
     def _answered(self, answer: AliveAnswer) -> None:
-        now_ms = int(time.time() * 1000)
+        now_ms = clock.now_ms()
         for device_id, (press, alive) in answer.counters.items():
             if device_id in self._devices:
                 self._watch.move_up(device_id, press, alive, now_ms)
@@ -228,12 +223,8 @@ class Lookout:
             "heard_at": None if heard_at_ms is None else rfc3339(heard_at_ms),
             "battery_mv": health.battery_mv,
             "low": health.low,
-            "in_reach": self.supervision.in_reach(device_id, _tick_ms()),
+            "in_reach": self.supervision.in_reach(device_id, clock.tick_ms()),
             "press_counter": press,
             "alive_counter": alive,
             "faults": [*health.faults, *(["stale"] if device_id in self.stale else [])],
         }
-
-
-def _tick_ms() -> int:
-    return int(time.monotonic() * 1000)

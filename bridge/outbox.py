@@ -9,11 +9,11 @@ An alarm leaves at once with the position at hand; better ones follow it (tracki
 
 import asyncio
 import platform
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
+from bridge import clock
 from bridge.courier import ALARM, CALL_OFF, FIXES, TEST, Courier, Errand, press_errand
 from bridge.disk import Disk
 from bridge.line import CentreError, Refused
@@ -78,23 +78,21 @@ class Outbox:
         self._calm.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._streams: dict[Key, asyncio.Task[None]] = {}
-        self._tracks: dict[Key, Track] = {}
+        self._tracks: dict[Key, tuple[Track, clock.Steady]] = {}
         self._waypoints: dict[Key, list[Waypoint]] = {}
         self._called_off: dict[Key, asyncio.Event] = {}
-        # The clock of tracking: a wall clock that is set must neither end it nor make it endless.
-        self._steady_ms = int(time.time() * 1000) - _tick_ms()
 
     # -- what others hand in ------------------------------------------------------------------------
 
     def resume(self, press: Press, waypoints: Iterable[Waypoint]) -> None:
         """Go on with a press of the journal."""
-        age_ms = int(time.time() * 1000) - press.heard_at_ms
+        age_ms = clock.now_ms() - press.heard_at_ms
         if press.incident is None:
             self.send(press)
         elif age_ms < FOLLOW_S * 1000:
             self.follow(press)
             self._track(press)
-        if press.call_off == "kept":
+        if press.pin is not None and press.incident is not None:  # else right after the alarm itself
             self._add(Errand(CALL_OFF, press.key))
         self._waypoints[press.key] = list(waypoints)
         self._send_waypoints(press)
@@ -147,7 +145,7 @@ class Outbox:
         try:
             while True:
                 self._signal.clear()
-                now_ms = _tick_ms()
+                now_ms = clock.tick_ms()
                 for errand in self._courier.take(now_ms):
                     self._spawn(self._go(errand))
                 next_ms = self._courier.next_ms(now_ms)
@@ -162,7 +160,7 @@ class Outbox:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _add(self, errand: Errand) -> None:
-        self._courier.add(errand, _tick_ms())
+        self._courier.add(errand, clock.tick_ms())
         if errand.kind == ALARM:
             self._calm.clear()
         self._signal.set()
@@ -184,7 +182,7 @@ class Outbox:
             self.answers()
             if errand.kind == FIXES:
                 self._send_waypoints(press)
-            if press.call_off == "kept" and errand.kind in (ALARM, TEST):
+            if press.pin is not None and errand.kind != FIXES:  # also one that was given meanwhile
                 self._add(Errand(CALL_OFF, press.key))
         if not self._courier.has_alarm():
             self._calm.set()
@@ -194,13 +192,14 @@ class Outbox:
         """The centre has just answered something."""
         if "centre" in self._troubles:
             self._troubles.over("centre")
-            self._courier.hurry(_tick_ms())
+            self._courier.hurry(clock.tick_ms())
             self._signal.set()
         self._desk.centre_answered()
 
     def _failed(self, errand: Errand, error: CentreError) -> None:
         tell = self._again(errand, error.reason, error.permanent)
-        if not error.permanent:
+        # What only follows an alarm says nothing of the way that an alarm would find.
+        if not error.permanent and errand.kind in (ALARM, TEST):
             self.unreachable(error)
         elif tell:
             what = _NAMES.get(errand.kind, "press")
@@ -208,16 +207,9 @@ class Outbox:
             self._log("trouble", where="press", reason=error.reason, text=text)
 
     def _again(self, errand: Errand, reason: str, permanent: bool) -> bool:
-        retry = self._courier.failed(errand, reason, permanent, _tick_ms())
-        fields = {"event": errand.key.event, "counter": errand.key.counter}
-        self._log(
-            "retry",
-            device_id=errand.key.device_id,
-            **fields,
-            reason=reason,
-            in_ms=retry.in_ms,
-            kind=errand.kind,
-        )
+        retry = self._courier.failed(errand, reason, permanent, clock.tick_ms())
+        fields = {"reason": reason, "in_ms": retry.in_ms, "what_for": _NAMES.get(errand.kind, "press")}
+        self._log("retry", **errand.key._asdict(), **fields)
         return retry.tell
 
     def unreachable(self, error: CentreError) -> None:
@@ -262,8 +254,8 @@ class Outbox:
     def _advance(self, press: Press, stage: int, proof: bytes) -> None:
         if stage > press.stage:
             press.stage, press.proof = stage, proof
-            if stage == receipts.CLOSED and (track := self._tracks.get(press.key)):
-                track.close()
+            if stage == receipts.CLOSED and press.key in self._tracks:
+                self._tracks[press.key][0].close()
             self._desk.advanced(press)
 
     # -- call-offs ----------------------------------------------------------------------------------
@@ -281,14 +273,15 @@ class Outbox:
             outcome = _PIN_REFUSED[error.reason]
         else:
             outcome = "done"
-            press.called_off_at_ms = int(time.time() * 1000)
-            if track := self._tracks.get(press.key):
-                track.call_off(self._now_ms())
+            press.called_off_at_ms = clock.now_ms()
+            if press.key in self._tracks:
+                track, steady = self._tracks[press.key]
+                track.call_off(steady.now_ms())
         if press.pin == pin:  # else another one has been given meanwhile
             press.call_off, press.pin = outcome, None
         self._log("call_off", device_id=press.device_id, counter=press.counter, outcome=outcome)
         await self._disk.keep(press)
-        if event := self._called_off.pop(press.key, None):
+        if press.pin is None and (event := self._called_off.pop(press.key, None)):
             event.set()
 
     # -- positions ----------------------------------------------------------------------------------
@@ -297,34 +290,35 @@ class Outbox:
         if self._location is None:
             return None
         try:
-            return self._location.latest(int(time.time() * 1000))
+            return self._location.latest(clock.now_ms())
         except Exception as error:  # a source is somebody's hardware; the press goes without it
             text = f"the position source failed: {type(error).__name__}"
             self._troubles.tell("location", "no_position", text)
             return None
 
-    def _now_ms(self) -> int:
-        return _tick_ms() + self._steady_ms
-
     def _track(self, press: Press) -> None:
         """Follow an alarm until it is closed, called off for a while, or two hours old."""
-        if press.is_test or press.key in self._tracks or self._location is None:
+        if press.is_test or press.stage == receipts.CLOSED:
             return
-        first = None if press.fix is None else Fix.from_json(press.fix)
-        track = Track(first, press.heard_at_ms, self._every_s)
+        if press.key in self._tracks or self._location is None:
+            return
+        steady = clock.Steady()
+        now_ms = steady.now_ms()
+        # Not after now: the clock may have been set back since.
+        track = Track(_sent_with(press), min(press.heard_at_ms, now_ms), self._every_s)
         if press.called_off_at_ms is not None:
-            track.call_off(press.called_off_at_ms)
-        if not track.ended(self._now_ms()):
-            self._tracks[press.key] = track
-            self._spawn(self._follow_track(press, track))
+            track.call_off(min(press.called_off_at_ms, now_ms))
+        if not track.ended(now_ms):
+            self._tracks[press.key] = track, steady
+            self._spawn(self._follow_track(press, track, steady))
 
-    async def _follow_track(self, press: Press, track: Track) -> None:
+    async def _follow_track(self, press: Press, track: Track, steady: clock.Steady) -> None:
         try:
-            while not track.ended(now_ms := self._now_ms()):
+            while not track.ended(now_ms := steady.now_ms()):
                 if fix := track.due(now_ms, self._latest()):
                     await self._keep_waypoint(press, fix)
                 if (next_ms := track.next_ms(now_ms)) is not None:
-                    await asyncio.sleep(max(0.05, (next_ms - self._now_ms()) / 1000))
+                    await asyncio.sleep(max(0.05, (next_ms - steady.now_ms()) / 1000))
         finally:
             self._tracks.pop(press.key, None)
 
@@ -375,7 +369,7 @@ class Outbox:
 
     async def _stream(self, press: Press) -> None:
         assert press.incident is not None
-        token = self._devices[press.device_id].token
+        token, where = self._devices[press.device_id].token, f"stream {press.incident}"
         again_s = 0.5
         try:
             async with asyncio.timeout(FOLLOW_S):
@@ -385,13 +379,13 @@ class Outbox:
                         async with aclosing(events):
                             async for receipt in events:
                                 again_s = 0.5
+                                self._troubles.over(where)
                                 press.last_event_id = receipt.event_id
                                 self._advance(press, receipt.stage, receipt.proof)
                                 self.answers()
                                 await self._disk.keep(press)
                     except CentreError as error:
                         if error.permanent:
-                            where = f"stream {press.incident}"
                             self._troubles.tell(where, error.reason, f"{error}; trying again")
                         else:
                             self.unreachable(error)
@@ -399,6 +393,8 @@ class Outbox:
                     again_s = min(again_s * 2, STREAM_AGAIN_S_MAX)
         except TimeoutError:
             return
+        finally:
+            self._troubles.over(where)
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)
@@ -407,9 +403,13 @@ class Outbox:
         return task
 
 
+def _sent_with(press: Press) -> Fix | None:
+    """The position that went with the alarm; one of another version's journal costs nobody the alarm."""
+    try:
+        return None if press.fix is None else Fix.from_json(press.fix)
+    except (TypeError, ValueError):
+        return None
+
+
 def _sent(waypoint: Waypoint) -> Waypoint:
     return Waypoint(waypoint.key, waypoint.taken_at, waypoint.fix, sent=True)
-
-
-def _tick_ms() -> int:
-    return int(time.monotonic() * 1000)

@@ -15,11 +15,24 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from bridge import clock
 from bridge.disk import Disk
 from bridge.follow import Follower, Links
 from bridge.location.positions import Positions
 from bridge.lookout import Lookout
-from bridge.model import Alive, ButtonStatus, Device, Key, Press, PressStatus, Record, Status, Trouble
+from bridge.model import (
+    Alive,
+    ButtonStatus,
+    Device,
+    Kept,
+    Key,
+    Press,
+    PressStatus,
+    Record,
+    Status,
+    Trouble,
+    Waypoint,
+)
 from bridge.outbox import Outbox
 from bridge.ports import Centre, Log, OnAdvert, Peer, Radio, RadioOff, Source, SourceOff, Store
 from bridge.troubles import Troubles
@@ -27,6 +40,8 @@ from bridge.watch import Sighting, Watch
 from wire import codes, receipts, state
 
 TICK_S = 60.0
+# Less is a clock that is kept right by the network; more would make every sign of life look STALE.
+CLOCK_SET_MS = 60_000
 # Nothing at all heard for so long: the adapter may have gone without a word. Where the system
 # filters, silence is the rule, and it allows few starts.
 SILENCE_S = 60.0
@@ -36,7 +51,9 @@ SCAN_AGAIN_S_MAX = 4.0
 # A button whose power fails right at its receipt starts again with the same code, within moments.
 REPLAY_MS = 10 * 60_000
 # Troubles that are told to whoever runs the bridge, in the log.
-_NOT_THE_WEARERS = ("ourselves", "post", "page", "supervision")
+_NOT_THE_WEARERS = ("ourselves", "post", "page")
+# The same notice again: something that comes and goes must not have her phone light up every minute.
+ANNOUNCE_AGAIN_S = 600.0
 
 
 async def no_battery() -> int | None:
@@ -66,12 +83,15 @@ class Relay:
         self._devices = {device.device_id: device for device in devices}
         self._presses: dict[Key, Press] = {}
         self._plain_log, self._announce = log, announce
+        self._announced: dict[tuple[str, str], float] = {}
         self._troubles = Troubles(self._log, self._trouble_changed)
         self._radio = radio(self.on_advert)
         self._watch = Watch()
-        self._disk = Disk(journal, self._troubles, self._kept, self._everything)
+        self._disk = Disk(journal, self._troubles, self._kept, self._everything, self._read_late)
         self._sources, self._sources_off = len(sources), dict[str, SourceOff]()
-        self._positions = Positions(sources, now_ms=_now_ms, on_off=self._source_off, on_fix=self._source_on)
+        self._positions = Positions(
+            sources, now_ms=clock.now_ms, on_off=self._source_off, on_fix=self._source_on
+        )
         self._outbox = Outbox(
             self._devices,
             self._presses,
@@ -132,8 +152,7 @@ class Relay:
     async def _resume(self) -> None:
         """Go on where the journal says that we were."""
         kept = await self._disk.load()
-        now_ms = _now_ms()
-        self._presses.update((press.key, press) for press in kept.presses)
+        now_ms = clock.now_ms()
         for device in self._devices.values():
             accepted = [(p.event, p.counter) for p in kept.presses if p.device_id == device.device_id]
             alive = next((alive for alive in kept.alives if alive.device_id == device.device_id), None)
@@ -143,9 +162,26 @@ class Relay:
         for health in kept.healths:
             if health.device_id in self._devices:
                 self._lookout.resume(health)
+        self._resume_presses(kept)
+
+    def _resume_presses(self, kept: Kept) -> None:
+        waypoints: dict[Key, list[Waypoint]] = {}
+        for waypoint in kept.waypoints:
+            waypoints.setdefault(waypoint.key, []).append(waypoint)
+        for press in kept.presses:
+            if press.key in self._presses:
+                continue
+            self._presses[press.key] = press
+            if press.device_id in self._devices:
+                self._outbox.resume(press, waypoints.get(press.key, ()))
+
+    def _read_late(self, kept: Kept) -> None:
+        """The journal could not be read when we began. What it tells of buttons is old news by now; its
+        presses are not."""
         for press in kept.presses:
             if press.device_id in self._devices:
-                self._outbox.resume(press, [w for w in kept.waypoints if w.key == press.key])
+                self._watch.accept(*press.key)
+        self._resume_presses(kept)
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)
@@ -170,19 +206,19 @@ class Relay:
     def on_advert(self, peer: Peer, uuids: Sequence[str], rssi: int) -> None:
         """The scan callback: records and signals."""
         self._last_advert_s = time.monotonic()
-        now_ms = _now_ms()
+        now_ms = clock.now_ms()
         sighting = self._watch.hear(uuids, now_ms)
         if sighting is None:
             return
         if self._is_over(sighting, now_ms):
             self.refused("replayed_code")
             return
-        self._followers[sighting.device_id].note(peer, sighting)
-        if sighting.new:
+        if sighting.new:  # before all else: it is not new a second time
             self._disk.heard(Key(*sighting[:3]))
             self._heard.append((sighting, now_ms, rssi))
             self._heard_signal.set()
             self._arm_signal.set()
+        self._followers[sighting.device_id].note(peer, sighting)
 
     def _is_over(self, sighting: Sighting, now_ms: int) -> bool:
         """A press that has its receipt is not on the air again: to call on whoever says so would show
@@ -194,21 +230,34 @@ class Relay:
         return received and (press is None or now_ms - press.heard_at_ms > REPLAY_MS)
 
     async def _take(self) -> None:
-        """On disk first, then on the wire."""
+        """On disk first, then on the wire; presses before signs of life."""
         while True:
             await self._heard_signal.wait()
             self._heard_signal.clear()
             batch = list(self._heard)
             self._heard.clear()
-            rows: list[Record] = []
-            for sighting, now_ms, _ in batch:
-                self._lookout.heard(sighting, now_ms)
-                if sighting.event in codes.PRESSES:
-                    rows.append(self._new_press(Key(*sighting[:3]), now_ms, None))
-                elif alive := self._watch.alive(sighting.device_id):
-                    rows += (alive, self._lookout.healths[sighting.device_id])
-            await self._disk.keep(*rows, keys=[Key(*sighting[:3]) for sighting, _, _ in batch])
-            for sighting, _, rssi in batch:
+            await self._take_presses([one for one in batch if one[0].event in codes.PRESSES])
+            await self._take_signs(batch)
+
+    async def _take_presses(self, heard: Sequence[tuple[Sighting, int, int]]) -> None:
+        if heard:
+            presses = [self._new_press(Key(*sighting[:3]), now_ms, None) for sighting, now_ms, _ in heard]
+            await self._disk.keep(*presses, keys=[press.key for press in presses])
+            for sighting, _, rssi in heard:
+                self._told_heard(sighting, rssi)
+
+    async def _take_signs(self, heard: Sequence[tuple[Sighting, int, int]]) -> None:
+        """A press is one, too."""
+        rows: list[Record] = []
+        signs = [one for one in heard if one[0].event not in codes.PRESSES]
+        for sighting, now_ms, _ in heard:
+            self._lookout.heard(sighting, now_ms)
+        for sighting, _, _ in signs:
+            if alive := self._watch.alive(sighting.device_id):
+                rows += (alive, self._lookout.healths[sighting.device_id])
+        if signs:
+            await self._disk.keep(*rows, keys=[Key(*sighting[:3]) for sighting, _, _ in signs])
+            for sighting, _, rssi in signs:
                 self._told_heard(sighting, rssi)
 
     def _new_press(self, key: Key, heard_at_ms: int, age_s: int | None) -> Press:
@@ -237,7 +286,7 @@ class Relay:
         return self._disk.is_kept(Key(*sighting[:3]))
 
     def state_read(self, sighting: Sighting, value: state.State) -> Key | None:
-        now_ms = _now_ms()
+        now_ms = clock.now_ms()
         self._watch.lives(sighting.device_id, now_ms)
         health = self._lookout.state_read(sighting.device_id, value, now_ms)
         rows: list[Record] = [health]
@@ -315,14 +364,14 @@ class Relay:
             if not listening:
                 self._log("scanning", buttons=len(self._devices), mode=self._radio.mode)
             listening, again_s = True, 1.0
-            self._lookout.supervision.listening(True, _tick_ms())
+            self._lookout.supervision.listening(True, clock.tick_ms())
             self._troubles.over("radio")
             if off := await self._until_stale():
                 listening = False
                 self._deaf(off)
 
     def _deaf(self, off: RadioOff) -> None:
-        self._lookout.supervision.listening(False, _tick_ms())
+        self._lookout.supervision.listening(False, clock.tick_ms())
         self._troubles.tell("radio", off.reason, f"{off}; trying again")
 
     async def _until_stale(self) -> RadioOff | None:
@@ -346,10 +395,14 @@ class Relay:
             lost.cancel()
 
     async def _tick(self) -> None:
-        unknown = 0
+        unknown, ahead_ms = 0, clock.ahead_ms()
         while True:
             await asyncio.sleep(TICK_S)
-            self._watch.tick(_now_ms())
+            set_by_ms = clock.ahead_ms() - ahead_ms
+            if abs(set_by_ms) >= CLOCK_SET_MS:
+                ahead_ms += set_by_ms
+                self._watch.clock_set(set_by_ms)
+            self._watch.tick(clock.now_ms())
             if self._watch.unknown > unknown:
                 self.refused("unknown_code")
                 self._refusals["unknown_code"] += self._watch.unknown - unknown - 1
@@ -386,7 +439,11 @@ class Relay:
         self._changed = asyncio.Event()
 
     def _trouble_changed(self, trouble: Trouble | None) -> None:
-        if trouble is not None and self._announce is not None and trouble.where not in _NOT_THE_WEARERS:
+        if trouble is None or self._announce is None or trouble.where in _NOT_THE_WEARERS:
+            return
+        what, now_s = (trouble.where, trouble.reason), time.monotonic()
+        if now_s - self._announced.get(what, -ANNOUNCE_AGAIN_S) >= ANNOUNCE_AGAIN_S:
+            self._announced[what] = now_s
             self._spawn(self._announce(trouble))
 
     # -- the wearer (ports.Wearer) ------------------------------------------------------------------------
@@ -395,13 +452,13 @@ class Relay:
         lookout = self._lookout
         return Status(
             self._generation,
-            _now_ms(),
+            clock.now_ms(),
             tuple(self._button(device_id) for device_id in self._devices),
             lookout.centre_ok,
             lookout.centre_at_ms,
             lookout.supervision.is_listening,
             lookout.supervision.battery_percent,
-            self._positions.latest(_now_ms()),
+            self._positions.latest(clock.now_ms()),
             tuple(self._troubles),
         )
 
@@ -411,7 +468,7 @@ class Relay:
         return ButtonStatus(
             device_id,
             self._lookout.heard_at_ms.get(device_id),
-            self._lookout.supervision.in_reach(device_id, _tick_ms()),
+            self._lookout.supervision.in_reach(device_id, clock.tick_ms()),
             health.low,
             health.battery_mv,
             (*health.faults, *stale),
@@ -445,11 +502,3 @@ class Relay:
 
     async def check(self) -> bool:
         return await self._lookout.check()
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def _tick_ms() -> int:
-    return int(time.monotonic() * 1000)

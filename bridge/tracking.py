@@ -109,8 +109,8 @@ def thin(fixes: Sequence[T], keep: int, at_ms: Callable[[T], int]) -> list[T]:
     assert keep >= 2
     left = list(fixes)
     times = [at_ms(fix) for fix in left]
+    newest = max(times)  # sources take turns, so the last one need not be it
     while len(left) > keep:
-        newest = times[-1]
         out = min(
             range(1, len(left) - 1),
             # 1 ms: several may be as new as the newest. The index makes it the older of two equals.

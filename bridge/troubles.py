@@ -1,8 +1,8 @@
 """What is not as it must be, now: said once when it begins or changes, and once when it is over."""
 
-import time
 from collections.abc import Callable, Iterator
 
+from bridge import clock
 from bridge.model import Trouble
 from bridge.ports import Log
 
@@ -26,7 +26,7 @@ class Troubles:
         before = self._now.get(where)
         if before is not None and before.reason == reason:
             return
-        trouble = self._now[where] = Trouble(where, reason, text, int(time.time() * 1000))
+        trouble = self._now[where] = Trouble(where, reason, text, clock.now_ms())
         self._log("trouble", where=where, reason=reason, text=text)
         self._on_change(trouble)
 

@@ -277,6 +277,14 @@ class Watch:
         for button in self._buttons.values():
             button.alive.move(0, *button.implied(now_ms))
 
+    def clock_set(self, by_ms: int) -> None:
+        """The wall clock was set by so much, and the buttons' rhythm was not."""
+        for button in self._buttons.values():
+            if button.heard_at_ms is not None:
+                button.heard_at_ms += by_ms
+            if button.on_time is not None:
+                button.on_time = (button.on_time[0], button.on_time[1] + by_ms)
+
     def filter_codes(self) -> list[str]:
         """The codes for a system's scan filter, most needed first; buttons take turns."""
         lists = [_filter(button) for button in self._buttons.values()]

@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from aiohttp import web
 
 from bridge.https import Centre
 from bridge.journal import Journal, read_presses
-from bridge.model import Fix, Key, Press, PressStatus, rfc3339
+from bridge.model import Fix, Key, Press, PressStatus, Record, Trouble, rfc3339
 from bridge.ports import Source
 from bridge.radio import BleakRadio
 from bridge.relay import Relay
@@ -57,10 +58,10 @@ class Scene:
         lines = Told()
         scanner, client = backends(*self.hci)
         stop = asyncio.Event()
+        options.setdefault("journal", Journal(self.journal))
         async with Centre(url or self._url, (ca or self._authority).pem.decode()) as centre:
             relay = Relay(
                 [device(number) for number in range(1, 8)],
-                journal=Journal(self.journal),
                 centre=centre,
                 radio=lambda on_advert: BleakRadio(on_advert, scanner, client, filtered),
                 sources=sources,
@@ -490,6 +491,157 @@ async def test_a_call_off_without_the_centre_is_kept_over_a_restart_and_sent(sce
     assert [body["pin"] for body in scene.centre.call_offs] == ["1234"]
     assert all(b"1234" not in file.read_bytes() for file in scene.journal.parent.glob("journal*"))
     assert "1234" not in str(lines.lines)
+
+
+async def test_a_pin_given_while_another_is_on_its_way_is_sent(scene: Scene) -> None:
+    """A slip, and the right one right after it: the second is not lost with the first one's answer."""
+    scene.centre.call_offs_wait = asyncio.Event()
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("received")
+        slip = asyncio.create_task(lines.bridge.call_off(KEY, "9999"))
+        await _until(lambda: len(scene.centre.call_offs) == 1)
+        right = asyncio.create_task(lines.bridge.call_off(KEY, "1234"))
+        await asyncio.sleep(0.1)
+        scene.centre.call_offs_wait.set()
+        assert await right == "done"
+        await slip
+    assert [body["pin"] for body in scene.centre.call_offs] == ["9999", "1234"]
+
+
+@pytest.mark.parametrize("hours", [-8, pytest.param(8, marks=pytest.mark.slow)])
+async def test_a_clock_that_jumped_does_not_end_the_following(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """The machine slept, or the network has set its clock, since the bridge began: an alarm's positions
+    go out at the same moments as ever."""
+    receiver, real = Receiver(), time.time
+    async with scene.bridge(sources=[receiver], follow_every_s=5) as lines:
+        monkeypatch.setattr(time, "time", lambda: real() + hours * 3600)
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("received")
+        receiver.see(50.80, 10.0)
+        await _until(lambda: len(scene.centre.fixes.get("1-1-1", [])) == 1)
+        receiver.see(50.8001, 10.0)
+        if hours > 0:  # it is at the 20 s that one sees it
+            await lines.wait_for("fixes", count=2, limit_s=30)
+
+
+async def test_a_closed_alarm_is_not_followed_again_after_a_restart(scene: Scene) -> None:
+    """The operator has closed it: where she goes is nobody's business any more."""
+    receiver = Receiver()
+    async with scene.bridge(sources=[receiver]) as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("received")
+        scene.centre.advance("1-1-1", receipts.CLOSED)
+        await scene.button.took(receipts.CLOSED)
+        await _until(lambda: read_presses(scene.journal)[0].stage == receipts.CLOSED)
+    async with scene.bridge(sources=[receiver]):
+        receiver.see(50.80, 10.0)
+        await asyncio.sleep(1.5)
+    assert scene.centre.fixes == {}
+
+
+# -- disks --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_a_journal_that_cannot_be_read_at_first_is_read_later(scene: Scene) -> None:
+    """Another program holds it while the bridge starts; the alarm that waits in it is sent afterwards."""
+    journal = Journal(scene.journal)
+    journal.write(Press(device(1).device_id, ALARM, 1, int(time.time() * 1000)))
+    journal.close()
+    with closing(sqlite3.connect(scene.journal, isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+        holder.execute("BEGIN EXCLUSIVE")
+        holder.execute("DELETE FROM health")
+        async with scene.bridge() as lines:
+            await lines.wait_for("trouble", where="disk")
+            assert scene.centre.posts == []
+            holder.execute("ROLLBACK")
+            holder.close()
+            await lines.wait_for("received", counter=1, limit_s=20)
+            await lines.wait_for("well", where="disk")
+    assert [press.incident for press in read_presses(scene.journal)] == ["1-1-1"]
+
+
+async def test_a_position_of_another_version_in_the_journal_costs_no_alarm(scene: Scene) -> None:
+    """The bridge starts, and sends it."""
+    journal = Journal(scene.journal)
+    journal.write(Press(device(1).device_id, ALARM, 1, int(time.time() * 1000), fix={"breadth": 50.8}))
+    journal.close()
+    async with scene.bridge(sources=[Receiver()]) as lines:
+        await lines.wait_for("received", counter=1)
+
+
+class HungJournal(Journal):
+    """On a disk that takes a write, and does not answer before it is let go."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.let_go = threading.Event()
+
+    def write(self, *rows: Record) -> str | None:
+        self.let_go.wait()
+        return super().write(*rows)
+
+
+async def test_a_disk_that_hangs_stops_no_alarm_and_no_shutdown(scene: Scene) -> None:
+    """The press goes to the centre from memory; who stops the bridge does not wait for the disk."""
+    journal = HungJournal(scene.journal)
+    try:
+        async with scene.bridge(journal=journal) as lines:
+            await scene.button.say(ALARM, 1)
+            await scene.button.took(receipts.RECEIVED)
+            assert lines.of("heard")[0]["on_disk"] is False
+    finally:
+        journal.let_go.set()
+
+
+# -- notices ------------------------------------------------------------------------------------------
+
+
+async def test_a_centre_that_comes_and_goes_lights_the_screen_up_once(scene: Scene) -> None:
+    """It fails now and then: whoever stands beside her sees one notice, and not one a minute."""
+    told: list[Trouble] = []
+
+    async def announce(trouble: Trouble) -> None:
+        told.append(trouble)
+
+    async with scene.bridge(announce=announce) as lines:
+        for count in range(1, 4):
+            scene.centre.answers = [lambda: problem(503, "busy")]
+            await scene.button.say(TEST, count)
+            await lines.wait_for("trouble", where="centre", count=count)
+            await lines.wait_for("well", where="centre", count=count)
+    assert [(trouble.where, trouble.reason) for trouble in told] == [("centre", "centre_failing")]
+
+
+async def test_positions_that_the_centre_cannot_take_are_not_called_a_lost_centre(scene: Scene) -> None:
+    """The alarm has arrived, and another one would: nothing to worry her with."""
+    scene.centre.fixes_fail = True
+    receiver = Receiver()
+    async with scene.bridge(sources=[receiver]) as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("received")
+        receiver.see(50.80, 10.0)
+        await lines.wait_for("retry", what_for="positions", count=2)
+        assert not lines.of("trouble") or {line["where"] for line in lines.of("trouble")} == {"press"}
+        scene.centre.fixes_fail = False
+        await lines.wait_for("fixes")
+
+
+async def test_a_revoked_phone_is_told_before_the_next_press(scene: Scene) -> None:
+    """Her alarms would be refused: she hears of it at the next sign of life, not at the alarm."""
+    told: list[Trouble] = []
+
+    async def announce(trouble: Trouble) -> None:
+        told.append(trouble)
+
+    scene.centre.revoked = True
+    async with scene.bridge(announce=announce) as lines:
+        await lines.wait_for("trouble", where="supervision", reason="revoked")
+    assert [trouble.reason for trouble in told] == ["revoked"]
 
 
 # -- supervision --------------------------------------------------------------------------------------

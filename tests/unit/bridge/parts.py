@@ -157,6 +157,9 @@ class TestCentre:
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     pins: tuple[str, ...] = ("1234", "4321")
     hangs: asyncio.Event | None = None  # signs of life get no answer until it is set
+    call_offs_wait: asyncio.Event | None = None  # nor do call-offs until this is
+    fixes_fail: bool = False
+    revoked: bool = False  # this bridge's enrolment is: its signs of life are refused
 
     @property
     def routes(self) -> dict[tuple[str, str], Handler]:
@@ -170,6 +173,8 @@ class TestCentre:
 
     async def _fixes(self, request: web.Request) -> web.Response:
         new = (await request.json())["fixes"]
+        if self.fixes_fail:
+            return web.Response(status=500)
         kept = self.fixes.setdefault(request.match_info["id"], [])
         fresh = [fix for fix in new if fix not in kept]
         kept += fresh
@@ -178,12 +183,16 @@ class TestCentre:
     async def _call_off(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.call_offs.append(body)
+        if self.call_offs_wait is not None:
+            await self.call_offs_wait.wait()
         if body["pin"] not in self.pins:
             return problem(403, "wrong_pin")
         return web.json_response({"incident": "i", "tracking_s": 900})
 
     async def _alive(self, request: web.Request) -> web.Response:
         self.alives.append(await request.json())
+        if self.revoked:
+            return problem(403, "revoked")
         if self.hangs is not None:
             await self.hangs.wait()
         return web.json_response({"next_in_s": 60, "counters": self.counters})

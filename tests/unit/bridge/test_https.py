@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -335,23 +336,50 @@ async def test_an_address_that_says_nothing_does_not_hold_the_alarm_up(authority
         hung.set()
 
 
-async def test_what_the_centre_refuses_is_not_asked_elsewhere(authority: Authority) -> None:
-    """A refusal is an answer, from whichever address."""
-    asked: list[str] = []
-
-    async def handler(request: web.Request) -> web.Response:
-        asked.append(request.path)
-        return web.json_response(GOOD)
-
-    refusing = {("POST", "/v1/alarms"): always(lambda: problem(403, "revoked"))}
+@pytest.mark.parametrize(
+    "wrong", [lambda: problem(404, "unknown_device"), lambda: web.json_response({"ok": True})]
+)
+async def test_one_wrong_address_costs_no_alarm(
+    authority: Authority, wrong: Callable[[], web.Response]
+) -> None:
+    """A node that says no, or yes to everything, speaks for itself alone: another one may take it."""
     async with (
-        serve(authority, refusing) as one,
-        serve(authority, {("POST", "/v1/alarms"): handler}) as other,
+        serve(authority, {("POST", "/v1/alarms"): always(wrong)}) as one,
+        serve(authority, {("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD))}) as other,
+        Centre([one, other], authority.pem.decode()) as centre,
+    ):
+        for _ in range(2):
+            assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+
+
+async def test_what_the_centre_says_counts_more_than_an_address_that_is_down(authority: Authority) -> None:
+    """Refused at one and dead at the other: the wearer must hear that her enrolment is revoked."""
+    routes = {("POST", "/v1/alarms"): always(lambda: problem(403, "revoked"))}
+    async with serve(authority, routes) as url:
+        for urls in ([url, "https://127.0.0.1:9"], ["https://127.0.0.1:9", url]):
+            async with Centre(urls, authority.pem.decode()) as centre:
+                with pytest.raises(Refused, match="403"):
+                    await centre.post_alarm(TOKEN, ALARM)
+
+
+async def test_a_pin_is_tried_once(authority: Authority) -> None:
+    """Two addresses, one of them slow: a wrong PIN costs one try and not two, or a slip locks her out."""
+    tried: list[str] = []
+
+    async def slow(request: web.Request) -> web.Response:
+        tried.append(request.path)
+        await asyncio.sleep(https.HEDGE_S + 0.5)
+        return problem(403, "wrong_pin")
+
+    routes = {("POST", "/v1/call-offs"): slow}
+    async with (
+        serve(authority, routes) as one,
+        serve(authority, routes) as other,
         Centre([one, other], authority.pem.decode()) as centre,
     ):
         with pytest.raises(Refused, match="403"):
-            await centre.post_alarm(TOKEN, ALARM)
-    assert asked == []
+            await centre.post_call_off(TOKEN, {"pin": "9999"})
+    assert len(tried) == 1
 
 
 # -- clocks and portals --------------------------------------------------------------------------------

@@ -220,6 +220,23 @@ def test_a_full_disk_is_told_and_what_waited_is_written_when_there_is_room(small
     assert [each.counter for each in reopened(path)[0]] == list(range(1, 201))
 
 
+def test_a_disk_that_is_full_from_the_start_is_told_as_that(small_disk: Path) -> None:
+    """Somebody else has filled it before the bridge was started: make room, not: mend the disk."""
+    path = small_disk / "journal.sqlite"
+    path.touch()
+    with (small_disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    journal = Journal(path)
+    assert journal.load(NOW_MS).reason == journals.DISK_FULL
+    assert journal.write(press(1)) == journals.DISK_FULL
+    journal.close()
+    (small_disk / "filler").unlink()
+    assert journal.write() is None
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == [1]
+
+
 def test_a_folder_that_is_not_there_is_told_and_survived(tmp_path: Path) -> None:
     """As when the disk is not mounted: rows wait in memory."""
     journal = Journal(tmp_path / "away" / "journal.sqlite")
@@ -257,6 +274,68 @@ def test_a_file_that_goes_bad_under_a_running_bridge_is_kept_aside(path: Path) -
     _spoil(path, "junk")
     assert reopened(path)[2] == journals.CORRUPT
     assert path.with_name("journal.sqlite.corrupt-2").exists()
+
+
+def test_a_position_that_cannot_be_read_costs_no_press(path: Path) -> None:
+    """The alarm beside it still waits for its centre."""
+    journal = Journal(path)
+    journal.write(press(1, fix={"lat": 1.5}), press(2))
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE press SET fix = '{' WHERE counter = 1")
+    db.close()
+    assert reopened(path) == ([press(1), press(2)], [], None)
+
+
+# -- a PIN on its way ----------------------------------------------------------------------------------
+
+PIN = "135792"
+
+
+def traces(path: Path) -> list[str]:
+    return [file.name for file in path.parent.glob("journal*") if PIN.encode() in file.read_bytes()]
+
+
+def test_a_pin_leaves_no_trace_though_somebody_reads_the_journal(path: Path) -> None:
+    """`amr-bridge status` may look while the centre answers: it delays no press, and the next write
+    clears what is left."""
+    journal = Journal(path)
+    journal.write(press(1, call_off="kept", pin=PIN))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM press").fetchall()
+        assert journal.write(press(1, call_off="done")) is None
+        assert traces(path)
+    journal.write(press(2))
+    assert traces(path) == []
+    journal.close()
+
+
+def test_a_pin_leaves_no_trace_though_another_one_is_still_on_its_way(path: Path) -> None:
+    """Each goes when its own answer comes."""
+    journal = Journal(path)
+    journal.write(press(1, call_off="kept", pin=PIN), press(2, call_off="kept", pin="2468"))
+    journal.write(press(1, call_off="done"))
+    assert traces(path) == []
+    journal.close()
+
+
+def test_a_pin_leaves_no_trace_after_a_kill(path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Killed between the answer's going to disk and the log's being emptied; the next start empties it."""
+    journal = Journal(path)
+    journal.write(press(1, call_off="kept", pin=PIN))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA secure_delete = ON").fetchall()
+        db.execute("UPDATE press SET call_off = 'done', pin = NULL")
+        killed = tmp_path_factory.mktemp("killed") / path.name
+        for file in path.parent.glob("journal*"):
+            killed.with_name(file.name).write_bytes(file.read_bytes())
+    journal.close()
+    assert traces(killed)
+    journal = Journal(killed)
+    assert [each.call_off for each in journal.load(NOW_MS).presses] == ["done"]
+    assert traces(killed) == []
+    journal.close()
 
 
 def _spoil(path: Path, what: str) -> None:

@@ -165,3 +165,4 @@ def test_few_are_not_thinned_and_equal_times_do_no_harm() -> None:
     assert thin([1, 2, 3], 3, lambda at: at) == [1, 2, 3]
     assert thin([5] * 10, 4, lambda at: at) == [5] * 4
     assert thin([1, 2, 3], 2, lambda at: at) == [1, 3]
+    assert thin([1, 2, 6, 4, 5], 4, lambda at: at)[-1] == 5  # two sources, the older fix last
