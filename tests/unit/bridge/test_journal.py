@@ -237,6 +237,32 @@ def test_a_disk_that_is_full_from_the_start_is_told_as_that(small_disk: Path) ->
     assert [each.counter for each in reopened(path)[0]] == [1]
 
 
+def test_a_disk_that_becomes_read_only_is_told_and_what_waited_is_written_later(small_disk: Path) -> None:
+    """As Linux does to a disk with errors: every kind of row waits in memory until it can be written."""
+    path = small_disk / "journal.sqlite"
+    journal = Journal(path)
+    assert journal.write(press(1)) is None
+    journal.close()  # nobody may have a file open for writing while a disk is made read-only by hand
+    _remount(small_disk, "ro")
+    point = Waypoint(press(2).key, "2026-11-23T10:00:00.000Z", {"lat": 1})
+    called_off = press(2, call_off="kept", pin="4711")
+    assert journal.write(called_off, Health(NAME, True), point) == journals.READ_ONLY
+    _remount(small_disk, "rw")
+    assert journal.write() is None
+    journal.close()
+    kept = journal.load(NOW_MS)
+    journal.close()
+    assert (kept.presses, kept.healths, kept.waypoints) == (
+        [press(1), called_off],
+        [Health(NAME, True)],
+        [point],
+    )
+
+
+def _remount(where: Path, how: str) -> None:
+    subprocess.run(["/bin/mount", "-o", f"remount,{how}", str(where)], check=True, capture_output=True)
+
+
 def test_a_folder_that_is_not_there_is_told_and_survived(tmp_path: Path) -> None:
     """As when the disk is not mounted: rows wait in memory."""
     journal = Journal(tmp_path / "away" / "journal.sqlite")

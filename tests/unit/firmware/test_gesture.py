@@ -5,7 +5,7 @@ import random
 import pytest
 
 from firmware.board.config import SETTINGS
-from firmware.board.gesture import CLICKS, FREE, HOLD, NOTHING, STUCK, Gesture
+from firmware.board.gesture import CLICKS, FREE, HOLD, NOTHING, SETTLE_MS, STUCK, Gesture
 
 Trace = list[tuple[int, bool]]  # (at_ms, down)
 
@@ -149,3 +149,28 @@ def test_a_pin_that_was_stuck_before_deep_sleep_means_nothing_until_it_is_let_go
     gesture = made(stuck=True)
     assert meant([(10, True), (5000, False)], 6000, gesture=gesture) == [(5020, FREE)]
     assert [what for _, what in meant([(6500, True), (9000, False)], 10_000, gesture=gesture)] == [HOLD]
+
+
+def woken(trace: Trace, boot_ms: int) -> Trace:
+    """What a board sees of `trace`, whose first edge has woken it: nothing before it is up, `boot_ms` later,
+    but that the pin was pressed; then the level as it is, and every edge from there on."""
+    before = [down for at_ms, down in trace if at_ms <= boot_ms]
+    after = [(at_ms, down) for at_ms, down in trace if at_ms > boot_ms]
+    return [(boot_ms - SETTLE_MS, True), (boot_ms, before[-1]), *after]
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_press_that_wakes_the_board_means_what_it_would_awake(seed: int) -> None:
+    """However long it takes to boot: a hold alarms once, three clicks test, a pocket's press is nothing."""
+    rng = random.Random(seed)
+    boot_ms = rng.randrange(SETTLE_MS, 400)
+    hold = [(0, True), (boot_ms + rng.randrange(2000, 5000), False)]
+    assert [what for _, what in meant(woken(hold, boot_ms), 6000)] == [HOLD]
+    clicks = [
+        *click(0, rng.randrange(30, 300)),
+        *click(500, rng.randrange(60, 200)),
+        *click(900, rng.randrange(60, 200)),
+    ]
+    assert [what for _, what in meant(woken(clicks, boot_ms), 4000)] == [CLICKS]
+    pocket = click(0, rng.randrange(30, 1900))
+    assert meant(woken(pocket, boot_ms), 4000) == []
