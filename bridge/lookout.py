@@ -8,14 +8,14 @@ import asyncio
 import contextlib
 import platform
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from bridge import clock
 from bridge.disk import Disk
 from bridge.line import CentreError, Refused
-from bridge.model import Device, Health, rfc3339
+from bridge.model import ButtonStatus, Device, Health, Press, rfc3339
 from bridge.outbox import Outbox
 from bridge.ports import AliveAnswer, Centre, Log
 from bridge.supervision import BATTERY_POLL_S, CENTRE_AGAIN_S, Supervision
@@ -116,6 +116,26 @@ class Lookout:
                 self._troubles.tell(f"{where} {word}", word, text.format(id=health.device_id))
             else:
                 self._troubles.over(f"{where} {word}")
+
+    def button(self, device_id: str, presses: Iterable[Press]) -> ButtonStatus:
+        """As its wearer may see it; `presses` are all that there are, of whatever button."""
+        health, stale = self.healths[device_id], device_id in self.stale
+        last: dict[int, Press] = {}
+        for press in presses:
+            if press.device_id == device_id:
+                last[press.event] = max(press, last.get(press.event, press), key=lambda it: it.heard_at_ms)
+        has_pin = self._devices[device_id].has_pin
+        alarm, test = last.get(codes.ALARM), last.get(codes.TEST)
+        return ButtonStatus(
+            device_id,
+            self.heard_at_ms.get(device_id),
+            self.supervision.in_reach(device_id, clock.tick_ms()),
+            health.low,
+            health.battery_mv,
+            (*health.faults, *(["stale"] if stale else [])),
+            None if alarm is None else alarm.status(has_pin),
+            None if test is None else test.status(has_pin),
+        )
 
     # -- looking around -----------------------------------------------------------------------------
 

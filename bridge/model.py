@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from wire import codes
+from wire import codes, receipts
 
 
 class Key(NamedTuple):
@@ -90,6 +90,12 @@ class Press:
     @property
     def is_test(self) -> bool:
         return self.event == codes.TEST
+
+    def status(self, has_pin: bool) -> "PressStatus":
+        """As its wearer may see it."""
+        open_alarm = not self.is_test and self.stage < receipts.CLOSED
+        may = open_alarm and has_pin and self.call_off not in ("done", "kept")
+        return PressStatus(*self.key, self.heard_at_ms, self.stage, self.delivered, self.call_off, may)
 
 
 @dataclass(frozen=True, slots=True)

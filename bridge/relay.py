@@ -22,12 +22,10 @@ from bridge.location.positions import Positions
 from bridge.lookout import Lookout
 from bridge.model import (
     Alive,
-    ButtonStatus,
     Device,
     Kept,
     Key,
     Press,
-    PressStatus,
     Record,
     Status,
     Trouble,
@@ -453,44 +451,13 @@ class Relay:
         return Status(
             self._generation,
             clock.now_ms(),
-            tuple(self._button(device_id) for device_id in self._devices),
+            tuple(lookout.button(device_id, self._presses.values()) for device_id in self._devices),
             lookout.centre_ok,
             lookout.centre_at_ms,
             lookout.supervision.is_listening,
             lookout.supervision.battery_percent,
             self._positions.latest(clock.now_ms()),
             tuple(self._troubles),
-        )
-
-    def _button(self, device_id: str) -> ButtonStatus:
-        health = self._lookout.healths[device_id]
-        stale = ("stale",) if device_id in self._lookout.stale else ()
-        return ButtonStatus(
-            device_id,
-            self._lookout.heard_at_ms.get(device_id),
-            self._lookout.supervision.in_reach(device_id, clock.tick_ms()),
-            health.low,
-            health.battery_mv,
-            (*health.faults, *stale),
-            self._last(device_id, codes.ALARM),
-            self._last(device_id, codes.TEST),
-        )
-
-    def _last(self, device_id: str, event: int) -> PressStatus | None:
-        own = [p for p in self._presses.values() if p.device_id == device_id and p.event == event]
-        if not own:
-            return None
-        press = max(own, key=lambda press: press.heard_at_ms)
-        may = (
-            event == codes.ALARM and press.stage < receipts.CLOSED and press.call_off not in ("done", "kept")
-        )
-        return PressStatus(
-            *press.key,
-            press.heard_at_ms,
-            press.stage,
-            press.delivered,
-            press.call_off,
-            may and self._devices[device_id].has_pin,
         )
 
     async def changed(self, seen: int) -> None:

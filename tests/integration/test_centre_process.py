@@ -189,7 +189,7 @@ def test_the_lists_say_what_lives_and_what_it_lacks(
     told = {"capabilities": {"fresh_address": False, "deep_sleep": False, "battery": True}}
     registry.write_text(json.dumps(json.loads(HAND.line) | told) + "\n" + Hand(2).line)
     assert said(capsys, "buttons", "import", registry, "--home", home)[0] == 0
-    second, first = said(capsys, "buttons", "list", "--home", home)[1].splitlines()
+    first, second = said(capsys, "buttons", "list", "--home", home)[1].splitlines()
     assert "lacks: deep_sleep, fresh_address" in first
     assert "not heard yet" in first
     assert "lacks" not in second
