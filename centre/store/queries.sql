@@ -26,7 +26,8 @@ SELECT d.*,
 FROM devices d
      LEFT JOIN button_states s ON s.device_id = d.device_id AND s.bridge_id =
          (SELECT bridge_id FROM button_states b WHERE b.device_id = d.device_id
-          ORDER BY heard_at_ms DESC, told_at_ms DESC, bridge_id LIMIT 1) ORDER BY imported_at_ms, device_id;
+          ORDER BY heard_at_ms DESC, told_at_ms DESC, bridge_id LIMIT 1)
+ORDER BY d.rowid;  -- as they were imported
 
 -- name: counters
 SELECT alive_counter AS alive,
