@@ -69,7 +69,7 @@ WHERE device_id = :device_id AND bridge_id = :bridge_id;
 -- name: bridges
 SELECT b.*, s.alive_at_ms, s.battery_percent, s.troubles, group_concat(bd.device_id, ' ') AS device_ids
 FROM bridges b JOIN bridge_devices bd USING (bridge_id) LEFT JOIN bridge_states s USING (bridge_id)
-GROUP BY bridge_id ORDER BY enrolled_at_ms, bridge_id;
+GROUP BY bridge_id ORDER BY b.rowid;
 
 -- name: revoke_bridge
 UPDATE bridges SET revoked_at_ms = coalesce(revoked_at_ms, :now_ms) WHERE bridge_id = :bridge_id;
