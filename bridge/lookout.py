@@ -217,10 +217,9 @@ class Lookout:
         return pace_s
 
     def _answered(self, answer: AliveAnswer) -> None:
-        now_ms = clock.now_ms()
         for device_id, (press, alive) in answer.counters.items():
             if device_id in self._devices:
-                self._watch.move_up(device_id, press, alive, now_ms)
+                self._watch.told(device_id, press, alive)
         self.centre_answered()
         self._troubles.over("supervision")
         self._outbox.answers()

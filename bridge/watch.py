@@ -104,7 +104,9 @@ class _Stream:
         self._keys: dict[int, list[str]] = {}
         self._low = self._end = 1
         self._last_multiple = 0
+        self._hinted: list[int] = []
         self.high = 0
+        self.hint = 0
         self.move_at = 0
 
     def add(self, counters: Iterable[int]) -> None:
@@ -141,6 +143,24 @@ class _Stream:
         gone = range(self._low, low)
         self._drop(gone if len(gone) <= len(self._keys) else [c for c in self._keys if c < low])
         self._low = low
+
+    def expect(self, hint: int) -> bool:
+        """Somebody says that it has come to `hint`. They may be wrong: what was expected before stays so,
+        and the window itself moves when we hear it ourselves. Whether that is news."""
+        if hint <= self.high or hint == self.hint:
+            return False
+        self.hint = hint
+        self._drop([counter for counter in self._hinted if not self._in_window(counter)])
+        block = (hint // RESERVE + 1) * RESERVE
+        ahead = range(hint + 1, min(hint + 1 + AHEAD, SPARE_FIRST))
+        multiples = range(block, min(block + MULTIPLES * RESERVE, SPARE_FIRST), RESERVE)
+        self._hinted = [counter for counter in (*ahead, *multiples) if counter not in self._keys]
+        self.add(self._hinted)
+        return True
+
+    def _in_window(self, counter: int) -> bool:
+        multiple = counter % RESERVE == 0 and counter <= self._last_multiple
+        return self._low <= counter < self._end or (multiple and counter >= self._low)
 
     def texts(self, counter: int, *events: int) -> list[str]:
         """The codes of `counter` for a scan filter, where there are any."""
@@ -259,13 +279,11 @@ class Watch:
         assert button.on_time is not None
         return Alive(device_id, button.alive.high, button.heard_at_ms, *button.on_time)
 
-    def move_up(self, device_id: str, press: int, alive: int, now_ms: int) -> None:
-        """The centre knows of these counters, from other bridges: expect what comes after them."""
+    def told(self, device_id: str, press: int, alive: int) -> None:
+        """The centre knows of these counters, from other bridges: expect what comes after them, too."""
         button = self._buttons[device_id]
-        if press > button.press.high or alive > button.alive.high:
-            button.press.move(press)
-            button.alive.move(alive, *button.implied(now_ms))
-            self.generation += 1
+        news = [button.press.expect(press), button.alive.expect(alive)]
+        self.generation += any(news)
 
     def counters(self, device_id: str) -> tuple[int, int]:
         """The highest (press, alive) that this bridge knows of."""
@@ -326,9 +344,17 @@ def _filter(button: _Button) -> list[list[str]]:
     return [
         *(press.texts(press.high + ahead, ALARM, TEST) for ahead in range(1, FILTER_NEXT + 1)),
         alive.texts(alive.high + 1, CONTACT, ALIVE),
+        *(press.texts(ahead, ALARM, TEST) for ahead in _after_hint(press, FILTER_NEXT)),
+        *(alive.texts(ahead, CONTACT, ALIVE) for ahead in _after_hint(alive, 1)),
         press.texts((press.high // RESERVE + 1) * RESERVE, ALARM, TEST),
         alive.texts((alive.high // RESERVE + 1) * RESERVE, CONTACT, ALIVE),
         # What is on the air just now, to find it again when a link is lost.
         press.texts(press.high, ALARM, TEST),
         alive.texts(alive.high, CONTACT),
     ]
+
+
+def _after_hint(stream: _Stream, count: int) -> range:
+    """The next counters by somebody else's word, where that is ahead of what we have heard."""
+    hint = stream.hint if stream.hint > stream.high else 0
+    return range(hint + 1, hint + 1 + count) if hint else range(0)

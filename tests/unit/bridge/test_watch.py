@@ -301,3 +301,38 @@ def test_a_button_that_lost_its_counters_can_still_call() -> None:
     ours = watch()
     assert [is_new(ours, CONTACT, SPARE_FIRST + n) for n in (700, 3, 700)] == [True, True, False]
     assert is_new(ours, CONTACT, 1) is True
+
+
+def test_what_the_centre_says_of_counters_is_expected_too_and_moves_nothing() -> None:
+    """Other bridges have followed the button; or the centre is wrong, or worse: the button is heard all the
+    same, where it was and where it is said to be."""
+    ours = watch(press=10, alive=10)
+    name = device(1).device_id
+    before = len(ours)
+    for hint in (5_000_000, 2**31 - 300, 700_000):
+        generation = ours.generation
+        ours.told(name, hint, hint)
+        ours.told(name, hint, hint)
+        assert ours.generation == generation + 1
+    assert len(ours) < 4 * before
+    ours = watch(press=10, alive=10)
+    ours.told(name, 2**31 - 300, 2**31 - 300)
+    assert is_new(ours, ALARM, 11)
+    assert is_new(ours, ALIVE, 11)
+    ours.told(name, 5_000_000, 5_000_000)
+    assert on_air(ALARM, 5_000_001)[0] in ours.filter_codes()
+    assert is_new(ours, ALIVE, 5_000_001)
+    assert is_new(ours, ALARM, 5_000_200)
+    assert is_new(ours, ALARM, 5_000_201 + 255)
+    assert on_air(ALARM, 5_000_200 + 257)[0] in ours.filter_codes()
+
+
+def test_a_centre_that_says_something_else_each_minute_costs_no_memory() -> None:
+    """Only its last word is kept."""
+    ours = watch(press=10, alive=10)
+    name, sizes = device(1).device_id, set()
+    for hint in range(10_000, 2_000_000, 10_000):
+        ours.told(name, hint, hint)
+        sizes.add(len(ours))
+    assert max(sizes) - min(sizes) < 200
+    assert is_new(ours, ALARM, 12)
