@@ -76,9 +76,10 @@ class LinuxWorld(World):
         """Enrol with a QR text, and run the bridge on the virtual machine's Bluetooth."""
         home = ["--home", str(self.home / name)]
         bridge = [sys.executable, "-m", "bridge.app"]
-        await self._run([*bridge, "enrol", enrolment, *home])
+        await self._run([*bridge, "enrol", enrolment, "--secrets", "file", *home])
+        alone = ["--set", "page.port=0", "--set", "supervision.notify=false"]
         there = ["env", *(f"{key}={value}" for key, value in self.machine.environment.items())]
-        await self._start(name, [*there, *bridge, "run", "--json-log", *home, *options], "scanning")
+        await self._start(name, [*there, *bridge, "run", "--json-log", *home, *alone, *options], "scanning")
 
     def pid(self, name: str) -> int:
         """Of a program's process, which `env` has become."""

@@ -45,6 +45,7 @@ async def test_silent_test_is_answered_without_an_operator(world: World) -> None
 async def test_a_click_that_is_over_before_the_button_is_awake_counts(world: World) -> None:
     """To boot takes a board longer than a click: the one that woke it is the first of the three."""
     button = await watched(world)
+    await asyncio.sleep(0.3)  # it has said that it will sleep; now it does
     button.down()
     await asyncio.sleep(0.005)
     button.up()
