@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 ARGS ?=
-# Tests wait more than they compute; more workers than this only crowd each other.
-WORKERS ?= 2
+# Tests wait more than they compute, so two cores take three; more only crowd each other.
+WORKERS ?= 3
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
