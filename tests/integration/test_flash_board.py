@@ -304,7 +304,8 @@ async def test_an_unplugged_cable(box: Box) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+# Not nearer to the end: two runs differ by some operations of the file system (277 to 279 were seen).
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.97])
 async def test_a_board_that_resets_half_way_is_flashed_by_a_second_run(box: Box, share: float) -> None:
     """The power fails in the middle of a write: one sentence, and the next run finishes."""
     pattern = await box.board()
