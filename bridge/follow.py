@@ -157,7 +157,7 @@ class Follower:
             await self._pause(again_s, latest)
 
     def _is_received(self, sighting: Sighting) -> bool:
-        press = self._desk.press(Key(*sighting[:3]))
+        press = self._desk.press(sighting.key)
         return press is not None and press.delivered >= receipts.RECEIVED
 
     async def _pause(self, limit_s: float, but: tuple[float, Peer, Sighting]) -> None:
@@ -187,7 +187,7 @@ class Follower:
             self._linked = False
 
     async def _converse(self, link: Link, sighting: Sighting, code_on_air: bytes) -> None:
-        key = None if sighting.event == codes.CONTACT else Key(*sighting[:3])
+        key = None if sighting.event == codes.CONTACT else sighting.key
         told = NOTHING  # the highest stage that went over this link; a higher one implies the lower
         while self._may_stay(link):
             self._signal.clear()

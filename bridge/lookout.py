@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 from bridge import clock
-from bridge.disk import Disk
 from bridge.line import CentreError, Refused
 from bridge.model import ButtonStatus, Device, Health, Press, rfc3339
 from bridge.outbox import Outbox
@@ -49,14 +48,13 @@ class Lookout:
         watch: Watch,
         outbox: Outbox,
         centre: Centre,
-        disk: Disk,
         troubles: Troubles,
         log: Log,
         battery: Callable[[], Awaitable[int | None]],
         phone_low_percent: int,
     ) -> None:
         self._devices, self._watch, self._outbox, self._centre = devices, watch, outbox, centre
-        self._disk, self._troubles, self._log, self._battery = disk, troubles, log, battery
+        self._troubles, self._log, self._battery = troubles, log, battery
         self.supervision = Supervision(phone_low_percent)
         for device in devices.values():
             self.supervision.add(device.device_id, device.alive_period_s, clock.tick_ms())
@@ -117,9 +115,14 @@ class Lookout:
             else:
                 self._troubles.over(f"{where} {word}")
 
+    def _faults(self, device_id: str) -> tuple[str, ...]:
+        """What it says of itself, and what we see of it."""
+        stale = ("stale",) if device_id in self.stale else ()
+        return (*self.healths[device_id].faults, *stale)
+
     def button(self, device_id: str, presses: Iterable[Press]) -> ButtonStatus:
         """As its wearer may see it; `presses` are all that there are, of whatever button."""
-        health, stale = self.healths[device_id], device_id in self.stale
+        health = self.healths[device_id]
         last: dict[int, Press] = {}
         for press in presses:
             if press.device_id == device_id:
@@ -132,7 +135,7 @@ class Lookout:
             self.supervision.in_reach(device_id, clock.tick_ms()),
             health.low,
             health.battery_mv,
-            (*health.faults, *(["stale"] if stale else [])),
+            self._faults(device_id),
             None if alarm is None else alarm.status(has_pin),
             None if test is None else test.status(has_pin),
         )
@@ -245,5 +248,5 @@ class Lookout:
             "in_reach": self.supervision.in_reach(device_id, clock.tick_ms()),
             "press_counter": press,
             "alive_counter": alive,
-            "faults": [*health.faults, *(["stale"] if device_id in self.stale else [])],
+            "faults": list(self._faults(device_id)),
         }

@@ -107,7 +107,6 @@ class Relay:
             watch=self._watch,
             outbox=self._outbox,
             centre=centre,
-            disk=self._disk,
             troubles=self._troubles,
             log=self._log,
             battery=battery,
@@ -212,7 +211,7 @@ class Relay:
             self.refused("replayed_code")
             return
         if sighting.new:  # before all else: it is not new a second time
-            self._disk.heard(Key(*sighting[:3]))
+            self._disk.heard(sighting.key)
             self._heard.append((sighting, now_ms, rssi))
             self._heard_signal.set()
             self._arm_signal.set()
@@ -223,7 +222,7 @@ class Relay:
         the wearer's phone to anybody who has recorded a code."""
         if sighting.new or sighting.event not in codes.PRESSES:
             return False
-        press = self._presses.get(Key(*sighting[:3]))
+        press = self._presses.get(sighting.key)
         received = press is None or press.delivered >= receipts.RECEIVED
         return received and (press is None or now_ms - press.heard_at_ms > REPLAY_MS)
 
@@ -239,7 +238,7 @@ class Relay:
 
     async def _take_presses(self, heard: Sequence[tuple[Sighting, int, int]]) -> None:
         if heard:
-            presses = [self._new_press(Key(*sighting[:3]), now_ms, None) for sighting, now_ms, _ in heard]
+            presses = [self._new_press(sighting.key, now_ms, None) for sighting, now_ms, _ in heard]
             await self._disk.keep(*presses, keys=[press.key for press in presses])
             for sighting, _, rssi in heard:
                 self._told_heard(sighting, rssi)
@@ -254,7 +253,7 @@ class Relay:
             if alive := self._watch.alive(sighting.device_id):
                 rows += (alive, self._lookout.healths[sighting.device_id])
         if signs:
-            await self._disk.keep(*rows, keys=[Key(*sighting[:3]) for sighting, _, _ in signs])
+            await self._disk.keep(*rows, keys=[sighting.key for sighting, _, _ in signs])
             for sighting, _, rssi in signs:
                 self._told_heard(sighting, rssi)
 
@@ -265,7 +264,7 @@ class Relay:
 
     def _told_heard(self, sighting: Sighting, rssi: int | None) -> None:
         if sighting.event in codes.PRESSES:
-            self._outbox.send(self._presses[Key(*sighting[:3])])
+            self._outbox.send(self._presses[sighting.key])
         self._followers[sighting.device_id].wake()
         fields: dict[str, Any] = {} if rssi is None else {"rssi": rssi}
         if sighting.stale:
@@ -281,7 +280,7 @@ class Relay:
         return self._presses.get(key)
 
     def is_kept(self, sighting: Sighting) -> bool:
-        return self._disk.is_kept(Key(*sighting[:3]))
+        return self._disk.is_kept(sighting.key)
 
     def state_read(self, sighting: Sighting, value: state.State) -> Key | None:
         now_ms = clock.now_ms()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from bridge.model import Alive, Device
+from bridge.model import Alive, Device, Key
 from wire.codes import (
     ALARM,
     ALIVE,
@@ -60,6 +60,10 @@ class Sighting(NamedTuple):
     uuid: str
     new: bool
     stale: bool
+
+    @property
+    def key(self) -> Key:
+        return Key(self.device_id, self.event, self.counter)
 
 
 def uuid_text(code_bytes: bytes) -> str:
