@@ -10,7 +10,6 @@ that connecting does not wait for the centre nor the centre for a connection.
 
 import asyncio
 import time
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from bridge import clock
 from bridge.disk import Disk
 from bridge.follow import Follower, Links
 from bridge.location.positions import Positions
+from bridge.log import place
 from bridge.lookout import Lookout
 from bridge.model import (
     Alive,
@@ -192,9 +192,7 @@ class Relay:
                 await work()
                 return
             except Exception as error:
-                frame = traceback.extract_tb(error.__traceback__)[-1]
-                where = f"{type(error).__name__} at {frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}"
-                text = f"a mistake of the bridge's own, going on: {where}"
+                text = f"a mistake of the bridge's own, going on: {place(error)}"
                 self._troubles.tell("ourselves", "internal", text)
                 await asyncio.sleep(1)
 

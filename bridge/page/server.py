@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from html import escape
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
+from bridge.log import place
 from bridge.model import Key
 from bridge.page import words
 from bridge.page.guard import HEADERS, Door, Guard
@@ -178,12 +178,9 @@ class Page:
 
     def _mistake(self, error: BaseException) -> None:
         """Where it happened; not what it says, which may quote what she typed."""
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} at {frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}"
         if self._log is not None:
-            self._log(
-                "trouble", where="page", reason="internal", text=f"a mistake of the page's own: {where}"
-            )
+            text = f"a mistake of the page's own: {place(error)}"
+            self._log("trouble", where="page", reason="internal", text=text)
 
     # -- what it may be asked ---------------------------------------------------------------------
 
