@@ -19,7 +19,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--ignore-certificate-errors", "--remote-debugging-port=0"),
 )
-_KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, "Backspace": 8}
+_KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, "Backspace": 8, "ArrowDown": 40}
 
 
 class Failed(Exception):
@@ -90,8 +90,12 @@ class Tab:
             mobile=False,
         )
 
-    async def picture(self, path: Path) -> None:
-        shot = await self.call("Page.captureScreenshot")
+    async def write(self, text: str) -> None:
+        await self.call("Input.insertText", text=text)
+
+    async def picture(self, path: Path, *, whole: bool = False) -> None:
+        """Of what is in view, or of the `whole` page."""
+        shot = await self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(base64.b64decode(shot["data"]))
 
