@@ -1,5 +1,6 @@
-"""The receiving side: one HTTPS service with an SQLite file, and the operator's page.
+"""The receiving side: one HTTPS service with an SQLite file, and the pages of those who work with it.
 
-Rules are pure (`incidents.py`, `registry.py`), the store is synchronous (`store/`), `service.py`
-joins the two, `intake.py` and `console/` are the routes, `app.py` wires and is the command line.
+`rules/` decides and is pure, `store/` is the SQL, `work/` joins the two, one transaction each, in one thread
+(`core.py`, `worker.py`). `intake.py` has the routes for bridges, `console/` the pages, `app.py` wires them,
+`commands/` is the command line.
 """

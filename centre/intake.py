@@ -4,22 +4,22 @@ import asyncio
 import json
 import re
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from aiohttp import hdrs, web
 
-from centre import incidents, supervision, times
+from centre import openapi
 from centre.log import Log
 from centre.pins import Checks, Verdict, check_pin, hash_pin
-from centre.refusals import Refused
 from centre.routing import Route, anyone, read_json
-from centre.service import Service
+from centre.rules import incidents, supervision, times
+from centre.rules.refusals import Refused
+from centre.rules.supervision import Pace
+from centre.settings import Settings
 from centre.streams import Stream, Streams, rung
-from centre.supervision import ALIVE_S, Pace
+from centre.work import buttons, presses, signs
 from centre.worker import AFTER, ALARMS, SPARE, Bells, Worker
 
-HEARTBEAT_S = 15.0
 STREAMS_MAX = 2000
 STREAMS_PER_BRIDGE_MAX = 64
 TRACKING_S = 900  # a button that was called off is followed for so long, whichever PIN it was
@@ -30,27 +30,13 @@ BOARD_BELL = "the operator's page"
 
 
 class Intake:
-    """Alarms in, receipts out. `ca_pem` is what a bridge that enrols will pin.
+    """Alarms in, receipts out. `ca_pem` is what a bridge that enrols will pin."""
 
-    `addresses`: where else this same centre answers; `alive_s`: how often bridges shall give a sign of life.
-    """
-
-    def __init__(
-        self,
-        worker: Worker,
-        bells: Bells,
-        log: Log,
-        ca_pem: bytes,
-        heartbeat_s: float = HEARTBEAT_S,
-        addresses: tuple[str, ...] = (),
-        alive_s: int = ALIVE_S,
-    ) -> None:
+    def __init__(self, worker: Worker, bells: Bells, log: Log, ca_pem: bytes, settings: Settings) -> None:
         self._worker, self._bells, self._log = worker, bells, log
-        self._ca_pem = ca_pem
-        self._heartbeat_s = heartbeat_s
-        self._addresses, self._alive_s = addresses, alive_s
+        self._ca_pem, self._settings = ca_pem, settings
         self._checks, self._pace = Checks(), Pace()
-        self._openapi = Path(__file__).with_name("openapi.json").read_bytes()
+        self._openapi = json.dumps(openapi.document()).encode()
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX)
         self.routes = (
             Route("GET", "/ca.pem", anyone, self.ca),
@@ -82,7 +68,7 @@ class Intake:
         match = _BEARER.fullmatch(request.headers.get(hdrs.AUTHORIZATION, ""))
         if not match:
             raise Refused("unauthorised")
-        return await self._worker(Service.bridge_of, match[1], lane=lane)
+        return await self._worker(buttons.bridge_of, match[1], lane=lane)
 
     async def ca(self, _request: web.Request, _caller: str) -> web.Response:
         return web.Response(body=self._ca_pem, content_type="application/x-pem-file")
@@ -95,17 +81,17 @@ class Intake:
         if not isinstance(body, dict) or not isinstance(body.get("code"), str):
             raise Refused("wrong_type", "the body must be an object with a string `code`")
         pin, duress_pin = _pins(body)
-        await self._worker(Service.check_enrolment, body["code"])  # before the work of hashing
+        await self._worker(buttons.check_enrolment, body["code"])  # before the work of hashing
         hashes = [pin and await self._checks.run(hash_pin, pin) for pin in (pin, duress_pin)]
-        answer = await self._worker(Service.enrol, body["code"], *hashes)
-        if self._addresses:
-            answer["addresses"] = list(self._addresses)
+        answer = await self._worker(buttons.enrol, body["code"], *hashes)
+        if self._settings.addresses:
+            answer["addresses"] = list(self._settings.addresses)
         return web.json_response(answer, status=201)
 
     async def alarm(self, request: web.Request, bridge_id: str) -> web.Response:
         """On disk before the answer, and the answer is the same however often it is asked for."""
         press = incidents.read(await read_json(request))
-        taken = await self._worker(Service.take_alarm, bridge_id, press)
+        taken = await self._worker(presses.take_alarm, bridge_id, press)
         self._log(
             "received",
             at_ms=taken.committed_at_ms,
@@ -127,7 +113,7 @@ class Intake:
         """Where she is now: all of the batch, or a refusal that names the first wrong one."""
         incident_id = request.match_info["incident"]
         fixes = incidents.read_fixes(await read_json(request))
-        done = await self._worker(Service.add_fixes, bridge_id, incident_id, fixes, lane=AFTER)
+        done = await self._worker(presses.add_fixes, bridge_id, incident_id, fixes, lane=AFTER)
         self._log(
             "fixes",
             at_ms=done.committed_at_ms,
@@ -144,11 +130,11 @@ class Intake:
         """The wearer takes an alarm back. The answer is the same for her PIN and for the duress PIN."""
         call_off = incidents.read_call_off(await read_json(request))
         async with self._checks.turn(call_off.device_id):
-            given = await self._worker(Service.try_pin, bridge_id, call_off, lane=AFTER)
+            given = await self._worker(presses.try_pin, bridge_id, call_off, lane=AFTER)
             verdict = await self._checks.run(check_pin, call_off.pin, given.pin_hash, given.duress_pin_hash)
             if verdict is Verdict.WRONG:
                 raise Refused("wrong_pin")
-            done = await self._worker(Service.call_off, given.incident_id, verdict, lane=AFTER)
+            done = await self._worker(presses.call_off, given.incident_id, verdict, lane=AFTER)
         # Not which PIN it was: who reads logs is not always an operator.
         self._log(
             "called_off",
@@ -167,9 +153,9 @@ class Intake:
         if wait_ms:
             raise Refused("too_often", retry_after_s=-(-wait_ms // 1000))
         sign = supervision.read(await read_json(request))
-        counters = await self._worker(Service.take_sign_of_life, bridge_id, sign, lane=SPARE)
+        counters = await self._worker(signs.take_sign_of_life, bridge_id, sign, lane=SPARE)
         answer = {
-            "next_in_s": self._alive_s,
+            "next_in_s": self._settings.alive_s,
             "counters": counters,
             "dropped": [asdict(dropped) for dropped in sign.dropped],
         }
@@ -179,7 +165,7 @@ class Intake:
         """From after Last-Event-ID, or from the beginning, until no receipt can follow."""
         incident_id = request.match_info["incident"]
         seq = _seq(request.headers.get("Last-Event-ID", ""))
-        await self._worker(Service.receipts_after, bridge_id, incident_id, seq)  # 404 before a stream
+        await self._worker(presses.receipts_after, bridge_id, incident_id, seq)  # 404 before a stream
         async with self.streams.open(request, bridge_id) as stream:
             await self._follow(stream, bridge_id, incident_id, seq)
         return stream.response
@@ -187,7 +173,7 @@ class Intake:
     async def _follow(self, stream: Stream, bridge_id: str, incident_id: str, seq: int) -> None:
         while not self.streams.stopping:
             bell = self._bells.bell(incident_id)
-            new = await self._worker(Service.receipts_after, bridge_id, incident_id, seq)
+            new = await self._worker(presses.receipts_after, bridge_id, incident_id, seq)
             if new is None:
                 return
             for receipt in new:
@@ -202,7 +188,7 @@ class Intake:
                     return
             if not new:
                 await stream.heartbeat()
-            await rung(bell, self._heartbeat_s)
+            await rung(bell, self._settings.heartbeat_s)
 
 
 def _pins(body: dict[str, Any]) -> tuple[str | None, str | None]:

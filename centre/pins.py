@@ -17,7 +17,7 @@ from enum import Enum
 from functools import partial
 from typing import TypeVar
 
-from centre.refusals import Refused
+from centre.rules.refusals import Refused
 
 _LOG2_N, _R, _P = 14, 8, 1  # scrypt (RFC 7914): 16 MiB and some 50 ms a try
 AT_ONCE_MAX = 2

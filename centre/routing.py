@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from aiohttp import hdrs, web
 
 from centre.log import Log, now_ms
-from centre.refusals import REASONS, Refused, Tally
+from centre.rules.refusals import REASONS, Refused, Tally
 
 BODY_BYTES_MAX = 64 * 1024
 BODY_S_MAX = 10.0
@@ -23,12 +24,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`authenticate` says who calls, or raises Refused; `answer` is told. One function each, per route."""
+    """`authenticate` says who calls (a bridge_id, a Caller), or raises Refused; `answer` is told."""
 
     method: str
     path: str
-    authenticate: Callable[[web.Request], Awaitable[str]]
-    answer: Callable[[web.Request, str], Awaitable[web.StreamResponse]]
+    authenticate: Callable[[web.Request], Awaitable[Any]]
+    answer: Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         return await self.answer(request, await self.authenticate(request))

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from centre.refusals import Refused
+from centre.rules.refusals import Refused
 
 WRITE_S_MAX = 20.0  # a reader that takes nothing for so long is gone
 

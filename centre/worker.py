@@ -1,4 +1,4 @@
-"""The bridge between tasks and the synchronous service: one thread, three queues, each with a bound."""
+"""The bridge between tasks and the synchronous work: one thread, three queues, each with a bound."""
 
 import asyncio
 import itertools
@@ -10,8 +10,8 @@ from functools import partial
 from queue import PriorityQueue
 from typing import Any, TypeVar
 
-from centre.refusals import Refused
-from centre.service import Service
+from centre.core import Core
+from centre.rules.refusals import Refused
 
 # What waits in a lower lane is done only when nothing waits in a higher one. Alarms, and what operators
 # see and do; positions and call-offs; signs of life.
@@ -22,9 +22,9 @@ T = TypeVar("T")
 
 
 class Worker:
-    """`await worker(Service.take_alarm, ...)` runs it in the service's own thread, in order in its lane."""
+    """`await worker(presses.take_alarm, ...)` runs it in the store's own thread, in order in its lane."""
 
-    def __init__(self, make: Callable[[], Service]) -> None:
+    def __init__(self, make: Callable[[], Core]) -> None:
         """`make` is called in the thread: SQLite's connections do not like to travel."""
         self._queue: PriorityQueue[tuple[int, int, Future[Any], Callable[[], Any] | None]] = PriorityQueue()
         self._numbers = itertools.count()
@@ -32,7 +32,7 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name="store")
         self._thread.start()
         try:
-            self._service: Service = self._put(ALARMS, make).result()
+            self._core: Core = self._put(ALARMS, make).result()
         except BaseException:
             self._stop()
             raise
@@ -44,7 +44,7 @@ class Worker:
             raise Refused(reason)
         self._waiting[lane] += 1
         try:
-            return await asyncio.wrap_future(self._put(lane, partial(method, self._service, *arguments)))
+            return await asyncio.wrap_future(self._put(lane, partial(method, self._core, *arguments)))
         finally:
             self._waiting[lane] -= 1
 
@@ -71,7 +71,7 @@ class Worker:
         self._thread.join()
 
     def close(self) -> None:
-        self._put(_LAST, self._service.store.close).result()
+        self._put(_LAST, self._core.store.close).result()
         self._stop()
 
 

@@ -28,6 +28,7 @@ from wire.codes import ALARM
 _PIN = SETTINGS["button_gpio"][0]
 _MOTOR = SETTINGS["motor_gpio"][0]
 _STOP_S = 5
+_OPERATOR = "operator"
 _LIFT_S = 0.15  # a finger's time to feel the pulse and let go
 _CLICK_S = 0.15
 _HAPPENINGS_MAX = 100_000
@@ -197,10 +198,16 @@ class World:
             "centre", self._centre("serve", "--json-log", "--port", "0", *options), "listening"
         )
         self.url = said.data["url"]
-        self.console_url = (await self._run(self._centre("console", "--url", self.url))).strip()
+        who = ["--role", "operator", "--name", "An operator"]
+        await self._run(self._centre("users", "add", _OPERATOR, *who))
+        self.console_url = await self.entrance()
         self._ca = Path(said.data["ca"])
         port = self.url.rsplit(":", 1)[1]
         self.programs["centre"]._argv = self._centre("serve", "--json-log", "--port", port, *options)
+
+    async def entrance(self) -> str:
+        """An address that signs the operator in, once."""
+        return (await self._run(self._centre("console", _OPERATOR, "--url", self.url))).strip()
 
     async def add_button(self, name: str = "button", *, heap_kib: int = 96, **settings: int) -> Button:
         """Provision a board, tell the centre, and switch it on."""
@@ -264,7 +271,7 @@ class World:
         take = f"{self.url}/console/incidents/{incident}/acknowledge"
         try:
             async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as operator:
-                async with operator.get(self.console_url, ssl=trust) as page:
+                async with operator.get(await self.entrance(), ssl=trust) as page:
                     page.raise_for_status()
                 async with operator.post(take, headers={"Origin": self.url}, ssl=trust) as answer:
                     answer.raise_for_status()
@@ -323,7 +330,7 @@ class World:
     # -- processes ---------------------------------------------------------------------
 
     def _centre(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "centre.app", *words, "--home", str(self.home / "centre")]
+        return [sys.executable, "-m", "centre", *words, "--home", str(self.home / "centre")]
 
     async def _start(self, name: str, argv: list[str], ready: str) -> Happening:
         since = len(self.happenings)

@@ -7,9 +7,9 @@ Shapes and words carry the meaning, colour only repeats it.
 from datetime import UTC, datetime
 from html import escape
 
-from centre import times
-from centre.incidents import CLOSE_REASONS, NOTE_CHARS_MAX
-from centre.views import Arrival, Board, Incident, Position
+from centre.rules import times
+from centre.rules.incidents import CLOSE_REASONS, NOTE_CHARS_MAX
+from centre.work.views import Arrival, Board, Incident, Position
 from wire import receipts
 
 PATHS = {"ble": "Bluetooth", "wifi": "Wi-Fi", "lte": "LTE-M", "phone": "the phone itself"}

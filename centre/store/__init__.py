@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 # PRAGMA user_version counts the files of this list that have been run.
-MIGRATIONS = ("schema.sql", "schema-2.sql")
+MIGRATIONS = (
+    "schema.sql",
+    "schema-2.sql",
+    "schema-3-accounts.sql",
+    "schema-4-cases.sql",
+    "schema-5-evidence.sql",
+    "schema-6-watch.sql",
+)
 BUSY_TIMEOUT_S = 5.0  # another process (an import) may hold the file for so long
 
 Row = sqlite3.Row
@@ -21,13 +28,15 @@ class TooNew(Exception):
     """The database was made by a newer version of the centre."""
 
 
-def _text(name: str) -> str:
-    return Path(__file__).with_name(name).read_text("utf-8")
-
-
 def _queries() -> dict[str, str]:
-    parts = re.split(r"^-- name: (\w+)\n", _text("queries.sql"), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+    """Of all files in `queries/`, one for each subject."""
+    found: dict[str, str] = {}
+    for path in sorted((Path(__file__).parent / "queries").glob("*.sql")):
+        parts = re.split(r"^-- name: (\w+)\n", path.read_text("utf-8"), flags=re.MULTILINE)
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            assert name not in found, name
+            found[name] = text
+    return found
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -56,7 +65,7 @@ class Store:
             if version > len(MIGRATIONS):
                 raise TooNew(f"version {version}, known up to {len(MIGRATIONS)}")
             for name in MIGRATIONS[version:]:
-                for statement in _statements(_text(name)):
+                for statement in _statements(Path(__file__).with_name(name).read_text("utf-8")):
                     self.db.execute(statement)
             self.db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 

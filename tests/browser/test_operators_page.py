@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from centre import times
+from centre.rules import times
 from tests.browser.chromium import CHROMIUM, Tab, chromium, new_tab
 from tests.unit.centre.parts import FIX, Hand, Phone, centre
 from wire import codes, receipts

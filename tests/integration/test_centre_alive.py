@@ -5,8 +5,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from centre.app import open_service
+from centre.core import open_core
 from centre.home import Home
+from centre.work import buttons
 from centre.worker import LANES, SPARE
 from tests.unit.centre.parts import Hand, Phone, centre, phone_of
 
@@ -41,13 +42,13 @@ async def test_a_sign_of_life_sets_the_pace_and_brings_the_counters(tmp_path: Pa
         counters = {HAND.device_id: {"press": 3, "alive": 12}}
         assert await alive(phone) == (200, {"next_in_s": 30, "counters": counters, "dropped": []})
         second = Hand()
-        second.enrolment_code = str(open_service(Home(tmp_path)).issue_enrolment(HAND.device_id))
+        second.enrolment_code = str(buttons.issue_enrolment(open_core(Home(tmp_path)), HAND.device_id))
         await phone.enrol(second)
         assert (await alive(phone, {}))[1]["counters"] == counters
-    service = open_service(Home(tmp_path))
-    (button,) = service.buttons()
+    core = open_core(Home(tmp_path))
+    (button,) = buttons.all_buttons(core)
     assert (button["battery_mv"], button["faults"]) == (3900, "")
-    assert [row["troubles"] for row in service.bridges()] == ["no_position", ""]
+    assert [row["troubles"] for row in buttons.all_bridges(core)] == ["no_position", ""]
 
 
 async def test_a_bridge_that_says_it_too_often_is_told_when(tmp_path: Path) -> None:

@@ -36,30 +36,30 @@ async def enter(phone: Phone, console_url: str) -> None:
         assert str(response.url) == f"{phone.url}/console"  # the key is no longer in the address
 
 
-async def test_the_key_in_the_address_becomes_a_cookie(tmp_path: Path) -> None:
-    """HttpOnly, Secure, SameSite=Strict, bound to this host; and it is not the key."""
+async def test_the_key_in_the_address_becomes_a_session(tmp_path: Path) -> None:
+    """HttpOnly, Secure, SameSite=Strict, bound to this host; it is not the key, which is good once."""
     async with centre(tmp_path) as (serving, phone):
-        path = serving.console_url.removeprefix(serving.url)
-        async with phone.session.get(serving.console_url, allow_redirects=False) as response:
+        address = serving.console_url
+        async with phone.session.get(address, allow_redirects=False) as response:
             assert (response.status, response.headers["Location"]) == (303, "/console")
             cookie = response.headers["Set-Cookie"]
-        for word in ("__Host-amr-console=", "HttpOnly", "Secure", "SameSite=Strict", "Path=/"):
+        for word in ("__Host-amr-session=", "HttpOnly", "Secure", "SameSite=Strict", "Path=/"):
             assert word in cookie
-        assert path.partition("key=")[2] not in cookie
-        assert (tmp_path / "console.key").read_text() == path.partition("key=")[2]
+        assert address.partition("key=")[2] not in cookie
+        assert (await phone.ask("GET", address.removeprefix(serving.url)))[0] == 401
 
 
-async def test_without_the_key_there_is_no_page(tmp_path: Path) -> None:
-    """Nor a stream, nor an act; a person is told where the key is."""
-    async with centre(tmp_path, HAND) as (_, phone):
+async def test_without_a_session_there_is_no_page(tmp_path: Path) -> None:
+    """Nor a stream, nor an act; another role's session is none either."""
+    async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND)
         incident = await alarm(phone)
         for path in ("/console", "/console/live", "/console/enter?key=wrong", "/console/enter"):
             status, problem = await phone.ask("GET", path)
             assert (status, problem["reason"]) == (401, "unauthorised")
         assert (await acknowledge(phone, incident))[0] == 401
-        _, page = await phone.ask("GET", "/console", headers={"Accept": "text/html"})
-        assert "amr-centre console" in page
+        await phone.ask("GET", serving.entrance("institute").removeprefix(serving.url))
+        assert (await phone.ask("GET", "/console"))[1]["reason"] == "wrong_role"
 
 
 async def test_an_operator_acknowledges_and_the_button_believes_it(tmp_path: Path) -> None:
@@ -162,8 +162,8 @@ async def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
         assert "<style" not in page
         assert " style=" not in page
         for name in ("page.css", "page.js", "calm.svg", "alarm.svg"):
-            assert (await phone.ask("GET", f"/console/{name}"))[0] == 200
-        assert (await phone.ask("GET", "/console/board.py"))[0] == 404
+            assert (await phone.ask("GET", f"/console/static/{name}"))[0] == 200
+        assert (await phone.ask("GET", "/console/static/board.py"))[0] == 404
 
 
 async def test_help_is_sent_and_the_alarm_closed_once_each(tmp_path: Path) -> None:

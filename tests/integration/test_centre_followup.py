@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from centre.app import open_service
+from centre.core import open_core
 from centre.home import Home
 from centre.pins import AT_ONCE_MAX, WAITING_PER_BUTTON_MAX
-from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre
+from centre.work import desk
+from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, signed_in
 from wire import receipts
 
 HAND = Hand()
@@ -28,9 +29,9 @@ async def send(phone: Phone, incident: str, *fixes: object) -> tuple[int, Any]:
 
 def positions(home: Path) -> list[tuple[float, str | None, tuple[str, ...]]]:
     """As the operator's page has them."""
-    service = open_service(Home(home))
-    board = service.board()
-    service.store.close()
+    core = open_core(Home(home))
+    board = desk.board(core)
+    core.store.close()
     (incident,) = board.untaken + board.taken + board.closed
     return [(one.fix.lat, one.fix.source, one.fix.marks) for one in incident.positions]
 
@@ -78,7 +79,9 @@ async def test_positions_are_refused_where_they_do_not_belong(tmp_path: Path) ->
         assert (await send(phone, incident, FIX))[1]["reason"] == "unknown_incident"
         phone.headers = mine
         assert (await send(phone, "none", FIX))[1]["reason"] == "unknown_incident"
-        open_service(Home(tmp_path)).advance(incident, receipts.CLOSED, reason="real")
+        desk.advance(
+            core := open_core(Home(tmp_path)), signed_in(core), incident, receipts.CLOSED, reason="real"
+        )
         status, problem = await send(phone, incident, FIX)
         assert (status, problem["reason"]) == (409, "incident_closed")
 
@@ -130,7 +133,7 @@ async def test_a_wrong_pin_is_counted_over_a_restart_and_locks(tmp_path: Path, p
             assert status == 429
             assert 0 < int(answered["Retry-After"]) <= 60
         assert (await phone.post(HAND.alarm(2)))[0] == 201
-    shown = open_service(Home(tmp_path)).board().untaken
+    shown = desk.board(open_core(Home(tmp_path))).untaken
     assert [incident.call_off for incident in shown] == [None, None]
 
 

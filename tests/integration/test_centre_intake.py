@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from centre.app import open_service
+from centre.core import Core, open_core
 from centre.home import Home
+from centre.work import buttons, desk
 from tests.unit.centre.parts import FIX, Hand, Lines, centre, phone_of
 from wire import codes, receipts
 from wire.keys import Mac, Refused, derive
@@ -33,25 +34,25 @@ class Problem:
 
 
 def incidents_in(home: Path) -> int:
-    service = open_service(Home(home))
-    (count,) = service.store.db.execute("SELECT count(*) FROM incidents").fetchone()
-    service.store.close()
+    core = open_core(Home(home))
+    (count,) = core.store.db.execute("SELECT count(*) FROM incidents").fetchone()
+    core.store.close()
     return int(count)
 
 
-def command(home: Path) -> Any:
+def command(home: Path) -> Core:
     """Another process's view of the centre, as the command line has it."""
-    return open_service(Home(home))
+    return open_core(Home(home))
 
 
 async def test_twenty_posts_at_once_are_one_incident(tmp_path: Path) -> None:
     """Two bridges, ten posts each, all at the same time: one 201, and the same receipt for all."""
     async with centre(tmp_path, HAND) as (serving, phone):
-        second_code = command(tmp_path).issue_enrolment(HAND.device_id)
+        second_code = buttons.issue_enrolment(command(tmp_path), HAND.device_id)
         await phone.enrol(HAND)
         async with phone_of(serving.url, serving.authority.pem.decode()) as other:
             hand = Hand()
-            hand.enrolment_code = second_code
+            hand.enrolment_code = str(second_code)
             await other.enrol(hand)
             answers = await asyncio.gather(*(one.post(HAND.alarm(1)) for one in (phone, other) * 10))
     assert sorted(status for status, _ in answers) == [200] * 19 + [201]
@@ -163,8 +164,8 @@ async def test_a_revoked_bridge_is_refused_at_once(tmp_path: Path) -> None:
     """While we serve, by a command of another process; nothing is stored."""
     async with centre(tmp_path, HAND) as (_, phone):
         await phone.enrol(HAND)
-        service = command(tmp_path)
-        service.revoke_bridge(service.bridges()[0]["bridge_id"])
+        core = command(tmp_path)
+        buttons.revoke_bridge(core, buttons.all_bridges(core)[0]["bridge_id"])
         assert await phone.post(HAND.alarm(1)) == (403, Problem("revoked"))
     assert incidents_in(tmp_path) == 0
 
@@ -173,7 +174,7 @@ async def test_a_revoked_button_is_still_heard(tmp_path: Path) -> None:
     """Its press is taken and answered as any other."""
     async with centre(tmp_path, HAND) as (_, phone):
         await phone.enrol(HAND)
-        command(tmp_path).revoke_button(HAND.device_id)
+        buttons.revoke_button(command(tmp_path), HAND.device_id)
         assert (await phone.post(HAND.alarm(1)))[0] == 201
 
 
@@ -200,7 +201,7 @@ async def test_a_bad_optional_field_costs_only_itself(
         await phone.enrol(HAND)
         status, answer = await phone.post(HAND.alarm(1) | {field: value})
         assert (status, answer["dropped"]) == (201, [{"field": field, "reason": reason}])
-        assert command(tmp_path).board().untaken[0].positions == []
+        assert desk.board(command(tmp_path)).untaken[0].positions == []
 
 
 async def test_an_absurd_number_costs_only_its_field(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from centre.refusals import REASONS
+from centre.routing import Route
+from centre.rules.refusals import REASONS
 from tests.unit.centre.parts import FIX, OPENAPI, Hand, centre
 
 HAND = Hand()
@@ -24,19 +25,19 @@ async def test_every_route_is_in_the_document_and_the_other_way_round(tmp_path: 
 
 async def test_the_authentication_is_the_one_that_is_written(tmp_path: Path) -> None:
     """Each route's function and the document's `security`."""
-    named: dict[str, list[dict[str, list[str]]]] = {
-        "anyone": [],
-        "bearer": [{"bearer": []}],
-        "bearer_after": [{"bearer": []}],
-        "bearer_spare": [{"bearer": []}],
-        "key": [{"consoleKey": []}],
-        "operator": [{"consoleCookie": []}],
-        "operator_here": [{"consoleCookie": []}],
-    }
     async with centre(tmp_path) as (serving, _):
         for route in serving.routes:
             operation = OPENAPI["paths"][route.path][route.method.lower()]
-            assert operation["security"] == named[route.authenticate.__name__], route.path
+            assert operation["security"] == _security(route), route.path
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    """As the name of its function says: `anyone`, `bearer...`, `sees:ROLES` and `does:ROLES`."""
+    name, _, roles = route.authenticate.__qualname__.rpartition(".")[2].partition(":")
+    if name in ("sees", "does"):
+        assert (name == "sees") == (route.method == "GET"), route.path
+        return [{"session": roles.split()}]
+    return [] if name == "anyone" else [{"bearer": []}]
 
 
 def test_every_reason_is_in_the_document() -> None:

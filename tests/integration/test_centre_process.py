@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from centre import supervision
-from centre.app import main, open_service
+from centre.commands import main
+from centre.core import open_core
 from centre.home import Home
+from centre.rules import supervision
+from centre.work import buttons, signs
 from tests.unit.centre.parts import Hand, Phone, phone_of
 from wire import receipts
 
@@ -25,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def amr_centre(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "centre.app", *map(str, arguments)]
+    return [sys.executable, "-m", "centre", *map(str, arguments)]
 
 
 async def run(*arguments: object) -> tuple[int, str, str]:
@@ -55,7 +57,8 @@ async def served(home: Path) -> AsyncIterator[tuple[Served, Phone]]:
         assert line["what"] == "listening"
         ca_pem = Path(line["ca"]).read_text()
         async with phone_of(line["url"], ca_pem) as phone:
-            _, console_url, _ = await run("console", "--home", home, "--url", line["url"])
+            await run("users", "add", "ann", "--name", "Ann", "--role", "operator", "--home", home)
+            _, console_url, _ = await run("console", "ann", "--home", home, "--url", line["url"])
             yield Served(process, console_url.strip()), phone
     finally:
         if process.returncode is None:
@@ -193,8 +196,8 @@ def test_the_lists_say_what_lives_and_what_it_lacks(
     assert "lacks: deep_sleep, fresh_address" in first
     assert "not heard yet" in first
     assert "lacks" not in second
-    service = open_service(Home(home))
-    bridge = service.bridge_of(str(service.enrol(HAND.enrolment_code, None, None)["token"]))
+    core = open_core(Home(home))
+    bridge = buttons.bridge_of(core, str(buttons.enrol(core, HAND.enrolment_code, None, None)["token"]))
     assert "no sign of life yet" in said(capsys, "bridges", "list", "--home", home)[1]
     button = {
         "device_id": HAND.device_id,
@@ -203,7 +206,7 @@ def test_the_lists_say_what_lives_and_what_it_lacks(
         "low": True,
     }
     sign = {"buttons": [button], "phone": {"battery_percent": 7}, "troubles": ["bluetooth_off"]}
-    service.take_sign_of_life(bridge, supervision.read(sign))
+    signs.take_sign_of_life(core, bridge, supervision.read(sign))
     first, _ = said(capsys, "buttons", "list", "--home", home)[1].splitlines()
     assert "battery 2.95 V  BATTERY LOW" in first
     assert "last heard 20" in first

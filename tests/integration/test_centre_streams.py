@@ -8,9 +8,11 @@ import aiohttp
 import pytest
 
 from centre import intake
-from centre.app import open_service
+from centre.core import open_core
 from centre.home import Home
-from tests.unit.centre.parts import Hand, Phone, centre
+from centre.settings import Settings
+from centre.work import buttons, desk
+from tests.unit.centre.parts import Hand, Phone, centre, signed_in
 from wire import codes, receipts
 
 HAND = Hand()
@@ -75,7 +77,9 @@ async def test_a_stream_ends_when_no_receipt_can_follow(tmp_path: Path) -> None:
         async with phone.stream(alarm) as events:
             await anext(events)
             # Another process closes it: no bell rings here, the heartbeat reads the table.
-            open_service(Home(tmp_path)).advance(alarm.split("/")[3], receipts.CLOSED)
+            desk.advance(
+                core := open_core(Home(tmp_path)), signed_in(core), alarm.split("/")[3], receipts.CLOSED
+            )
             stages = [data["stage"] async for _, event, data in events if event]
         assert stages == [receipts.CLOSED]
 
@@ -87,7 +91,7 @@ async def test_a_quiet_stream_beats(tmp_path: Path) -> None:
         async with phone.stream(await pressed(phone)) as events:
             await anext(events)
             assert [await anext(events) for _ in range(3)] == [("", "", None)] * 3
-    assert intake.HEARTBEAT_S == 15
+    assert Settings().heartbeat_s == 15
 
 
 async def test_a_stream_is_only_for_the_bridges_of_the_button(tmp_path: Path) -> None:
@@ -108,8 +112,8 @@ async def test_revoking_a_bridge_ends_its_streams(tmp_path: Path) -> None:
         await phone.enrol(HAND)
         async with phone.stream(await pressed(phone)) as events:
             await anext(events)
-            service = open_service(Home(tmp_path))
-            service.revoke_bridge(service.bridges()[0]["bridge_id"])
+            core = open_core(Home(tmp_path))
+            buttons.revoke_bridge(core, buttons.all_bridges(core)[0]["bridge_id"])
             assert [event async for _, event, _ in events if event] == []
 
 

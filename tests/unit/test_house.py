@@ -32,9 +32,7 @@ PURE = [
     "bridge/tracking.py",
     "bridge/location/measure.py",
     "bridge/location/selector.py",
-    "centre/incidents.py",
-    "centre/fields.py",
-    "centre/supervision.py",
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "centre/rules").glob("*.py"))),
 ]
 IMPURE = {
     *("asyncio", "socket", "ssl", "os", "io", "pathlib", "time", "random", "secrets", "sqlite3", "threading"),

@@ -9,20 +9,28 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from centre.app import Running, open_service, running
+from centre import openapi, tls
+from centre.app import running
+from centre.core import Core, open_core
 from centre.home import Home
 from centre.log import Log
-from centre.registry import Button
+from centre.routing import Route
+from centre.rules import access
+from centre.rules.access import Caller
+from centre.rules.registry import Button
+from centre.settings import Settings
+from centre.work import accounts, buttons
 from wire import codes, receipts
 from wire.keys import Mac, derive
 
-OPENAPI = json.loads((Path(__file__).parents[3] / "centre/openapi.json").read_text("utf-8"))
+OPENAPI = openapi.document()
 FIX = {
     "lat": 50.8466,
     "lon": 4.3528,
@@ -144,26 +152,60 @@ async def phone_of(url: str, ca_pem: str) -> AsyncIterator[Phone]:
         yield Phone(session, url)
 
 
+def signed_in(core: Core, role: str = access.OPERATOR, **who: Any) -> Caller:
+    """Somebody of that role, who has just come in."""
+    login = who.pop("login", role.replace("_", "-"))
+    values = {"name": login.title(), "zone": None, "language": "en"} | who
+    accounts.add_user(core, login, role=role, **values)
+    token = accounts.invite(core, login, "enter", access.ENTER_MS)
+    assert token
+    return accounts.enter(core, token)[1]
+
+
+def entrance(home: Path, url: str, role: str = access.OPERATOR, *, login: str = "", **more: Any) -> str:
+    """An address that signs somebody of that role in, once; she is added if need be."""
+    login = login or role.replace("_", "-")
+    core = open_core(Home(home))
+    try:
+        values = {"name": login.title(), "zone": None, "language": "en"} | more
+        accounts.add_user(core, login, role=role, **values)
+        return f"{url}/console/enter?key={accounts.invite(core, login, 'enter', access.ENTER_MS)}"
+    finally:
+        core.store.close()
+
+
+@dataclass
+class Serving:
+    """A centre that runs in this process."""
+
+    url: str
+    authority: tls.Authority
+    routes: tuple[Route, ...]
+    home: Path
+
+    @property
+    def console_url(self) -> str:
+        """An address that signs an operator in, once: a new one each time."""
+        return self.entrance()
+
+    def entrance(self, role: str = access.OPERATOR, **who: Any) -> str:
+        return entrance(self.home, self.url, role, **who)
+
+
 @asynccontextmanager
 async def centre(
-    home: Path,
-    *hands: Hand,
-    log: Log | None = None,
-    heartbeat_s: float = 15,
-    addresses: tuple[str, ...] = (),
-    alive_s: int = 60,
-) -> AsyncIterator[tuple[Running, Phone]]:
-    """A centre that knows `hands`, and a phone that has enrolled nothing yet."""
-    service = open_service(Home(home))
-    service.import_buttons(hand.registered for hand in hands)
-    service.store.close()
+    home: Path, *hands: Hand, log: Log | None = None, **settings: Any
+) -> AsyncIterator[tuple[Serving, Phone]]:
+    """A centre that knows `hands`, and a phone that has enrolled nothing yet. `settings`: of Settings."""
+    core = open_core(Home(home))
+    buttons.import_buttons(core, (hand.registered for hand in hands))
+    core.store.close()
     log = Lines() if log is None else log
-    settings = {"heartbeat_s": heartbeat_s, "addresses": addresses, "alive_s": alive_s}
     async with (
-        running(Home(home), host="127.0.0.1", port=0, log=log, **settings) as serving,  # type: ignore[arg-type]
+        running(Home(home), host="127.0.0.1", port=0, log=log, settings=Settings(**settings)) as serving,
         phone_of(serving.url, serving.authority.pem.decode()) as phone,
     ):
-        yield serving, phone
+        yield Serving(serving.url, serving.authority, serving.routes, home), phone
 
 
 def check_answer(method: str, path: str, status: int, content_type: str, text: str) -> Any:

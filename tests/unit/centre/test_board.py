@@ -4,8 +4,8 @@ import re
 from dataclasses import replace
 
 from centre.console.board import duress_waits, render
-from centre.incidents import CLOSE_REASONS, Fix
-from centre.views import Act, Arrival, Board, CallOffSeen, Incident, Position
+from centre.rules.incidents import CLOSE_REASONS, Fix
+from centre.work.views import Act, Arrival, Board, CallOffSeen, Incident, Position
 from tests.unit.centre.parts import Hand
 from wire import receipts
 

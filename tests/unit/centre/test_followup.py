@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from centre import incidents
-from centre.incidents import CallOff, read, read_fixes
+from centre.core import Core
 from centre.pins import Verdict, hash_pin
-from centre.refusals import Refused
-from centre.registry import Button
-from centre.service import Conflict, Service
-from centre.supervision import read as read_alive
-from centre.views import Incident
+from centre.rules import incidents
+from centre.rules.incidents import CallOff, read, read_fixes
+from centre.rules.refusals import Refused
+from centre.rules.registry import Button
+from centre.rules.supervision import read as read_alive
+from centre.work import buttons, desk, presses, signs
+from centre.work.buttons import Conflict
+from centre.work.views import Incident
 from tests.unit.centre.parts import FIX, Hand
 from tests.unit.centre.test_service import HAND, World
 from wire import codes, receipts
@@ -25,19 +27,19 @@ class Called(World):
 
     def __init__(self) -> None:
         super().__init__()
-        self.service.enrol(HAND.enrolment_code, *PINS)
+        buttons.enrol(self.core, HAND.enrolment_code, *PINS)
         self.phone = self.bridge()
         self.incident = self.press(1)
 
     def press(self, counter: int, event: int = codes.ALARM) -> str:
-        return self.service.take_alarm(self.phone, read(HAND.alarm(counter, event))).incident_id
+        return presses.take_alarm(self.core, self.phone, read(HAND.alarm(counter, event))).incident_id
 
     def try_pin(self, counter: int = 1) -> str:
-        return self.service.try_pin(self.phone, CallOff(HAND.device_id, counter, "")).incident_id
+        return presses.try_pin(self.core, self.phone, CallOff(HAND.device_id, counter, "")).incident_id
 
     def call_off(self, verdict: Verdict = Verdict.RIGHT) -> None:
         self.clock.ms += 1000
-        self.service.call_off(self.try_pin(), verdict)
+        presses.call_off(self.core, self.try_pin(), verdict)
 
     def locked_s(self) -> int | None:
         """Of the Retry-After; None where a try is taken (and counted)."""
@@ -48,11 +50,11 @@ class Called(World):
         return None
 
     def rows(self, table: str) -> list[tuple[object, ...]]:
-        return [tuple(row) for row in self.service.store.db.execute(f"SELECT * FROM {table}")]  # noqa: S608
+        return [tuple(row) for row in self.core.store.db.execute(f"SELECT * FROM {table}")]  # noqa: S608
 
     @property
     def shown(self) -> Incident:
-        board = self.service.board()
+        board = desk.board(self.core)
         (incident,) = board.untaken + board.taken + board.closed
         return incident
 
@@ -68,10 +70,10 @@ def fixes(*seconds: int, **more: object) -> list[object]:
 
 def test_positions_are_kept_once_however_often_they_come(world: Called) -> None:
     """In one batch, in two, or with the alarm before: one row, and the rest are known."""
-    world.service.take_alarm(world.phone, read(HAND.alarm(1, fix=fixes(1)[0])))
+    presses.take_alarm(world.core, world.phone, read(HAND.alarm(1, fix=fixes(1)[0])))
 
     def send(*batch: object) -> tuple[int, int]:
-        done = world.service.add_fixes(world.phone, world.incident, read_fixes({"fixes": list(batch)}))
+        done = presses.add_fixes(world.core, world.phone, world.incident, read_fixes({"fixes": list(batch)}))
         return done.stored, done.known
 
     assert send(*fixes(1, 2, 2, 3)) == (2, 2)
@@ -92,7 +94,7 @@ def test_positions_are_kept_once_however_often_they_come(world: Called) -> None:
 def test_only_a_bridge_of_the_button_tells_where_it_is(world: Called) -> None:
     """Another's incident is as unknown as none; nobody is followed for a test."""
     other = Hand(2)
-    world.service.import_buttons([other.registered])
+    buttons.import_buttons(world.core, [other.registered])
     batch = read_fixes({"fixes": fixes(1)})
     for bridge, incident, reason in (
         (world.bridge(other), world.incident, "unknown_incident"),
@@ -100,16 +102,16 @@ def test_only_a_bridge_of_the_button_tells_where_it_is(world: Called) -> None:
         (world.phone, world.press(2, codes.TEST), "not_an_alarm"),
     ):
         with pytest.raises(Refused, match=reason):
-            world.service.add_fixes(bridge, incident, batch)
+            presses.add_fixes(world.core, bridge, incident, batch)
     assert world.rows("fixes") == []
 
 
 def test_nobody_is_followed_after_the_end(world: Called) -> None:
     """CLOSED: not even a position that was sent before is answered."""
-    world.service.add_fixes(world.phone, world.incident, read_fixes({"fixes": fixes(1)}))
-    world.service.advance(world.incident, receipts.CLOSED, reason="real")
+    presses.add_fixes(world.core, world.phone, world.incident, read_fixes({"fixes": fixes(1)}))
+    desk.advance(world.core, world.operator, world.incident, receipts.CLOSED, reason="real")
     with pytest.raises(Refused, match="incident_closed"):
-        world.service.add_fixes(world.phone, world.incident, read_fixes({"fixes": fixes(1, 2)}))
+        presses.add_fixes(world.core, world.phone, world.incident, read_fixes({"fixes": fixes(1, 2)}))
     assert len(world.rows("fixes")) == 1
 
 
@@ -119,7 +121,7 @@ def test_one_phone_cannot_fill_the_disk_with_positions(world: Called) -> None:
 
     def send(bridge: str, first: int) -> int:
         batch = [replace(fix, taken_at_ms=first + n) for n in range(64)]
-        return world.service.add_fixes(bridge, world.incident, batch).stored
+        return presses.add_fixes(world.core, bridge, world.incident, batch).stored
 
     fitting = incidents.FIXES_PER_BRIDGE_MAX // 64 * 64
     assert sum(send(world.phone, first) for first in range(0, fitting, 64)) == fitting
@@ -133,7 +135,7 @@ def test_one_phone_cannot_fill_the_disk_with_positions(world: Called) -> None:
 def test_what_cannot_be_called_off_is_told_apart(world: Called) -> None:
     """A press that is not here (yet), a button of others, a button without a PIN."""
     other = Hand(2)
-    world.service.import_buttons([other.registered])
+    buttons.import_buttons(world.core, [other.registered])
     theirs = world.bridge(other)
     world.press(5, codes.TEST)
     for bridge, device_id, counter, reason in (
@@ -143,10 +145,10 @@ def test_what_cannot_be_called_off_is_told_apart(world: Called) -> None:
         (theirs, HAND.device_id, 1, "unknown_device"),
     ):
         with pytest.raises(Refused, match=reason):
-            world.service.try_pin(bridge, CallOff(device_id, counter, ""))
-    world.service.take_alarm(theirs, read(other.alarm(1)))
+            presses.try_pin(world.core, bridge, CallOff(device_id, counter, ""))
+    presses.take_alarm(world.core, theirs, read(other.alarm(1)))
     with pytest.raises(Refused, match="no_pin"):
-        world.service.try_pin(theirs, CallOff(other.device_id, 1, ""))
+        presses.try_pin(world.core, theirs, CallOff(other.device_id, 1, ""))
     assert world.rows("pin_tries") == [], "none of it is a try"
 
 
@@ -156,7 +158,7 @@ def test_wrong_pins_are_counted_and_locked_ever_longer(world: Called) -> None:
     assert world.locked_s() == 60
     world.clock.ms += 59_001
     assert world.locked_s() == 1
-    world.service = Service(world.service.store, world.sealer, world.clock)
+    world.core = Core(world.core.store, world.sealer, world.clock)
     for minutes in (1, 2, 4, 8, 16, 32, 60, 60):
         world.clock.ms += minutes * MINUTE_MS
         assert world.locked_s() is None, "one try each time"
@@ -176,7 +178,10 @@ def test_calling_off_closes_nothing(world: Called, verdict: Verdict) -> None:
     assert incident.call_off is not None
     assert incident.call_off.called_off_at_ms == 1_001_000
     assert (incident.call_off.duress_at_ms is not None) == (verdict is Verdict.DURESS)
-    assert world.service.add_fixes(world.phone, world.incident, read_fixes({"fixes": fixes(1)})).stored == 1
+    assert (
+        presses.add_fixes(world.core, world.phone, world.incident, read_fixes({"fixes": fixes(1)})).stored
+        == 1
+    )
 
 
 def test_both_pins_leave_the_same_traces(world: Called) -> None:
@@ -208,44 +213,50 @@ def test_duress_rises_and_never_falls(world: Called) -> None:
 def test_duress_stands_above_plain_alarms_until_it_is_seen(world: Called) -> None:
     """Also where somebody had taken the alarm; whoever acts on an older page has not seen it."""
     newer = world.press(2)
-    world.service.advance(world.incident, receipts.ACKNOWLEDGED)
+    desk.advance(world.core, world.operator, world.incident, receipts.ACKNOWLEDGED)
     world.call_off(Verdict.DURESS)
 
     def untaken() -> list[str]:
-        return [incident.incident_id for incident in world.service.board().untaken]
+        return [incident.incident_id for incident in desk.board(world.core).untaken]
 
     assert untaken() == [world.incident, newer]
-    assert not world.service.advance(world.incident, receipts.ACKNOWLEDGED).now
+    assert not desk.advance(world.core, world.operator, world.incident, receipts.ACKNOWLEDGED).now
     assert untaken() == [world.incident, newer]
-    assert world.service.advance(world.incident, receipts.ACKNOWLEDGED, seen_duress=True).now
-    assert not world.service.advance(world.incident, receipts.ACKNOWLEDGED, seen_duress=True).now
+    assert desk.advance(
+        world.core, world.operator, world.incident, receipts.ACKNOWLEDGED, seen_duress=True
+    ).now
+    assert not desk.advance(
+        world.core, world.operator, world.incident, receipts.ACKNOWLEDGED, seen_duress=True
+    ).now
     assert untaken() == [newer]
-    world.service.advance(newer, receipts.ACKNOWLEDGED)
-    assert [one.incident_id for one in world.service.board().taken] == [world.incident, newer]
+    desk.advance(world.core, world.operator, newer, receipts.ACKNOWLEDGED)
+    assert [one.incident_id for one in desk.board(world.core).taken] == [world.incident, newer]
 
 
 def test_duress_after_the_end_is_still_seen(world: Called) -> None:
     """Closed as a mistake, and then she says that it was none."""
     world.call_off()
-    world.service.advance(world.incident, receipts.CLOSED, reason="called-off")
-    assert world.service.board().untaken == []
+    desk.advance(world.core, world.operator, world.incident, receipts.CLOSED, reason="called-off")
+    assert desk.board(world.core).untaken == []
     world.call_off(Verdict.DURESS)
-    (incident,) = world.service.board().untaken
+    (incident,) = desk.board(world.core).untaken
     assert incident.stage == receipts.CLOSED
-    world.service.advance(world.incident, receipts.ACKNOWLEDGED, seen_duress=True)
-    assert [one.incident_id for one in world.service.board().closed] == [world.incident]
+    desk.advance(world.core, world.operator, world.incident, receipts.ACKNOWLEDGED, seen_duress=True)
+    assert [one.incident_id for one in desk.board(world.core).closed] == [world.incident]
 
 
 def test_dispatch_and_close_keep_what_the_first_operator_said(world: Called) -> None:
     """The note and the reason, once; the receipts in order; a closed one leaves the taken list."""
-    world.service.advance(world.incident, receipts.ACKNOWLEDGED)
-    first = world.service.advance(world.incident, receipts.DISPATCHED, note="two on foot")
-    second = world.service.advance(world.incident, receipts.DISPATCHED, note="a car")
+    desk.advance(world.core, world.operator, world.incident, receipts.ACKNOWLEDGED)
+    first = desk.advance(world.core, world.operator, world.incident, receipts.DISPATCHED, note="two on foot")
+    second = desk.advance(world.core, world.operator, world.incident, receipts.DISPATCHED, note="a car")
     assert (first.now, second.now) == (True, False)
-    assert world.service.advance(world.incident, receipts.CLOSED, reason="real").now
-    assert not world.service.advance(world.incident, receipts.CLOSED, reason="technical").now
-    assert not world.service.advance(world.incident, receipts.DISPATCHED, note="late").now
-    board = world.service.board()
+    assert desk.advance(world.core, world.operator, world.incident, receipts.CLOSED, reason="real").now
+    assert not desk.advance(
+        world.core, world.operator, world.incident, receipts.CLOSED, reason="technical"
+    ).now
+    assert not desk.advance(world.core, world.operator, world.incident, receipts.DISPATCHED, note="late").now
+    board = desk.board(world.core)
     assert (board.untaken, board.taken) == ([], [])
     (closed,) = board.closed
     assert [stage for stage, _ in closed.stages] == [1, 2, 3, 4]
@@ -258,7 +269,7 @@ def test_dispatch_and_close_keep_what_the_first_operator_said(world: Called) -> 
 def alive(world: Called, bridge: str | None = None, **button: object) -> dict[str, dict[str, int]]:
     """The counters in the answer."""
     body = {"buttons": [{"device_id": HAND.device_id} | button], "phone": {"battery_percent": 50}}
-    return world.service.take_sign_of_life(bridge or world.phone, read_alive(body))
+    return signs.take_sign_of_life(world.core, bridge or world.phone, read_alive(body))
 
 
 def test_counters_only_go_up_and_reach_every_bridge(world: Called) -> None:
@@ -275,13 +286,13 @@ def test_the_last_state_is_kept_of_each_bridge_and_button(world: Called) -> None
     """What a bridge forgot over a restart is not forgotten here; a wrong clock hears nothing tomorrow."""
     alive(world, heard_at="1970-01-01T00:10:00Z", battery_mv=3900, low=True, faults=["stuck"])
     alive(world, heard_at=None, low=False)
-    (row,) = world.service.buttons()
+    (row,) = buttons.all_buttons(world.core)
     assert (row["heard_at_ms"], row["battery_mv"], row["low"], row["faults"]) == (600_000, 3900, 0, "")
     other = world.bridge()
     alive(world, other, heard_at="2999-01-01T00:00:00Z", battery_mv=3800)
-    (row,) = world.service.buttons()
+    (row,) = buttons.all_buttons(world.core)
     assert (row["heard_at_ms"], row["battery_mv"]) == (1_000_000, 3800)
-    told = {row["bridge_id"]: row["alive_at_ms"] for row in world.service.bridges()}
+    told = {row["bridge_id"]: row["alive_at_ms"] for row in buttons.all_bridges(world.core)}
     assert told[world.phone] == told[other] == 1_000_000
     assert list(told.values()).count(None) == 1, "the third has said nothing"
 
@@ -289,9 +300,9 @@ def test_the_last_state_is_kept_of_each_bridge_and_button(world: Called) -> None
 def test_a_bridge_speaks_for_its_own_buttons_only(world: Called) -> None:
     """What it says of another's is dropped and named, and nothing of it is kept."""
     other = Hand(2)
-    world.service.import_buttons([other.registered])
+    buttons.import_buttons(world.core, [other.registered])
     sign = read_alive({"buttons": [{"device_id": other.device_id, "alive_counter": 9}]})
-    assert list(world.service.take_sign_of_life(world.phone, sign)) == [HAND.device_id]
+    assert list(signs.take_sign_of_life(world.core, world.phone, sign)) == [HAND.device_id]
     assert [(one.field, one.reason) for one in sign.dropped] == [("buttons[0]", "unknown_device")]
     assert world.rows("button_states") == []
 
@@ -304,9 +315,9 @@ def test_capabilities_are_kept_and_told_later_where_they_were_not(world: Called)
         which = (button.device_id, button.root, button.enrolment_sha256, button.kind, button.board)
         return Button(*which, capabilities=capabilities)
 
-    assert world.service.import_buttons([line(fresh_address=False, battery=True)]) == (0, 1)
+    assert buttons.import_buttons(world.core, [line(fresh_address=False, battery=True)]) == (0, 1)
     assert world.shown.lacks == ("fresh_address",)
-    assert world.service.import_buttons([HAND.registered]) == (0, 1)
+    assert buttons.import_buttons(world.core, [HAND.registered]) == (0, 1)
     assert world.shown.lacks == ("fresh_address",)
     with pytest.raises(Conflict, match="other capabilities"):
-        world.service.import_buttons([line(fresh_address=True, battery=True)])
+        buttons.import_buttons(world.core, [line(fresh_address=True, battery=True)])

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from centre import tls
-from centre.app import open_service
+from centre.core import open_core
 from centre.home import CannotServe, Home
+from centre.work import buttons
 from tests.unit.centre.parts import Hand
 
 
@@ -18,7 +19,7 @@ def mode(path: Path) -> int:
 def test_only_the_owner_reads_what_is_in_it(tmp_path: Path) -> None:
     """0700 and 0600."""
     home = Home(tmp_path / "deep" / "home")
-    open_service(home).store.close()
+    open_core(home).store.close()
     tls.development_context(home, "localhost")
     assert mode(home.path) == 0o700
     assert {path.name: mode(path) for path in home.path.iterdir() if mode(path) != 0o600} == {}
@@ -45,23 +46,23 @@ def test_a_secret_that_others_read_is_refused(tmp_path: Path) -> None:
 def test_a_lost_sealing_key_is_not_replaced(tmp_path: Path) -> None:
     """A new one would hide that every root is lost."""
     home = Home(tmp_path / "home")
-    open_service(home).store.close()
+    open_core(home).store.close()
     (home.path / "sealing.key").unlink()
     with pytest.raises(CannotServe, match=r"sealing\.key is missing"):
-        open_service(home)
+        open_core(home)
 
 
 def test_no_root_lies_in_the_database_in_clear(tmp_path: Path) -> None:
     """Neither as bytes nor as hex, neither in the file nor in its log; nor do the other keys."""
     home, hand = Home(tmp_path / "home"), Hand()
-    service = open_service(home)
-    service.import_buttons([hand.registered])
-    token = str(service.enrol(hand.enrolment_code, None, None)["token"])
+    core = open_core(home)
+    buttons.import_buttons(core, [hand.registered])
+    token = str(buttons.enrol(core, hand.enrolment_code, None, None)["token"])
     for path in home.path.glob("centre.sqlite*"):
         content = path.read_bytes()
         for secret in (hand.root, hand.root.hex().encode(), token.encode(), hand.enrolment_code.encode()):
             assert secret not in content
-    service.store.close()
+    core.store.close()
 
 
 def test_one_home_is_served_once(tmp_path: Path) -> None:

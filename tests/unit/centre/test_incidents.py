@@ -2,10 +2,10 @@
 
 import pytest
 
-from centre import incidents, times
-from centre.fields import Dropped
-from centre.incidents import AGE_S_MAX
-from centre.refusals import Refused
+from centre.rules import incidents, times
+from centre.rules.fields import Dropped
+from centre.rules.incidents import AGE_S_MAX
+from centre.rules.refusals import Refused
 from tests.unit.centre.parts import FIX, Hand
 from wire import codes, receipts
 

@@ -15,7 +15,7 @@ from centre.pins import (
     hash_pin,
     lock_ms,
 )
-from centre.refusals import Refused
+from centre.rules.refusals import Refused
 
 PIN, DURESS = hash_pin("271828"), hash_pin("3141")
 

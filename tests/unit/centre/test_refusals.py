@@ -1,6 +1,6 @@
 """Refusals are counted, and a flood of them is a line a minute."""
 
-from centre.refusals import Tally
+from centre.rules.refusals import Tally
 
 
 def test_a_flood_is_one_line_a_minute_and_reason() -> None:

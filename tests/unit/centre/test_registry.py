@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from centre import registry
+from centre.rules import registry
 from tests.unit.centre.parts import Hand
 
 

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from centre import incidents
 from centre.console.board import render
-from centre.incidents import read
+from centre.core import Core
 from centre.pins import hash_pin
-from centre.refusals import Refused
+from centre.rules import incidents
+from centre.rules.incidents import read
+from centre.rules.refusals import Refused
 from centre.sealing import Broken, Sealer, new_key
-from centre.service import ENROLMENT_MS, Conflict, Service
-from centre.store import Store, TooNew
-from tests.unit.centre.parts import FIX, Hand
+from centre.store import MIGRATIONS, Store, TooNew
+from centre.work import buttons, desk, presses
+from centre.work.buttons import ENROLMENT_MS, Conflict
+from tests.unit.centre.parts import FIX, Hand, signed_in
 from wire import codes, receipts
 from wire.keys import derive
 
@@ -32,20 +34,21 @@ class Clock:
 
 
 class World:
-    """A service that knows one button, and the time it lives in."""
+    """A core that knows one button, and the time it lives in."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.sealer = Sealer(new_key())
-        self.service = Service(Store(":memory:"), self.sealer, self.clock)
-        self.service.import_buttons([HAND.registered])
+        self.core = Core(Store(":memory:"), self.sealer, self.clock)
+        self.operator = signed_in(self.core)
+        buttons.import_buttons(self.core, [HAND.registered])
 
     def bridge(self, hand: Hand = HAND) -> str:
         """Another bridge of the button."""
-        code = self.service.issue_enrolment(hand.device_id)
+        code = buttons.issue_enrolment(self.core, hand.device_id)
         assert code is not None
-        token = self.service.enrol(code, None, None)["token"]
-        return self.service.bridge_of(str(token))
+        token = buttons.enrol(self.core, code, None, None)["token"]
+        return buttons.bridge_of(self.core, str(token))
 
 
 @pytest.fixture
@@ -56,10 +59,10 @@ def world() -> World:
 def test_a_press_is_one_incident_however_often_it_comes(world: World) -> None:
     """The same press from two bridges, again and again: one incident, one RECEIVED."""
     bridges = [world.bridge(), world.bridge()]
-    taken = [world.service.take_alarm(bridge, read(HAND.alarm(1))) for bridge in bridges * 3]
+    taken = [presses.take_alarm(world.core, bridge, read(HAND.alarm(1))) for bridge in bridges * 3]
     assert {one.incident_id for one in taken} == {taken[0].incident_id}
     assert [one.known for one in taken] == [False, *[True] * 5]
-    (incident,) = world.service.board().untaken
+    (incident,) = desk.board(world.core).untaken
     assert incident.stages == [(receipts.RECEIVED, 1_000_000)]
     assert [arrival.bridge_id for arrival in incident.arrivals] == sorted(bridges)
 
@@ -68,8 +71,8 @@ def test_a_late_press_is_not_lost(world: World) -> None:
     """A press that arrives after a later one is an incident of its own."""
     bridge = world.bridge()
     for counter in (5, 2, codes.SPARE_FIRST + 3, 1):
-        assert not world.service.take_alarm(bridge, read(HAND.alarm(counter))).known
-    assert [incident.counter for incident in world.service.board().untaken] == [
+        assert not presses.take_alarm(world.core, bridge, read(HAND.alarm(counter))).known
+    assert [incident.counter for incident in desk.board(world.core).untaken] == [
         1,
         codes.SPARE_FIRST + 3,
         2,
@@ -80,9 +83,9 @@ def test_a_late_press_is_not_lost(world: World) -> None:
 def test_a_known_press_is_answered_with_its_highest_stage(world: World) -> None:
     """A bridge that comes back after a day learns what it missed."""
     bridge = world.bridge()
-    first = world.service.take_alarm(bridge, read(HAND.alarm(1)))
-    world.service.advance(first.incident_id, receipts.ACKNOWLEDGED)
-    again = world.service.take_alarm(bridge, read(HAND.alarm(1)))
+    first = presses.take_alarm(world.core, bridge, read(HAND.alarm(1)))
+    desk.advance(world.core, world.operator, first.incident_id, receipts.ACKNOWLEDGED)
+    again = presses.take_alarm(world.core, bridge, read(HAND.alarm(1)))
     assert (again.known, again.stage) == (True, receipts.ACKNOWLEDGED)
     assert HAND.believes(again.stage, 1, again.proof.hex())
 
@@ -91,72 +94,76 @@ def test_each_fix_names_its_bridge_and_source(world: World) -> None:
     """A second bridge adds its fix; a repeated one is not added twice."""
     first, second = world.bridge(), world.bridge()
     for bridge, fix in ((first, FIX), (first, FIX), (second, BAD_FIX)):
-        world.service.take_alarm(bridge, read(HAND.alarm(1, fix=fix)))
-    (incident,) = world.service.board().untaken
+        presses.take_alarm(world.core, bridge, read(HAND.alarm(1, fix=fix)))
+    (incident,) = desk.board(world.core).untaken
     seen = [(position.bridge_id, position.fix.method) for position in incident.positions]
     assert seen == [(second, "CELL"), (first, "GNSS")]
 
 
 def test_an_alarm_is_acknowledged_once(world: World) -> None:
     """Two operators: the second is told that it is taken."""
-    incident = world.service.take_alarm(world.bridge(), read(HAND.alarm(1))).incident_id
-    first, second = (world.service.advance(incident, receipts.ACKNOWLEDGED) for _ in range(2))
+    incident = presses.take_alarm(world.core, world.bridge(), read(HAND.alarm(1))).incident_id
+    first, second = (
+        desk.advance(world.core, world.operator, incident, receipts.ACKNOWLEDGED) for _ in range(2)
+    )
     assert (first.now, second.now) == (True, False)
-    (seen,) = world.service.board().taken
+    (seen,) = desk.board(world.core).taken
     assert [stage for stage, _ in seen.stages] == [receipts.RECEIVED, receipts.ACKNOWLEDGED]
 
 
 def test_a_stranger_bridge_knows_no_button(world: World) -> None:
     """A bridge may speak only for the buttons it was enrolled for."""
     other = Hand(2)
-    world.service.import_buttons([other.registered])
-    bridge = world.service.bridge_of(str(world.service.enrol(other.enrolment_code, None, None)["token"]))
+    buttons.import_buttons(world.core, [other.registered])
+    bridge = buttons.bridge_of(
+        world.core, str(buttons.enrol(world.core, other.enrolment_code, None, None)["token"])
+    )
     with pytest.raises(Refused, match="unknown_device"):
-        world.service.take_alarm(bridge, read(HAND.alarm(1)))
-    incident = world.service.take_alarm(world.bridge(), read(HAND.alarm(1))).incident_id
+        presses.take_alarm(world.core, bridge, read(HAND.alarm(1)))
+    incident = presses.take_alarm(world.core, world.bridge(), read(HAND.alarm(1))).incident_id
     with pytest.raises(Refused, match="unknown_incident"):
-        world.service.receipts_after(bridge, incident, 0)
+        presses.receipts_after(world.core, bridge, incident, 0)
 
 
 def test_a_revoked_bridge_is_refused_and_its_buttons_are_named(world: World) -> None:
     """The phone of a thief: it sends and reads nothing more, but can still follow the button."""
-    code = world.service.issue_enrolment(HAND.device_id)
+    code = buttons.issue_enrolment(world.core, HAND.device_id)
     assert code is not None
-    token = str(world.service.enrol(code, None, None)["token"])
-    bridge = world.service.bridge_of(token)
-    incident = world.service.take_alarm(bridge, read(HAND.alarm(1))).incident_id
-    assert world.service.revoke_bridge(bridge) == [HAND.device_id]
-    assert world.service.revoke_bridge("NOBODY") is None
+    token = str(buttons.enrol(world.core, code, None, None)["token"])
+    bridge = buttons.bridge_of(world.core, token)
+    incident = presses.take_alarm(world.core, bridge, read(HAND.alarm(1))).incident_id
+    assert buttons.revoke_bridge(world.core, bridge) == [HAND.device_id]
+    assert buttons.revoke_bridge(world.core, "NOBODY") is None
     with pytest.raises(Refused, match="revoked"):
-        world.service.bridge_of(token)
-    assert world.service.receipts_after(bridge, incident, 0) is None
+        buttons.bridge_of(world.core, token)
+    assert presses.receipts_after(world.core, bridge, incident, 0) is None
 
 
 def test_a_revoked_button_is_stored_and_flagged(world: World) -> None:
     """It may be in her hand: nothing is refused, and an administrator sees it."""
     bridge = world.bridge()
-    assert world.service.revoke_button(HAND.device_id)
-    assert not world.service.take_alarm(bridge, read(HAND.alarm(1))).known
-    assert world.service.board().untaken[0].device_revoked
-    assert world.service.issue_enrolment(HAND.device_id) is None
+    assert buttons.revoke_button(world.core, HAND.device_id)
+    assert not presses.take_alarm(world.core, bridge, read(HAND.alarm(1))).known
+    assert desk.board(world.core).untaken[0].device_revoked
+    assert buttons.issue_enrolment(world.core, HAND.device_id) is None
 
 
 def test_an_enrolment_code_works_once_and_for_seven_days(world: World) -> None:
     """Used, expired and unknown are told apart."""
-    late = world.service.issue_enrolment(HAND.device_id)
+    late = buttons.issue_enrolment(world.core, HAND.device_id)
     assert late is not None
-    world.service.enrol(HAND.enrolment_code, None, None)
+    buttons.enrol(world.core, HAND.enrolment_code, None, None)
     for code, reason in ((HAND.enrolment_code, "enrolment_used"), ("NONE", "enrolment_unknown")):
         with pytest.raises(Refused, match=reason):
-            world.service.enrol(code, None, None)
+            buttons.enrol(world.core, code, None, None)
     world.clock.ms += ENROLMENT_MS
     with pytest.raises(Refused, match="enrolment_expired"):
-        world.service.enrol(late, None, None)
+        buttons.enrol(world.core, late, None, None)
 
 
 def test_a_bridge_gets_keys_that_forge_no_receipt(world: World) -> None:
     """Neither root, K_receipt nor K_direct leaves the centre."""
-    answer = str(world.service.enrol(HAND.enrolment_code, None, None))
+    answer = str(buttons.enrol(world.core, HAND.enrolment_code, None, None))
     assert derive(HAND.root, "code").hex() in answer
     for secret in (HAND.root, derive(HAND.root, "receipt"), derive(HAND.root, "direct")):
         assert secret.hex() not in answer
@@ -166,8 +173,8 @@ def test_a_new_bridge_learns_the_press_counter(world: World) -> None:
     """The highest accepted one below the spare range, so that its prediction starts there."""
     bridge = world.bridge()
     for counter in (4, 3, codes.SPARE_FIRST + 1):
-        world.service.take_alarm(bridge, read(HAND.alarm(counter)))
-    answer = world.service.enrol(HAND.enrolment_code, None, None)
+        presses.take_alarm(world.core, bridge, read(HAND.alarm(counter)))
+    answer = buttons.enrol(world.core, HAND.enrolment_code, None, None)
     assert "'counters': {'press': 4, 'alive': 0}" in str(answer)
 
 
@@ -176,16 +183,19 @@ def test_pins_are_kept_as_slow_salted_hashes(world: World) -> None:
     hashes = hash_pin("271828"), hash_pin("271828")
     assert hashes[0] != hashes[1]
     assert "271828" not in hashes[0]
-    world.service.enrol(HAND.enrolment_code, *hashes)
-    assert (world.service.buttons()[0]["pin_hash"], world.service.buttons()[0]["duress_pin_hash"]) == hashes
+    buttons.enrol(world.core, HAND.enrolment_code, *hashes)
+    assert (
+        buttons.all_buttons(world.core)[0]["pin_hash"],
+        buttons.all_buttons(world.core)[0]["duress_pin_hash"],
+    ) == hashes
 
 
 def test_an_import_is_all_or_nothing(world: World) -> None:
     """One contradiction, and no line of the file is taken; the very same line is no contradiction."""
     thief = Hand(1).registered.__class__(HAND.device_id, bytes(32), "0" * 64, "button", "esp32")
     with pytest.raises(Conflict, match="another root"):
-        world.service.import_buttons([Hand(2).registered, thief])
-    assert world.service.import_buttons([HAND.registered, Hand(2).registered]) == (1, 1)
+        buttons.import_buttons(world.core, [Hand(2).registered, thief])
+    assert buttons.import_buttons(world.core, [HAND.registered, Hand(2).registered]) == (1, 1)
 
 
 def test_an_enrolment_code_belongs_to_one_button(world: World) -> None:
@@ -193,21 +203,22 @@ def test_an_enrolment_code_belongs_to_one_button(world: World) -> None:
     other = Hand(2).registered
     mixed = other.__class__(other.device_id, other.root, HAND.registered.enrolment_sha256, "button", "x")
     with pytest.raises(Conflict, match="another button"):
-        world.service.import_buttons([mixed])
+        buttons.import_buttons(world.core, [mixed])
     with pytest.raises(Conflict, match="another button"):
-        world.service.import_buttons(
+        buttons.import_buttons(
+            world.core,
             [
                 other,
                 Hand(3).registered.__class__(Hand(3).device_id, bytes(32), other.enrolment_sha256, "b", "x"),
-            ]
+            ],
         )
-    assert len(world.service.buttons()) == 1
+    assert len(buttons.all_buttons(world.core)) == 1
 
 
 def test_tests_are_no_alarms_on_the_board(world: World) -> None:
     """A silent test shows in the quiet line alone."""
-    world.service.take_alarm(world.bridge(), read(HAND.alarm(1, codes.TEST)))
-    board = world.service.board()
+    presses.take_alarm(world.core, world.bridge(), read(HAND.alarm(1, codes.TEST)))
+    board = desk.board(world.core)
     assert (board.untaken, board.taken, len(board.tests)) == ([], [], 1)
 
 
@@ -228,9 +239,9 @@ def test_a_sealed_root_opens_only_as_its_own(world: World) -> None:
 
 def test_exactly_one_is_a_law_of_the_database(world: World) -> None:
     """Even a mistake of ours could not open two incidents for one press."""
-    world.service.take_alarm(world.bridge(), read(HAND.alarm(1)))
-    with pytest.raises(sqlite3.IntegrityError), world.service.store.transaction():
-        world.service.store.run(
+    presses.take_alarm(world.core, world.bridge(), read(HAND.alarm(1)))
+    with pytest.raises(sqlite3.IntegrityError), world.core.store.transaction():
+        world.core.store.run(
             "open_incident",
             incident_id="second",
             device_id=HAND.device_id,
@@ -243,7 +254,7 @@ def test_exactly_one_is_a_law_of_the_database(world: World) -> None:
 
 def test_a_full_database_loses_nothing(world: World) -> None:
     """SQLite has no page left: nothing is stored by halves, and with room the press is taken."""
-    bridge, db = world.bridge(), world.service.store.db
+    bridge, db = world.bridge(), world.core.store.db
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     db.execute(f"PRAGMA max_page_count = {pages}")
     counter = 0
@@ -252,27 +263,27 @@ def test_a_full_database_loses_nothing(world: World) -> None:
         nonlocal counter
         while True:
             counter += 1
-            world.service.take_alarm(bridge, read(HAND.alarm(counter)))
+            presses.take_alarm(world.core, bridge, read(HAND.alarm(counter)))
 
     with pytest.raises(sqlite3.OperationalError, match="full"):
         press_on()
     assert not db.in_transaction
-    shown = world.service.board()
+    shown = desk.board(world.core)
     assert len(shown.untaken) + shown.hidden == counter - 1
     db.execute("PRAGMA max_page_count = 100000")
-    assert not world.service.take_alarm(bridge, read(HAND.alarm(counter))).known
+    assert not presses.take_alarm(world.core, bridge, read(HAND.alarm(counter))).known
 
 
 def test_the_file_outlives_the_program_and_refuses_a_newer_one(tmp_path: Path) -> None:
     """Opening again keeps everything; a database of a later version is not touched."""
     path = str(tmp_path / "x.sqlite")
     sealer, clock = Sealer(new_key()), Clock()
-    first = Service(Store(path), sealer, clock)
-    first.import_buttons([HAND.registered])
+    first = Core(Store(path), sealer, clock)
+    buttons.import_buttons(first, [HAND.registered])
     first.store.close()
     store = Store(path)
-    assert len(Service(store, sealer, clock).buttons()) == 1
-    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("user_version", 2)):
+    assert len(buttons.all_buttons(Core(store, sealer, clock))) == 1
+    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("user_version", len(MIGRATIONS))):
         assert store.db.execute(f"PRAGMA {pragma}").fetchone()[0] == value
     store.db.execute("PRAGMA user_version = 99")
     store.close()
@@ -283,7 +294,7 @@ def test_the_file_outlives_the_program_and_refuses_a_newer_one(tmp_path: Path) -
 def test_the_wrong_sealing_key_is_noticed_at_once(world: World) -> None:
     """Not at the first press."""
     with pytest.raises(Broken):
-        Service(world.service.store, Sealer(new_key()), world.clock)
+        Core(world.core.store, Sealer(new_key()), world.clock)
 
 
 def test_a_wrong_clock_never_refuses(world: World) -> None:
@@ -292,22 +303,22 @@ def test_a_wrong_clock_never_refuses(world: World) -> None:
     for counter, heard_at in enumerate(("2999-01-01T00:00:00Z", "1970-01-01T00:00:00Z"), 1):
         press = read(HAND.alarm(counter, heard_at=heard_at))
         assert press.dropped == []
-        assert not world.service.take_alarm(bridge, press).known
-    world.service.take_alarm(
-        bridge, read(HAND.alarm(3, heard_at="1970-01-01T00:00:00Z", age_s=incidents.AGE_S_MAX))
+        assert not presses.take_alarm(world.core, bridge, press).known
+    presses.take_alarm(
+        world.core, bridge, read(HAND.alarm(3, heard_at="1970-01-01T00:00:00Z", age_s=incidents.AGE_S_MAX))
     )
-    assert "ALARM" in render(world.service.board())
+    assert "ALARM" in render(desk.board(world.core))
 
 
 def test_a_flood_from_one_button_hides_no_other(world: World) -> None:
     """Whoever has stolen one phone can send many alarms; another wearer's is on the page all the same."""
     other = Hand(2)
-    world.service.import_buttons([other.registered])
+    buttons.import_buttons(world.core, [other.registered])
     theirs, hers = world.bridge(), world.bridge(other)
-    world.service.take_alarm(hers, read(other.alarm(1)))
+    presses.take_alarm(world.core, hers, read(other.alarm(1)))
     for counter in range(1, 301):
-        world.service.take_alarm(theirs, read(HAND.alarm(counter)))
-    shown = world.service.board()
+        presses.take_alarm(world.core, theirs, read(HAND.alarm(counter)))
+    shown = desk.board(world.core)
     assert other.device_id in [incident.device_id for incident in shown.untaken]
     assert len(shown.untaken) <= 10
     assert len(shown.untaken) + shown.hidden == 301

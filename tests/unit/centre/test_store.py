@@ -4,11 +4,12 @@ import sqlite3
 from pathlib import Path
 
 import centre.store
-from centre.incidents import read, read_fixes
+from centre.core import Core
+from centre.rules.incidents import read, read_fixes
 from centre.sealing import Sealer, new_key
-from centre.service import Service
 from centre.store import Store
-from tests.unit.centre.parts import FIX, Hand
+from centre.work import buttons, desk, presses
+from tests.unit.centre.parts import FIX, Hand, signed_in
 from wire import codes, receipts
 
 HAND = Hand()
@@ -49,14 +50,14 @@ def test_a_database_of_version_1_is_taken_over_whole(tmp_path: Path) -> None:
     """Buttons, PINs, bridges, alarms, positions and receipts are all there, and what is new works on them."""
     path, sealer = str(tmp_path / "x.sqlite"), Sealer(new_key())
     version_1(path, sealer)
-    service = Service(Store(path), sealer, lambda: 1_000.0)
+    core = Core(Store(path), sealer, lambda: 1_000.0)
 
-    (button,) = service.buttons()
+    (button,) = buttons.all_buttons(core)
     assert (button["pin_hash"], button["duress_pin_hash"]) == ("scrypt$pin", "scrypt$duress")
     assert (button["alive_counter"], button["bridges"], button["capabilities"]) == (17, 1, None)
-    (bridge,) = service.bridges()
+    (bridge,) = buttons.all_bridges(core)
     assert (bridge["bridge_id"], bridge["device_ids"]) == ("BRIDGE22", HAND.device_id)
-    board = service.board()
+    board = desk.board(core)
     assert [alarm.incident_id for alarm in board.untaken] == ["b"]
     assert [alarm.incident_id for alarm in board.taken] == ["a"]
     assert board.tests == [(HAND.device_id, 10)]
@@ -65,16 +66,14 @@ def test_a_database_of_version_1_is_taken_over_whole(tmp_path: Path) -> None:
     assert taken.arrivals[0].model == "Pixel"
     assert (taken.positions[0].fix.lat, taken.positions[0].fix.marks) == (50.5, ())
 
-    assert service.take_alarm("BRIDGE22", read(HAND.alarm(1))).stage == receipts.ACKNOWLEDGED
-    assert service.add_fixes("BRIDGE22", "a", read_fixes({"fixes": [FIX]})).stored == 1
-    assert service.advance("a", receipts.CLOSED, reason="real").now
-    assert [alarm.incident_id for alarm in service.board().closed] == ["a"]
-    tables = {
-        row[0] for row in service.store.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    }
+    assert presses.take_alarm(core, "BRIDGE22", read(HAND.alarm(1))).stage == receipts.ACKNOWLEDGED
+    assert presses.add_fixes(core, "BRIDGE22", "a", read_fixes({"fixes": [FIX]})).stored == 1
+    assert desk.advance(core, signed_in(core), "a", receipts.CLOSED, reason="real").now
+    assert [alarm.incident_id for alarm in desk.board(core).closed] == ["a"]
+    tables = {row[0] for row in core.store.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert {"call_offs", "pin_tries", "acts", "bridge_states", "button_states"} <= tables
-    assert service.store.db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-    assert service.store.db.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert core.store.db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    assert core.store.db.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
 def test_a_database_that_grew_is_as_one_that_was_made_new(tmp_path: Path) -> None:

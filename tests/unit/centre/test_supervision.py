@@ -2,11 +2,11 @@
 
 import pytest
 
-from centre import supervision
-from centre.fields import Dropped
-from centre.incidents import Phone
-from centre.refusals import Refused
-from centre.supervision import Pace, moves_up
+from centre.rules import supervision
+from centre.rules.fields import Dropped
+from centre.rules.incidents import Phone
+from centre.rules.refusals import Refused
+from centre.rules.supervision import Pace, moves_up
 from tests.unit.centre.parts import Hand
 from wire import codes
 

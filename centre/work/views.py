@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 
-from centre.incidents import Fix
+from centre.rules.incidents import Fix
 from centre.store import Row, Store
 from wire import codes
 

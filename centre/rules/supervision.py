@@ -6,10 +6,10 @@ Nothing in it is worth refusing the rest: what cannot be believed is dropped and
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from centre import fields, registry
-from centre.fields import Bad, Dropped
-from centre.incidents import Phone, read_phone
-from centre.refusals import Refused
+from centre.rules import fields, registry
+from centre.rules.fields import Bad, Dropped
+from centre.rules.incidents import Phone, read_phone
+from centre.rules.refusals import Refused
 from wire import codes
 
 ALIVE_S = 60  # how often a bridge shall speak; a setting

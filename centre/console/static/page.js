@@ -44,7 +44,7 @@ function tick() {
   const waiting = duress ? `${mark} DURESS · ${untaken} NOT SEEN` : `${mark} ${untaken} ${alarms} NOT TAKEN`;
   document.title = untaken ? waiting : "No alarm";
   const icon = document.querySelector("link[rel=icon]");
-  const href = untaken ? "/console/alarm.svg" : "/console/calm.svg";
+  const href = untaken ? "/console/static/alarm.svg" : "/console/static/calm.svg";
   if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
 
   const silence_ms = performance.now() - heard_ms;

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from centre import times
-from centre.refusals import Refused
+from centre.rules import times
+from centre.rules.refusals import Refused
 
 COUNTER_MAX = 0xFFFFFFFF
 MODEL_CHARS_MAX = 64

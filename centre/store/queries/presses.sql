@@ -151,8 +151,8 @@ UPDATE call_offs SET duress_seen_at_ms = :now_ms
 WHERE incident_id = :incident_id AND duress AND duress_seen_at_ms IS NULL;
 
 -- name: add_act
-INSERT INTO acts (incident_id, stage, reason, note, at_ms)
-VALUES (:incident_id, :stage, :reason, :note, :now_ms);
+INSERT INTO acts (incident_id, stage, reason, note, user_id, at_ms)
+VALUES (:incident_id, :stage, :reason, :note, :user_id, :now_ms);
 
 -- name: acts
 SELECT * FROM acts WHERE incident_id = :incident_id ORDER BY stage;

@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from centre import fields, registry
-from centre.fields import Bad, Dropped
-from centre.refusals import Refused
+from centre.rules import fields, registry
+from centre.rules.fields import Bad, Dropped
+from centre.rules.refusals import Refused
 from wire import codes, keys, receipts
 from wire.keys import Mac, derive
 

@@ -1,0 +1,3 @@
+from centre.commands import console
+
+console()

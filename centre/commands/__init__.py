@@ -1,0 +1,43 @@
+"""The centre's command line: `amr-centre`."""
+
+import argparse
+import sqlite3
+import sys
+from collections.abc import Sequence
+
+from centre import tls
+from centre.commands import buttons, serve, users
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, no
+from centre.home import CannotServe
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="amr-centre",
+        description="The emergency centre: takes alarms from bridges, shows them to operators, proves to the "
+        "button how far its press has come.",
+        epilog="Start with: amr-centre serve. Exit codes: 0 done, 1 could not, 2 wrong usage or input.",
+    )
+    commands = Commands(made.add_subparsers(required=True, metavar="COMMAND"))
+    for part in (serve, users, buttons):
+        part.add(commands)
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; its exit code: 0 done, 1 could not, 2 wrong usage or input."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except tls.BadCertificate as error:
+        return no(BAD_INPUT, str(error))
+    except CannotServe as error:
+        return no(COULD_NOT, str(error))
+    except sqlite3.Error as error:
+        return no(COULD_NOT, f"the database refuses: {error}")
+    except KeyboardInterrupt:
+        return 130
+
+
+def console() -> None:
+    sys.exit(main(sys.argv[1:]))

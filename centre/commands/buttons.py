@@ -1,0 +1,119 @@
+"""`amr-centre buttons` and `amr-centre bridges`."""
+
+import argparse
+import sqlite3
+from pathlib import Path
+
+from centre import tls
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, day, no
+from centre.commands.serve import is_address
+from centre.core import open_core
+from centre.home import Home
+from centre.rules import registry
+from centre.work import buttons, views
+
+
+def add(commands: Commands) -> None:
+    group = commands.group("buttons", "hand out and take back buttons")
+    made = group.add("import", "take the registry that provisioning wrote: all lines or none", import_buttons)
+    made.add_argument("file", type=Path, metavar="FILE")
+    group.add("list", "one line per button", list_buttons)
+    made = group.add("enrol", "issue a new enrolment code, for another bridge", enrol)
+    made.add_argument("device_id", metavar="DEVICE_ID")
+    made.add_argument("--url", help="this centre as bridges reach it: prints the QR text too")
+    made.add_argument(
+        "--ca", type=Path, metavar="FILE", help="certificate to pin, where serve runs with --cert"
+    )
+    made = group.add(
+        "revoke", "mark a button as no longer in use; its presses are still taken", revoke_button
+    )
+    made.add_argument("device_id", metavar="DEVICE_ID")
+
+    group = commands.group("bridges", "the phones that are enrolled")
+    group.add("list", "one line per bridge", list_bridges)
+    made = group.add("revoke", "refuse a bridge from now on (a lost or stolen phone)", revoke_bridge)
+    made.add_argument("bridge_id", metavar="BRIDGE_ID")
+
+
+def import_buttons(arguments: argparse.Namespace) -> int:
+    try:
+        registered = registry.read(arguments.file.read_text("utf-8"))
+    except OSError as error:
+        return no(BAD_INPUT, f"cannot read {arguments.file}: {error.strerror}")
+    except UnicodeDecodeError:
+        return no(BAD_INPUT, f"{arguments.file} is not text")
+    except registry.Malformed as error:
+        return no(BAD_INPUT, f"{arguments.file}: {error}; nothing was imported")
+    try:
+        new, known = buttons.import_buttons(open_core(Home(arguments.home)), registered)
+    except buttons.Conflict as error:
+        return no(COULD_NOT, f"{error}; nothing was imported")
+    print(f"{new} imported, {known} already here")
+    if new:
+        print(f"{arguments.file} holds the roots in clear: delete it when it is no longer needed")
+    return 0
+
+
+def list_buttons(arguments: argparse.Namespace) -> int:
+    for row in buttons.all_buttons(open_core(Home(arguments.home))):
+        bridges = f"{row['bridges']} bridge(s)" if row["bridges"] else "waits for a bridge"
+        state = f"revoked {day(row['revoked_at_ms'])}" if row["revoked_at_ms"] else bridges
+        press = f"last press {day(row['last_press_at_ms'])}" if row["last_press_at_ms"] else "no press yet"
+        line = f"{row['device_id']}  {row['kind']}  {row['board']}  {state}  {press}  {_life(row)}"
+        lacks = views.lacks(row["capabilities"])
+        print(f"{line}  lacks: {', '.join(lacks)}" if lacks else line)
+    return 0
+
+
+def _life(row: sqlite3.Row) -> str:
+    """What bridges last told of a button."""
+    heard = f"last heard {day(row['heard_at_ms'])}" if row["heard_at_ms"] else "not heard yet"
+    battery = f"  battery {row['battery_mv'] / 1000:.2f} V" if row["battery_mv"] else ""
+    low = "  BATTERY LOW" if row["low"] else ""
+    faults = f"  faults: {', '.join(row['faults'].split())}" if row["faults"] else ""
+    return heard + battery + low + faults
+
+
+def enrol(arguments: argparse.Namespace) -> int:
+    url = arguments.url and arguments.url.rstrip("/")
+    if not is_address(url or "https://localhost"):
+        return no(BAD_INPUT, "--url must be https://HOST[:PORT], as bridges reach this centre")
+    if not registry.DEVICE_ID.fullmatch(arguments.device_id):
+        return no(BAD_INPUT, "a device_id is 16 characters A-Z and 2-7")
+    home = Home(arguments.home)
+    sha256 = tls.pin(arguments.ca) if arguments.ca else tls.development(home).sha256
+    code = buttons.issue_enrolment(open_core(home), arguments.device_id)
+    if code is None:
+        return no(COULD_NOT, f"there is no button {arguments.device_id} in use here")
+    print(f"enrolment code, good once and for 7 days: {code}")
+    if url:
+        print(f"QR text: {url}/e#{code}.{sha256}")
+    return 0
+
+
+def revoke_button(arguments: argparse.Namespace) -> int:
+    if not buttons.revoke_button(open_core(Home(arguments.home)), arguments.device_id):
+        return no(COULD_NOT, f"there is no button {arguments.device_id} here")
+    print(f"{arguments.device_id} is revoked: its presses are still stored and shown, marked as such")
+    return 0
+
+
+def list_bridges(arguments: argparse.Namespace) -> int:
+    for row in buttons.all_bridges(open_core(Home(arguments.home))):
+        state = f"revoked {day(row['revoked_at_ms'])}" if row["revoked_at_ms"] else "in use"
+        alive = f"last alive {day(row['alive_at_ms'])}" if row["alive_at_ms"] else "no sign of life yet"
+        battery = f"  battery {row['battery_percent']} %" if row["battery_percent"] is not None else ""
+        troubles = f"  troubles: {', '.join(row['troubles'].split())}" if row["troubles"] else ""
+        since = f"since {day(row['enrolled_at_ms'])}"
+        print(f"{row['bridge_id']}  {state}  {since}  {row['device_ids']}  {alive}{battery}{troubles}")
+    return 0
+
+
+def revoke_bridge(arguments: argparse.Namespace) -> int:
+    device_ids = buttons.revoke_bridge(open_core(Home(arguments.home)), arguments.bridge_id)
+    if device_ids is None:
+        return no(COULD_NOT, f"there is no bridge {arguments.bridge_id} here")
+    print(f"{arguments.bridge_id} is revoked: it can no longer send or read anything here")
+    # It keeps K_code, which predicts every code to come (protocol, "Keys").
+    print(f"whoever has that phone can still FOLLOW {' '.join(device_ids)} until provisioned again")
+    return 0

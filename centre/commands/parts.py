@@ -1,0 +1,48 @@
+"""What the commands share: exit codes, sentences, how a command is added."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from centre.home import default_path
+
+COULD_NOT, BAD_INPUT = 1, 2
+
+Run = Callable[[argparse.Namespace], int]
+
+
+class Commands:
+    """A group of commands; each gets `--home` and a function that runs it."""
+
+    def __init__(self, group: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+        self._group = group
+        self._common = argparse.ArgumentParser(add_help=False)
+        self._common.add_argument(
+            "--home",
+            type=Path,
+            default=default_path(),
+            metavar="DIR",
+            help="where everything is kept: database, keys, certificates (default: %(default)s)",
+        )
+
+    def add(self, name: str, text: str, run: Run) -> argparse.ArgumentParser:
+        made = self._group.add_parser(name, parents=[self._common], help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    def group(self, name: str, text: str) -> "Commands":
+        made: Any = self._group.add_parser(name, help=text, description=text)
+        return Commands(made.add_subparsers(required=True, metavar="COMMAND"))
+
+
+def no(code: int, sentence: str) -> int:
+    """Say why not; returns `code`."""
+    print(f"amr-centre: {sentence}", file=sys.stderr)
+    return code
+
+
+def day(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at_ms / 1000))

@@ -1,0 +1,121 @@
+"""`amr-centre serve` and `amr-centre ca`."""
+
+import argparse
+import asyncio
+import re
+import signal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from centre import tls
+from centre.app import running
+from centre.commands.parts import BAD_INPUT, Commands, no
+from centre.home import Home
+from centre.log import Log
+from centre.rules import supervision
+from centre.settings import Settings
+
+
+def add(commands: Commands) -> None:
+    made = commands.add("serve", "serve bridges and operators until SIGTERM or Ctrl-C", serve)
+    made.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    made.add_argument("--port", type=_port, default=8443, help="0 = any free one (default: %(default)s)")
+    made.add_argument(
+        "--cert",
+        type=Path,
+        metavar="FILE",
+        help="PEM chain, leaf first, CA last; else a development CA is made",
+    )
+    made.add_argument("--key", type=Path, metavar="FILE", help="PEM private key of --cert, not encrypted")
+    made.add_argument(
+        "--address",
+        type=_address,
+        action="append",
+        default=[],
+        metavar="URL",
+        help="another address of this same centre, told to bridges as they enrol; may be repeated",
+    )
+    made.add_argument(
+        "--alive-s",
+        type=_alive_s,
+        default=supervision.ALIVE_S,
+        metavar="S",
+        help="how often bridges shall give a sign of life (default: %(default)s)",
+    )
+    made.add_argument("--json-log", action="store_true", help="one JSON object per event on stdout")
+    commands.add("ca", "print where the development CA is, making it if needed", ca)
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    if bool(arguments.cert) != bool(arguments.key):
+        return no(BAD_INPUT, "--cert and --key go together")
+    certificate = tls.given(arguments.cert, arguments.key) if arguments.cert else None
+    home = Home(arguments.home)
+    lock = home.lock()
+    assert lock  # held until the process ends
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        log = Log(arguments.json_log)
+        async with running(
+            home,
+            host=arguments.host,
+            port=arguments.port,
+            log=log,
+            certificate=certificate,
+            settings=Settings(addresses=tuple(arguments.address), alive_s=arguments.alive_s),
+        ) as centre:
+            log(
+                "listening",
+                url=centre.url,
+                ca=str(centre.authority.path),
+                ca_sha256=centre.authority.sha256,
+            )
+            await stop.wait()
+
+    asyncio.run(until_stopped())
+    return 0
+
+
+def ca(arguments: argparse.Namespace) -> int:
+    authority = tls.development(Home(arguments.home))
+    print(f"CA certificate: {authority.path}\nSHA-256 of its public key: {authority.sha256}")
+    return 0
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) > 65535:
+        raise argparse.ArgumentTypeError("a port is 0 (any free one) to 65535")
+    return int(text)
+
+
+def is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            (parts.scheme, parts.path, parts.query, parts.fragment, parts.username)
+            == ("https", "", "", "", None)
+            and bool(parts.hostname)
+            and parts.port != 0  # reading it refuses what is no port
+            and url.isascii()
+            and url.isprintable()
+            and " " not in url
+        )
+    except ValueError:
+        return False
+
+
+def _address(text: str) -> str:
+    url = text.rstrip("/")
+    if not is_address(url):
+        raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST[:PORT]")
+    return url
+
+
+def _alive_s(text: str) -> int:
+    least, most = supervision.ALIVE_S_MIN, supervision.ALIVE_S_MAX
+    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"it is {least} to {most} seconds")
+    return int(text)

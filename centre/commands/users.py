@@ -1,0 +1,56 @@
+"""`amr-centre users` and `amr-centre console`."""
+
+import argparse
+import re
+
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, day, no
+from centre.core import open_core
+from centre.home import Home
+from centre.rules import access
+from centre.work import accounts
+
+_LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,31}", re.ASCII)
+
+
+def add(commands: Commands) -> None:
+    made = commands.add("console", "print an address that signs somebody in, once, within 10 minutes", enter)
+    made.add_argument("login", metavar="LOGIN")
+    made.add_argument("--url", default="https://127.0.0.1:8443", help="this centre (default: %(default)s)")
+
+    group = commands.group("users", "who works here")
+    made = group.add("add", "add somebody", add_user)
+    made.add_argument("login", metavar="LOGIN", help="2 to 32 of a-z 0-9 . _ -")
+    made.add_argument("--name", required=True, help="as colleagues know her")
+    made.add_argument("--role", required=True, choices=access.ROLES)
+    made.add_argument("--zone", help="the police zone of a case manager")
+    made.add_argument("--language", default="en", choices=access.LANGUAGES, help="(default: %(default)s)")
+    group.add("list", "one line per user", list_users)
+
+
+def enter(arguments: argparse.Namespace) -> int:
+    token = accounts.invite(open_core(Home(arguments.home)), arguments.login, "enter", access.ENTER_MS)
+    if token is None:
+        return no(COULD_NOT, f"there is no user {arguments.login} here")
+    print(f"{arguments.url.rstrip('/')}/console/enter?key={token}")
+    return 0
+
+
+def add_user(arguments: argparse.Namespace) -> int:
+    if not _LOGIN.fullmatch(arguments.login):
+        return no(BAD_INPUT, "a login is 2 to 32 of a-z 0-9 . _ -")
+    if (arguments.role == access.CASE_MANAGER) != bool(arguments.zone):
+        return no(BAD_INPUT, "--zone goes with --role case_manager, and she needs one")
+    core, values = open_core(Home(arguments.home)), (arguments.role, arguments.zone, arguments.language)
+    if accounts.add_user(core, arguments.login, arguments.name, *values) is None:
+        return no(COULD_NOT, f"{arguments.login} is already here")
+    print(f"{arguments.login} was added; let her in with: amr-centre console {arguments.login}")
+    return 0
+
+
+def list_users(arguments: argparse.Namespace) -> int:
+    for row in accounts.users(open_core(Home(arguments.home))):
+        state = f"disabled {day(row['disabled_at_ms'])}" if row["disabled_at_ms"] else "in use"
+        seen = f"last seen {day(row['seen_at_ms'])}" if row["seen_at_ms"] else "never signed in"
+        zone = f"  zone {row['zone']}" if row["zone"] else ""
+        print(f"{row['login']}  {row['name']}  {row['role']}{zone}  {state}  {seen}")
+    return 0

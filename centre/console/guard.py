@@ -1,0 +1,54 @@
+"""Who is at a page: a session's cookie, a role, and that a form comes from our own page."""
+
+import hmac
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from centre.routing import same_origin
+from centre.rules.access import Caller
+from centre.rules.refusals import Refused
+from centre.work import accounts
+from centre.worker import Worker
+
+COOKIE = "__Host-amr-session"
+
+
+class Guard:
+    """Makes the `authenticate` functions of the pages' routes; each answers with the Caller."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def sees(self, *roles: str) -> Callable[[web.Request], Awaitable[Caller]]:
+        """For GET: somebody signed in with one of `roles`. Raises Refused: unauthorised, wrong_role."""
+
+        async def sees(request: web.Request) -> Caller:
+            caller = await self._worker(accounts.session_of, request.cookies.get(COOKIE, ""))
+            if caller.role not in roles:
+                raise Refused("wrong_role")
+            return caller
+
+        sees.__qualname__ = f"sees:{' '.join(roles)}"
+        return sees
+
+    def does(self, *roles: str) -> Callable[[web.Request], Awaitable[Caller]]:
+        """For POST: the same, and from our own page, so that no other site's form acts for her."""
+        sees = self.sees(*roles)
+
+        async def does(request: web.Request) -> Caller:
+            if not same_origin(request):
+                raise Refused("wrong_origin")
+            return await sees(request)
+
+        does.__qualname__ = f"does:{' '.join(roles)}"
+        return does
+
+
+def set_session(response: web.Response, token: str) -> None:
+    response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="Strict")
+
+
+def csrf(caller: Caller) -> str:
+    """What each form of a session carries, and no other site can know."""
+    return hmac.new(caller.session.encode(), b"form", "sha256").hexdigest()

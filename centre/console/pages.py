@@ -1,0 +1,67 @@
+"""How a page is made: a template, a language, what is to be shown. Every value is escaped (Jinja2)."""
+
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from centre.console import words
+from centre.console.guard import csrf
+from centre.routing import Route, anyone
+from centre.rules import access
+from centre.rules.access import Caller
+from centre.rules.refusals import Refused
+
+_HERE = Path(__file__).parent
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
+
+templates = Environment(
+    loader=FileSystemLoader(_HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render(template: str, language: str, **shown: Any) -> str:
+    """`t(key, **values)` in the template says the words of `key`, with the values escaped."""
+
+    def t(key: str, **values: object) -> Markup:
+        text = Markup(words.say(language, key))  # noqa: S704  ours, not theirs; `format` escapes the values
+        return text.format(**values) if values else text
+
+    return templates.get_template(template).render(t=t, language=language, **shown)
+
+
+def page(template: str, caller: Caller, **shown: Any) -> web.Response:
+    """A whole page for somebody signed in; `csrf` is what its forms must carry."""
+    text = render(
+        template, caller.language, caller=caller, home=access.home_of(caller.role), csrf=csrf(caller), **shown
+    )
+    return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})
+
+
+class Static:
+    """Styles, scripts and pictures of the pages; nothing in them is secret."""
+
+    def __init__(self) -> None:
+        self._files = {
+            str(path.relative_to(_HERE / "static")): path.read_bytes()
+            for path in sorted((_HERE / "static").rglob("*"))
+            if path.suffix in TYPES
+        }
+        self.routes = (Route("GET", "/console/static/{file}", anyone, self.file),)
+
+    async def file(self, request: web.Request, _caller: str) -> web.Response:
+        name = request.match_info["file"]
+        if name not in self._files:
+            raise Refused("unknown_path")
+        return web.Response(
+            body=self._files[name],
+            content_type=TYPES[Path(name).suffix],
+            charset=None if name.endswith(".png") else "utf-8",
+            headers={"Cache-Control": "no-cache"},
+        )

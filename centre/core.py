@@ -1,0 +1,48 @@
+"""What all work of the centre has in hand: the store, the sealer, the clock, the evidence. One thread.
+
+The work itself is plain functions in `centre.work`, each with a Core first: `take_alarm(core, ...)`.
+Whatever writes has it on disk when it returns, and has stored nothing when it raises.
+"""
+
+import sqlite3
+from collections.abc import Callable
+
+from centre import sealing
+from centre.home import CannotServe, Home
+from centre.log import now_ms
+from centre.sealing import Sealer
+from centre.store import Row, Store, TooNew
+
+SEALING_KEY = "sealing.key"
+
+
+class Core:
+    def __init__(self, store: Store, sealer: Sealer, clock_ms: Callable[[], float] = now_ms) -> None:
+        """Raises sealing.Broken where the sealing key is not the one the database was made with."""
+        self.store, self.sealer, self.clock_ms = store, sealer, clock_ms
+        device = store.one("any_device")
+        if device is not None:
+            self.root(device)
+
+    def now_ms(self) -> int:
+        return int(self.clock_ms())
+
+    def root(self, device: Row) -> bytes:
+        """Of a row with `device_id` and `root_sealed`. Raises sealing.Broken."""
+        return self.sealer.unseal(device["device_id"], device["root_sealed"])
+
+
+def open_core(home: Home, clock_ms: Callable[[], float] = now_ms) -> Core:
+    """The store and its sealing key. Raises CannotServe; call it in the thread that will use it."""
+    if home.database.exists() and not (home.path / SEALING_KEY).exists():
+        raise CannotServe(f"{home.path / SEALING_KEY} is missing: the buttons' roots cannot be opened")
+    key = home.secret(SEALING_KEY, sealing.new_key)
+    try:
+        home.database.touch(mode=0o600)
+        return Core(Store(str(home.database)), Sealer(key), clock_ms)
+    except (sealing.Broken, ValueError) as error:
+        raise CannotServe(f"{home.path / SEALING_KEY} is the wrong key: {error}") from error
+    except TooNew as error:
+        raise CannotServe(f"{home.database} was made by a newer version: {error}") from error
+    except (sqlite3.Error, OSError) as error:
+        raise CannotServe(f"cannot use {home.database}: {error}") from error

@@ -1,0 +1,39 @@
+-- name: user
+SELECT * FROM users WHERE user_id = :user_id;
+
+-- name: user_of_login
+SELECT * FROM users WHERE login = :login;
+
+-- name: users
+SELECT u.*, (SELECT max(seen_at_ms) FROM sessions s WHERE s.user_id = u.user_id) AS seen_at_ms
+FROM users u ORDER BY login;
+
+-- name: add_user
+INSERT INTO users (user_id, login, name, role, zone, language, added_at_ms)
+VALUES (:user_id, :login, :name, :role, :zone, :language, :now_ms)
+ON CONFLICT DO NOTHING;
+
+-- name: add_session
+INSERT INTO sessions (token_sha256, user_id, opened_at_ms, seen_at_ms)
+VALUES (:token_sha256, :user_id, :now_ms, :now_ms);
+
+-- name: session
+SELECT s.*, u.login, u.name, u.role, u.zone, u.language
+FROM sessions s JOIN users u USING (user_id)
+WHERE token_sha256 = :token_sha256 AND closed_at_ms IS NULL AND disabled_at_ms IS NULL;
+
+-- name: see_session
+UPDATE sessions SET seen_at_ms = :now_ms WHERE token_sha256 = :token_sha256;
+
+-- name: close_session
+UPDATE sessions SET closed_at_ms = :now_ms WHERE token_sha256 = :token_sha256 AND closed_at_ms IS NULL;
+
+-- name: add_invitation
+INSERT INTO invitations (token_sha256, user_id, purpose, expires_at_ms)
+VALUES (:token_sha256, :user_id, :purpose, :expires_at_ms);
+
+-- name: invitation
+SELECT * FROM invitations WHERE token_sha256 = :token_sha256 AND purpose = :purpose;
+
+-- name: use_invitation
+UPDATE invitations SET used_at_ms = :now_ms WHERE token_sha256 = :token_sha256 AND used_at_ms IS NULL;

@@ -1,0 +1,41 @@
+-- Version 3: who works here, and who is signed in.
+
+CREATE TABLE users (
+    user_id         TEXT PRIMARY KEY,           -- 8 base32 characters
+    login           TEXT NOT NULL UNIQUE,       -- lower case
+    name            TEXT NOT NULL,              -- as colleagues know her
+    role            TEXT NOT NULL,              -- operator case_manager institute administrator
+    zone            TEXT,                       -- of a case manager: her police zone
+    language        TEXT NOT NULL,              -- fr nl de en
+    password_hash   TEXT,                       -- argon2id, sealed; NULL = none yet: nobody can sign in with it
+    totp_sealed     BLOB,                       -- the secret of her second factor (RFC 6238)
+    totp_step       INTEGER NOT NULL DEFAULT 0, -- the last one used, so that none is used twice
+    tries           INTEGER NOT NULL DEFAULT 0, -- wrong ones since the last right one
+    locked_until_ms INTEGER NOT NULL DEFAULT 0,
+    added_at_ms     INTEGER NOT NULL,
+    disabled_at_ms  INTEGER
+) STRICT;
+
+-- What a browser holds. The token itself is only there.
+CREATE TABLE sessions (
+    token_sha256    TEXT PRIMARY KEY,
+    user_id         TEXT NOT NULL REFERENCES users,
+    opened_at_ms    INTEGER NOT NULL,
+    seen_at_ms      INTEGER NOT NULL,
+    closed_at_ms    INTEGER,
+    is_away         INTEGER NOT NULL DEFAULT 0  -- of an operator: others shall take what comes
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sessions_of_user ON sessions (user_id);
+
+-- An address that the administrator hands out, good once: to set a password, or to come in.
+CREATE TABLE invitations (
+    token_sha256    TEXT PRIMARY KEY,
+    user_id         TEXT NOT NULL REFERENCES users,
+    purpose         TEXT NOT NULL,              -- enter set
+    expires_at_ms   INTEGER NOT NULL,
+    used_at_ms      INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Who took an alarm, sent help, closed it. NULL: before there were users.
+ALTER TABLE acts ADD COLUMN user_id TEXT REFERENCES users;

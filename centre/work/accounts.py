@@ -1,0 +1,97 @@
+"""Who works here, and who is signed in."""
+
+import hashlib
+import secrets
+
+from centre.core import Core
+from centre.rules import access
+from centre.rules.access import Caller
+from centre.rules.refusals import Refused
+from centre.store import Row
+from centre.work import evidence
+from centre.work.buttons import BASE32
+
+SEEN_EVERY_MS = 60_000  # how exactly a session knows when it was last used
+
+
+def add_user(core: Core, login: str, name: str, role: str, zone: str | None, language: str) -> str | None:
+    """Her user_id; None where the login is taken."""
+    assert role in access.ROLES
+    user_id = "".join(secrets.choice(BASE32) for _ in range(8))
+    values = {"login": login, "name": name, "role": role, "zone": zone, "language": language}
+    with core.store.transaction():
+        if not core.store.run("add_user", user_id=user_id, now_ms=core.now_ms(), **values):
+            return None
+        evidence.note(core, "user_added", evidence.COMMAND, user_id=user_id, role=role, zone=zone)
+    return user_id
+
+
+def users(core: Core) -> list[Row]:
+    return core.store.all("users")
+
+
+def invite(core: Core, login: str, purpose: str, good_for_ms: int) -> str | None:
+    """A token for an address that is good once; None where nobody has that login."""
+    user = core.store.one("user_of_login", login=login)
+    if user is None or user["disabled_at_ms"] is not None:
+        return None
+    token = secrets.token_urlsafe(32)
+    with core.store.transaction():
+        core.store.run(
+            "add_invitation",
+            token_sha256=sha256(token),
+            user_id=user["user_id"],
+            purpose=purpose,
+            expires_at_ms=core.now_ms() + good_for_ms,
+        )
+        evidence.note(core, "user_invited", evidence.COMMAND, user_id=user["user_id"], purpose=purpose)
+    return token
+
+
+def enter(core: Core, token: str) -> tuple[str, Caller]:
+    """Use an invitation up: a new session's token, and whose it is. Raises Refused("unauthorised")."""
+    with core.store.transaction():
+        invitation = core.store.one("invitation", token_sha256=sha256(token), purpose="enter")
+        if invitation is None or invitation["expires_at_ms"] <= core.now_ms():
+            raise Refused("unauthorised")
+        if not core.store.run("use_invitation", token_sha256=sha256(token), now_ms=core.now_ms()):
+            raise Refused("unauthorised")
+        session = open_session(core, invitation["user_id"])
+    return session, session_of(core, session)
+
+
+def open_session(core: Core, user_id: str) -> str:
+    """Its token, of which only the hash is kept. Within a transaction."""
+    token = secrets.token_urlsafe(32)
+    core.store.run("add_session", token_sha256=sha256(token), user_id=user_id, now_ms=core.now_ms())
+    evidence.note(core, "signed_in", f"user:{user_id}")
+    return token
+
+
+def session_of(core: Core, token: str) -> Caller:
+    """Who is behind a cookie. Raises Refused("unauthorised")."""
+    row, now_ms = core.store.one("session", token_sha256=sha256(token)), core.now_ms()
+    if row is None or access.is_over(row["opened_at_ms"], row["seen_at_ms"], now_ms):
+        raise Refused("unauthorised")
+    if now_ms - row["seen_at_ms"] >= SEEN_EVERY_MS:
+        with core.store.transaction():
+            core.store.run("see_session", token_sha256=row["token_sha256"], now_ms=now_ms)
+    return Caller(
+        row["user_id"],
+        row["name"],
+        row["role"],
+        row["zone"],
+        row["language"],
+        row["token_sha256"],
+        bool(row["is_away"]),
+    )
+
+
+def close_session(core: Core, caller: Caller) -> None:
+    with core.store.transaction():
+        core.store.run("close_session", token_sha256=caller.session, now_ms=core.now_ms())
+        evidence.note(core, "signed_out", caller.actor)
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

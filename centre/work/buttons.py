@@ -1,0 +1,177 @@
+"""Buttons and bridges: known here, enrolled, recognised, revoked."""
+
+import hashlib
+import json
+import secrets
+import string
+from collections.abc import Iterable
+
+from centre.core import Core
+from centre.rules import registry
+from centre.rules.refusals import Refused
+from centre.store import Row
+from wire import codes
+from wire.keys import derive
+
+BASE32 = string.ascii_uppercase + "234567"
+ENROLMENT_CHARS = 20  # 100 bits
+ENROLMENT_MS = 7 * 86_400_000
+
+
+class Conflict(Exception):
+    """The registry contradicts what the centre already has; the text says where."""
+
+
+def import_buttons(core: Core, buttons: Iterable[registry.Button]) -> tuple[int, int]:
+    """All of them or none; `(new, already here)`. Raises Conflict."""
+    new = known = 0
+    with core.store.transaction():
+        for button in buttons:
+            if _is_here(core, button):
+                known += 1
+                continue
+            now_ms = core.now_ms()
+            core.store.run(
+                "add_device",
+                device_id=button.device_id,
+                kind=button.kind,
+                board=button.board,
+                root_sealed=core.sealer.seal(button.device_id, button.root),
+                alive_period_s=button.alive_period_s,
+                capabilities=_as_json(button.capabilities),
+                now_ms=now_ms,
+            )
+            _add_enrolment(core, button.device_id, button.enrolment_sha256, now_ms)
+            new += 1
+    return new, known
+
+
+def _is_here(core: Core, button: registry.Button) -> bool:
+    device = core.store.one("device", device_id=button.device_id)
+    enrolment = core.store.one("enrolment", code_sha256=button.enrolment_sha256)
+    if device is None:
+        if enrolment is not None:
+            raise Conflict(f"{button.device_id}: its enrolment code belongs to another button")
+        return False
+    if core.root(device) != button.root:
+        raise Conflict(f"{button.device_id} is already here with another root")
+    same = (device["kind"], device["board"]) == (button.kind, button.board)
+    if enrolment is None or enrolment["device_id"] != button.device_id or not same:
+        raise Conflict(f"{button.device_id} is already here with other particulars")
+    told = _as_json(button.capabilities)
+    if told is not None and told != device["capabilities"]:
+        if device["capabilities"] is not None:
+            raise Conflict(f"{button.device_id} is already here with other capabilities")
+        # It was imported before its registry line named any.
+        core.store.run("set_capabilities", device_id=button.device_id, capabilities=told)
+    return True
+
+
+def _add_enrolment(core: Core, device_id: str, code_sha256: str, now_ms: int) -> None:
+    expires_at_ms = now_ms + ENROLMENT_MS
+    core.store.run("add_enrolment", code_sha256=code_sha256, device_id=device_id, expires_at_ms=expires_at_ms)
+
+
+def issue_enrolment(core: Core, device_id: str) -> str | None:
+    """A new code for another bridge, good for 7 days; None where there is no such living button."""
+    code = "".join(secrets.choice(BASE32) for _ in range(ENROLMENT_CHARS))
+    with core.store.transaction():
+        device = core.store.one("device", device_id=device_id)
+        if device is None or device["revoked_at_ms"] is not None:
+            return None
+        _add_enrolment(core, device_id, _sha256(code), core.now_ms())
+    return code
+
+
+def check_enrolment(core: Core, code: str) -> str:
+    """The device_id it is for. Raises Refused: enrolment_unknown, _used, _expired."""
+    enrolment = core.store.one("enrolment", code_sha256=_sha256(code))
+    if enrolment is None:
+        raise Refused("enrolment_unknown")
+    if enrolment["used_at_ms"] is not None:
+        raise Refused("enrolment_used")
+    if enrolment["expires_at_ms"] <= core.now_ms():
+        raise Refused("enrolment_expired")
+    return str(enrolment["device_id"])
+
+
+def enrol(core: Core, code: str, pin_hash: str | None, duress_pin_hash: str | None) -> dict[str, object]:
+    """Use up the code; the answer of POST /v1/enrolments, with the only copy of the token."""
+    token, bridge_id = secrets.token_urlsafe(32), _new_bridge_id()
+    with core.store.transaction():
+        device_id = check_enrolment(core, code)
+        now_ms = core.now_ms()
+        core.store.run("add_bridge", bridge_id=bridge_id, token_sha256=_sha256(token), now_ms=now_ms)
+        core.store.run("add_bridge_device", bridge_id=bridge_id, device_id=device_id)
+        core.store.run("use_enrolment", code_sha256=_sha256(code), bridge_id=bridge_id, now_ms=now_ms)
+        if pin_hash is not None:
+            core.store.run(
+                "set_pins", device_id=device_id, pin_hash=pin_hash, duress_pin_hash=duress_pin_hash
+            )
+        device = core.store.one("device", device_id=device_id)
+        known = counters(core, device_id)
+    assert device is not None
+    root, epoch = core.root(device), device["epoch"]
+    # K_receipt and K_direct never leave the centre: a bridge cannot forge a receipt.
+    keys = {f"k_{label}": derive(root, label, epoch).hex() for label in ("code", "heard", "state")}
+    described = {
+        "device_id": device_id,
+        "epoch": epoch,
+        **keys,
+        "alive_period_s": device["alive_period_s"],
+        "counters": known,
+        "has_pin": device["pin_hash"] is not None,
+    }
+    return {"token": token, "devices": [described]}
+
+
+def counters(core: Core, device_id: str) -> dict[str, int]:
+    """The highest accepted ones below the spare range: where every bridge's prediction may start."""
+    row = core.store.one("counters", device_id=device_id, spare_first=codes.SPARE_FIRST)
+    assert row is not None
+    return {"press": row["press"], "alive": row["alive"]}
+
+
+def bridge_of(core: Core, token: str) -> str:
+    """The bridge_id that a bearer token stands for. Raises Refused: unauthorised, revoked."""
+    bridge = core.store.one("bridge_of_token", token_sha256=_sha256(token))
+    if bridge is None:
+        raise Refused("unauthorised")
+    if bridge["revoked_at_ms"] is not None:
+        raise Refused("revoked")
+    return str(bridge["bridge_id"])
+
+
+def revoke_bridge(core: Core, bridge_id: str) -> list[str] | None:
+    """Its buttons' ids, which it can still follow; None where there is no such bridge."""
+    with core.store.transaction():
+        if not core.store.run("revoke_bridge", bridge_id=bridge_id, now_ms=core.now_ms()):
+            return None
+    (row,) = [row for row in all_bridges(core) if row["bridge_id"] == bridge_id]
+    return str(row["device_ids"]).split()
+
+
+def revoke_button(core: Core, device_id: str) -> bool:
+    with core.store.transaction():
+        core.store.run("revoke_device", device_id=device_id, now_ms=core.now_ms())
+    return core.store.one("device", device_id=device_id) is not None
+
+
+def all_buttons(core: Core) -> list[Row]:
+    return core.store.all("devices")
+
+
+def all_bridges(core: Core) -> list[Row]:
+    return core.store.all("bridges")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _new_bridge_id() -> str:
+    return "".join(secrets.choice(BASE32) for _ in range(8))
+
+
+def _as_json(capabilities: dict[str, bool] | None) -> str | None:
+    return None if capabilities is None else json.dumps(capabilities, sort_keys=True)

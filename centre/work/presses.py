@@ -1,0 +1,202 @@
+"""Presses and what follows them: alarms, positions, call-offs, receipts."""
+
+import secrets
+from dataclasses import dataclass, field
+
+from centre import pins
+from centre.core import Core
+from centre.pins import Verdict
+from centre.rules import incidents
+from centre.rules.fields import Dropped
+from centre.rules.incidents import CallOff, Fix, Press
+from centre.rules.refusals import Refused
+from centre.store import Row
+from wire import codes, receipts
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A press is on disk, since `committed_at_ms` (a float, as the clock gives it)."""
+
+    incident_id: str
+    known: bool
+    stage: int
+    proof: bytes
+    dropped: list[Dropped]
+    press: Press
+    committed_at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    seq: int
+    stage: int
+    proof: bytes
+    at_ms: int
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FixesStored:
+    device_id: str
+    stored: int
+    known: int
+    committed_at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class PinTry:
+    """Which incident, and the hashes that a PIN is to be checked against."""
+
+    incident_id: str
+    pin_hash: str = field(repr=False)
+    duress_pin_hash: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CalledOff:
+    device_id: str
+    counter: int
+    known: bool
+    committed_at_ms: float
+
+
+def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
+    """Exactly one incident per press. Raises Refused: unknown_device, bad_code."""
+    device = core.store.one("device_of_bridge", device_id=press.device_id, bridge_id=bridge_id)
+    if device is None:
+        raise Refused("unknown_device")
+    root = core.root(device)
+    incidents.check_code(root, device["epoch"], press)
+    with core.store.transaction():
+        incident_id, known = _incident_of(core, press, device, root)
+        _add_arrival(core, incident_id, bridge_id, press)
+        last = core.store.one("last_receipt", incident_id=incident_id)
+    assert last is not None  # written with the incident
+    return Taken(incident_id, known, last["stage"], last["proof"], press.dropped, press, core.clock_ms())
+
+
+def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[str, bool]:
+    who = {"device_id": press.device_id, "event": press.event, "counter": press.counter}
+    row = core.store.one("incident_of_press", **who)
+    if row is not None:
+        return str(row["incident_id"]), True
+    incident_id, now_ms = secrets.token_hex(8), core.now_ms()
+    # A revoked button may be in a thief's hand, or still in hers: it is taken, and flagged.
+    revoked = device["revoked_at_ms"] is not None
+    core.store.run("open_incident", incident_id=incident_id, device_revoked=revoked, now_ms=now_ms, **who)
+    proof = incidents.proof(root, device["epoch"], receipts.RECEIVED, press.event, press.counter)
+    core.store.run(
+        "add_receipt", incident_id=incident_id, stage=receipts.RECEIVED, proof=proof, now_ms=now_ms
+    )
+    return incident_id, False
+
+
+def _add_arrival(core: Core, incident_id: str, bridge_id: str, press: Press) -> None:
+    now_ms = core.now_ms()
+    phone, fix = press.phone, press.fix
+    core.store.run(
+        "add_alarm",
+        incident_id=incident_id,
+        bridge_id=bridge_id,
+        path=press.path or "unknown",
+        heard_at_ms=press.heard_at_ms,
+        age_s=press.age_s,
+        pressed_at_ms=incidents.pressed_at_ms(press.heard_at_ms, press.age_s, now_ms),
+        battery_percent=phone and phone.battery_percent,
+        model=phone and phone.model,
+        now_ms=now_ms,
+    )
+    if fix is not None:
+        _add_fix(core, press.device_id, incident_id, bridge_id, fix, now_ms)
+
+
+def _add_fix(core: Core, device_id: str, incident_id: str, bridge_id: str, fix: Fix, now_ms: int) -> bool:
+    """Whether it is new."""
+    values = {name: getattr(fix, name) for name in Fix.__slots__} | {"marks": " ".join(fix.marks)}
+    where = {"device_id": device_id, "incident_id": incident_id, "bridge_id": bridge_id}
+    return bool(core.store.run("add_fix", **where, **values, now_ms=now_ms))
+
+
+def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) -> FixesStored:
+    """All of them, or none.
+
+    Raises Refused: unknown_incident, not_an_alarm, incident_closed, too_many_fixes.
+    """
+    with core.store.transaction():
+        incident = core.store.one("incident_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
+        if incident is None:
+            raise Refused("unknown_incident")
+        if incident["event"] == codes.TEST:
+            raise Refused("not_an_alarm")  # nobody is followed for having tested
+        if incident["stage"] == receipts.CLOSED:
+            raise Refused("incident_closed")
+        now_ms, device_id = core.now_ms(), incident["device_id"]
+        new = [_add_fix(core, device_id, incident_id, bridge_id, fix, now_ms) for fix in fixes]
+        kept = core.store.one("fixes_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
+        if kept is not None and kept["count"] > incidents.FIXES_PER_BRIDGE_MAX:
+            raise Refused("too_many_fixes")
+    return FixesStored(device_id, sum(new), len(new) - sum(new), core.clock_ms())
+
+
+def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinTry:
+    """Count a try, and what is needed to check it. Counted before it is checked: a kill wins no free one.
+
+    Raises Refused: unknown_device, unknown_press, no_pin, pin_locked.
+    """
+    device_id, now_ms = call_off.device_id, core.now_ms()
+    with core.store.transaction():
+        device = core.store.one("device_of_bridge", device_id=device_id, bridge_id=bridge_id)
+        if device is None:
+            raise Refused("unknown_device")
+        incident = core.store.one(
+            "incident_of_press", device_id=device_id, event=codes.ALARM, counter=call_off.counter
+        )
+        if incident is None:
+            raise Refused("unknown_press")
+        if device["pin_hash"] is None:
+            raise Refused("no_pin")
+        row = core.store.one("pin_tries", device_id=device_id)
+        if row is not None and now_ms < row["locked_until_ms"]:
+            wait_ms = row["locked_until_ms"] - now_ms
+            raise Refused("pin_locked", retry_after_s=-(-wait_ms // 1000))
+        tries = 1 + (row["tries"] if row else 0)
+        locked_until_ms = now_ms + pins.lock_ms(tries)
+        core.store.run("set_pin_tries", device_id=device_id, tries=tries, locked_until_ms=locked_until_ms)
+    return PinTry(str(incident["incident_id"]), device["pin_hash"], device["duress_pin_hash"])
+
+
+def call_off(core: Core, incident_id: str, verdict: Verdict) -> CalledOff:
+    """Both PINs write the same rows in the same order; only the operator's page reads which it was."""
+    assert verdict is not Verdict.WRONG
+    duress = verdict is Verdict.DURESS
+    now_ms = core.now_ms()
+    with core.store.transaction():
+        incident = core.store.one("incident", incident_id=incident_id)
+        assert incident is not None  # `try_pin` has found it, and nothing is ever deleted
+        core.store.run("set_pin_tries", device_id=incident["device_id"], tries=0, locked_until_ms=0)
+        known = core.store.one("call_off", incident_id=incident_id) is not None
+        core.store.run("add_call_off", incident_id=incident_id, duress=duress, now_ms=now_ms)
+    return CalledOff(incident["device_id"], incident["counter"], known, core.clock_ms())
+
+
+def receipts_after(core: Core, bridge_id: str, incident_id: str, seq: int) -> list[Receipt] | None:
+    """What is new for a stream; None when it is over for this bridge, which has been revoked.
+
+    Raises Refused("unknown_incident").
+    """
+    incident = core.store.one("incident_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
+    if incident is None:
+        raise Refused("unknown_incident")
+    if incident["bridge_revoked_at_ms"] is not None:
+        return None
+    return [
+        Receipt(
+            row["seq"],
+            row["stage"],
+            row["proof"],
+            row["at_ms"],
+            incidents.is_last(incident["event"], row["stage"]),
+        )
+        for row in core.store.all("receipts_after", incident_id=incident_id, seq=seq)
+    ]
