@@ -17,12 +17,14 @@ from centre.console.pages import Static
 from centre.core import open_core
 from centre.home import CannotServe, Home
 from centre.intake import Intake
+from centre.jobs import Jobs
 from centre.log import Log
 from centre.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.settings import Settings
 from centre.worker import Bells, Worker
 
 STOP_S_MAX = 5.0
+FLUSH_S = 5.0
 
 # Nothing is loaded from elsewhere, nothing frames us, nothing learns our addresses.
 HEADERS = {
@@ -70,9 +72,11 @@ async def running(
 
     app.on_response_prepare.append(set_headers)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S_MAX)
-    flusher = asyncio.create_task(_flush(refusals))
+    jobs = Jobs(log)
+    jobs.add(FLUSH_S, refusals.flush_due)
     try:
         await runner.setup()
+        jobs.start()
         site = web.TCPSite(runner, host, port, ssl_context=context)
         try:
             await site.start()
@@ -81,7 +85,7 @@ async def running(
         url = _url(host, runner.addresses[0][1])
         yield Running(url, authority, routes)
     finally:
-        flusher.cancel()
+        await jobs.stop()
         intake.streams.stopping = operator.streams.stopping = True
         bells.ring_all()
         await _close(runner)
@@ -99,12 +103,6 @@ async def _close(runner: web.AppRunner) -> None:
         if transport is not None:
             transport.abort()
     await asyncio.sleep(0)  # their sockets close at the next turn of the loop
-
-
-async def _flush(refusals: Refusals) -> None:
-    while True:
-        await asyncio.sleep(5)
-        refusals.flush()
 
 
 def _url(host: str, port: int) -> str:

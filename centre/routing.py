@@ -120,6 +120,9 @@ class Refusals:
             self._log("refused", reason=refused.reason, count=count)
         return problem(refused, for_a_person=wants_html(request))
 
+    async def flush_due(self) -> None:
+        self.flush()
+
     def flush(self, *, all_of_it: bool = False) -> None:
         for reason, count in self._tally.due(None if all_of_it else now_ms()):
             self._log("refused", reason=reason, count=count)

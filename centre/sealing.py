@@ -1,5 +1,6 @@
-"""Roots lie in the database sealed; the key lies outside it, so that a copy of the file is useless."""
+"""Roots, cases and PINs lie in the database sealed, under a key outside it: a copy of the file is useless."""
 
+import hmac
 import os
 
 from cryptography.exceptions import InvalidTag
@@ -10,7 +11,7 @@ _NONCE_BYTES = 12
 
 
 class Broken(Exception):
-    """The sealed root does not open: another key, another device, or a changed byte."""
+    """What was sealed does not open: another key, another name, or a changed byte."""
 
 
 def new_key() -> bytes:
@@ -18,21 +19,26 @@ def new_key() -> bytes:
 
 
 class Sealer:
-    """AES-256-GCM (NIST SP 800-38D); the device_id is authenticated with it, so rows cannot be swapped."""
+    """AES-256-GCM (NIST SP 800-38D); the name is authenticated with it, so rows cannot be swapped."""
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError("a sealing key has 32 bytes")
         self._aead = AESGCM(key)
+        self._words_key = hmac.digest(key, b"words", "sha256")
 
-    def seal(self, device_id: str, root: bytes) -> bytes:
-        """`nonce[12] || ciphertext || tag[16]`."""
+    def seal(self, name: str, content: bytes) -> bytes:
+        """`nonce[12] || ciphertext || tag[16]`. `name`: a device_id for a root, else as in "case:ID"."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._aead.encrypt(nonce, root, device_id.encode())
+        return nonce + self._aead.encrypt(nonce, content, name.encode())
 
-    def unseal(self, device_id: str, sealed: bytes) -> bytes:
-        """The root; raises Broken."""
+    def unseal(self, name: str, sealed: bytes) -> bytes:
+        """The content; raises Broken."""
         try:
-            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], device_id.encode())
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode())
         except (InvalidTag, ValueError):
-            raise Broken(f"the root of {device_id} does not open with this sealing key") from None
+            raise Broken(f"what was sealed of {name} does not open with this sealing key") from None
+
+    def word(self, word: str) -> bytes:
+        """By which a sealed name can be found again: 16 bytes that tell nothing without the key."""
+        return hmac.digest(self._words_key, word.encode(), "sha256")[:16]

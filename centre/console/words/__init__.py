@@ -1,6 +1,6 @@
-"""What the pages say, in four languages: a JSON file each, one object per page, the same keys in all.
+"""What the pages say, in four languages: one JSON file per page, each key with all four side by side.
 
-A value may hold {names} in braces, filled in by whoever asks; filling and escaping is the template's work.
+A text may hold {names} in braces, filled in by whoever asks; filling and escaping is the template's work.
 """
 
 import json
@@ -14,22 +14,24 @@ _DEFAULT = "en"
 
 
 @cache
-def _file(language: str) -> dict[str, dict[str, str]]:
-    text = (Path(__file__).parent / f"{language}.json").read_text("utf-8")
-    words: dict[str, dict[str, str]] = json.loads(text)
-    return words
+def _words() -> dict[str, dict[str, str]]:
+    """By "page.key", then by language."""
+    return {
+        f"{path.stem}.{key}": said
+        for path in sorted(Path(__file__).parent.glob("*.json"))
+        for key, said in json.loads(path.read_text("utf-8")).items()
+    }
 
 
-def say(language: str, key: str, **values: object) -> str:
+def say(language: str, key: str) -> str:
     """The words of `key`, a page and a name as in "board.calm". Raises KeyError where there are none."""
-    page, _, name = key.partition(".")
-    text = _file(language)[page][name]
-    return text.format(**values) if values else text
+    return _words()[key][language]
 
 
 def of_page(language: str, page: str) -> dict[str, str]:
     """All words of one page, for its script."""
-    return dict(_file(language)[page])
+    start = f"{page}."
+    return {key[len(start) :]: said[language] for key, said in _words().items() if key.startswith(start)}
 
 
 def choose(accepted: str) -> str:

@@ -1,0 +1,12 @@
+"""An alarm that nobody takes gets louder. Pure.
+
+0 waits --after_s--> 1 louder --after_s--> 2 other operators too --after_s--> 3 a dispatch system is told
+"""
+
+AFTER_S = 30  # a setting
+WAITS, LOUDER, OTHERS, TOLD = range(4)
+
+
+def level(opened_at_ms: int, now_ms: int, after_s: int) -> int:
+    """How far an alarm that came at `opened_at_ms` and that nobody has taken has escalated."""
+    return min(max(0, now_ms - opened_at_ms) // (after_s * 1000), TOLD)
