@@ -5,7 +5,7 @@ import contextlib
 import ipaddress
 import ssl
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
@@ -21,6 +21,7 @@ from centre.jobs import Jobs
 from centre.log import Log
 from centre.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.settings import Settings
+from centre.work import evidence
 from centre.worker import Bells, Worker
 
 STOP_S_MAX = 5.0
@@ -75,6 +76,7 @@ async def running(
     jobs = Jobs(log)
     jobs.add(FLUSH_S, refusals.flush_due)
     try:
+        await worker(evidence.started, asdict(settings))
         await runner.setup()
         jobs.start()
         site = web.TCPSite(runner, host, port, ssl_context=context)

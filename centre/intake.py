@@ -134,7 +134,7 @@ class Intake:
             verdict = await self._checks.run(check_pin, call_off.pin, given.pin_hash, given.duress_pin_hash)
             if verdict is Verdict.WRONG:
                 raise Refused("wrong_pin")
-            done = await self._worker(presses.call_off, given.incident_id, verdict, lane=AFTER)
+            done = await self._worker(presses.call_off, bridge_id, given.incident_id, verdict, lane=AFTER)
         # Not which PIN it was: who reads logs is not always an operator.
         self._log(
             "called_off",

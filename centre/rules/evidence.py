@@ -3,7 +3,9 @@
     digest = SHA-256(salt || content)          erasing takes salt and content; the digest then tells nothing
     hash   = SHA-256(hash before || head)      head: the other columns and the digest, each with its length
 
-So what was personal can be erased after its term, and the chain still verifies.
+So what was personal can be erased after its term, and the chain still verifies. Salt and content lie sealed
+(positions, a duress PIN: whoever holds a copy of the file reads them no more than a case); one entry can
+still be opened to a third party, by its salt and content, and be held against the chain.
 """
 
 import hashlib

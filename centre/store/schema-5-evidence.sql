@@ -8,10 +8,9 @@ CREATE TABLE log (
     incident_id     TEXT,
     case_id         TEXT,
     device_id       TEXT,
-    salt            BLOB,                       -- with `content` NULL once erased: the digest then tells nothing
-    content         TEXT,                       -- JSON
-    digest          BLOB NOT NULL,              -- of salt and content
-    hash            BLOB NOT NULL               -- of the hash before and all of this row but salt and content
+    sealed          BLOB,                       -- salt and content (JSON); NULL once erased: digest tells nothing
+    digest          BLOB NOT NULL,              -- of salt and content, in clear
+    hash            BLOB NOT NULL               -- of the hash before and all of this row but `sealed`
 ) STRICT;
 
 CREATE INDEX log_of_incident ON log (incident_id, seq) WHERE incident_id IS NOT NULL;
@@ -21,7 +20,7 @@ CREATE TRIGGER log_is_not_deleted BEFORE DELETE ON log BEGIN
     SELECT raise(ABORT, 'the log is append-only');
 END;
 CREATE TRIGGER log_is_only_erased BEFORE UPDATE ON log
-WHEN NEW.salt IS NOT NULL OR NEW.content IS NOT NULL OR NEW.seq <> OLD.seq OR NEW.at_ms <> OLD.at_ms
+WHEN NEW.sealed IS NOT NULL OR NEW.seq <> OLD.seq OR NEW.at_ms <> OLD.at_ms
      OR NEW.kind <> OLD.kind OR NEW.actor <> OLD.actor OR NEW.incident_id IS NOT OLD.incident_id
      OR NEW.case_id IS NOT OLD.case_id OR NEW.device_id IS NOT OLD.device_id
      OR NEW.digest <> OLD.digest OR NEW.hash <> OLD.hash

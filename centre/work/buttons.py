@@ -10,6 +10,7 @@ from centre.core import Core
 from centre.rules import registry
 from centre.rules.refusals import Refused
 from centre.store import Row
+from centre.work import evidence
 from wire import codes
 from wire.keys import derive
 
@@ -42,6 +43,14 @@ def import_buttons(core: Core, buttons: Iterable[registry.Button]) -> tuple[int,
                 now_ms=now_ms,
             )
             _add_enrolment(core, button.device_id, button.enrolment_sha256, now_ms)
+            evidence.note(
+                core,
+                "button_imported",
+                evidence.COMMAND,
+                device_id=button.device_id,
+                kind_of_button=button.kind,
+                board=button.board,
+            )
             new += 1
     return new, known
 
@@ -80,6 +89,7 @@ def issue_enrolment(core: Core, device_id: str) -> str | None:
         if device is None or device["revoked_at_ms"] is not None:
             return None
         _add_enrolment(core, device_id, _sha256(code), core.now_ms())
+        evidence.note(core, "code_issued", evidence.COMMAND, device_id=device_id)
     return code
 
 
@@ -108,6 +118,7 @@ def enrol(core: Core, code: str, pin_hash: str | None, duress_pin_hash: str | No
             core.store.run(
                 "set_pins", device_id=device_id, pin_hash=pin_hash, duress_pin_hash=duress_pin_hash
             )
+        evidence.note(core, "enrolled", f"bridge:{bridge_id}", device_id=device_id, pin=pin_hash is not None)
         device = core.store.one("device", device_id=device_id)
         known = counters(core, device_id)
     assert device is not None
@@ -147,13 +158,15 @@ def revoke_bridge(core: Core, bridge_id: str) -> list[str] | None:
     with core.store.transaction():
         if not core.store.run("revoke_bridge", bridge_id=bridge_id, now_ms=core.now_ms()):
             return None
+        evidence.note(core, "bridge_revoked", evidence.COMMAND, bridge_id=bridge_id)
     (row,) = [row for row in all_bridges(core) if row["bridge_id"] == bridge_id]
     return str(row["device_ids"]).split()
 
 
 def revoke_button(core: Core, device_id: str) -> bool:
     with core.store.transaction():
-        core.store.run("revoke_device", device_id=device_id, now_ms=core.now_ms())
+        if core.store.run("revoke_device", device_id=device_id, now_ms=core.now_ms()):
+            evidence.note(core, "button_revoked", evidence.COMMAND, device_id=device_id)
     return core.store.one("device", device_id=device_id) is not None
 
 

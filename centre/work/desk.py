@@ -6,7 +6,7 @@ from centre.core import Core
 from centre.rules import incidents
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
-from centre.work import views
+from centre.work import evidence, views
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,22 @@ def advance(
                 user_id=caller.user_id,
                 now_ms=core.now_ms(),
             )
-        if seen_duress and core.store.run("see_duress", incident_id=incident_id, now_ms=core.now_ms()):
-            now = True
+        seen = bool(
+            seen_duress and core.store.run("see_duress", incident_id=incident_id, now_ms=core.now_ms())
+        )
+        now = now or seen
+        if now:
+            evidence.note(
+                core,
+                "advanced",
+                caller.actor,
+                incident_id=incident_id,
+                device_id=incident["device_id"],
+                stage=max(stage, incident["stage"]),
+                reason=reason,
+                note=note,
+                seen_duress=int(seen),
+            )
         last = core.store.one("last_receipt", incident_id=incident_id)
     assert last is not None
     return Advanced(

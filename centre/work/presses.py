@@ -1,7 +1,8 @@
 """Presses and what follows them: alarms, positions, call-offs, receipts."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from centre import pins
 from centre.core import Core
@@ -11,6 +12,7 @@ from centre.rules.fields import Dropped
 from centre.rules.incidents import CallOff, Fix, Press
 from centre.rules.refusals import Refused
 from centre.store import Row
+from centre.work import evidence
 from wire import codes, receipts
 
 
@@ -70,7 +72,7 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
     incidents.check_code(root, device["epoch"], press)
     with core.store.transaction():
         incident_id, known = _incident_of(core, press, device, root)
-        _add_arrival(core, incident_id, bridge_id, press)
+        _add_arrival(core, incident_id, bridge_id, press, known)
         last = core.store.one("last_receipt", incident_id=incident_id)
     assert last is not None  # written with the incident
     return Taken(incident_id, known, last["stage"], last["proof"], press.dropped, press, core.clock_ms())
@@ -92,14 +94,14 @@ def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[st
     return incident_id, False
 
 
-def _add_arrival(core: Core, incident_id: str, bridge_id: str, press: Press) -> None:
-    now_ms = core.now_ms()
+def _add_arrival(core: Core, incident_id: str, bridge_id: str, press: Press, known: bool) -> None:
+    now_ms, path = core.now_ms(), press.path or "unknown"
     phone, fix = press.phone, press.fix
+    where = {"incident_id": incident_id, "bridge_id": bridge_id, "path": path}
+    repeated = known and core.store.one("arrival", **where) is not None
     core.store.run(
         "add_alarm",
-        incident_id=incident_id,
-        bridge_id=bridge_id,
-        path=press.path or "unknown",
+        **where,
         heard_at_ms=press.heard_at_ms,
         age_s=press.age_s,
         pressed_at_ms=incidents.pressed_at_ms(press.heard_at_ms, press.age_s, now_ms),
@@ -107,8 +109,31 @@ def _add_arrival(core: Core, incident_id: str, bridge_id: str, press: Press) -> 
         model=phone and phone.model,
         now_ms=now_ms,
     )
-    if fix is not None:
-        _add_fix(core, press.device_id, incident_id, bridge_id, fix, now_ms)
+    new_fix = fix is not None and _add_fix(core, press.device_id, incident_id, bridge_id, fix, now_ms)
+    if repeated and not new_fix:
+        return  # the same post again: counted, and nothing that was not told before
+    evidence.note(
+        core,
+        "fixes" if repeated else "received",
+        f"bridge:{bridge_id}",
+        incident_id=incident_id,
+        device_id=press.device_id,
+        **({} if repeated else _told(press, path, known)),
+        fixes=[asdict(fix)] if fix is not None and new_fix else [],
+    )
+
+
+def _told(press: Press, path: str, known: bool) -> dict[str, Any]:
+    """What one bridge said of a press, but for its code and its position."""
+    return {
+        "event": press.event,
+        "counter": press.counter,
+        "known": known,
+        "path": path,
+        "heard_at_ms": press.heard_at_ms,
+        "age_s": press.age_s,
+        "phone": press.phone and asdict(press.phone),
+    }
 
 
 def _add_fix(core: Core, device_id: str, incident_id: str, bridge_id: str, fix: Fix, now_ms: int) -> bool:
@@ -136,6 +161,15 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
         kept = core.store.one("fixes_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
         if kept is not None and kept["count"] > incidents.FIXES_PER_BRIDGE_MAX:
             raise Refused("too_many_fixes")
+        if any(new):
+            evidence.note(
+                core,
+                "fixes",
+                f"bridge:{bridge_id}",
+                incident_id=incident_id,
+                device_id=device_id,
+                fixes=[asdict(fix) for fix, is_new in zip(fixes, new, strict=True) if is_new],
+            )
     return FixesStored(device_id, sum(new), len(new) - sum(new), core.clock_ms())
 
 
@@ -163,10 +197,14 @@ def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinTry:
         tries = 1 + (row["tries"] if row else 0)
         locked_until_ms = now_ms + pins.lock_ms(tries)
         core.store.run("set_pin_tries", device_id=device_id, tries=tries, locked_until_ms=locked_until_ms)
+        if locked_until_ms > now_ms:
+            incident_id = incident["incident_id"]
+            who = {"actor": f"bridge:{bridge_id}", "incident_id": incident_id, "device_id": device_id}
+            evidence.note(core, "pin_locked", **who, tries=tries, until_ms=locked_until_ms)
     return PinTry(str(incident["incident_id"]), device["pin_hash"], device["duress_pin_hash"])
 
 
-def call_off(core: Core, incident_id: str, verdict: Verdict) -> CalledOff:
+def call_off(core: Core, bridge_id: str, incident_id: str, verdict: Verdict) -> CalledOff:
     """Both PINs write the same rows in the same order; only the operator's page reads which it was."""
     assert verdict is not Verdict.WRONG
     duress = verdict is Verdict.DURESS
@@ -177,6 +215,9 @@ def call_off(core: Core, incident_id: str, verdict: Verdict) -> CalledOff:
         core.store.run("set_pin_tries", device_id=incident["device_id"], tries=0, locked_until_ms=0)
         known = core.store.one("call_off", incident_id=incident_id) is not None
         core.store.run("add_call_off", incident_id=incident_id, duress=duress, now_ms=now_ms)
+        who = {"incident_id": incident_id, "device_id": incident["device_id"]}
+        # Numbers: of two words the shorter would show through the seal.
+        evidence.note(core, "called_off", f"bridge:{bridge_id}", **who, known=int(known), duress=int(duress))
     return CalledOff(incident["device_id"], incident["counter"], known, core.clock_ms())
 
 

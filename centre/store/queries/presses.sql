@@ -98,6 +98,9 @@ VALUES (:incident_id, :bridge_id, :path, :heard_at_ms, :age_s, :pressed_at_ms, :
         :now_ms, :now_ms)
 ON CONFLICT DO UPDATE SET posts = posts + 1, repeated_at_ms = :now_ms;
 
+-- name: arrival
+SELECT * FROM alarms WHERE incident_id = :incident_id AND bridge_id = :bridge_id AND path = :path;
+
 -- name: add_fix
 INSERT INTO fixes (device_id, incident_id, bridge_id, method, lat, lon, radius_m, confidence, taken_at_ms,
                    source, marks, received_at_ms)

@@ -39,7 +39,7 @@ class Called(World):
 
     def call_off(self, verdict: Verdict = Verdict.RIGHT) -> None:
         self.clock.ms += 1000
-        presses.call_off(self.core, self.try_pin(), verdict)
+        presses.call_off(self.core, self.phone, self.try_pin(), verdict)
 
     def locked_s(self) -> int | None:
         """Of the Retry-After; None where a try is taken (and counted)."""
