@@ -15,6 +15,15 @@ from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 
 _HERE = Path(__file__).parent
+# What the bar at the top of a role's pages leads to: only what is there (a test walks them).
+LINKS: dict[str, tuple[tuple[str, str], ...]] = {
+    access.OPERATOR: (("/console", "common.board"),),
+    access.CASE_MANAGER: (),
+    access.INSTITUTE: (),
+    access.ADMINISTRATOR: (),
+}
+LANGUAGES = {"fr": "Français", "nl": "Nederlands", "de": "Deutsch", "en": "English"}
+assert tuple(LANGUAGES) == access.LANGUAGES
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 
 templates = Environment(
@@ -33,14 +42,14 @@ def render(template: str, language: str, **shown: Any) -> str:
         text = Markup(words.say(language, key))  # noqa: S704  ours, not theirs; `format` escapes the values
         return text.format(**values) if values else text
 
-    return templates.get_template(template).render(t=t, language=language, **shown)
+    always = {"t": t, "language": language, "languages": LANGUAGES, "caller": None}
+    return templates.get_template(template).render(always | shown)
 
 
 def page(template: str, caller: Caller, **shown: Any) -> web.Response:
     """A whole page for somebody signed in; `csrf` is what its forms must carry."""
-    text = render(
-        template, caller.language, caller=caller, home=access.home_of(caller.role), csrf=csrf(caller), **shown
-    )
+    frame = {"caller": caller, "links": LINKS[caller.role], "csrf": csrf(caller)}
+    text = render(template, caller.language, home=access.home_of(caller.role), **frame, **shown)
     return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})
 
 
