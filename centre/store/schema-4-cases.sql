@@ -5,12 +5,14 @@ CREATE TABLE cases (
     zone            TEXT NOT NULL,              -- the police zone that sees it
     file_sealed     BLOB,                       -- the whole file as JSON (centre/rules/cases.py); NULL once erased
     opened_at_ms    INTEGER NOT NULL,
-    changed_at_ms   INTEGER NOT NULL,
+    changed_at_ms   INTEGER NOT NULL,           -- of the file: who changes it names the one she has read
     closed_at_ms    INTEGER,
+    due_on          TEXT,                       -- the day of its last grant's review or end: then it is on top
     erased_at_ms    INTEGER
 ) STRICT;
 
-CREATE INDEX cases_of_zone ON cases (zone, closed_at_ms, opened_at_ms);
+CREATE INDEX cases_of_zone ON cases (zone, closed_at_ms, opened_at_ms, case_id);
+CREATE INDEX cases_due ON cases (zone, due_on) WHERE closed_at_ms IS NULL AND due_on IS NOT NULL;
 
 -- Names lie sealed; each word of them can be looked for by its HMAC under a key outside the database.
 CREATE TABLE case_words (
@@ -54,7 +56,13 @@ CREATE TABLE handouts (
 
 CREATE UNIQUE INDEX one_case_per_button ON handouts (device_id) WHERE taken_back_at_ms IS NULL;
 CREATE INDEX handouts_of_case ON handouts (case_id);
+CREATE INDEX handouts_of_device ON handouts (device_id, given_at_ms);
 
 -- The case that an alarm is about is the one its button served when it was pressed, for ever.
 ALTER TABLE incidents ADD COLUMN case_id TEXT REFERENCES cases;
 CREATE INDEX incidents_of_case ON incidents (case_id, opened_at_ms) WHERE case_id IS NOT NULL;
+
+-- The button was revoked when it was pressed: an administrator rules on it before any operator sees it.
+-- 1 = waits for her, 0 = an alarm like any other, 2 = set aside.
+ALTER TABLE incidents ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX incidents_held ON incidents (opened_at_ms) WHERE held = 1;

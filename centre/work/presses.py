@@ -84,9 +84,12 @@ def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[st
     if row is not None:
         return str(row["incident_id"]), True
     incident_id, now_ms = secrets.token_hex(8), core.now_ms()
+    pressed_at_ms = incidents.pressed_at_ms(press.heard_at_ms, press.age_s, now_ms)
+    case = core.store.one("case_of_press", device_id=press.device_id, pressed_at_ms=pressed_at_ms)
     # A revoked button may be in a thief's hand, or still in hers: it is taken, and flagged.
-    revoked = device["revoked_at_ms"] is not None
-    core.store.run("open_incident", incident_id=incident_id, device_revoked=revoked, now_ms=now_ms, **who)
+    revoked, case_id = device["revoked_at_ms"] is not None, case and case["case_id"]
+    opened = {"incident_id": incident_id, "case_id": case_id, "device_revoked": revoked, "now_ms": now_ms}
+    core.store.run("open_incident", **opened, **who)
     proof = incidents.proof(root, device["epoch"], receipts.RECEIVED, press.event, press.counter)
     core.store.run(
         "add_receipt", incident_id=incident_id, stage=receipts.RECEIVED, proof=proof, now_ms=now_ms

@@ -88,8 +88,8 @@ FROM incidents i JOIN bridge_devices bd USING (device_id) JOIN bridges b USING (
 WHERE incident_id = :incident_id AND bridge_id = :bridge_id;
 
 -- name: open_incident
-INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, device_revoked)
-VALUES (:incident_id, :device_id, :event, :counter, :now_ms, :device_revoked);
+INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, case_id, device_revoked)
+VALUES (:incident_id, :device_id, :event, :counter, :now_ms, :case_id, :device_revoked);
 
 -- name: add_alarm
 INSERT INTO alarms (incident_id, bridge_id, path, heard_at_ms, age_s, pressed_at_ms, battery_percent, model,
@@ -190,7 +190,7 @@ SELECT * FROM (
            row_number() OVER (PARTITION BY i.device_id
                               ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC) AS place
     FROM incidents i JOIN devices d USING (device_id) LEFT JOIN call_offs c USING (incident_id)
-    WHERE event = :alarm
+    WHERE event = :alarm AND held = 0
       AND (stage = 1 OR i.incident_id IN
            (SELECT u.incident_id FROM call_offs u WHERE u.duress AND u.duress_seen_at_ms IS NULL)))
 WHERE place <= :of_one_button ORDER BY is_duress DESC, opened_at_ms DESC, number DESC LIMIT :at_most;
@@ -199,13 +199,13 @@ WHERE place <= :of_one_button ORDER BY is_duress DESC, opened_at_ms DESC, number
 -- name: taken_alarms
 SELECT i.*, d.kind, d.board, d.capabilities
 FROM incidents i JOIN devices d USING (device_id) LEFT JOIN call_offs c USING (incident_id)
-WHERE event = :alarm AND stage IN (2, 3) AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
+WHERE event = :alarm AND held = 0 AND stage IN (2, 3) AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
 ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
 
 -- name: closed_alarms
 SELECT i.*, d.kind, d.board, d.capabilities
 FROM incidents i JOIN devices d USING (device_id) LEFT JOIN call_offs c USING (incident_id)
-WHERE event = :alarm AND stage = 4 AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
+WHERE event = :alarm AND held = 0 AND stage = 4 AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
 ORDER BY opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
 
 -- name: last_tests
