@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
-from centre import tls
+from centre import signing, tls
 from centre.console.entrance import Entrance
 from centre.console.guard import Guard
 from centre.console.operator import Operator
@@ -22,10 +22,11 @@ from centre.log import Log
 from centre.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.settings import Settings
 from centre.work import evidence
-from centre.worker import Bells, Worker
+from centre.worker import SPARE, Bells, Worker
 
 STOP_S_MAX = 5.0
 FLUSH_S = 5.0
+SIGN_S = 600.0  # how soon after midnight
 
 # Nothing is loaded from elsewhere, nothing frames us, nothing learns our addresses.
 HEADERS = {
@@ -57,6 +58,7 @@ async def running(
     """The centre, serving until the block ends. Raises CannotServe."""
     settings = settings or Settings()
     authority, context = certificate or (tls.development(home), tls.development_context(home, host))
+    signing_key = signing.key_of(home)
     worker, bells = Worker(lambda: open_core(home)), Bells()
     intake = Intake(worker, bells, log, authority.pem, settings)
     guard = Guard(worker)
@@ -75,6 +77,7 @@ async def running(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S_MAX)
     jobs = Jobs(log)
     jobs.add(FLUSH_S, refusals.flush_due)
+    jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))
     try:
         await worker(evidence.started, asdict(settings))
         await runner.setup()

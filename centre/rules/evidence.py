@@ -9,6 +9,7 @@ still be opened to a third party, by its salt and content, and be held against t
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 BEGINNING = bytes(32)  # the hash before the first entry
@@ -38,7 +39,23 @@ def chained(before: bytes, entry: Entry, content_digest: bytes) -> bytes:
     hashed = hashlib.sha256(before)
     for name in Entry.__slots__:
         value = getattr(entry, name)
-        raw = b"" if value is None else str(value).encode()
+        raw = b"" if value is None else str(value).encode("utf-8", "surrogateescape")
         hashed.update(len(raw).to_bytes(4, "big") + raw)
     hashed.update(content_digest)
     return hashed.digest()
+
+
+def to_sign(day: str, at_ms: int, seq: int, head: bytes) -> bytes:
+    """What a daily signature is over: the chain's head `seq`, and so every entry before it."""
+    return b"amr-centre log 1\n" + f"{day}\n{at_ms}\n{seq}\n".encode("utf-8", "surrogateescape") + head
+
+
+def ranges(seqs: Iterable[int]) -> list[list[int]]:
+    """Rising numbers as `[first, last]` of each run."""
+    found: list[list[int]] = []
+    for seq in seqs:
+        if found and seq == found[-1][1] + 1:
+            found[-1][1] = seq
+        else:
+            found.append([seq, seq])
+    return found

@@ -80,6 +80,15 @@ class Store:
                 self.db.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One state of the database for all that is read; what others write meanwhile is not seen."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.db.execute("ROLLBACK")
+
     def run(self, query: str, **values: Any) -> int:
         """Execute a named query that writes; the number of rows it changed."""
         return self.db.execute(self._queries[query], values).rowcount
@@ -87,6 +96,10 @@ class Store:
     def one(self, query: str, **values: Any) -> Row | None:
         row: Row | None = self.db.execute(self._queries[query], values).fetchone()
         return row
+
+    def each(self, query: str, **values: Any) -> Iterator[Row]:
+        """One by one, as they are asked for: of what may not fit into memory."""
+        yield from self.db.execute(self._queries[query], values)
 
     def all(self, query: str, **values: Any) -> list[Row]:
         return self.db.execute(self._queries[query], values).fetchall()

@@ -33,7 +33,7 @@ CREATE TABLE log_signatures (
     day             TEXT PRIMARY KEY,           -- UTC
     seq             INTEGER NOT NULL,
     hash            BLOB NOT NULL,
-    signature       BLOB NOT NULL,              -- Ed25519 over the three above
+    signature       BLOB NOT NULL,              -- Ed25519 over the other four
     at_ms           INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

@@ -5,12 +5,15 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from centre.core import Core
-from centre.rules import evidence
+from centre.rules import evidence, times
 from centre.rules.evidence import BEGINNING, SALT_BYTES, Entry
 from centre.store import Row
 
 COMMAND, CENTRE = "command", "centre"
+ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,64 @@ def of_incident(core: Core, incident_id: str) -> list[Told]:
 def of_case(core: Core, case_id: str) -> list[Told]:
     """All that was noted of it, the oldest first. Raises sealing.Broken."""
     return [told(core, row) for row in core.store.all("log_of_case", case_id=case_id)]
+
+
+def erase(
+    core: Core, actor: str, *, why: str, incident_id: str | None = None, case_id: str | None = None
+) -> int:
+    """Erase what the entries of an incident or of a case tell, within a transaction; how many did.
+
+    The entries stay, without content, and the chain still verifies.
+    """
+    assert (incident_id is None) != (case_id is None)
+    rows = (
+        core.store.all("log_of_incident", incident_id=incident_id)
+        if incident_id
+        else core.store.all("log_of_case", case_id=case_id)
+    )
+    seqs = [row["seq"] for row in rows if _can_be_erased(row)]
+    erase_entries(core, actor, seqs, why=why, incident_id=incident_id, case_id=case_id)
+    return len(seqs)
+
+
+def erase_entries(
+    core: Core,
+    actor: str,
+    seqs: list[int],
+    *,
+    why: str,
+    incident_id: str | None = None,
+    case_id: str | None = None,
+    **more: object,
+) -> None:
+    """Erase these contents, and tell so in one entry that names them. Within a transaction."""
+    for seq in seqs:
+        core.store.run("erase_log", seq=seq)
+    named: dict[str, Any] = {"seqs": evidence.ranges(sorted(seqs)), "why": why} | more
+    note(core, ERASED, actor, incident_id=incident_id, case_id=case_id, **named)
+
+
+def _can_be_erased(row: Row) -> bool:
+    # What was erased, and why, is told for ever: the chain could not be checked without it.
+    return row["sealed"] is not None and row["kind"] != ERASED
+
+
+def sign(core: Core, key: Ed25519PrivateKey) -> bool:
+    """Sign the head of the chain, once a day (UTC); whether it was done now.
+
+    A day on which the centre was down has no signature: the next one covers it. A clock that jumped ahead
+    signs that day, and stands in the way of no other.
+    """
+    now_ms = core.now_ms()
+    day = times.write(now_ms)[:10]
+    with core.store.transaction():
+        head = core.store.one("log_head")
+        if head is None or core.store.one("signature_of_day", day=day) is not None:
+            return False
+        signature = key.sign(evidence.to_sign(day, now_ms, head["seq"], head["hash"]))
+        values = {"seq": head["seq"], "hash": head["hash"], "at_ms": now_ms}
+        core.store.run("add_signature", day=day, signature=signature, **values)
+    return True
 
 
 def told(core: Core, row: Row) -> Told:

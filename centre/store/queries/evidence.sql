@@ -13,3 +13,49 @@ SELECT * FROM log WHERE incident_id = :incident_id ORDER BY seq;
 
 -- name: log_of_case
 SELECT * FROM log WHERE case_id = :case_id ORDER BY seq;
+
+-- name: erase_log
+UPDATE log SET sealed = NULL WHERE seq = :seq;
+
+-- name: signature_of_day
+SELECT * FROM log_signatures WHERE day = :day;
+
+-- name: add_signature
+INSERT INTO log_signatures (day, seq, hash, signature, at_ms) VALUES (:day, :seq, :hash, :signature, :at_ms);
+
+-- name: signatures
+SELECT * FROM log_signatures ORDER BY seq, day;
+
+-- Held against one another by `verify-log`: on disk, so that a log of any length fits.
+-- name: make_named_erased
+CREATE TEMP TABLE named_erased (first INTEGER NOT NULL, last INTEGER NOT NULL, by_seq INTEGER NOT NULL) STRICT;
+
+-- name: make_told_stages
+CREATE TEMP TABLE told_stages (
+    incident_id TEXT NOT NULL, stage INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (incident_id, stage)
+) STRICT, WITHOUT ROWID;
+
+-- name: log_of_kind
+SELECT * FROM log WHERE kind = :kind ORDER BY seq;
+
+-- name: add_named_erased
+INSERT INTO named_erased VALUES (:first, :last, :by_seq);
+
+-- name: named_erased
+SELECT * FROM named_erased ORDER BY first, by_seq;
+
+-- name: add_told_stage
+INSERT OR IGNORE INTO told_stages VALUES (:incident_id, :stage, :seq);
+
+-- What was there before the log was is not in it.
+-- name: receipts_not_told
+SELECT r.incident_id, r.stage FROM receipts r JOIN incidents i USING (incident_id)
+WHERE i.erased_at_ms IS NULL AND opened_at_ms >= (SELECT at_ms FROM log ORDER BY seq LIMIT 1)
+  AND NOT EXISTS (SELECT * FROM told_stages t WHERE t.incident_id = r.incident_id
+                  AND (t.stage = r.stage OR t.stage = 0 AND r.stage > 1))
+ORDER BY r.seq;
+
+-- name: told_not_in_receipts
+SELECT incident_id, stage, seq FROM told_stages t
+WHERE stage > 0 AND NOT EXISTS (SELECT * FROM receipts r WHERE r.incident_id = t.incident_id AND r.stage = t.stage)
+ORDER BY seq;

@@ -1,4 +1,4 @@
-"""docs/centre.md names everything that a person may meet."""
+"""docs/centre.md and docs/administrator.md name everything that a person may meet."""
 
 import argparse
 import re
@@ -11,8 +11,9 @@ from centre.commands import main, parser
 from centre.log import EVENTS
 from tests.unit.centre.parts import OPENAPI
 
-TEXT = (Path(__file__).parents[3] / "docs/centre.md").read_text("utf-8")
-ROUTES = (Path(__file__).parents[3] / "docs/api.md").read_text("utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+TEXT = "\n".join((DOCS / name).read_text("utf-8") for name in ("centre.md", "administrator.md"))
+ROUTES = (DOCS / "api.md").read_text("utf-8")
 
 
 def commands(made: argparse.ArgumentParser, *words: str) -> Iterator[tuple[str, ...]]:
