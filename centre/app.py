@@ -63,7 +63,7 @@ async def running(
     intake = Intake(worker, bells, log, authority.pem, settings)
     guard = Guard(worker)
     operator = Operator(worker, bells, log, guard)
-    parts = (intake, Static(), Entrance(worker, guard), operator)
+    parts = (intake, Static(), Entrance(worker, bells, guard), operator)
     refusals = Refusals(log)
     app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
     routes = tuple(route for part in parts for route in part.routes)

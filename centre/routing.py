@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
@@ -16,6 +17,7 @@ from centre.rules.refusals import REASONS, Refused, Tally
 
 BODY_BYTES_MAX = 64 * 1024
 BODY_S_MAX = 10.0
+FIELDS_MAX = 256
 RETRY_AFTER_S = 5
 _DIGITS_MAX = 100
 
@@ -39,6 +41,13 @@ async def anyone(_request: web.Request) -> str:
     return ""
 
 
+async def anyone_here(request: web.Request) -> str:
+    """Anybody, for POST, but from our own page: raises Refused("wrong_origin")."""
+    if not same_origin(request):
+        raise Refused("wrong_origin")
+    return ""
+
+
 async def read_json(request: web.Request) -> object:
     """The body; raises Refused: too_large, too_slow, malformed_json."""
     body = await read_body(request)
@@ -57,6 +66,17 @@ async def read_body(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise Refused("too_slow") from None
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """The fields of a browser's form; of what else is posted, none. Raises as `read_body`, malformed_form."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        return {}
+    try:
+        text = (await read_body(request)).decode("utf-8")
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX))
+    except ValueError:  # not UTF-8, too many
+        raise Refused("malformed_form") from None
 
 
 def _integer(text: str) -> int | float:

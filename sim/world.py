@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import ssl
 import sys
@@ -29,6 +30,7 @@ _PIN = SETTINGS["button_gpio"][0]
 _MOTOR = SETTINGS["motor_gpio"][0]
 _STOP_S = 5
 _OPERATOR = "operator"
+_FORM_TOKEN = re.compile(r'data-csrf="([0-9a-f]{64})"')
 _LIFT_S = 0.15  # a finger's time to feel the pulse and let go
 _CLICK_S = 0.15
 _HAPPENINGS_MAX = 100_000
@@ -273,7 +275,9 @@ class World:
             async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as operator:
                 async with operator.get(await self.entrance(), ssl=trust) as page:
                     page.raise_for_status()
-                async with operator.post(take, headers={"Origin": self.url}, ssl=trust) as answer:
+                    token = _FORM_TOKEN.findall(await page.text())
+                headers = {"Origin": self.url, "X-CSRF-Token": "".join(token)}
+                async with operator.post(take, headers=headers, ssl=trust) as answer:
                     answer.raise_for_status()
         except aiohttp.ClientError as error:
             raise Trouble(f"the centre did not take it: {error}") from None

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from centre.console import board as html
-from centre.console.guard import Guard
+from centre.console.guard import Guard, csrf
 from centre.intake import BOARD_BELL
 from centre.log import Log, now_ms
 from centre.routing import Route, read_body, wants_html
@@ -43,11 +43,13 @@ class Operator:
             Route("POST", f"{at}/close", does, self.close),
         )
 
-    async def page(self, _request: web.Request, _caller: Caller) -> web.Response:
+    async def page(self, _request: web.Request, caller: Caller) -> web.Response:
         board = await self._worker(desk.board)
         waiting = len(board.untaken) + board.hidden
+        field = f'<input type="hidden" name="csrf" value="{csrf(caller)}"></form>'
         page = self._page.substitute(
-            board=html.render(board),
+            board=html.render(board).replace("</form>", field),
+            csrf=csrf(caller),
             untaken=waiting,
             now_ms=int(now_ms()),
             icon="alarm.svg" if waiting else "calm.svg",

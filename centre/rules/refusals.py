@@ -10,6 +10,7 @@ REASONS = {
     "revoked": (403, "The credential has been revoked"),
     "wrong_pin": (403, "The PIN is not the right one"),
     "wrong_origin": (403, "The request does not come from the operator's page"),
+    "wrong_form": (403, "The form is not one of this session; load its page again"),
     "wrong_role": (403, "Your role does not see this"),
     "unknown_device": (404, "This bridge has no such button"),
     "unknown_press": (404, "No such press has arrived here from this button"),

@@ -93,5 +93,19 @@ def close_session(core: Core, caller: Caller) -> None:
         evidence.note(core, "signed_out", caller.actor)
 
 
+def speak(core: Core, caller: Caller, language: str) -> None:
+    """Her pages are in `language` from now on."""
+    assert language in access.LANGUAGES
+    with core.store.transaction():
+        core.store.run("set_language", user_id=caller.user_id, language=language)
+
+
+def be_away(core: Core, caller: Caller, is_away: bool) -> None:
+    """An operator leaves her desk, or is back; others shall take what comes."""
+    with core.store.transaction():
+        core.store.run("set_away", token_sha256=caller.session, is_away=is_away)
+        evidence.note(core, "went_away" if is_away else "came_back", caller.actor)
+
+
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

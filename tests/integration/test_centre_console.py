@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from centre.console import guard
+from centre.core import open_core
+from centre.home import Home
+from centre.work import accounts
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre
 from wire import codes, receipts
 
@@ -243,3 +247,39 @@ async def test_duress_reaches_the_page_at_once_and_the_log_never(tmp_path: Path)
             assert "DURESS: she is in danger" in board["html"]
     assert "duress" not in json.dumps(lines.all)
     assert "3141" not in json.dumps(lines.all)
+
+
+@pytest.mark.parametrize("token", ["", "0" * 64, "\u00fc", "x" * 5000])
+async def test_a_form_that_is_not_of_this_session_does_nothing(tmp_path: Path, token: str) -> None:
+    """Even with the right Origin: no token, a wrong one, rubbish; another session's."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND)
+        incident = await alarm(phone)
+        await enter(phone, serving.console_url)
+        other = guard.form_token(accounts.sha256("another session's"))
+        for given in (token, other):
+            status, problem = await acknowledge(phone, incident, **{guard.TOKEN: given})
+            assert (status, problem["reason"]) == (403, "wrong_form")
+        assert (await act(phone, incident, "acknowledge", {"csrf": token}, **{guard.TOKEN: ""}))[0] == 403
+        assert (await acknowledge(phone, incident))[0] == 200
+
+
+async def test_the_language_and_being_away_are_hers(tmp_path: Path) -> None:
+    """Her pages change their language at once; what does not exist is refused."""
+    async with centre(tmp_path) as (serving, phone):
+        await enter(phone, serving.console_url)
+        back = {"Referer": f"{serving.url}/console?x=1"}
+        for path, form, field in (
+            ("/console/language", {"language": "xx"}, "language"),
+            ("/console/language", {}, "language"),
+            ("/console/away", {"away": "2"}, "away"),
+        ):
+            status, problem = await phone.ask("POST", path, data=form)
+            assert (status, problem["field"]) == (400, field)
+        assert (await phone.ask("POST", "/console/language", data={"language": "nl"}, headers=back))[0] == 303
+        assert await phone.ask("POST", "/console/away", data={"away": "1"}) == (200, {"away": True})
+    core = open_core(Home(tmp_path))
+    (user,) = accounts.users(core)
+    (session,) = core.store.db.execute("SELECT is_away FROM sessions").fetchall()
+    core.store.close()
+    assert (user["language"], session["is_away"]) == ("nl", 1)

@@ -114,7 +114,7 @@ document.addEventListener("submit", async (event) => {
   form.closest("article").focus(); // the hand stays with the alarm that it took
   button.disabled = true;
   try {
-    const headers = { Accept: "application/json" };
+    const headers = { Accept: "application/json", "X-CSRF-Token": document.body.dataset.csrf };
     const answer = await fetch(form.action, { method: "POST", headers, body });
     if (!answer.ok) throw new Error(String(answer.status));
     const done = await answer.json();

@@ -37,3 +37,9 @@ SELECT * FROM invitations WHERE token_sha256 = :token_sha256 AND purpose = :purp
 
 -- name: use_invitation
 UPDATE invitations SET used_at_ms = :now_ms WHERE token_sha256 = :token_sha256 AND used_at_ms IS NULL;
+
+-- name: set_language
+UPDATE users SET language = :language WHERE user_id = :user_id;
+
+-- name: set_away
+UPDATE sessions SET is_away = :is_away WHERE token_sha256 = :token_sha256;

@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from centre import openapi, tls
 from centre.app import running
+from centre.console import guard
 from centre.core import Core, open_core
 from centre.home import Home
 from centre.log import Log
@@ -94,12 +95,19 @@ class Phone:
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         """Status, and the body: parsed where it is JSON."""
-        options["headers"] = self.headers | options.get("headers", {})
+        options["headers"] = self.headers | self._form(method, path) | options.get("headers", {})
         async with self.session.request(
             method, self.url + path, allow_redirects=False, **options
         ) as response:
             text = await response.text()
             return response.status, check_answer(method, path, response.status, response.content_type, text)
+
+    def _form(self, method: str, path: str) -> dict[str, str]:
+        """What a page of ours sends along with what it posts; `headers` of a test come before it."""
+        cookies = {cookie.key: cookie.value for cookie in self.session.cookie_jar}
+        if method != "POST" or not path.startswith("/console") or guard.COOKIE not in cookies:
+            return {}
+        return {"Origin": self.url, guard.TOKEN: guard.form_token(accounts.sha256(cookies[guard.COOKIE]))}
 
     async def enrol(self, hand: Hand, **pins: str) -> None:
         status, answer = await self.ask("POST", "/v1/enrolments", json={"code": hand.enrolment_code, **pins})
