@@ -21,12 +21,13 @@ from centre.jobs import Jobs
 from centre.log import Log
 from centre.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.settings import Settings
-from centre.work import evidence
+from centre.work import evidence, retention
 from centre.worker import SPARE, Bells, Worker
 
 STOP_S_MAX = 5.0
 FLUSH_S = 5.0
 SIGN_S = 600.0  # how soon after midnight
+ERASE_S = 3600.0
 
 # Nothing is loaded from elsewhere, nothing frames us, nothing learns our addresses.
 HEADERS = {
@@ -78,6 +79,14 @@ async def running(
     jobs = Jobs(log)
     jobs.add(FLUSH_S, refusals.flush_due)
     jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))
+
+    async def erase_due() -> None:
+        terms = settings.keep_positions_days, settings.keep_incidents_days
+        while await worker(retention.erase_due, *terms, lane=SPARE):
+            pass
+        await worker(retention.forget, lane=SPARE)
+
+    jobs.add(ERASE_S, erase_due)
     try:
         await worker(evidence.started, asdict(settings))
         await runner.setup()

@@ -12,7 +12,7 @@ from centre.app import running
 from centre.commands.parts import BAD_INPUT, Commands, no
 from centre.home import Home
 from centre.log import Log
-from centre.rules import supervision
+from centre.rules import retention, supervision
 from centre.settings import Settings
 
 
@@ -42,6 +42,14 @@ def add(commands: Commands) -> None:
         metavar="S",
         help="how often bridges shall give a sign of life (default: %(default)s)",
     )
+    for what, days in (("positions", retention.POSITIONS_DAYS), ("incidents", retention.INCIDENTS_DAYS)):
+        made.add_argument(
+            f"--keep-{what}-days",
+            type=_days,
+            default=days,
+            metavar="DAYS",
+            help=f"how long {what} are kept after an alarm was closed (default: %(default)s)",
+        )
     made.add_argument("--json-log", action="store_true", help="one JSON object per event on stdout")
     commands.add("ca", "print where the development CA is, making it if needed", ca)
 
@@ -65,7 +73,12 @@ def serve(arguments: argparse.Namespace) -> int:
             port=arguments.port,
             log=log,
             certificate=certificate,
-            settings=Settings(addresses=tuple(arguments.address), alive_s=arguments.alive_s),
+            settings=Settings(
+                addresses=tuple(arguments.address),
+                alive_s=arguments.alive_s,
+                keep_positions_days=arguments.keep_positions_days,
+                keep_incidents_days=arguments.keep_incidents_days,
+            ),
         ) as centre:
             log(
                 "listening",
@@ -118,4 +131,10 @@ def _alive_s(text: str) -> int:
     least, most = supervision.ALIVE_S_MIN, supervision.ALIVE_S_MAX
     if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"it is {least} to {most} seconds")
+    return int(text)
+
+
+def _days(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not 1 <= int(text) <= retention.DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"it is 1 to {retention.DAYS_MAX} days")
     return int(text)

@@ -39,6 +39,9 @@ CREATE TABLE log_signatures (
 
 -- An incident whose term is over keeps its press (it is still not taken twice) and loses everything else.
 ALTER TABLE incidents ADD COLUMN erased_at_ms INTEGER;
+ALTER TABLE incidents ADD COLUMN positions_erased_at_ms INTEGER;  -- earlier: where she went
+CREATE INDEX incidents_to_erase ON incidents (opened_at_ms) WHERE erased_at_ms IS NULL;
+CREATE INDEX positions_to_erase ON incidents (opened_at_ms) WHERE positions_erased_at_ms IS NULL;
 
 -- What the monthly figures keep of it: nothing that says whose it was.
 CREATE TABLE outcomes (

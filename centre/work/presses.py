@@ -71,18 +71,20 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
     root = core.root(device)
     incidents.check_code(root, device["epoch"], press)
     with core.store.transaction():
-        incident_id, known = _incident_of(core, press, device, root)
-        _add_arrival(core, incident_id, bridge_id, press, known)
+        incident_id, known, erased = _incident_of(core, press, device, root)
+        if not erased:  # else it is answered, and nothing of it is kept again
+            _add_arrival(core, incident_id, bridge_id, press, known)
         last = core.store.one("last_receipt", incident_id=incident_id)
     assert last is not None  # written with the incident
     return Taken(incident_id, known, last["stage"], last["proof"], press.dropped, press, core.clock_ms())
 
 
-def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[str, bool]:
+def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[str, bool, bool]:
+    """Its id, whether it was known, whether its term is over."""
     who = {"device_id": press.device_id, "event": press.event, "counter": press.counter}
     row = core.store.one("incident_of_press", **who)
     if row is not None:
-        return str(row["incident_id"]), True
+        return str(row["incident_id"]), True, row["erased_at_ms"] is not None
     incident_id, now_ms = secrets.token_hex(8), core.now_ms()
     pressed_at_ms = incidents.pressed_at_ms(press.heard_at_ms, press.age_s, now_ms)
     case = core.store.one("case_of_press", device_id=press.device_id, pressed_at_ms=pressed_at_ms)
@@ -94,7 +96,7 @@ def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[st
     core.store.run(
         "add_receipt", incident_id=incident_id, stage=receipts.RECEIVED, proof=proof, now_ms=now_ms
     )
-    return incident_id, False
+    return incident_id, False, False
 
 
 def _add_arrival(core: Core, incident_id: str, bridge_id: str, press: Press, known: bool) -> None:
@@ -189,7 +191,7 @@ def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinTry:
         incident = core.store.one(
             "incident_of_press", device_id=device_id, event=codes.ALARM, counter=call_off.counter
         )
-        if incident is None:
+        if incident is None or incident["erased_at_ms"] is not None:
             raise Refused("unknown_press")
         if device["pin_hash"] is None:
             raise Refused("no_pin")

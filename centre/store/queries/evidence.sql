@@ -59,3 +59,56 @@ ORDER BY r.seq;
 SELECT incident_id, stage, seq FROM told_stages t
 WHERE stage > 0 AND NOT EXISTS (SELECT * FROM receipts r WHERE r.incident_id = t.incident_id AND r.stage = t.stage)
 ORDER BY seq;
+
+-- name: signed_before
+SELECT at_ms FROM log_signatures ORDER BY seq DESC, day DESC LIMIT 1 OFFSET :skipped;
+
+-- An incident has ended when it was closed, a test when it was received. Open ones are never due, nor one
+-- whose duress PIN nobody has seen.
+-- name: incidents_due
+SELECT i.* FROM incidents i JOIN receipts r USING (incident_id) LEFT JOIN call_offs c USING (incident_id)
+WHERE i.erased_at_ms IS NULL AND opened_at_ms < :before_ms AND r.at_ms < :before_ms
+  AND r.stage = iif(event = :test, :received, :closed) AND i.stage = r.stage
+  AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
+ORDER BY opened_at_ms LIMIT :at_most;
+
+-- name: positions_due
+SELECT i.* FROM incidents i JOIN receipts r USING (incident_id) LEFT JOIN call_offs c USING (incident_id)
+WHERE positions_erased_at_ms IS NULL AND opened_at_ms < :before_ms AND r.at_ms < :before_ms
+  AND r.stage = iif(event = :test, :received, :closed) AND i.stage = r.stage
+  AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
+ORDER BY opened_at_ms LIMIT :at_most;
+
+-- name: set_positions_erased
+UPDATE incidents SET positions_erased_at_ms = :now_ms WHERE incident_id = :incident_id;
+
+-- name: set_incident_erased
+UPDATE incidents SET erased_at_ms = :now_ms, positions_erased_at_ms = coalesce(positions_erased_at_ms, :now_ms),
+                     case_id = NULL, device_revoked = 0
+WHERE incident_id = :incident_id;
+
+-- name: log_with_positions
+SELECT seq FROM log
+WHERE incident_id = :incident_id AND kind IN ('received', 'fixes') AND sealed IS NOT NULL ORDER BY seq;
+
+-- name: erase_fixes
+DELETE FROM fixes WHERE incident_id = :incident_id;
+
+-- name: erase_alarms
+DELETE FROM alarms WHERE incident_id = :incident_id;
+
+-- name: erase_acts
+DELETE FROM acts WHERE incident_id = :incident_id;
+
+-- name: erase_call_offs
+DELETE FROM call_offs WHERE incident_id = :incident_id;
+
+-- name: erase_hooks
+DELETE FROM hooks WHERE incident_id = :incident_id;
+
+-- name: add_outcome
+INSERT INTO outcomes (month, zone, event, reason, received_ms, acknowledged_ms, dispatched_ms)
+VALUES (:month, :zone, :event, :reason, :received_ms, :acknowledged_ms, :dispatched_ms);
+
+-- name: checkpoint
+PRAGMA wal_checkpoint(TRUNCATE);

@@ -205,8 +205,10 @@ ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC LIMIT :at_m
 -- name: closed_alarms
 SELECT i.*, d.kind, d.board, d.capabilities
 FROM incidents i JOIN devices d USING (device_id) LEFT JOIN call_offs c USING (incident_id)
-WHERE event = :alarm AND held = 0 AND stage = 4 AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
+WHERE event = :alarm AND held = 0 AND stage = 4 AND i.erased_at_ms IS NULL
+  AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
 ORDER BY opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
 
 -- name: last_tests
-SELECT * FROM incidents WHERE event = :test ORDER BY opened_at_ms DESC, rowid DESC LIMIT :at_most;
+SELECT * FROM incidents WHERE event = :test AND erased_at_ms IS NULL
+ORDER BY opened_at_ms DESC, rowid DESC LIMIT :at_most;

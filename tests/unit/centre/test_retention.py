@@ -1,0 +1,172 @@
+"""What the centre knows of people goes when its term is over; and only then, and not unnoticed."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from centre.pins import Verdict
+from centre.rules import retention as rules
+from centre.rules.incidents import CallOff, read
+from centre.rules.refusals import Refused
+from centre.work import audit, desk, evidence, presses, retention
+from tests.unit.centre.test_evidence import DAY_MS, HAND, Night
+from wire import codes
+
+POSITIONS_DAYS, INCIDENTS_DAYS = 6, 12
+
+
+class Year(Night):
+    """A centre that keeps things for days only."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.key = Ed25519PrivateKey.generate()
+
+    def days(self, count: int) -> None:
+        """The centre runs for so long, and does each day what it does by itself."""
+        for _ in range(count):
+            self.now_ms += DAY_MS
+            evidence.sign(self.core, self.key)
+        self.erase()
+
+    def erase(self) -> None:
+        while retention.erase_due(self.core, POSITIONS_DAYS, INCIDENTS_DAYS):
+            pass
+        retention.forget(self.core)
+
+    def count(self, table: str) -> int:
+        return int(self.core.store.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+
+    def on_disk(self) -> bytes:
+        return b"".join(path.read_bytes() for path in sorted(self.path.parent.glob("centre.sqlite*")))
+
+    def findings(self) -> list[str]:
+        return list(audit.verify(self.core, self.key.public_key(), audit.Seen()))
+
+
+@pytest.fixture
+def year(tmp_path: Path) -> Year:
+    return Year(tmp_path / "centre.sqlite")
+
+
+def test_positions_go_first_and_the_chain_still_verifies(year: Year) -> None:
+    """Where she went is gone; that she pressed, and what operators did, is still there."""
+    incident_id = year.whole()
+    year.days(POSITIONS_DAYS - 1)
+    assert year.count("fixes") == 3
+    year.days(2)
+    assert (year.count("fixes"), year.count("alarms"), year.count("acts")) == (0, 1, 3)
+    told = evidence.of_incident(year.core, incident_id)
+    assert [entry.entry.kind for entry in told if entry.content is None] == ["received", "fixes"]
+    erased = told[-1]
+    assert (erased.entry.kind, erased.entry.actor) == ("erased", "centre")
+    assert (erased.facts["why"], erased.facts["fixes"]) == ("positions_term", 3)
+    assert year.findings() == []
+
+
+def test_incidents_go_next_and_only_the_press_stays(year: Year) -> None:
+    """Figures without a name are kept; the log tells what was erased, and why."""
+    incident_id = year.whole()
+    year.days(INCIDENTS_DAYS + 1)
+    assert [year.count(table) for table in retention.TABLES] == [0] * len(retention.TABLES)
+    assert year.count("receipts") == 4
+    (outcome,) = year.core.store.db.execute("SELECT * FROM outcomes").fetchall()
+    assert (outcome["month"], outcome["event"], outcome["reason"]) == ("2025-11", codes.ALARM, "real")
+    assert (outcome["acknowledged_ms"], outcome["dispatched_ms"]) == (0, 0)
+    told = evidence.of_incident(year.core, incident_id)
+    assert all(entry.content is None for entry in told if entry.entry.kind != "erased")
+    assert told[-1].facts["why"] == "incident_term"
+    assert year.findings() == []
+    assert desk.board(year.core).closed == []
+
+
+def test_the_same_press_never_opens_a_second_incident(year: Year) -> None:
+    """Also when it comes again long after its term; it is answered, with its proof, and nothing is kept."""
+    incident_id = year.whole()
+    year.days(INCIDENTS_DAYS + 1)
+    assert year.press(1) == incident_id
+    assert (year.count("incidents"), year.count("alarms"), year.count("fixes")) == (1, 0, 0)
+    with pytest.raises(Refused):
+        presses.try_pin(year.core, year.bridge, CallOff(HAND.device_id, 1, ""))
+
+
+def test_open_incidents_are_never_erased(year: Year) -> None:
+    """However old; nor one whose duress PIN nobody has seen."""
+    year.press(1)
+    closed = year.press(2)
+    year.close(closed)
+    year.call_off(closed, Verdict.DURESS, 2)
+    year.days(3 * INCIDENTS_DAYS)
+    assert (year.count("fixes"), year.count("alarms")) == (2, 2)
+
+
+def test_tests_go_as_alarms_do(year: Year) -> None:
+    """Nobody closes them: their term runs from their receipt."""
+    presses.take_alarm(year.core, year.bridge, read(HAND.alarm(1, codes.TEST)))
+    year.days(INCIDENTS_DAYS + 1)
+    assert (year.count("alarms"), year.count("outcomes"), year.count("receipts")) == (0, 1, 1)
+
+
+def test_what_was_erased_is_gone_from_the_disk(year: Year) -> None:
+    """Not only from the tables: no byte of it in the file or beside it."""
+    year.follow(incident_id := year.press(phone={"model": "Unlikely Phone 9"}), 1)
+    sealed = bytes(year.core.store.all("log_of_incident", incident_id=incident_id)[0]["sealed"])
+    year.close(incident_id)
+    assert b"Unlikely Phone 9" in year.on_disk()
+    assert sealed in year.on_disk()
+    year.days(INCIDENTS_DAYS + 1)
+    assert b"Unlikely Phone 9" not in year.on_disk()
+    assert sealed not in year.on_disk()
+
+
+def test_a_clock_that_jumps_ahead_erases_nothing(year: Year) -> None:
+    """Evidence must not go because a battery was empty."""
+    year.whole()
+    year.days(1)
+    year.now_ms += 4000 * DAY_MS
+    evidence.sign(year.core, year.key)
+    year.erase()
+    assert (year.count("fixes"), year.count("alarms")) == (3, 1)
+
+
+def test_a_kill_in_the_middle_leaves_all_or_nothing(year: Year) -> None:
+    """One transaction for tables and log: what is half done is not done."""
+    year.whole()
+    year.days(0)
+    for _ in range(INCIDENTS_DAYS + 1):
+        year.now_ms += DAY_MS
+        evidence.sign(year.core, year.key)
+    year.core.store.db.execute(
+        "CREATE TEMP TRIGGER dies BEFORE INSERT ON main.log WHEN NEW.kind = 'erased' "
+        "BEGIN SELECT raise(ABORT, 'killed'); END"
+    )
+    with pytest.raises(Exception, match="killed"):
+        year.erase()
+    assert (year.count("fixes"), year.count("alarms"), year.count("outcomes")) == (3, 1, 0)
+    assert year.findings() == []
+    year.core.store.db.execute("DROP TRIGGER dies")
+    year.erase()
+    assert (year.count("fixes"), year.count("outcomes")) == (0, 1)
+    assert year.findings() == []
+
+
+def test_all_that_hangs_on_an_incident_has_a_term(year: Year) -> None:
+    """A new table that names incidents must say when it is erased."""
+    db = year.core.store.db
+    tables = [row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    hanging = {
+        table
+        for table in tables
+        for key in db.execute(f"PRAGMA foreign_key_list({table})")
+        if key["table"] == "incidents"
+    }
+    assert hanging - {"receipts"} == set(retention.TABLES)
+
+
+def test_half_the_days_must_have_been_signed() -> None:
+    """Rounded up, so that a term of one day needs one."""
+    assert [rules.signed_days_needed(days) for days in (1, 2, 3, 30, 365)] == [1, 1, 2, 15, 183]
+    assert rules.over_before_ms(100 * DAY_MS, 30, None) is None
+    assert rules.over_before_ms(100 * DAY_MS, 30, 80 * DAY_MS) == 70 * DAY_MS
+    assert rules.over_before_ms(100 * DAY_MS, 30, 60 * DAY_MS) == 60 * DAY_MS
