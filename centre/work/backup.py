@@ -1,0 +1,139 @@
+"""The database, copied while it is in use, and taken back. Keys are not in it (docs/administrator.md)."""
+
+import os
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from centre.core import Core
+from centre.home import Home
+from centre.sealing import Broken, Sealer
+from centre.store import Store, TooNew
+from centre.work import audit, evidence
+
+BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a file in use
+
+
+class NotWhole(Exception):
+    """A file that is no whole database of this centre; the text is a sentence."""
+
+
+def backup(core: Core, to: Path, key: Ed25519PublicKey) -> list[str]:
+    """One state of the database, whole and checked, under the name `to`, which must not be taken.
+
+    What its log lacks: one sentence each. Raises NotWhole, FileExistsError, OSError, sqlite3.Error.
+    """
+    with core.store.transaction():
+        evidence.note(core, "backed_up", evidence.COMMAND)
+    with _draft(to) as draft:
+        copy = sqlite3.connect(draft)
+        try:
+            core.store.db.backup(copy)  # at one go: who writes meanwhile does not make it begin again
+        finally:
+            copy.close()
+        findings = list(_check(draft, core.sealer, key))
+        _to_disk(draft)
+        to.hardlink_to(draft)  # and not `rename`, which would replace a file silently
+    _to_disk(to.parent)
+    return findings
+
+
+def restore(home: Home, file: Path, sealer: Sealer, key: Ed25519PublicKey, *, anyway: bool) -> list[str]:
+    """Put `file` in the database's place; the old one stays beside it. Nothing else may use the home.
+
+    What its log lacks: one sentence each; unless `anyway`, then nothing was done.
+    Raises NotWhole, OSError, sqlite3.Error.
+    """
+    for suffix in BESIDE:
+        if file.with_name(file.name + suffix).exists():
+            raise NotWhole(f"{file.name}{suffix} lies beside it: it is a database in use, and no backup")
+    with _draft(home.database) as draft:
+        shutil.copyfile(file, draft)
+        findings = list(_check(draft, sealer, key))
+        if findings and not anyway:
+            return findings
+        _note_restored(draft, sealer)
+        _to_disk(draft)
+        _put_aside(home.database)
+        draft.replace(home.database)
+    _to_disk(home.path)
+    return findings
+
+
+@contextmanager
+def _draft(target: Path) -> Iterator[Path]:
+    """A file beside `target` for its making, 0600, gone in the end whatever happens."""
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        yield draft
+    finally:
+        for suffix in ("", *BESIDE):
+            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+
+
+def _check(file: Path, sealer: Sealer, key: Ed25519PublicKey) -> Iterator[str]:
+    """Raises NotWhole where it cannot be used at all."""
+    try:
+        raw = sqlite3.connect(file)
+        try:
+            told = raw.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            version = raw.execute("PRAGMA user_version").fetchone()[0]
+        finally:
+            raw.close()
+        if told != "ok":
+            raise NotWhole(f"it is damaged: {told}")
+        if version == 0:
+            raise NotWhole("it is not a centre's database")
+        store = Store(str(file))
+    except TooNew as error:
+        raise NotWhole(f"it was made by a newer version: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise NotWhole(f"it is not a whole database: {error}") from error
+    try:
+        yield from audit.verify(Core(store, sealer), key, audit.Seen())
+    except Broken as error:
+        raise NotWhole(f"the sealing key of this home does not open it: {error}") from error
+    finally:
+        store.close()
+
+
+def _note_restored(file: Path, sealer: Sealer) -> None:
+    store = Store(str(file))
+    try:
+        core = Core(store, sealer)
+        with store.transaction():
+            evidence.note(core, "restored", evidence.COMMAND)
+    finally:
+        store.close()
+
+
+def _put_aside(database: Path) -> None:
+    """Keep the old one under another name. At a kill in between, the old one is still in its place."""
+    if not database.exists():
+        return
+    try:
+        old = sqlite3.connect(database)
+        old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        old.close()
+    except sqlite3.Error:
+        pass  # it may be why we are here: it is kept as it is
+    aside = database.with_name(f"{database.name}.before-{secrets.token_hex(4)}")
+    aside.hardlink_to(database)
+    for suffix in BESIDE:  # what is in them belongs to the old file; to the new one it would be damage
+        beside = database.with_name(database.name + suffix)
+        if beside.exists():
+            beside.rename(aside.with_name(aside.name + suffix))
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
