@@ -16,11 +16,12 @@ from centre.console.operator import Operator
 from centre.console.pages import Static
 from centre.core import open_core
 from centre.home import CannotServe, Home
-from centre.intake import Intake
+from centre.intake import BOARD_BELL, Intake
 from centre.jobs import Jobs
 from centre.log import Log
 from centre.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.settings import Settings
+from centre.watchman import LOOK_S, Watchman
 from centre.work import evidence, retention
 from centre.worker import SPARE, Bells, Worker
 
@@ -78,6 +79,8 @@ async def running(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S_MAX)
     jobs = Jobs(log)
     jobs.add(FLUSH_S, refusals.flush_due)
+    watchman = Watchman(worker, bells, log, settings, BOARD_BELL)
+    jobs.add(LOOK_S, watchman.look)
     jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))
 
     async def erase_due() -> None:

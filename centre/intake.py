@@ -35,7 +35,7 @@ class Intake:
     def __init__(self, worker: Worker, bells: Bells, log: Log, ca_pem: bytes, settings: Settings) -> None:
         self._worker, self._bells, self._log = worker, bells, log
         self._ca_pem, self._settings = ca_pem, settings
-        self._checks, self._pace = Checks(), Pace()
+        self._checks, self._pace, self._goodbyes = Checks(), Pace(), Pace()
         self._openapi = json.dumps(openapi.document()).encode()
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX)
         self.routes = (
@@ -149,13 +149,18 @@ class Intake:
 
     async def alive(self, request: web.Request, bridge_id: str) -> web.Response:
         """Who lives; never at the cost of an alarm."""
-        wait_ms = self._pace.wait_ms(bridge_id, int(asyncio.get_running_loop().time() * 1000))
-        if wait_ms:
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
+        wait_ms = self._pace.wait_ms(bridge_id, now_ms)
+        # A goodbye may come right behind a sign of life; it has a pace of its own.
+        if wait_ms and self._goodbyes.wait_ms(bridge_id, now_ms):
             raise Refused("too_often", retry_after_s=-(-wait_ms // 1000))
         sign = supervision.read(await read_json(request))
-        counters = await self._worker(signs.take_sign_of_life, bridge_id, sign, lane=SPARE)
+        if wait_ms and not sign.leaving:
+            raise Refused("too_often", retry_after_s=-(-wait_ms // 1000))
+        alive_s = self._settings.alive_s
+        counters = await self._worker(signs.take_sign_of_life, bridge_id, sign, alive_s, lane=SPARE)
         answer = {
-            "next_in_s": self._settings.alive_s,
+            "next_in_s": alive_s,
             "counters": counters,
             "dropped": [asdict(dropped) for dropped in sign.dropped],
         }

@@ -103,6 +103,9 @@ DELETE FROM acts WHERE incident_id = :incident_id;
 -- name: erase_call_offs
 DELETE FROM call_offs WHERE incident_id = :incident_id;
 
+-- name: erase_escalations
+DELETE FROM escalations WHERE incident_id = :incident_id;
+
 -- name: erase_hooks
 DELETE FROM hooks WHERE incident_id = :incident_id;
 

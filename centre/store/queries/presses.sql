@@ -160,26 +160,6 @@ VALUES (:incident_id, :stage, :reason, :note, :user_id, :now_ms);
 -- name: acts
 SELECT * FROM acts WHERE incident_id = :incident_id ORDER BY stage;
 
--- name: set_bridge_state
-INSERT INTO bridge_states (bridge_id, alive_at_ms, battery_percent, model, troubles)
-VALUES (:bridge_id, :now_ms, :battery_percent, :model, :troubles)
-ON CONFLICT DO UPDATE SET alive_at_ms = :now_ms, battery_percent = :battery_percent, model = :model,
-                          troubles = :troubles;
-
--- A bridge that was started anew does not know what it knew before.
--- name: set_button_state
-INSERT INTO button_states (bridge_id, device_id, told_at_ms, heard_at_ms, battery_mv, low, in_reach,
-                           press_counter, alive_counter, faults)
-VALUES (:bridge_id, :device_id, :now_ms, :heard_at_ms, :battery_mv, :low, :in_reach, :press_counter,
-        :alive_counter, :faults)
-ON CONFLICT DO UPDATE SET
-    told_at_ms = :now_ms,
-    heard_at_ms = max(coalesce(:heard_at_ms, heard_at_ms), coalesce(heard_at_ms, :heard_at_ms)),
-    battery_mv = coalesce(:battery_mv, battery_mv), low = :low, in_reach = :in_reach,
-    press_counter = max(coalesce(:press_counter, press_counter), coalesce(press_counter, :press_counter)),
-    alive_counter = max(coalesce(:alive_counter, alive_counter), coalesce(alive_counter, :alive_counter)),
-    faults = :faults;
-
 -- What nobody has attended to: an alarm that nobody has taken, or a duress PIN that nobody has seen, at
 -- whatever stage. Duress first, then the newest; but of one button only so many: whoever floods us with one
 -- must not hide another.
