@@ -47,3 +47,17 @@ def home_of(role: str) -> str:
         INSTITUTE: "/console/figures",
         ADMINISTRATOR: "/console/administration",
     }[role]
+
+
+FREE_TRIES = 4
+LOCK_MS, LOCK_MS_MAX = 60_000, 3_600_000
+
+
+def lock_ms(tries: int) -> int:
+    """How long nothing is checked after so many wrong tries in a row: 1 min from the 5th on, doubling to 1 h.
+
+    At one try an hour, four digits last for half a year on average.
+    """
+    if tries <= FREE_TRIES:
+        return 0
+    return min(LOCK_MS << min(tries - FREE_TRIES - 1, 16), LOCK_MS_MAX)

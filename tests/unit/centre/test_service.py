@@ -7,11 +7,11 @@ import pytest
 
 from centre.console.board import render
 from centre.core import Core
-from centre.pins import hash_pin
 from centre.rules import incidents
 from centre.rules.incidents import read
 from centre.rules.refusals import Refused
 from centre.sealing import Broken, Sealer, new_key
+from centre.slow import hash_of
 from centre.store import MIGRATIONS, Store, TooNew
 from centre.work import buttons, desk, presses
 from centre.work.buttons import ENROLMENT_MS, Conflict
@@ -180,7 +180,7 @@ def test_a_new_bridge_learns_the_press_counter(world: World) -> None:
 
 def test_pins_are_kept_as_slow_salted_hashes(world: World) -> None:
     """Not as digits, and not the same twice."""
-    hashes = hash_pin("271828"), hash_pin("271828")
+    hashes = hash_of("271828"), hash_of("271828")
     assert hashes[0] != hashes[1]
     assert "271828" not in hashes[0]
     buttons.enrol(world.core, HAND.enrolment_code, *hashes)
