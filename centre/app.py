@@ -64,8 +64,9 @@ async def running(
     worker, bells = Worker(lambda: open_core(home)), Bells()
     intake = Intake(worker, bells, log, authority.pem, settings)
     guard = Guard(worker)
+    entrance = Entrance(worker, bells, guard)
     operator = Operator(worker, bells, log, guard)
-    parts = (intake, Static(), Entrance(worker, bells, guard), operator)
+    parts = (intake, Static(), entrance, operator)
     refusals = Refusals(log)
     app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
     routes = tuple(route for part in parts for route in part.routes)
@@ -107,6 +108,7 @@ async def running(
         bells.ring_all()
         await _close(runner)
         intake.close()
+        entrance.close()
         worker.close()
         refusals.flush(all_of_it=True)
 
