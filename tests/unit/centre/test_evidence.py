@@ -24,7 +24,8 @@ class Night:
     """A centre on disk with one button and its bridge; a press and all that may follow it."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.sealer, self.now_ms = path, Sealer(new_key()), 1_764_000_000_000
+        self.path, self.sealing_key, self.now_ms = path, new_key(), 1_764_000_000_000
+        self.sealer = Sealer(self.sealing_key)
         self.core = Core(Store(str(path)), self.sealer, lambda: self.now_ms)
         buttons.import_buttons(self.core, [HAND.registered])
         buttons.enrol(self.core, HAND.enrolment_code, hash_of("271828"), hash_of("3141"))
