@@ -11,6 +11,7 @@ from aiohttp import web
 
 from centre import signing, tls
 from centre.console.entrance import Entrance
+from centre.console.figures import Figures
 from centre.console.guard import Guard
 from centre.console.operator import Operator
 from centre.console.pages import Static
@@ -22,13 +23,14 @@ from centre.log import Log
 from centre.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.settings import Settings
 from centre.watchman import LOOK_S, Watchman
-from centre.work import evidence, retention
+from centre.work import evidence, figures, retention
 from centre.worker import SPARE, Bells, Worker
 
 STOP_S_MAX = 5.0
 FLUSH_S = 5.0
 SIGN_S = 600.0  # how soon after midnight
 ERASE_S = 3600.0
+FIGURES_S = 3600.0  # how soon after the end of a month
 
 # Nothing is loaded from elsewhere, nothing frames us, nothing learns our addresses.
 HEADERS = {
@@ -66,7 +68,7 @@ async def running(
     guard = Guard(worker)
     entrance = Entrance(worker, bells, guard)
     operator = Operator(worker, bells, log, guard)
-    parts = (intake, Static(), entrance, operator)
+    parts = (intake, Static(), entrance, operator, Figures(worker, guard))
     refusals = Refusals(log)
     app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
     routes = tuple(route for part in parts for route in part.routes)
@@ -84,13 +86,27 @@ async def running(
     jobs.add(LOOK_S, watchman.look)
     jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))
 
+    # What is erased becomes an outcome: in the middle of a month's counting it would count twice.
+    counting_or_erasing = asyncio.Lock()
+
     async def erase_due() -> None:
         terms = settings.keep_positions_days, settings.keep_incidents_days
-        while await worker(retention.erase_due, *terms, lane=SPARE):
-            pass
-        await worker(retention.forget, lane=SPARE)
+        async with counting_or_erasing:
+            while await worker(retention.erase_due, *terms, lane=SPARE):
+                pass
+            await worker(retention.forget, lane=SPARE)
 
     jobs.add(ERASE_S, erase_due)
+
+    async def make_figures() -> None:
+        async with counting_or_erasing:
+            while (counting := await worker(figures.due, lane=SPARE)) is not None:
+                for turn in counting.turns:
+                    while await worker(turn, lane=SPARE):
+                        pass
+                await worker(figures.keep, counting, lane=SPARE)
+
+    jobs.add(FIGURES_S, make_figures)
     try:
         await worker(evidence.started, asdict(settings))
         await runner.setup()

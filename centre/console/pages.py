@@ -19,7 +19,7 @@ _HERE = Path(__file__).parent
 LINKS: dict[str, tuple[tuple[str, str], ...]] = {
     access.OPERATOR: (("/console", "common.board"),),
     access.CASE_MANAGER: (),
-    access.INSTITUTE: (),
+    access.INSTITUTE: (("/console/figures", "figures.title"),),
     access.ADMINISTRATOR: (),
 }
 LANGUAGES = {"fr": "Français", "nl": "Nederlands", "de": "Deutsch", "en": "English"}
