@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-_WIDTH, _LABEL, _VALUE, _ROW, _BAR = 640, 230, 90, 34, 20
+_WIDTH, _LABEL, _VALUE, _ROW, _BAR = 460, 190, 60, 34, 20
 
 
 def bars(name: str, title: str, rows: Sequence[tuple[str, int | None, str]]) -> Markup:
