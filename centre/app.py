@@ -17,13 +17,14 @@ from centre.console.operator import Operator
 from centre.console.pages import Static
 from centre.core import open_core
 from centre.home import CannotServe, Home
+from centre.housekeeping import Housekeeping
 from centre.intake import BOARD_BELL, Intake
 from centre.jobs import Jobs
 from centre.log import Log
 from centre.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.settings import Settings
 from centre.watchman import LOOK_S, Watchman
-from centre.work import evidence, figures, retention
+from centre.work import evidence
 from centre.worker import SPARE, Bells, Worker
 
 STOP_S_MAX = 5.0
@@ -86,27 +87,9 @@ async def running(
     jobs.add(LOOK_S, watchman.look)
     jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))
 
-    # What is erased becomes an outcome: in the middle of a month's counting it would count twice.
-    counting_or_erasing = asyncio.Lock()
-
-    async def erase_due() -> None:
-        terms = settings.keep_positions_days, settings.keep_incidents_days
-        async with counting_or_erasing:
-            while await worker(retention.erase_due, *terms, lane=SPARE):
-                pass
-            await worker(retention.forget, lane=SPARE)
-
-    jobs.add(ERASE_S, erase_due)
-
-    async def make_figures() -> None:
-        async with counting_or_erasing:
-            while (counting := await worker(figures.due, lane=SPARE)) is not None:
-                for turn in counting.turns:
-                    while await worker(turn, lane=SPARE):
-                        pass
-                await worker(figures.keep, counting, lane=SPARE)
-
-    jobs.add(FIGURES_S, make_figures)
+    housekeeping = Housekeeping(worker, settings)
+    jobs.add(FIGURES_S, housekeeping.make_figures)  # first: what is erased is counted already
+    jobs.add(ERASE_S, housekeeping.erase_due)
     try:
         await worker(evidence.started, asdict(settings))
         await runner.setup()
