@@ -22,8 +22,6 @@ FIELDS: dict[str, Any] = {
     "count": 3,
     "text": "words",
     "stored": 4,
-    "found": 5,
-    "ended": 6,
 }
 
 
