@@ -10,28 +10,28 @@ from dataclasses import asdict, dataclass
 from aiohttp import web
 
 from centre import signing, tls
-from centre.console.administration import Administration
-from centre.console.cases import Cases
 from centre.console.entrance import Entrance
+from centre.console.figures import Figures
 from centre.console.guard import Guard
-from centre.console.handouts import Handouts
 from centre.console.operator import Operator
 from centre.console.pages import Static
-from centre.console.report import DailyReport
 from centre.core import open_core
 from centre.home import CannotServe, Home
-from centre.intake import Intake
+from centre.housekeeping import Housekeeping
+from centre.intake import BOARD_BELL, Intake
 from centre.jobs import Jobs
 from centre.log import Log
 from centre.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.settings import Settings
-from centre.work import evidence, retention
+from centre.watchman import LOOK_S, Watchman
+from centre.work import evidence
 from centre.worker import SPARE, Bells, Worker
 
 STOP_S_MAX = 5.0
 FLUSH_S = 5.0
 SIGN_S = 600.0  # how soon after midnight
 ERASE_S = 3600.0
+FIGURES_S = 3600.0  # how soon after the end of a month
 
 # Nothing is loaded from elsewhere, nothing frames us, nothing learns our addresses.
 HEADERS = {
@@ -67,18 +67,9 @@ async def running(
     worker, bells = Worker(lambda: open_core(home)), Bells()
     intake = Intake(worker, bells, log, authority.pem, settings)
     guard = Guard(worker)
+    entrance = Entrance(worker, bells, guard)
     operator = Operator(worker, bells, log, guard)
-    cases = Cases(worker, guard)
-    parts = (
-        intake,
-        Static(),
-        Entrance(worker, bells, guard),
-        operator,
-        cases,
-        Handouts(worker, guard, cases, authority.sha256, settings.public_url),
-        DailyReport(worker, guard),
-        Administration(worker, bells, guard),
-    )
+    parts = (intake, Static(), entrance, operator, Figures(worker, guard))
     refusals = Refusals(log)
     app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
     routes = tuple(route for part in parts for route in part.routes)
@@ -92,15 +83,13 @@ async def running(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S_MAX)
     jobs = Jobs(log)
     jobs.add(FLUSH_S, refusals.flush_due)
+    watchman = Watchman(worker, bells, log, settings, BOARD_BELL)
+    jobs.add(LOOK_S, watchman.look)
     jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))
 
-    async def erase_due() -> None:
-        terms = settings.keep_positions_days, settings.keep_incidents_days
-        while await worker(retention.erase_due, *terms, lane=SPARE):
-            pass
-        await worker(retention.forget, lane=SPARE)
-
-    jobs.add(ERASE_S, erase_due)
+    housekeeping = Housekeeping(worker, settings)
+    jobs.add(FIGURES_S, housekeeping.make_figures)  # first: what is erased is counted already
+    jobs.add(ERASE_S, housekeeping.erase_due)
     try:
         await worker(evidence.started, asdict(settings))
         await runner.setup()
@@ -118,6 +107,7 @@ async def running(
         bells.ring_all()
         await _close(runner)
         intake.close()
+        entrance.close()
         worker.close()
         refusals.flush(all_of_it=True)
 

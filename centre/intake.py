@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from centre import openapi
+from centre import openapi, slow
 from centre.log import Log
-from centre.pins import Checks, Verdict, check_pin, hash_pin
+from centre.pins import Verdict, check_pin
 from centre.routing import Route, anyone, read_json
 from centre.rules import incidents, supervision, times
 from centre.rules.refusals import Refused
@@ -35,7 +35,7 @@ class Intake:
     def __init__(self, worker: Worker, bells: Bells, log: Log, ca_pem: bytes, settings: Settings) -> None:
         self._worker, self._bells, self._log = worker, bells, log
         self._ca_pem, self._settings = ca_pem, settings
-        self._checks, self._pace = Checks(), Pace()
+        self._checks, self._pace, self._goodbyes = slow.Checks("pins"), Pace(), Pace()
         self._openapi = json.dumps(openapi.document()).encode()
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX)
         self.routes = (
@@ -82,7 +82,7 @@ class Intake:
             raise Refused("wrong_type", "the body must be an object with a string `code`")
         pin, duress_pin = _pins(body)
         await self._worker(buttons.check_enrolment, body["code"])  # before the work of hashing
-        hashes = [pin and await self._checks.run(hash_pin, pin) for pin in (pin, duress_pin)]
+        hashes = [pin and await self._checks.run(slow.hash_of, pin) for pin in (pin, duress_pin)]
         answer = await self._worker(buttons.enrol, body["code"], *hashes)
         if self._settings.addresses:
             answer["addresses"] = list(self._settings.addresses)
@@ -149,13 +149,18 @@ class Intake:
 
     async def alive(self, request: web.Request, bridge_id: str) -> web.Response:
         """Who lives; never at the cost of an alarm."""
-        wait_ms = self._pace.wait_ms(bridge_id, int(asyncio.get_running_loop().time() * 1000))
-        if wait_ms:
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
+        wait_ms = self._pace.wait_ms(bridge_id, now_ms)
+        # A goodbye may come right behind a sign of life; it has a pace of its own.
+        if wait_ms and self._goodbyes.wait_ms(bridge_id, now_ms):
             raise Refused("too_often", retry_after_s=-(-wait_ms // 1000))
         sign = supervision.read(await read_json(request))
-        counters = await self._worker(signs.take_sign_of_life, bridge_id, sign, lane=SPARE)
+        if wait_ms and not sign.leaving:
+            raise Refused("too_often", retry_after_s=-(-wait_ms // 1000))
+        alive_s = self._settings.alive_s
+        counters = await self._worker(signs.take_sign_of_life, bridge_id, sign, alive_s, lane=SPARE)
         answer = {
-            "next_in_s": self._settings.alive_s,
+            "next_in_s": alive_s,
             "counters": counters,
             "dropped": [asdict(dropped) for dropped in sign.dropped],
         }

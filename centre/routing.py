@@ -138,6 +138,9 @@ class Refusals:
             if trouble:
                 self._log("trouble", reason=refused.reason, text=trouble)
             self._log("refused", reason=refused.reason, count=count)
+        if refused.reason == "unauthorised" and wants_html(request) and request.path.startswith("/console"):
+            headers = {"Location": "/console/sign-in", "Cache-Control": "no-store"}
+            return web.Response(status=303, headers=headers)
         return problem(refused, for_a_person=wants_html(request))
 
     async def flush_due(self) -> None:

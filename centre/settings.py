@@ -9,7 +9,6 @@ from centre.rules import retention, supervision
 class Settings:
     heartbeat_s: float = 15.0  # of streams to bridges; fixed, and shorter in tests
     addresses: tuple[str, ...] = ()  # where else this same centre answers, told to bridges as they enrol
-    public_url: str = ""  # as phones reach it: what enrolment codes say; else the address of the page
     alive_s: int = supervision.ALIVE_S  # how often bridges shall give a sign of life
     keep_positions_days: int = retention.POSITIONS_DAYS  # of closed incidents
     keep_incidents_days: int = retention.INCIDENTS_DAYS  # then only that there was one stays

@@ -25,6 +25,17 @@ def add(commands: Commands) -> None:
     made.add_argument("--zone", help="the police zone of a case manager")
     made.add_argument("--language", default="en", choices=access.LANGUAGES, help="(default: %(default)s)")
     group.add("list", "one line per user", list_users)
+    made = group.add("invite", "print an address where she sets password and second factor", invite)
+    made.add_argument("login", metavar="LOGIN")
+    made.add_argument("--url", default="https://127.0.0.1:8443", help="this centre (default: %(default)s)")
+    made = group.add("change", "change name, role, zone or language", change)
+    made.add_argument("login", metavar="LOGIN")
+    made.add_argument("--name", help="as colleagues know her")
+    made.add_argument("--role", choices=access.ROLES)
+    made.add_argument("--zone", help="the police zone of a case manager")
+    made.add_argument("--language", choices=access.LANGUAGES)
+    made = group.add("disable", "she can no longer sign in, and what is open of hers ends", disable)
+    made.add_argument("login", metavar="LOGIN")
 
 
 def enter(arguments: argparse.Namespace) -> int:
@@ -43,7 +54,40 @@ def add_user(arguments: argparse.Namespace) -> int:
     core, values = open_core(Home(arguments.home)), (arguments.role, arguments.zone, arguments.language)
     if accounts.add_user(core, arguments.login, arguments.name, *values) is None:
         return no(COULD_NOT, f"{arguments.login} is already here")
-    print(f"{arguments.login} was added; let her in with: amr-centre console {arguments.login}")
+    print(f"{arguments.login} was added; let her in with: amr-centre users invite {arguments.login}")
+    return 0
+
+
+def invite(arguments: argparse.Namespace) -> int:
+    token = accounts.invite(open_core(Home(arguments.home)), arguments.login, "set", access.SET_MS)
+    if token is None:
+        return no(COULD_NOT, f"there is no user {arguments.login} here")
+    print(f"{arguments.url.rstrip('/')}/console/set?key={token}")
+    return 0
+
+
+def change(arguments: argparse.Namespace) -> int:
+    given = {name: getattr(arguments, name) for name in ("name", "role", "zone", "language")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        return no(BAD_INPUT, "say what to change: --name, --role, --zone, --language")
+    core = open_core(Home(arguments.home))
+    user = next((row for row in accounts.users(core) if row["login"] == arguments.login), None)
+    if user is None or user["disabled_at_ms"]:
+        return no(COULD_NOT, f"there is no user {arguments.login} here")
+    role = changes.get("role", user["role"])
+    zone = changes.get("zone") or (user["zone"] if role == user["role"] else None)
+    if (role == access.CASE_MANAGER) != bool(zone):
+        return no(BAD_INPUT, "--zone goes with --role case_manager, and she needs one")
+    accounts.change_user(core, arguments.login, **changes)
+    print(f"{arguments.login} was changed")
+    return 0
+
+
+def disable(arguments: argparse.Namespace) -> int:
+    if not accounts.disable(open_core(Home(arguments.home)), arguments.login):
+        return no(COULD_NOT, f"there is no user {arguments.login} here")
+    print(f"{arguments.login} can no longer sign in; what was open has ended")
     return 0
 
 

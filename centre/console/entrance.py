@@ -1,22 +1,40 @@
-"""In and out: a session begins and ends."""
+"""In and out: how somebody gets a password, shows who she is, and leaves."""
 
+import io
+import re
+from functools import partial
+from typing import Any
+
+import pyotp
+import segno
 from aiohttp import hdrs, web
 
+from centre import slow
+from centre.console import pages, words
 from centre.console.guard import COOKIE, Guard, set_session
 from centre.intake import BOARD_BELL
-from centre.routing import Route, anyone, read_form, wants_html
+from centre.routing import Route, anyone, anyone_here, read_form, wants_html
 from centre.rules import access
 from centre.rules.access import Caller
-from centre.rules.refusals import Refused
-from centre.work import accounts
-from centre.worker import Bells, Worker
+from centre.rules.refusals import REASONS, Refused
+from centre.slow import Checks
+from centre.work import accounts, signin
+from centre.work.signin import Invited
+from centre.worker import AFTER, Bells, Worker
+
+LOGIN_CHARS_MAX = 32
 
 
 class Entrance:
     def __init__(self, worker: Worker, bells: Bells, guard: Guard) -> None:
-        self._worker, self._bells = worker, bells
+        self._worker, self._bells, self._checks = worker, bells, Checks("sign-in")
         self.routes = (
             Route("GET", "/console/enter", anyone, self.enter),
+            Route("GET", "/console/sign-in", anyone, self.sign_in_page),
+            Route("POST", "/console/sign-in", anyone_here, self.sign_in),
+            Route("GET", "/console/set", anyone, self.set_page),
+            Route("GET", "/console/set/code.svg", anyone, self.code),
+            Route("POST", "/console/set", anyone_here, self.set),
             Route("POST", "/console/sign-out", guard.does(*access.ROLES), self.sign_out),
             Route("POST", "/console/language", guard.does(*access.ROLES), self.speak),
             Route("POST", "/console/away", guard.does(access.OPERATOR), self.be_away),
@@ -27,11 +45,71 @@ class Entrance:
         key = request.query.get("key", "")
         if not key:
             raise Refused("unauthorised")
-        token, caller = await self._worker(accounts.enter, key)
-        headers = {"Location": access.home_of(caller.role), "Cache-Control": "no-store"}
-        response = web.Response(status=303, headers=headers)
-        set_session(response, token)
-        return response
+        return _in(*await self._worker(accounts.enter, key, lane=AFTER))
+
+    async def sign_in_page(self, request: web.Request, _caller: str) -> web.Response:
+        return _page("sign-in.html", _language(request), login="", mistake="")
+
+    async def sign_in(self, request: web.Request, _caller: str) -> web.Response:
+        """Password and code at once; neither the answer nor its time tells which was wrong, or who exists."""
+        form = await read_form(request)
+        login, code = form.get("login", "").strip().lower()[:LOGIN_CHARS_MAX], _digits(form)
+        password = form.get("password", "")[: access.PASSWORD_CHARS_MAX]
+        try:
+            async with self._checks.turn(login):
+                tried = await self._worker(signin.try_sign_in, login, lane=AFTER)
+                is_right = await self._checks.run(slow.matches, password, tried.password_hash)
+                finish = partial(signin.sign_in, is_right=is_right)
+                return _in(*await self._worker(finish, tried, code, lane=AFTER))
+        except Refused as refused:
+            if refused.reason not in ("wrong_sign_in", "sign_in_locked") or not wants_html(request):
+                raise
+            language, minutes = _language(request), -(-(refused.retry_after_s or 0) // 60)
+            key = "locked" if refused.reason == "sign_in_locked" else "wrong"
+            mistake = words.say(language, f"entrance.{key}").format(minutes=minutes)
+            return _page("sign-in.html", language, REASONS[refused.reason][0], login=login, mistake=mistake)
+
+    async def set_page(self, request: web.Request, _caller: str) -> web.Response:
+        key = request.query.get("key", "")
+        her = await self._worker(signin.invited, key, lane=AFTER)
+        return _set_page(her, key)
+
+    async def code(self, request: web.Request, _caller: str) -> web.Response:
+        """The second factor as authenticators scan it (`otpauth:`)."""
+        her = await self._worker(signin.invited, request.query.get("key", ""), lane=AFTER)
+        text = pyotp.TOTP(her.secret).provisioning_uri(name=her.login, issuer_name="Emergency centre")
+        svg = io.BytesIO()
+        segno.make(text, error="m").save(svg, kind="svg", border=4, omitsize=True, light="#fff")
+        headers = {"Cache-Control": "no-store"}
+        return web.Response(body=svg.getvalue(), content_type="image/svg+xml", headers=headers)
+
+    async def set(self, request: web.Request, _caller: str) -> web.Response:
+        """A password and a second factor, by an invitation that is good once; and she is signed in."""
+        form = await read_form(request)
+        key, password = form.get("key", ""), form.get("password", "")
+        her = await self._worker(signin.invited, key, lane=AFTER)
+        mistake = access.password_mistake(password, her.login, her.name)
+        if mistake is None and password != form.get("again"):
+            mistake = "password_differs"
+        if mistake is None:
+            try:
+                async with self._checks.turn(her.login):
+                    password_hash = await self._checks.run(slow.hash_of, password)
+                    return _in(
+                        *await self._worker(
+                            signin.set_password, key, password_hash, _digits(form), lane=AFTER
+                        )
+                    )
+            except Refused as refused:
+                if refused.reason != "wrong_code" or not wants_html(request):
+                    raise
+                mistake = "wrong_code"
+        if wants_html(request):
+            return _set_page(her, key, words.say(her.language, f"entrance.{mistake}"))
+        raise Refused("bad_password", words.say("en", f"entrance.{mistake}"))
+
+    def close(self) -> None:
+        self._checks.close()
 
     async def speak(self, request: web.Request, caller: Caller) -> web.Response:
         """Her pages in another language, from now on; and back to where she was."""
@@ -66,3 +144,37 @@ def _back(request: web.Request, caller: Caller) -> str:
     if came_from.startswith(ours) and came_from.isprintable():
         return came_from
     return access.home_of(caller.role)
+
+
+def _in(token: str, caller: Caller) -> web.Response:
+    """To her first page, with a session that nobody has had before."""
+    headers = {"Location": access.home_of(caller.role), "Cache-Control": "no-store"}
+    response = web.Response(status=303, headers=headers)
+    set_session(response, token)
+    return response
+
+
+def _page(template: str, language: str, status: int = 200, **shown: Any) -> web.Response:
+    """A page for somebody who is not signed in."""
+    text = pages.render(template, language, **shown)
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+
+def _set_page(her: Invited, key: str, mistake: str = "") -> web.Response:
+    """Its address is a secret, good once; the secret of the second factor in groups, to be typed."""
+    grouped = " ".join(re.findall(".{1,4}", her.secret))
+    shown = {"her": her, "key": key, "secret": grouped, "mistake": mistake}
+    return _page("set-password.html", her.language, 400 if mistake else 200, **shown)
+
+
+def _language(request: web.Request) -> str:
+    """Of who is not known yet: the one she clicked, else the one that her browser asks for."""
+    chosen = request.query.get("language", "")
+    return chosen if chosen in access.LANGUAGES else words.choose(request.headers.get("Accept-Language", ""))
+
+
+def _digits(form: dict[str, str]) -> str:
+    """Six digits, however she groups them; else none."""
+    code = "".join(form.get("code", "").split())
+    return code if re.fullmatch("[0-9]{6}", code, re.ASCII) else ""

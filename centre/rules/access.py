@@ -1,17 +1,21 @@
-"""Who may do what. Pure.
+"""Who may do what, and how somebody shows who she is. Pure.
 
 Roles: an operator takes alarms, and sees a case only while an incident of it is open; a case manager sees the
 cases of her own police zone; the Institute sees figures, no names; an administrator sees that all works, and
 what revoked buttons do. No role includes another.
 """
 
+import hmac
 from dataclasses import dataclass
+
+import pyotp
 
 OPERATOR, CASE_MANAGER, INSTITUTE, ADMINISTRATOR = "operator", "case_manager", "institute", "administrator"
 ROLES = (OPERATOR, CASE_MANAGER, INSTITUTE, ADMINISTRATOR)
 LANGUAGES = ("fr", "nl", "de", "en")
 
 ENTER_MS = 10 * 60_000  # how long an address that lets somebody in is good
+SET_MS = 24 * 3_600_000  # and one where she sets her password
 SESSION_MS = 12 * 3_600_000  # a long shift
 IDLE_MS = 2 * 3_600_000
 
@@ -34,6 +38,16 @@ class Caller:
         return f"user:{self.user_id}"
 
 
+def after_a_jump(opened_at_ms: int, seen_at_ms: int, now_ms: int) -> tuple[int, int]:
+    """When a session began and was last seen, by a clock that may have been set back since.
+
+    What had passed when it was last seen has passed: set back by a year, it does not live a year longer. Set
+    forward by an hour, nobody is thrown out (IDLE_MS).
+    """
+    back_ms = max(0, seen_at_ms - now_ms)
+    return opened_at_ms - back_ms, seen_at_ms - back_ms
+
+
 def is_over(opened_at_ms: int, seen_at_ms: int, now_ms: int) -> bool:
     """Whether a session has ended by itself."""
     return now_ms - opened_at_ms >= SESSION_MS or now_ms - seen_at_ms >= IDLE_MS
@@ -47,3 +61,66 @@ def home_of(role: str) -> str:
         INSTITUTE: "/console/figures",
         ADMINISTRATOR: "/console/administration",
     }[role]
+
+
+FREE_TRIES = 4
+LOCK_MS, LOCK_MS_MAX = 60_000, 3_600_000
+
+
+def lock_ms(tries: int) -> int:
+    """How long nothing is checked after so many wrong tries in a row: 1 min from the 5th on, doubling to 1 h.
+
+    At one try an hour, four digits last for half a year on average.
+    """
+    if tries <= FREE_TRIES:
+        return 0
+    return min(LOCK_MS << min(tries - FREE_TRIES - 1, 16), LOCK_MS_MAX)
+
+
+PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 12, 256
+# What is tried first, of those that are long enough.
+_COMMON = (
+    *("1234567890", "password", "passwort", "wachtwoord", "motdepasse", "azerty", "qwerty", "qwertz"),
+    *("bienvenue", "willkommen", "welcome", "welkom", "administrator", "iloveyou", "geheim", "emergency"),
+)
+
+
+def password_mistake(password: str, login: str, name: str) -> str | None:
+    """Why it cannot be taken, as a key of the entrance's words: short, long, named, common; or None.
+
+    Length counts, not which kinds of characters there are (NIST SP 800-63B, 3.1.1.2).
+    """
+    if len(password) < PASSWORD_CHARS_MIN:
+        return "password_short"
+    if len(password) > PASSWORD_CHARS_MAX:
+        return "password_long"
+    plain = "".join(filter(str.isalnum, password.casefold()))
+    words = [login.casefold(), *(word for word in name.casefold().split() if len(word) > 3)]
+    if any(_little_else(plain, "".join(filter(str.isalnum, word))) for word in words):
+        return "password_named"
+    if len(set(password)) < 5 or any(_little_else(plain, word) for word in _COMMON):
+        return "password_common"
+    return None
+
+
+def _little_else(password: str, word: str) -> bool:
+    """Whether `word` is all there is, again and again, or with a few characters more."""
+    return bool(word) and len(password.replace(word, "")) <= 4 and word in password
+
+
+TOTP_S = 30  # RFC 6238
+
+
+def totp_step(secret: str, code: str, now_ms: int, used: int) -> int | None:
+    """The step whose code it is, of this one and its neighbours; None where none is, or not after `used`."""
+    totp, now = pyotp.TOTP(secret), now_ms // (TOTP_S * 1000)
+    found = [step for step in (now - 1, now, now + 1) if hmac.compare_digest(_six(totp, step), code)]
+    return next((step for step in found if step > used), None)
+
+
+def _six(totp: pyotp.TOTP, step: int) -> str:
+    return totp.generate_otp(max(0, step))
+
+
+SIGN_INS_MAX, SIGN_INS_MS = 120, 10 * 60_000  # wrong ones, of all logins together
+TRIES_FORGOTTEN_MS = 24 * 3_600_000

@@ -1,7 +1,10 @@
 """The event log's chain: each entry's hash covers the entry and the hash before. Pure.
 
     digest = SHA-256(salt || content)          erasing takes salt and content; the digest then tells nothing
-    hash   = SHA-256(hash before || head)      head: the other columns and the digest, each with its length
+    link   = SHA-256(head || digest)           head: the other columns, each with its length
+    hash   = SHA-256(hash before || link)
+
+A chain can be shown to somebody with the links of others' entries, which tell nothing, in place of them.
 
 So what was personal can be erased after its term, and the chain still verifies. Salt and content lie sealed
 (positions, a duress PIN: whoever holds a copy of the file reads them no more than a case); one entry can
@@ -36,7 +39,12 @@ def digest(salt: bytes, content: str) -> bytes:
 
 def chained(before: bytes, entry: Entry, content_digest: bytes) -> bytes:
     """The 32 bytes of this entry's place in the chain."""
-    hashed = hashlib.sha256(before)
+    return hashlib.sha256(before + link(entry, content_digest)).digest()
+
+
+def link(entry: Entry, content_digest: bytes) -> bytes:
+    """What the entry itself brings to the chain."""
+    hashed = hashlib.sha256()
     for name in Entry.__slots__:
         value = getattr(entry, name)
         raw = b"" if value is None else str(value).encode("utf-8", "surrogateescape")

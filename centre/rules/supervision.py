@@ -37,6 +37,8 @@ class SignOfLife:
     buttons: list[ButtonState]
     phone: Phone
     troubles: tuple[str, ...]
+    running_since_ms: int | None = None  # by its own clock
+    leaving: bool = False  # its last one: it is being stopped
     dropped: list[Dropped] = field(default_factory=list)
 
 
@@ -55,6 +57,8 @@ def read(body: object) -> SignOfLife:
         buttons,
         fields.optional(body, "phone", _phone, dropped) or Phone(None, None),
         fields.optional(body, "troubles", lambda value: fields.words(value, TROUBLES_MAX), dropped) or (),
+        fields.optional(body, "running_since", fields.time, dropped),
+        fields.optional(body, "leaving", fields.boolean, dropped) or False,
         dropped,
     )
 

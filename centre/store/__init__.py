@@ -18,6 +18,7 @@ MIGRATIONS = (
     "schema-4-cases.sql",
     "schema-5-evidence.sql",
     "schema-6-watch.sql",
+    "schema-7-figures.sql",
 )
 BUSY_TIMEOUT_S = 5.0  # another process (an import) may hold the file for so long
 

@@ -7,11 +7,9 @@ CREATE TABLE users (
     role            TEXT NOT NULL,              -- operator case_manager institute administrator
     zone            TEXT,                       -- of a case manager: her police zone
     language        TEXT NOT NULL,              -- fr nl de en
-    password_hash   TEXT,                       -- argon2id, sealed; NULL = none yet: nobody can sign in with it
+    password_sealed BLOB,                       -- its argon2id hash; NULL = none yet: nobody can sign in with it
     totp_sealed     BLOB,                       -- the secret of her second factor (RFC 6238)
     totp_step       INTEGER NOT NULL DEFAULT 0, -- the last one used, so that none is used twice
-    tries           INTEGER NOT NULL DEFAULT 0, -- wrong ones since the last right one
-    locked_until_ms INTEGER NOT NULL DEFAULT 0,
     added_at_ms     INTEGER NOT NULL,
     disabled_at_ms  INTEGER
 ) STRICT;
@@ -35,6 +33,15 @@ CREATE TABLE invitations (
     purpose         TEXT NOT NULL,              -- enter set
     expires_at_ms   INTEGER NOT NULL,
     used_at_ms      INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Wrong sign-ins since the last right one, of whatever was typed as a login: whoever tries is not told
+-- whether there is such a user. Of all together: the row whose `who` is empty.
+CREATE TABLE sign_in_tries (
+    who             BLOB PRIMARY KEY,           -- the login as a word (centre/sealing.py)
+    tries           INTEGER NOT NULL,
+    since_ms        INTEGER NOT NULL,           -- the first of them, or the last that was locked
+    locked_until_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Who took an alarm, sent help, closed it. NULL: before there were users.

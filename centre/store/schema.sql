@@ -9,7 +9,7 @@ CREATE TABLE devices (
     epoch           INTEGER NOT NULL DEFAULT 0, -- re-keying in the field will raise it
     alive_period_s  INTEGER NOT NULL,
     alive_counter   INTEGER NOT NULL DEFAULT 0, -- highest counted, 0 = none
-    pin_hash        TEXT,                       -- the wearer's, checked by the centre alone
+    pin_hash        TEXT,                       -- the wearer's, checked by the centre alone; sealed, hex
     duress_pin_hash TEXT,
     imported_at_ms  INTEGER NOT NULL,
     revoked_at_ms   INTEGER

@@ -32,8 +32,8 @@ def users(core: Core) -> list[Row]:
 
 def invite(core: Core, login: str, purpose: str, good_for_ms: int) -> str | None:
     """A token for an address that is good once; None where nobody has that login."""
-    user = core.store.one("user_of_login", login=login)
-    if user is None or user["disabled_at_ms"] is not None:
+    user = _in_use(core, login)
+    if user is None:
         return None
     token = secrets.token_urlsafe(32)
     with core.store.transaction():
@@ -48,16 +48,60 @@ def invite(core: Core, login: str, purpose: str, good_for_ms: int) -> str | None
     return token
 
 
+def _in_use(core: Core, login: str) -> Row | None:
+    user = core.store.one("user_of_login", login=login)
+    return user if user and user["disabled_at_ms"] is None else None
+
+
+def disable(core: Core, login: str) -> bool:
+    """She can no longer sign in, and what is open of hers ends, streams too. False: nobody (any more)."""
+    user = _in_use(core, login)
+    if user is None:
+        return False
+    who = {"user_id": user["user_id"], "now_ms": core.now_ms()}
+    with core.store.transaction():
+        for query in ("disable_user", "close_sessions_of_user", "use_invitations_of_user"):
+            core.store.run(query, **who)
+        evidence.note(core, "user_disabled", evidence.COMMAND, user_id=user["user_id"])
+    return True
+
+
+def change_user(core: Core, login: str, **changes: str | None) -> bool:
+    """Of name, role, zone, language what is given; it counts from her next click. False: nobody."""
+    user = _in_use(core, login)
+    if user is None:
+        return False
+    values = {name: user[name] for name in ("name", "role", "zone", "language")} | changes
+    if values["role"] != access.CASE_MANAGER:
+        values["zone"] = None
+    with core.store.transaction():
+        core.store.run("set_user", user_id=user["user_id"], **values)
+        told = {"user_id": user["user_id"], "role": values["role"], "zone": values["zone"]}
+        evidence.note(core, "user_changed", evidence.COMMAND, **told)
+    return True
+
+
 def enter(core: Core, token: str) -> tuple[str, Caller]:
     """Use an invitation up: a new session's token, and whose it is. Raises Refused("unauthorised")."""
     with core.store.transaction():
-        invitation = core.store.one("invitation", token_sha256=sha256(token), purpose="enter")
-        if invitation is None or invitation["expires_at_ms"] <= core.now_ms():
-            raise Refused("unauthorised")
-        if not core.store.run("use_invitation", token_sha256=sha256(token), now_ms=core.now_ms()):
-            raise Refused("unauthorised")
-        session = open_session(core, invitation["user_id"])
+        user_id = use_invitation(core, token, "enter")
+        session = open_session(core, user_id)
     return session, session_of(core, session)
+
+
+def invitation(core: Core, token: str, purpose: str) -> Row:
+    """Good for now. Raises Refused("unauthorised")."""
+    row = core.store.one("invitation", token_sha256=sha256(token), purpose=purpose)
+    if row is None or row["used_at_ms"] is not None or row["expires_at_ms"] <= core.now_ms():
+        raise Refused("unauthorised")
+    return row
+
+
+def use_invitation(core: Core, token: str, purpose: str) -> str:
+    """Whose it was. Within a transaction. Raises Refused("unauthorised")."""
+    row = invitation(core, token, purpose)
+    core.store.run("use_invitation", token_sha256=row["token_sha256"], now_ms=core.now_ms())
+    return str(row["user_id"])
 
 
 def open_session(core: Core, user_id: str) -> str:
@@ -71,11 +115,15 @@ def open_session(core: Core, user_id: str) -> str:
 def session_of(core: Core, token: str) -> Caller:
     """Who is behind a cookie. Raises Refused("unauthorised")."""
     row, now_ms = core.store.one("session", token_sha256=sha256(token)), core.now_ms()
-    if row is None or access.is_over(row["opened_at_ms"], row["seen_at_ms"], now_ms):
+    if row is None:
         raise Refused("unauthorised")
-    if now_ms - row["seen_at_ms"] >= SEEN_EVERY_MS:
+    opened_at_ms, seen_at_ms = access.after_a_jump(row["opened_at_ms"], row["seen_at_ms"], now_ms)
+    if access.is_over(opened_at_ms, seen_at_ms, now_ms):
+        raise Refused("unauthorised")
+    if abs(now_ms - row["seen_at_ms"]) >= SEEN_EVERY_MS:
         with core.store.transaction():
-            core.store.run("see_session", token_sha256=row["token_sha256"], now_ms=now_ms)
+            times = {"opened_at_ms": opened_at_ms, "now_ms": now_ms}
+            core.store.run("see_session", token_sha256=row["token_sha256"], **times)
     return Caller(
         row["user_id"],
         row["name"],

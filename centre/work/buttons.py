@@ -6,6 +6,7 @@ import secrets
 import string
 from collections.abc import Iterable
 
+from centre import slow
 from centre.core import Core
 from centre.rules import registry
 from centre.rules.refusals import Refused
@@ -81,7 +82,7 @@ def _add_enrolment(core: Core, device_id: str, code_sha256: str, now_ms: int) ->
     core.store.run("add_enrolment", code_sha256=code_sha256, device_id=device_id, expires_at_ms=expires_at_ms)
 
 
-def issue_enrolment(core: Core, device_id: str, actor: str = evidence.COMMAND) -> str | None:
+def issue_enrolment(core: Core, device_id: str) -> str | None:
     """A new code for another bridge, good for 7 days; None where there is no such living button."""
     code = "".join(secrets.choice(BASE32) for _ in range(ENROLMENT_CHARS))
     with core.store.transaction():
@@ -89,8 +90,20 @@ def issue_enrolment(core: Core, device_id: str, actor: str = evidence.COMMAND) -
         if device is None or device["revoked_at_ms"] is not None:
             return None
         _add_enrolment(core, device_id, _sha256(code), core.now_ms())
-        evidence.note(core, "code_issued", actor, device_id=device_id)
+        evidence.note(core, "code_issued", evidence.COMMAND, device_id=device_id)
     return code
+
+
+def pins(core: Core, device: Row) -> tuple[str, str | None]:
+    """The hashes of her PIN and of her duress PIN; those from before they were sealed begin with "scrypt"."""
+
+    def opened(name: str, kept: str) -> str:
+        if kept.startswith("scrypt$"):
+            return kept
+        return core.sealer.unseal(f"{name}:{device['device_id']}", bytes.fromhex(kept)).decode()
+
+    duress = device["duress_pin_hash"]
+    return opened("pin", device["pin_hash"]), duress and opened("duress pin", duress)
 
 
 def check_enrolment(core: Core, code: str) -> str:
@@ -115,8 +128,14 @@ def enrol(core: Core, code: str, pin_hash: str | None, duress_pin_hash: str | No
         core.store.run("add_bridge_device", bridge_id=bridge_id, device_id=device_id)
         core.store.run("use_enrolment", code_sha256=_sha256(code), bridge_id=bridge_id, now_ms=now_ms)
         if pin_hash is not None:
+            # Always two: whether she has a duress PIN is not to be read in a stolen database.
             core.store.run(
-                "set_pins", device_id=device_id, pin_hash=pin_hash, duress_pin_hash=duress_pin_hash
+                "set_pins",
+                device_id=device_id,
+                pin_hash=core.sealer.seal(f"pin:{device_id}", pin_hash.encode()).hex(),
+                duress_pin_hash=core.sealer.seal(
+                    f"duress pin:{device_id}", (duress_pin_hash or slow.NOBODYS).encode()
+                ).hex(),
             )
         evidence.note(core, "enrolled", f"bridge:{bridge_id}", device_id=device_id, pin=pin_hash is not None)
         device = core.store.one("device", device_id=device_id)

@@ -4,15 +4,14 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from centre import pins
 from centre.core import Core
 from centre.pins import Verdict
-from centre.rules import incidents
+from centre.rules import access, incidents
 from centre.rules.fields import Dropped
 from centre.rules.incidents import CallOff, Fix, Press
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import evidence
+from centre.work import buttons, evidence
 from wire import codes, receipts
 
 
@@ -88,7 +87,7 @@ def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[st
     incident_id, now_ms = secrets.token_hex(8), core.now_ms()
     pressed_at_ms = incidents.pressed_at_ms(press.heard_at_ms, press.age_s, now_ms)
     case = core.store.one("case_of_press", device_id=press.device_id, pressed_at_ms=pressed_at_ms)
-    # A revoked button may be in a thief's hand, or still in hers: it is taken, and an administrator rules.
+    # A revoked button may be in a thief's hand, or still in hers: it is taken, and flagged.
     revoked, case_id = device["revoked_at_ms"] is not None, case and case["case_id"]
     opened = {"incident_id": incident_id, "case_id": case_id, "device_revoked": revoked, "now_ms": now_ms}
     core.store.run("open_incident", **opened, **who)
@@ -200,13 +199,13 @@ def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinTry:
             wait_ms = row["locked_until_ms"] - now_ms
             raise Refused("pin_locked", retry_after_s=-(-wait_ms // 1000))
         tries = 1 + (row["tries"] if row else 0)
-        locked_until_ms = now_ms + pins.lock_ms(tries)
+        locked_until_ms = now_ms + access.lock_ms(tries)
         core.store.run("set_pin_tries", device_id=device_id, tries=tries, locked_until_ms=locked_until_ms)
         if locked_until_ms > now_ms:
             incident_id = incident["incident_id"]
             who = {"actor": f"bridge:{bridge_id}", "incident_id": incident_id, "device_id": device_id}
             evidence.note(core, "pin_locked", **who, tries=tries, until_ms=locked_until_ms)
-    return PinTry(str(incident["incident_id"]), device["pin_hash"], device["duress_pin_hash"])
+    return PinTry(str(incident["incident_id"]), *buttons.pins(core, device))
 
 
 def call_off(core: Core, bridge_id: str, incident_id: str, verdict: Verdict) -> CalledOff:

@@ -8,7 +8,7 @@ from wire import codes, receipts
 
 AT_ONCE_MAX = 10  # incidents in one transaction, so that an alarm waits for no long one
 # All that hangs on an incident, but for its receipts: the button may still ask for their proofs.
-TABLES = ("fixes", "alarms", "acts", "call_offs", "hooks")
+TABLES = ("fixes", "alarms", "acts", "call_offs", "hooks", "escalations")
 
 
 def erase_due(core: Core, positions_days: int, incidents_days: int) -> int:

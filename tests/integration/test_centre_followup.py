@@ -9,7 +9,7 @@ import pytest
 
 from centre.core import open_core
 from centre.home import Home
-from centre.pins import AT_ONCE_MAX, WAITING_PER_BUTTON_MAX
+from centre.slow import AT_ONCE_MAX, WAITING_EACH_MAX
 from centre.work import desk
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, signed_in
 from wire import receipts
@@ -162,6 +162,6 @@ async def test_guesses_at_the_same_time_are_all_counted(tmp_path: Path) -> None:
     assert len(reasons) == 20
     assert reasons.count("wrong_pin") <= 5
     assert set(reasons) <= {"wrong_pin", "pin_locked", "busy"}
-    assert reasons.count("busy") <= 20 - 1 - WAITING_PER_BUTTON_MAX
+    assert reasons.count("busy") <= 20 - 1 - WAITING_EACH_MAX
     assert [status for status, _ in answers[20:]] == [201] * 10
     assert AT_ONCE_MAX == 2

@@ -23,7 +23,7 @@ FROM sessions s JOIN users u USING (user_id)
 WHERE token_sha256 = :token_sha256 AND closed_at_ms IS NULL AND disabled_at_ms IS NULL;
 
 -- name: see_session
-UPDATE sessions SET seen_at_ms = :now_ms WHERE token_sha256 = :token_sha256;
+UPDATE sessions SET opened_at_ms = :opened_at_ms, seen_at_ms = :now_ms WHERE token_sha256 = :token_sha256;
 
 -- name: close_session
 UPDATE sessions SET closed_at_ms = :now_ms WHERE token_sha256 = :token_sha256 AND closed_at_ms IS NULL;
@@ -33,7 +33,8 @@ INSERT INTO invitations (token_sha256, user_id, purpose, expires_at_ms)
 VALUES (:token_sha256, :user_id, :purpose, :expires_at_ms);
 
 -- name: invitation
-SELECT * FROM invitations WHERE token_sha256 = :token_sha256 AND purpose = :purpose;
+SELECT i.* FROM invitations i JOIN users u USING (user_id)
+WHERE token_sha256 = :token_sha256 AND purpose = :purpose AND disabled_at_ms IS NULL;
 
 -- name: use_invitation
 UPDATE invitations SET used_at_ms = :now_ms WHERE token_sha256 = :token_sha256 AND used_at_ms IS NULL;
@@ -43,3 +44,35 @@ UPDATE users SET language = :language WHERE user_id = :user_id;
 
 -- name: set_away
 UPDATE sessions SET is_away = :is_away WHERE token_sha256 = :token_sha256;
+
+-- name: close_sessions_of_user
+UPDATE sessions SET closed_at_ms = :now_ms WHERE user_id = :user_id AND closed_at_ms IS NULL;
+
+-- name: use_invitations_of_user
+UPDATE invitations SET used_at_ms = :now_ms WHERE user_id = :user_id AND used_at_ms IS NULL;
+
+-- name: set_password
+UPDATE users SET password_sealed = :password_sealed, totp_sealed = :totp_sealed, totp_step = :totp_step
+WHERE user_id = :user_id AND disabled_at_ms IS NULL;
+
+-- name: use_totp_step
+UPDATE users SET totp_step = :step
+WHERE user_id = :user_id AND totp_step < :step AND totp_sealed = :totp_sealed AND disabled_at_ms IS NULL;
+
+-- name: sign_in_tries
+SELECT * FROM sign_in_tries WHERE who = :who;
+
+-- name: set_sign_in_tries
+INSERT INTO sign_in_tries (who, tries, since_ms, locked_until_ms)
+VALUES (:who, :tries, :since_ms, :locked_until_ms)
+ON CONFLICT (who) DO UPDATE SET
+    tries = excluded.tries, since_ms = excluded.since_ms, locked_until_ms = excluded.locked_until_ms;
+
+-- name: forget_sign_in_tries
+DELETE FROM sign_in_tries WHERE who = :who OR (locked_until_ms < :before_ms AND since_ms < :before_ms);
+
+-- name: disable_user
+UPDATE users SET disabled_at_ms = :now_ms WHERE user_id = :user_id AND disabled_at_ms IS NULL;
+
+-- name: set_user
+UPDATE users SET name = :name, role = :role, zone = :zone, language = :language WHERE user_id = :user_id;

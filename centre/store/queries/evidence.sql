@@ -103,6 +103,9 @@ DELETE FROM acts WHERE incident_id = :incident_id;
 -- name: erase_call_offs
 DELETE FROM call_offs WHERE incident_id = :incident_id;
 
+-- name: erase_escalations
+DELETE FROM escalations WHERE incident_id = :incident_id;
+
 -- name: erase_hooks
 DELETE FROM hooks WHERE incident_id = :incident_id;
 
@@ -112,3 +115,19 @@ VALUES (:month, :zone, :event, :reason, :received_ms, :acknowledged_ms, :dispatc
 
 -- name: checkpoint
 PRAGMA wal_checkpoint(TRUNCATE);
+
+-- name: incidents_of_case
+SELECT incident_id FROM incidents WHERE case_id = :case_id ORDER BY opened_at_ms;
+
+-- name: all_fixes
+SELECT bridge_id, method, lat, lon, radius_m, confidence, taken_at_ms, received_at_ms, source, marks
+FROM fixes WHERE incident_id = :incident_id ORDER BY taken_at_ms, fix_id;
+
+-- name: log_entry
+SELECT * FROM log WHERE seq = :seq;
+
+-- name: log_span
+SELECT * FROM log WHERE seq BETWEEN :first AND :last ORDER BY seq;
+
+-- name: signatures_of_span
+SELECT * FROM log_signatures WHERE seq BETWEEN :first AND :last ORDER BY seq, day;

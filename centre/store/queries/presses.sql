@@ -21,8 +21,6 @@ UPDATE devices SET pin_hash = :pin_hash, duress_pin_hash = :duress_pin_hash WHER
 SELECT d.*,
        (SELECT count(*) FROM bridge_devices bd JOIN bridges b USING (bridge_id)
         WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NULL) AS bridges,
-       EXISTS (SELECT 1 FROM bridge_devices bd JOIN bridges b USING (bridge_id)
-               WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NOT NULL) AS trackable,
        (SELECT max(opened_at_ms) FROM incidents i WHERE i.device_id = d.device_id) AS last_press_at_ms,
        s.heard_at_ms, s.battery_mv, s.low, s.faults
 FROM devices d
@@ -90,8 +88,8 @@ FROM incidents i JOIN bridge_devices bd USING (device_id) JOIN bridges b USING (
 WHERE incident_id = :incident_id AND bridge_id = :bridge_id;
 
 -- name: open_incident
-INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, case_id, device_revoked, held)
-VALUES (:incident_id, :device_id, :event, :counter, :now_ms, :case_id, :device_revoked, :device_revoked);
+INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, case_id, device_revoked)
+VALUES (:incident_id, :device_id, :event, :counter, :now_ms, :case_id, :device_revoked);
 
 -- name: add_alarm
 INSERT INTO alarms (incident_id, bridge_id, path, heard_at_ms, age_s, pressed_at_ms, battery_percent, model,
@@ -161,26 +159,6 @@ VALUES (:incident_id, :stage, :reason, :note, :user_id, :now_ms);
 
 -- name: acts
 SELECT * FROM acts WHERE incident_id = :incident_id ORDER BY stage;
-
--- name: set_bridge_state
-INSERT INTO bridge_states (bridge_id, alive_at_ms, battery_percent, model, troubles)
-VALUES (:bridge_id, :now_ms, :battery_percent, :model, :troubles)
-ON CONFLICT DO UPDATE SET alive_at_ms = :now_ms, battery_percent = :battery_percent, model = :model,
-                          troubles = :troubles;
-
--- A bridge that was started anew does not know what it knew before.
--- name: set_button_state
-INSERT INTO button_states (bridge_id, device_id, told_at_ms, heard_at_ms, battery_mv, low, in_reach,
-                           press_counter, alive_counter, faults)
-VALUES (:bridge_id, :device_id, :now_ms, :heard_at_ms, :battery_mv, :low, :in_reach, :press_counter,
-        :alive_counter, :faults)
-ON CONFLICT DO UPDATE SET
-    told_at_ms = :now_ms,
-    heard_at_ms = max(coalesce(:heard_at_ms, heard_at_ms), coalesce(heard_at_ms, :heard_at_ms)),
-    battery_mv = coalesce(:battery_mv, battery_mv), low = :low, in_reach = :in_reach,
-    press_counter = max(coalesce(:press_counter, press_counter), coalesce(press_counter, :press_counter)),
-    alive_counter = max(coalesce(:alive_counter, alive_counter), coalesce(alive_counter, :alive_counter)),
-    faults = :faults;
 
 -- What nobody has attended to: an alarm that nobody has taken, or a duress PIN that nobody has seen, at
 -- whatever stage. Duress first, then the newest; but of one button only so many: whoever floods us with one

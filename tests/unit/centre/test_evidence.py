@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from centre.core import Core
-from centre.pins import Verdict, hash_pin
+from centre.pins import Verdict
 from centre.rules.incidents import CallOff, read, read_fixes
 from centre.rules.refusals import Refused
 from centre.sealing import Sealer, new_key
+from centre.slow import hash_of
 from centre.store import Store
 from centre.work import buttons, desk, evidence, presses
 from tests.unit.centre.parts import FIX, Hand, signed_in
@@ -23,10 +24,11 @@ class Night:
     """A centre on disk with one button and its bridge; a press and all that may follow it."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.sealer, self.now_ms = path, Sealer(new_key()), 1_764_000_000_000
+        self.path, self.sealing_key, self.now_ms = path, new_key(), 1_764_000_000_000
+        self.sealer = Sealer(self.sealing_key)
         self.core = Core(Store(str(path)), self.sealer, lambda: self.now_ms)
         buttons.import_buttons(self.core, [HAND.registered])
-        buttons.enrol(self.core, HAND.enrolment_code, hash_pin("271828"), hash_pin("3141"))
+        buttons.enrol(self.core, HAND.enrolment_code, hash_of("271828"), hash_of("3141"))
         self.bridge = str(buttons.all_bridges(self.core)[0]["bridge_id"])
         self.operator = signed_in(self.core)
 

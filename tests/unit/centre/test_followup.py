@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from centre.core import Core
-from centre.pins import Verdict, hash_pin
+from centre.pins import Verdict
 from centre.rules import incidents
 from centre.rules.incidents import CallOff, read, read_fixes
 from centre.rules.refusals import Refused
 from centre.rules.registry import Button
 from centre.rules.supervision import read as read_alive
+from centre.slow import hash_of
 from centre.work import buttons, desk, presses, signs
 from centre.work.buttons import Conflict
 from centre.work.views import Incident
@@ -18,7 +19,7 @@ from tests.unit.centre.parts import FIX, Hand
 from tests.unit.centre.test_service import HAND, World
 from wire import codes, receipts
 
-PINS = hash_pin("271828"), hash_pin("3141")
+PINS = hash_of("271828"), hash_of("3141")
 MINUTE_MS = 60_000
 
 

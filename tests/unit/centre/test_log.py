@@ -22,6 +22,8 @@ FIELDS: dict[str, Any] = {
     "count": 3,
     "text": "words",
     "stored": 4,
+    "found": 5,
+    "ended": 6,
 }
 
 

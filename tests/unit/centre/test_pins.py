@@ -1,40 +1,43 @@
 """PINs: kept slowly, checked equally, guessed at hardly."""
 
 import asyncio
+import hashlib
 import threading
 
 import pytest
 
-from centre.pins import (
-    AT_ONCE_MAX,
-    WAITING_MAX,
-    WAITING_PER_BUTTON_MAX,
-    Checks,
-    Verdict,
-    check_pin,
-    hash_pin,
-    lock_ms,
-)
+from centre.pins import Verdict, check_pin
+from centre.rules.access import lock_ms
 from centre.rules.refusals import Refused
+from centre.slow import AT_ONCE_MAX, WAITING_EACH_MAX, WAITING_MAX, Checks, hash_of
 
-PIN, DURESS = hash_pin("271828"), hash_pin("3141")
+PIN, DURESS = hash_of("271828"), hash_of("3141")
 
 
 @pytest.mark.parametrize(
-    ("pin", "duress_hash", "verdict"),
+    ("pin", "has_duress", "verdict"),
     [
-        ("271828", DURESS, Verdict.RIGHT),
-        ("3141", DURESS, Verdict.DURESS),
-        ("3142", DURESS, Verdict.WRONG),
-        ("", DURESS, Verdict.WRONG),
-        ("\ud800", DURESS, Verdict.WRONG),
-        ("271828", None, Verdict.RIGHT),
-        ("3141", None, Verdict.WRONG),
+        ("271828", True, Verdict.RIGHT),
+        ("3141", True, Verdict.DURESS),
+        ("3142", True, Verdict.WRONG),
+        ("", True, Verdict.WRONG),
+        ("\ud800", True, Verdict.WRONG),
+        ("271828", False, Verdict.RIGHT),
+        ("3141", False, Verdict.WRONG),
     ],
 )
-def test_a_pin_is_right_duress_or_wrong(pin: str, duress_hash: str | None, verdict: Verdict) -> None:
+def test_a_pin_is_right_duress_or_wrong(pin: str, has_duress: bool, verdict: Verdict) -> None:
     """Without a duress PIN nothing is one."""
-    assert check_pin(pin, PIN, duress_hash) is verdict
+    assert check_pin(pin, PIN, DURESS if has_duress else None) is verdict
+
+
+def test_a_pin_from_before_argon2_still_opens() -> None:
+    """Kept by scrypt (RFC 7914): nobody has to enrol again."""
+    salt = b"s" * 16
+    kept = f"scrypt$14$8$1${salt.hex()}${hashlib.scrypt(b'2718', salt=salt, n=2**14, r=8, p=1).hex()}"
+    assert check_pin("2718", kept, None) is Verdict.RIGHT
+    assert check_pin("3141", kept, DURESS) is Verdict.DURESS
+    assert check_pin("2719", kept, DURESS) is Verdict.WRONG
 
 
 def test_a_lock_grows_from_a_minute_to_an_hour() -> None:
@@ -45,7 +48,7 @@ def test_a_lock_grows_from_a_minute_to_an_hour() -> None:
 
 async def test_at_most_two_pins_are_checked_at_once() -> None:
     """However many wait: the rest of the machine is for alarms."""
-    checks, running, most = Checks(), 0, 0
+    checks, running, most = Checks("test"), 0, 0
     lock, both = threading.Lock(), threading.Barrier(AT_ONCE_MAX)
 
     def slow() -> None:
@@ -64,7 +67,7 @@ async def test_at_most_two_pins_are_checked_at_once() -> None:
 
 async def test_one_button_cannot_fill_the_queue() -> None:
     """A thief's flood with one phone leaves room for another wearer; and all together are bounded."""
-    checks, let_go = Checks(), asyncio.Event()
+    checks, let_go = Checks("test"), asyncio.Event()
     refused: list[str] = []
 
     async def wait(device_id: str) -> None:
@@ -80,11 +83,11 @@ async def test_one_button_cannot_fill_the_queue() -> None:
         return tasks
 
     tasks = await all_of("thief", 20)
-    assert refused == ["thief busy"] * (20 - 1 - WAITING_PER_BUTTON_MAX)
+    assert refused == ["thief busy"] * (20 - 1 - WAITING_EACH_MAX)
     refused.clear()
     tasks += await all_of("hers", 1)
     assert refused == []
-    for n in range(WAITING_MAX + AT_ONCE_MAX - 1 - WAITING_PER_BUTTON_MAX - 1):
+    for n in range(WAITING_MAX + AT_ONCE_MAX - 1 - WAITING_EACH_MAX - 1):
         tasks += await all_of(f"other {n}", 1)
     assert refused == []
     tasks += await all_of("one more", 1)

@@ -7,11 +7,11 @@ import pytest
 
 from centre.console.board import render
 from centre.core import Core
-from centre.pins import hash_pin
 from centre.rules import incidents
 from centre.rules.incidents import read
 from centre.rules.refusals import Refused
 from centre.sealing import Broken, Sealer, new_key
+from centre.slow import NOBODYS, hash_of
 from centre.store import MIGRATIONS, Store, TooNew
 from centre.work import buttons, desk, presses
 from centre.work.buttons import ENROLMENT_MS, Conflict
@@ -139,12 +139,12 @@ def test_a_revoked_bridge_is_refused_and_its_buttons_are_named(world: World) -> 
     assert presses.receipts_after(world.core, bridge, incident, 0) is None
 
 
-def test_a_revoked_button_is_stored_and_waits_for_an_administrator(world: World) -> None:
-    """It may be in her hand: nothing is refused; no operator is called to a thief's press."""
+def test_a_revoked_button_is_stored_and_flagged(world: World) -> None:
+    """It may be in her hand: nothing is refused, and an administrator sees it."""
     bridge = world.bridge()
     assert buttons.revoke_button(world.core, HAND.device_id)
     assert not presses.take_alarm(world.core, bridge, read(HAND.alarm(1))).known
-    assert desk.board(world.core).untaken == []
+    assert desk.board(world.core).untaken[0].device_revoked
     assert buttons.issue_enrolment(world.core, HAND.device_id) is None
 
 
@@ -178,16 +178,16 @@ def test_a_new_bridge_learns_the_press_counter(world: World) -> None:
     assert "'counters': {'press': 4, 'alive': 0}" in str(answer)
 
 
-def test_pins_are_kept_as_slow_salted_hashes(world: World) -> None:
-    """Not as digits, and not the same twice."""
-    hashes = hash_pin("271828"), hash_pin("271828")
+def test_pins_are_kept_as_slow_salted_hashes_and_sealed(world: World) -> None:
+    """Not as digits, not the same twice; and without a duress PIN the row looks as with one."""
+    hashes = hash_of("271828"), hash_of("271828")
     assert hashes[0] != hashes[1]
     assert "271828" not in hashes[0]
-    buttons.enrol(world.core, HAND.enrolment_code, *hashes)
-    assert (
-        buttons.all_buttons(world.core)[0]["pin_hash"],
-        buttons.all_buttons(world.core)[0]["duress_pin_hash"],
-    ) == hashes
+    buttons.enrol(world.core, HAND.enrolment_code, hashes[0], None)
+    row = buttons.all_buttons(world.core)[0]
+    assert len(row["pin_hash"]) == len(row["duress_pin_hash"]) > len(hashes[0])
+    assert b"argon2" not in bytes.fromhex(row["pin_hash"] + row["duress_pin_hash"])
+    assert buttons.pins(world.core, row) == (hashes[0], NOBODYS)
 
 
 def test_an_import_is_all_or_nothing(world: World) -> None:

@@ -1,0 +1,31 @@
+"""What the centre does by itself with what is over: it counts its months, and erases it. One at a time."""
+
+import asyncio
+
+from centre.settings import Settings
+from centre.work import figures, retention
+from centre.worker import SPARE, Worker
+
+
+class Housekeeping:
+    """Two jobs: what is erased becomes an outcome, and while a month is counted it would count twice."""
+
+    def __init__(self, worker: Worker, settings: Settings) -> None:
+        self._worker = worker
+        self._terms = settings.keep_positions_days, settings.keep_incidents_days
+        self._one_at_a_time = asyncio.Lock()
+
+    async def erase_due(self) -> None:
+        async with self._one_at_a_time:
+            while await self._worker(retention.erase_due, *self._terms, lane=SPARE):
+                pass
+            await self._worker(retention.forget, lane=SPARE)
+
+    async def make_figures(self) -> None:
+        """Of all months that are over, a little in each turn of the store's thread."""
+        async with self._one_at_a_time:
+            while (counting := await self._worker(figures.due, lane=SPARE)) is not None:
+                for turn in counting.turns:
+                    while await self._worker(turn, lane=SPARE):
+                        pass
+                await self._worker(figures.keep, counting, lane=SPARE)

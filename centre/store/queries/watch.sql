@@ -1,0 +1,140 @@
+-- name: bridges_to_look_at
+SELECT s.*, b.revoked_at_ms FROM bridge_states s JOIN bridges b USING (bridge_id)
+WHERE look_at_ms <= :now_ms ORDER BY look_at_ms LIMIT :at_most;
+
+-- name: look_at_bridge
+UPDATE bridge_states SET look_at_ms = :look_at_ms WHERE bridge_id = :bridge_id;
+
+-- name: buttons_to_look_at
+SELECT w.*, d.alive_period_s FROM watched_buttons w JOIN devices d USING (device_id)
+WHERE look_at_ms <= :now_ms ORDER BY look_at_ms LIMIT :at_most;
+
+-- name: look_at_button
+UPDATE watched_buttons SET look_at_ms = :look_at_ms WHERE device_id = :device_id;
+
+-- A button is watched unless it was revoked, or taken back and not handed out again.
+-- name: is_button_watched
+SELECT 1 FROM devices d
+WHERE device_id = :device_id AND revoked_at_ms IS NULL
+  AND (NOT EXISTS (SELECT 1 FROM handouts h WHERE h.device_id = d.device_id)
+       OR EXISTS (SELECT 1 FROM handouts h WHERE h.device_id = d.device_id AND taken_back_at_ms IS NULL));
+
+-- A bridge is watched while it is not revoked and has a button that is.
+-- name: is_bridge_watched
+SELECT 1 FROM bridge_devices bd JOIN bridges b USING (bridge_id) JOIN devices d USING (device_id)
+WHERE bridge_id = :bridge_id AND b.revoked_at_ms IS NULL AND d.revoked_at_ms IS NULL
+  AND (NOT EXISTS (SELECT 1 FROM handouts h WHERE h.device_id = d.device_id)
+       OR EXISTS (SELECT 1 FROM handouts h WHERE h.device_id = d.device_id AND taken_back_at_ms IS NULL))
+LIMIT 1;
+
+-- name: ears_of_button
+SELECT b.*, s.in_reach, s.news_at_ms, s.low, s.told_at_ms
+FROM button_states s JOIN bridge_states b USING (bridge_id) JOIN bridges r USING (bridge_id)
+WHERE device_id = :device_id AND r.revoked_at_ms IS NULL ORDER BY told_at_ms;
+
+-- name: open_losses_of_bridge
+SELECT * FROM losses WHERE bridge_id = :bridge_id AND ended_at_ms IS NULL;
+
+-- name: open_losses_of_device
+SELECT * FROM losses WHERE device_id = :device_id AND ended_at_ms IS NULL;
+
+-- name: open_loss
+INSERT INTO losses (kind, bridge_id, device_id, began_at_ms, found_at_ms, running_since_ms, goodbye)
+VALUES (:kind, :bridge_id, :device_id, :began_at_ms, :now_ms, :running_since_ms, :goodbye);
+
+-- name: set_loss_back
+UPDATE losses SET back_at_ms = :back_at_ms WHERE loss_id = :loss_id;
+
+-- name: end_loss
+UPDATE losses SET kind = :kind, ended_at_ms = :ended_at_ms WHERE loss_id = :loss_id;
+
+-- The clock was set back: what lies in the future now lies at its beginning.
+-- name: clamp_bridge_signs
+UPDATE bridge_states SET alive_at_ms = min(alive_at_ms, :now_ms),
+    listening_since_ms = min(listening_since_ms, :now_ms), look_at_ms = min(look_at_ms, :now_ms)
+WHERE max(alive_at_ms, coalesce(look_at_ms, 0)) > :now_ms;
+
+-- name: clamp_button_signs
+UPDATE button_states SET news_at_ms = min(news_at_ms, :now_ms), heard_at_ms = min(heard_at_ms, :now_ms)
+WHERE max(coalesce(news_at_ms, 0), coalesce(heard_at_ms, 0)) > :now_ms;
+
+-- name: clamp_watched_buttons
+UPDATE watched_buttons SET look_at_ms = :now_ms WHERE look_at_ms > :now_ms;
+
+-- name: clamp_losses
+UPDATE losses SET began_at_ms = min(began_at_ms, :now_ms), found_at_ms = min(found_at_ms, :now_ms),
+                  back_at_ms = min(back_at_ms, :now_ms)
+WHERE ended_at_ms IS NULL AND max(found_at_ms, began_at_ms, coalesce(back_at_ms, 0)) > :now_ms;
+
+-- Those who have fallen silent together lately, and the burst that some of them are already in.
+-- name: silent_together
+SELECT count(*) AS count, max(burst_ms) AS burst_ms FROM losses
+WHERE ended_at_ms IS NULL AND kind = 'phone_silent' AND began_at_ms >= :since_ms AND back_at_ms IS NULL;
+
+-- name: mark_burst
+UPDATE losses SET burst_ms = :burst_ms
+WHERE ended_at_ms IS NULL AND kind = 'phone_silent' AND began_at_ms >= :since_ms AND burst_ms IS NULL;
+
+-- name: count_open_losses
+SELECT count(*) AS count FROM losses WHERE ended_at_ms IS NULL;
+
+-- Those that do not belong to a burst, the newest first; a bridge is named by its buttons.
+-- name: single_losses
+SELECT l.*, coalesce(l.device_id, (SELECT group_concat(bd.device_id, ' ') FROM bridge_devices bd
+                                   WHERE bd.bridge_id = l.bridge_id)) AS device_ids, 1 AS bridges
+FROM losses l WHERE ended_at_ms IS NULL AND burst_ms IS NULL
+ORDER BY began_at_ms DESC, loss_id DESC LIMIT :at_most;
+
+-- name: burst_losses
+SELECT min(kind) AS kind, min(began_at_ms) AS began_at_ms, count(*) AS bridges,
+       iif(count(back_at_ms) = count(*), max(back_at_ms), NULL) AS back_at_ms
+FROM losses WHERE ended_at_ms IS NULL AND burst_ms IS NOT NULL
+GROUP BY burst_ms ORDER BY burst_ms DESC LIMIT :at_most;
+
+-- name: case_served_by
+SELECT case_id FROM handouts WHERE device_id = :device_id AND taken_back_at_ms IS NULL;
+
+-- Of a button and of its bridges, open ones first.
+-- name: losses_of_button
+SELECT l.*, :device_id AS device_ids, 1 AS bridges FROM losses l
+WHERE l.device_id = :device_id
+   OR l.bridge_id IN (SELECT bd.bridge_id FROM bridge_devices bd WHERE bd.device_id = :device_id)
+ORDER BY ended_at_ms IS NOT NULL, found_at_ms DESC LIMIT :at_most;
+
+-- Alarms that nobody has taken since `until_ms`, and that were not told further yet. One of a revoked
+-- button is an administrator's.
+-- name: to_escalate
+SELECT i.* FROM incidents i
+WHERE event = :alarm AND stage = 1 AND opened_at_ms <= :until_ms AND NOT device_revoked
+  AND NOT EXISTS (SELECT 1 FROM escalations e WHERE e.incident_id = i.incident_id)
+ORDER BY opened_at_ms LIMIT :at_most;
+
+-- name: add_escalation
+INSERT INTO escalations (incident_id, at_ms) VALUES (:incident_id, :now_ms);
+
+-- name: hooks_waiting
+SELECT count(*) AS count FROM hooks WHERE done_at_ms IS NULL;
+
+-- name: add_hook
+INSERT INTO hooks (incident_id, kind, body, made_at_ms, next_at_ms)
+VALUES (:incident_id, :kind, :body, :now_ms, :now_ms);
+
+-- name: newest_fix
+SELECT * FROM fixes WHERE incident_id = :incident_id ORDER BY taken_at_ms DESC, fix_id DESC LIMIT 1;
+
+-- Of each incident only the first that is not done: their order is kept.
+-- name: hooks_due
+SELECT h.* FROM hooks h
+WHERE done_at_ms IS NULL AND next_at_ms <= :now_ms
+  AND NOT EXISTS (SELECT 1 FROM hooks e WHERE e.incident_id = h.incident_id AND e.hook_id < h.hook_id
+                                          AND e.done_at_ms IS NULL)
+ORDER BY hook_id LIMIT :at_most;
+
+-- name: hook_done
+UPDATE hooks SET done_at_ms = :now_ms, given_up = :given_up, tries = tries + 1 WHERE hook_id = :hook_id;
+
+-- name: hook_again
+UPDATE hooks SET tries = tries + 1, next_at_ms = :next_at_ms WHERE hook_id = :hook_id;
+
+-- name: clamp_hooks
+UPDATE hooks SET next_at_ms = :now_ms WHERE done_at_ms IS NULL AND next_at_ms > :latest_ms;

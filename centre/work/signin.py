@@ -1,0 +1,168 @@
+"""How somebody shows who she is: a password and a second factor, set by invitation; wrong tries count."""
+
+import base64
+import secrets
+from dataclasses import dataclass, field
+
+from centre import slow
+from centre.core import Core
+from centre.rules import access
+from centre.rules.access import Caller
+from centre.rules.refusals import Refused
+from centre.work import accounts, evidence
+
+ALL = b""  # the row that counts the tries of all logins together
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """Whom an invitation is for, and the second factor that she is shown."""
+
+    user_id: str
+    login: str
+    name: str
+    language: str
+    secret: str = field(repr=False)  # base32, as authenticators read it
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What is needed to check a sign-in; of nobody, what nobody can pass."""
+
+    who: bytes = field(repr=False)
+    user_id: str | None
+    password_hash: str = field(repr=False)
+    totp_sealed: bytes | None = field(repr=False)
+    secret: str = field(repr=False)
+    used_step: int
+
+
+def invited(core: Core, token: str) -> Invited:
+    """Raises Refused("unauthorised")."""
+    row = accounts.invitation(core, token, "set")
+    user = core.store.one("user", user_id=row["user_id"])
+    assert user is not None
+    # Of the invitation and of the sealing key: nothing is stored before she has confirmed it, and the
+    # address alone, found later in a mailbox, does not tell it.
+    secret = base64.b32encode(core.sealer.word(f"second factor:{row['token_sha256']}")).decode().rstrip("=")
+    return Invited(user["user_id"], user["login"], user["name"], user["language"], secret)
+
+
+def set_password(core: Core, token: str, password_hash: str, code: str) -> tuple[str, Caller]:
+    """Uses the invitation up; all that was open of hers ends, and she is signed in: as `accounts.enter`.
+
+    Raises Refused: unauthorised, wrong_code.
+    """
+    now_ms = core.now_ms()
+    with core.store.transaction():
+        her = invited(core, token)
+        step = access.totp_step(her.secret, code, now_ms, used=0)
+        if step is None:
+            raise Refused("wrong_code")
+        user_id = accounts.use_invitation(core, token, "set")
+        core.store.run(
+            "set_password",
+            user_id=user_id,
+            password_sealed=core.sealer.seal(f"password:{user_id}", password_hash.encode()),
+            totp_sealed=core.sealer.seal(f"second factor:{user_id}", her.secret.encode()),
+            totp_step=step,
+        )
+        for query in ("close_sessions_of_user", "use_invitations_of_user"):
+            core.store.run(query, user_id=user_id, now_ms=now_ms)
+        _forgive(core, _who(core, her.login))
+        evidence.note(core, "password_set", f"user:{user_id}")
+        session = accounts.open_session(core, user_id)
+    return session, accounts.session_of(core, session)
+
+
+def try_sign_in(core: Core, login: str) -> Try:
+    """Count a try before it is checked: a kill wins no free one. The same work for a login that is nobody's.
+
+    Raises Refused: sign_in_locked.
+    """
+    now_ms, who = core.now_ms(), _who(core, login)
+    with core.store.transaction():
+        _count_of_all(core, now_ms)
+        row = core.store.one("sign_in_tries", who=who)
+        if row is not None and now_ms < row["locked_until_ms"]:
+            raise _locked(row["locked_until_ms"] - now_ms)
+        tries = 1 + (row["tries"] if row else 0)
+        locked_until_ms = now_ms + access.lock_ms(tries)
+        counted = {"tries": tries, "since_ms": now_ms, "locked_until_ms": locked_until_ms}
+        core.store.run("set_sign_in_tries", who=who, **counted)
+        user = core.store.one("user_of_login", login=login)
+        user = user if user and user["disabled_at_ms"] is None and user["password_sealed"] else None
+        if locked_until_ms > now_ms:
+            user_id = user and user["user_id"]
+            evidence.note(core, "sign_in_locked", evidence.CENTRE, user_id=user_id, until_ms=locked_until_ms)
+    if user is None:
+        return Try(
+            who,
+            None,
+            _opened(core, "nobody", None),
+            None,
+            base64.b32encode(secrets.token_bytes(16)).decode(),
+            0,
+        )
+    user_id = user["user_id"]
+    return Try(
+        who,
+        user_id,
+        _opened(core, f"password:{user_id}", user["password_sealed"]),
+        user["totp_sealed"],
+        _opened(core, f"second factor:{user_id}", user["totp_sealed"]),
+        user["totp_step"],
+    )
+
+
+def sign_in(core: Core, tried: Try, code: str, *, is_right: bool) -> tuple[str, Caller]:
+    """After the password was checked, the code, which is good once; then as `accounts.enter`.
+
+    Raises Refused("wrong_sign_in").
+    """
+    step = access.totp_step(tried.secret, code, core.now_ms(), tried.used_step)
+    with core.store.transaction():
+        used = core.store.run(
+            "use_totp_step",
+            user_id=tried.user_id if is_right and step is not None else None,
+            step=step or 0,
+            totp_sealed=tried.totp_sealed,
+        )
+        if not used or tried.user_id is None:
+            raise Refused("wrong_sign_in")
+        _forgive(core, tried.who)
+        session = accounts.open_session(core, tried.user_id)
+    return session, accounts.session_of(core, session)
+
+
+def _who(core: Core, login: str) -> bytes:
+    return core.sealer.word(f"login:{login}")
+
+
+def _count_of_all(core: Core, now_ms: int) -> None:
+    row = core.store.one("sign_in_tries", who=ALL)
+    if row is None or not 0 <= now_ms - row["since_ms"] < access.SIGN_INS_MS:
+        core.store.run("set_sign_in_tries", who=ALL, tries=1, since_ms=now_ms, locked_until_ms=0)
+    elif row["tries"] >= access.SIGN_INS_MAX:
+        raise _locked(row["since_ms"] + access.SIGN_INS_MS - now_ms)
+    else:
+        counted = {"tries": row["tries"] + 1, "since_ms": row["since_ms"], "locked_until_ms": 0}
+        core.store.run("set_sign_in_tries", who=ALL, **counted)
+
+
+def _locked(wait_ms: int) -> Refused:
+    return Refused("sign_in_locked", retry_after_s=-(-wait_ms // 1000))
+
+
+def _forgive(core: Core, who: bytes) -> None:
+    """A right one forgives what was wrong before; and what is older than a day is forgotten."""
+    core.store.run("forget_sign_in_tries", who=who, before_ms=core.now_ms() - access.TRIES_FORGOTTEN_MS)
+    row = core.store.one("sign_in_tries", who=ALL)
+    if row is not None:
+        counted = {"tries": max(0, row["tries"] - 1), "since_ms": row["since_ms"], "locked_until_ms": 0}
+        core.store.run("set_sign_in_tries", who=ALL, **counted)
+
+
+def _opened(core: Core, name: str, sealed: bytes | None) -> str:
+    """Of nobody too something is opened: so long does it take."""
+    return core.sealer.unseal(name, sealed or core.sealer.seal(name, slow.NOBODYS.encode())).decode()

@@ -1,0 +1,264 @@
+"""In and out: invitations, passwords, second factors, sessions, and who tries to get around them."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pyotp
+import pytest
+
+from centre.console import guard
+from centre.core import Core, open_core
+from centre.home import Home
+from centre.rules import access
+from centre.work import accounts, signin
+from tests.unit.centre.parts import OPENAPI, Phone, Serving, centre
+
+PASSWORD = "four words that rhyme not"  # noqa: S105
+HTML = {"Accept": "text/html"}
+NOTHING: dict[str, str] = {}
+
+
+@asynccontextmanager
+async def core_of(serving: Serving) -> AsyncIterator[Core]:
+    """As a command beside the running centre has it."""
+    core = open_core(Home(serving.home))
+    try:
+        yield core
+    finally:
+        core.store.close()
+
+
+async def invite(
+    serving: Serving, login: str = "ann", *, good_for_ms: int = access.SET_MS
+) -> tuple[str, str]:
+    """The key of an invitation, and the secret of the second factor that goes with it."""
+    async with core_of(serving) as core:
+        accounts.add_user(core, login, "Ann Example", access.OPERATOR, None, "en")
+        key = accounts.invite(core, login, "set", good_for_ms)
+        assert key
+        return key, signin.invited(core, key).secret if good_for_ms > 0 else ""
+
+
+async def code_of(serving: Serving, secret: str, *, ahead: int = 0) -> str:
+    """Of now; `ahead` steps from it."""
+    async with core_of(serving) as core:
+        return pyotp.TOTP(secret).generate_otp(core.now_ms() // 30_000 + ahead)
+
+
+async def post(phone: Phone, path: str, form: dict[str, str], **headers: str) -> tuple[int, Any]:
+    return await phone.ask("POST", path, data=form, headers={"Origin": phone.url} | headers)
+
+
+async def set_password(phone: Phone, key: str, code: str, more: dict[str, str] = NOTHING) -> tuple[int, Any]:
+    form = {"key": key, "password": PASSWORD, "again": PASSWORD, "code": code}
+    return await post(phone, "/console/set", form | more)
+
+
+async def sign_in(
+    phone: Phone, code: str, *, login: str = "ann", password: str = PASSWORD
+) -> tuple[int, Any]:
+    return await post(phone, "/console/sign-in", {"login": login, "password": password, "code": code})
+
+
+def cookie_of(phone: Phone) -> str:
+    return next((c.value for c in phone.session.cookie_jar if c.key == guard.COOKIE), "")
+
+
+async def ready(serving: Serving, phone: Phone) -> str:
+    """Ann has set her password and is signed in; the secret of her second factor. The code of now is used."""
+    key, secret = await invite(serving)
+    assert (await set_password(phone, key, await code_of(serving, secret, ahead=-1)))[0] == 303
+    return secret
+
+
+async def test_an_invitation_becomes_a_password_a_second_factor_and_a_session(tmp_path: Path) -> None:
+    """Once: the page, the code to scan, the form; then signing out and in with both."""
+    async with centre(tmp_path) as (serving, phone):
+        key, secret = await invite(serving)
+        status, page = await phone.ask("GET", f"/console/set?key={key}")
+        assert status == 200
+        assert "Ann Example" in page
+        assert " ".join(re.findall(".{1,4}", secret)) in page
+        assert (await phone.ask("GET", f"/console/set/code.svg?key={key}"))[0] == 200
+        assert (await set_password(phone, key, await code_of(serving, secret)))[0] == 303
+        assert (await phone.ask("GET", "/console"))[0] == 200
+        for path in (f"/console/set?key={key}", f"/console/set/code.svg?key={key}", "/console/set"):
+            assert (await phone.ask("GET", path))[1]["reason"] == "unauthorised"
+        assert (await phone.ask("POST", "/console/sign-out"))[0] == 303
+        assert (await phone.ask("GET", "/console"))[0] == 401
+        assert (await sign_in(phone, await code_of(serving, secret, ahead=1)))[0] == 303
+        assert (await phone.ask("GET", "/console"))[0] == 200
+
+
+async def test_a_code_is_good_once(tmp_path: Path) -> None:
+    """Read over a shoulder, it opens nothing; nor does the one before it."""
+    async with centre(tmp_path) as (serving, phone):
+        secret = await ready(serving, phone)
+        now = await code_of(serving, secret)
+        answers = await asyncio.gather(*(sign_in(phone, now) for _ in range(3)))
+        assert sorted(status for status, _ in answers) == [303, 403, 403]
+        for ahead in (0, -1):
+            assert (await sign_in(phone, await code_of(serving, secret, ahead=ahead)))[0] == 403
+
+
+async def test_whoever_tries_cannot_tell_what_was_wrong(tmp_path: Path) -> None:
+    """Login, password, code, not yet set: byte by byte the same answer, locked after as many tries."""
+    async with centre(tmp_path) as (serving, phone):
+        secret = await ready(serving, phone)
+        await invite(serving, "not-yet")
+        right = await code_of(serving, secret)
+        nobody = [await sign_in(phone, right, login="nobody") for _ in range(6)]
+        assert nobody[0][0] == 403
+        assert nobody[0][1]["reason"] == "wrong_sign_in"
+        assert nobody[5][1]["reason"] == "sign_in_locked"
+        assert await sign_in(phone, right, password="wrong") == nobody[0]  # noqa: S106
+        assert await sign_in(phone, "000000") == nobody[0]
+        assert await sign_in(phone, "\u0661" * 6) == nobody[0]
+        assert await sign_in(phone, right, login="not-yet") == nobody[0]
+        assert await sign_in(phone, right, login="x" * 9000) == nobody[0]
+        await sign_in(phone, "")
+        assert (await sign_in(phone, right))[0] == 303, "four mistakes are free"
+
+
+async def test_a_lock_lasts_over_a_restart_and_an_invitation_opens_it(tmp_path: Path) -> None:
+    """Nobody who guesses can keep her out for good."""
+    async with centre(tmp_path) as (serving, phone):
+        secret = await ready(serving, phone)
+        for _ in range(5):
+            await sign_in(phone, "000000")
+    async with centre(tmp_path) as (serving, phone):
+        status, problem = await sign_in(phone, await code_of(serving, secret))
+        assert (status, problem["reason"]) == (429, "sign_in_locked")
+        key, secret = await invite(serving)
+        assert (await set_password(phone, key, await code_of(serving, secret, ahead=-1)))[0] == 303
+        assert (await sign_in(phone, await code_of(serving, secret)))[0] == 303
+
+
+async def test_an_invitation_used_at_the_same_moment_lets_one_in(tmp_path: Path) -> None:
+    """Whoever is second learns that it was used."""
+    async with centre(tmp_path) as (serving, phone):
+        key, secret = await invite(serving)
+        code = await code_of(serving, secret)
+        answers = await asyncio.gather(*(set_password(phone, key, code) for _ in range(4)))
+        assert sorted(status for status, _ in answers) == [303, 401, 401, 401]
+
+
+async def test_an_invitation_that_is_too_old_opens_nothing(tmp_path: Path) -> None:
+    """Nor one that is for something else, nor rubbish."""
+    async with centre(tmp_path) as (serving, phone):
+        old, _ = await invite(serving, good_for_ms=-1)
+        other = serving.console_url.partition("key=")[2]
+        for key in (old, other, "", "x", "\u00fc" * 50):
+            assert (await set_password(phone, key, "123456"))[1]["reason"] == "unauthorised"
+            assert (await phone.ask("GET", "/console/set", params={"key": key}))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ({"password": "short", "again": "short"}, "bad_password"),
+        ({"again": "another one altogether"}, "bad_password"),
+        ({"password": "Example-example1", "again": "Example-example1"}, "bad_password"),
+        ({"code": "000000"}, "wrong_code"),
+        ({"code": ""}, "wrong_code"),
+    ],
+)
+async def test_what_cannot_be_taken_does_not_use_the_invitation_up(
+    tmp_path: Path, form: dict[str, str], reason: str
+) -> None:
+    """She tries again."""
+    async with centre(tmp_path) as (serving, phone):
+        key, secret = await invite(serving)
+        code = await code_of(serving, secret)
+        assert (await set_password(phone, key, code, form))[1]["reason"] == reason
+        assert (await set_password(phone, key, code))[0] == 303
+
+
+async def test_a_new_password_ends_what_was_open(tmp_path: Path) -> None:
+    """And a cookie that was there before is not the one that she gets."""
+    async with centre(tmp_path) as (serving, phone):
+        await ready(serving, phone)
+        before = cookie_of(phone)
+        key, secret = await invite(serving)
+        assert (await set_password(phone, key, await code_of(serving, secret)))[0] == 303
+        assert cookie_of(phone) != before
+        phone.session.cookie_jar.clear()
+        old = {"Cookie": f"{guard.COOKIE}={before}"}
+        assert (await phone.ask("GET", "/console", headers=old))[0] == 401
+
+
+async def test_another_site_can_neither_sign_her_in_nor_set_her_password(tmp_path: Path) -> None:
+    """Into a stranger's session neither."""
+    async with centre(tmp_path) as (serving, phone):
+        for path in ("/console/sign-in", "/console/set"):
+            for origin in ("https://evil.example", "null", ""):
+                _, problem = await post(phone, path, {"login": "ann"}, Origin=origin)
+                assert problem["reason"] == "wrong_origin"
+        assert cookie_of(phone) == ""
+        await phone.ask("GET", serving.entrance().removeprefix(serving.url))
+
+
+async def test_a_browser_without_a_session_is_led_to_the_door(tmp_path: Path) -> None:
+    """A program gets its problem; a person a page in her language that says what was wrong."""
+    async with centre(tmp_path) as (serving, phone):
+        async with phone.session.get(serving.url + "/console", headers=HTML) as response:
+            assert response.url.path == "/console/sign-in"
+            assert response.status == 200
+        dutch = HTML | {"Accept-Language": "nl-BE,nl;q=0.9"}
+        assert "Aanmelden" in (await phone.ask("GET", "/console/sign-in", headers=dutch))[1]
+        assert "Anmelden" in (await phone.ask("GET", "/console/sign-in?language=de", headers=dutch))[1]
+        form = {"login": "<b>", "password": "x", "code": "1"}
+        pages = [await post(phone, "/console/sign-in", form, **dutch) for _ in range(6)]
+        assert [status for status, _ in pages] == [403] * 5 + [429]
+        assert "Aanmelden is niet gelukt" in pages[0][1]
+        assert "<b>" not in pages[0][1]
+        assert "over 1 min" in pages[5][1]
+
+
+async def test_whoever_is_disabled_is_out_at_once(tmp_path: Path) -> None:
+    """Her session, her invitation, her password; what she did stays hers."""
+    async with centre(tmp_path) as (serving, phone):
+        secret = await ready(serving, phone)
+        key, _ = await invite(serving)
+        async with core_of(serving) as core:
+            assert accounts.disable(core, "ann")
+            assert not accounts.disable(core, "ann")
+        assert (await phone.ask("GET", "/console"))[0] == 401
+        assert (await phone.ask("GET", f"/console/set?key={key}"))[0] == 401
+        assert (await sign_in(phone, await code_of(serving, secret)))[1]["reason"] == "wrong_sign_in"
+
+
+async def test_every_route_lets_in_whom_the_document_says_and_nobody_else(tmp_path: Path) -> None:
+    """Each role, and nobody, at each route: 403 and 401, before anything else of the request is looked at."""
+    async with centre(tmp_path) as (serving, phone):
+        wanted = [
+            (route, OPENAPI["paths"][route.path][route.method.lower()]["security"])
+            for route in serving.routes
+        ]
+        for role in (None, *access.ROLES):
+            phone.session.cookie_jar.clear()
+            if role:
+                async with phone.session.get(serving.entrance(role), allow_redirects=False):
+                    pass
+            before = len(await written(serving))
+            for route, security in wanted:
+                if not security or (role and role in security[0].get("session", ())):
+                    continue
+                path = re.sub(r"\{\w+\}", "1", route.path)
+                status, problem = await phone.ask(route.method, path, headers={"Origin": phone.url})
+                said = (status, problem["reason"])
+                if role and "session" in security[0]:
+                    assert said == (403, "wrong_role"), (role, route)
+                else:
+                    assert said == (401, "unauthorised"), (role, route)
+            assert len(await written(serving)) == before, "nothing is stored"
+
+
+async def written(serving: Serving) -> list[Any]:
+    """The event log: whatever matters is in it."""
+    async with core_of(serving) as core:
+        return core.store.db.execute("SELECT seq FROM log").fetchall()
