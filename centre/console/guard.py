@@ -52,6 +52,12 @@ class Guard:
         does.__qualname__ = f"does:{' '.join(roles)}"
         return does
 
+    async def still(self, caller: Caller) -> None:
+        """For a stream, at each turn: her session goes on, and she is there. Raises Refused: unauthorised."""
+        now = await self._worker(accounts.session, caller.session)
+        if now.role != caller.role:
+            raise Refused("unauthorised")
+
 
 def set_session(response: web.Response, token: str) -> None:
     response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="Strict")

@@ -30,7 +30,7 @@ STREAMS_MAX = 64
 
 class Operator:
     def __init__(self, worker: Worker, bells: Bells, log: Log, guard: Guard) -> None:
-        self._worker, self._bells, self._log = worker, bells, log
+        self._worker, self._bells, self._log, self._guard = worker, bells, log, guard
         self._page = Template((Path(__file__).parent / "templates/board.html").read_text("utf-8"))
         self.streams = Streams(STREAMS_MAX, STREAMS_MAX)
         sees, does = guard.sees(OPERATOR), guard.does(OPERATOR)
@@ -63,6 +63,7 @@ class Operator:
         shown = None
         async with self.streams.open(request, caller.session) as stream:
             while not self.streams.stopping:
+                await self._guard.still(caller)
                 bell = self._bells.bell(BOARD_BELL)
                 board = await self._worker(desk.board)
                 rendered = html.render(board)

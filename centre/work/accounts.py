@@ -114,7 +114,12 @@ def open_session(core: Core, user_id: str) -> str:
 
 def session_of(core: Core, token: str) -> Caller:
     """Who is behind a cookie. Raises Refused("unauthorised")."""
-    row, now_ms = core.store.one("session", token_sha256=sha256(token)), core.now_ms()
+    return session(core, sha256(token))
+
+
+def session(core: Core, token_sha256: str) -> Caller:
+    """Whose it is; she has just been seen. Raises Refused("unauthorised")."""
+    row, now_ms = core.store.one("session", token_sha256=token_sha256), core.now_ms()
     if row is None:
         raise Refused("unauthorised")
     opened_at_ms, seen_at_ms = access.after_a_jump(row["opened_at_ms"], row["seen_at_ms"], now_ms)

@@ -10,7 +10,7 @@ from typing import Any
 import pyotp
 import pytest
 
-from centre.console import guard
+from centre.console import guard, pages
 from centre.core import Core, open_core
 from centre.home import Home
 from centre.rules import access
@@ -230,6 +230,32 @@ async def test_whoever_is_disabled_is_out_at_once(tmp_path: Path) -> None:
         assert (await phone.ask("GET", "/console"))[0] == 401
         assert (await phone.ask("GET", f"/console/set?key={key}"))[0] == 401
         assert (await sign_in(phone, await code_of(serving, secret)))[1]["reason"] == "wrong_sign_in"
+
+
+@pytest.mark.parametrize("how", ["disabled", "role", "password"])
+async def test_a_live_stream_ends_with_the_session(tmp_path: Path, how: str) -> None:
+    """At its next turn, and before anything that has happened since is told."""
+    async with centre(tmp_path) as (serving, phone):
+        await ready(serving, phone)
+        async with phone.stream("/console/live") as events:
+            await anext(events)
+            if how == "password":
+                key, secret = await invite(serving)
+                await set_password(phone, key, await code_of(serving, secret))
+            async with core_of(serving) as core:
+                if how == "disabled":
+                    accounts.disable(core, "ann")
+                if how == "role":
+                    accounts.change_user(core, "ann", role=access.INSTITUTE)
+            assert [event async for event in events] == []
+
+
+async def test_every_page_of_the_bar_is_there(tmp_path: Path) -> None:
+    """Each role's links, and the page she begins with once it has any."""
+    async with centre(tmp_path) as (serving, _):
+        served = {route.path for route in serving.routes if route.method == "GET"}
+    for role, links in pages.LINKS.items():
+        assert {path for path, _ in links} <= served, role
 
 
 async def test_every_route_lets_in_whom_the_document_says_and_nobody_else(tmp_path: Path) -> None:
