@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
-from centre import signing, tls
+from centre import hooks, signing, tls
 from centre.console.entrance import Entrance
 from centre.console.figures import Figures
 from centre.console.guard import Guard
@@ -23,7 +23,7 @@ from centre.jobs import Jobs
 from centre.log import Log
 from centre.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.settings import Settings
-from centre.watchman import LOOK_S, Watchman
+from centre.watchman import ESCALATE_S, LOOK_S, Escalation, Watchman
 from centre.work import evidence
 from centre.worker import SPARE, Bells, Worker
 
@@ -64,7 +64,8 @@ async def running(
     settings = settings or Settings()
     authority, context = certificate or (tls.development(home), tls.development_context(home, host))
     signing_key = signing.key_of(home)
-    worker, bells = Worker(lambda: open_core(home)), Bells()
+    receiver = hooks.receiver(home, settings)
+    worker, bells = Worker(lambda: open_core(home, tells=receiver is not None)), Bells()
     intake = Intake(worker, bells, log, authority.pem, settings)
     guard = Guard(worker)
     entrance = Entrance(worker, bells, guard)
@@ -81,10 +82,11 @@ async def running(
 
     app.on_response_prepare.append(set_headers)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S_MAX)
+    sender = hooks.Sender(worker, log, receiver)
     jobs = Jobs(log)
+    _add_jobs(jobs, worker, bells, log, settings)
     jobs.add(FLUSH_S, refusals.flush_due)
-    watchman = Watchman(worker, bells, log, settings, BOARD_BELL)
-    jobs.add(LOOK_S, watchman.look)
+    jobs.add(hooks.SEND_S, sender.send)
     jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))
 
     housekeeping = Housekeeping(worker, settings)
@@ -103,6 +105,7 @@ async def running(
         yield Running(url, authority, routes)
     finally:
         await jobs.stop()
+        await sender.close()
         intake.streams.stopping = operator.streams.stopping = True
         bells.ring_all()
         await _close(runner)
@@ -110,6 +113,11 @@ async def running(
         entrance.close()
         worker.close()
         refusals.flush(all_of_it=True)
+
+
+def _add_jobs(jobs: Jobs, worker: Worker, bells: Bells, log: Log, settings: Settings) -> None:
+    jobs.add(ESCALATE_S, Escalation(worker, bells, log, settings, BOARD_BELL).look)
+    jobs.add(LOOK_S, Watchman(worker, bells, log, settings, BOARD_BELL).look)
 
 
 async def _close(runner: web.AppRunner) -> None:

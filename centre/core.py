@@ -17,9 +17,13 @@ SEALING_KEY = "sealing.key"
 
 
 class Core:
-    def __init__(self, store: Store, sealer: Sealer, clock_ms: Callable[[], float] = now_ms) -> None:
-        """Raises sealing.Broken where the sealing key is not the one the database was made with."""
-        self.store, self.sealer, self.clock_ms = store, sealer, clock_ms
+    def __init__(
+        self, store: Store, sealer: Sealer, clock_ms: Callable[[], float] = now_ms, *, tells: bool = False
+    ) -> None:
+        """`tells`: somebody is told of incidents (work/hooks.py).
+
+        Raises sealing.Broken where the sealing key is not the one the database was made with."""
+        self.store, self.sealer, self.clock_ms, self.tells = store, sealer, clock_ms, tells
         device = store.one("any_device")
         if device is not None:
             self.root(device)
@@ -32,14 +36,14 @@ class Core:
         return self.sealer.unseal(device["device_id"], device["root_sealed"])
 
 
-def open_core(home: Home, clock_ms: Callable[[], float] = now_ms) -> Core:
+def open_core(home: Home, clock_ms: Callable[[], float] = now_ms, *, tells: bool = False) -> Core:
     """The store and its sealing key. Raises CannotServe; call it in the thread that will use it."""
     if home.database.exists() and not (home.path / SEALING_KEY).exists():
         raise CannotServe(f"{home.path / SEALING_KEY} is missing: the buttons' roots cannot be opened")
     key = home.secret(SEALING_KEY, sealing.new_key)
     try:
         home.database.touch(mode=0o600)
-        return Core(Store(str(home.database)), Sealer(key), clock_ms)
+        return Core(Store(str(home.database)), Sealer(key), clock_ms, tells=tells)
     except (sealing.Broken, ValueError) as error:
         raise CannotServe(f"{home.path / SEALING_KEY} is the wrong key: {error}") from error
     except TooNew as error:

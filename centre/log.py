@@ -17,6 +17,7 @@ EVENTS = {
     "closed": "{name} {counter} of {device_id}: incident {incident} has been closed ({reason})",
     "fixes": "{stored} position(s) of {device_id} are on disk for incident {incident}",
     "called_off": "press {counter} of {device_id}, incident {incident}, was called off{again}",
+    "escalated": "ALARM {counter} of {device_id}: nobody has taken incident {incident}",
     "losses": "supervision: {found} lost, {ended} found again",
     "refused": "refused {count} time(s): {reason}",
     "trouble": "trouble ({reason}): {text}",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from centre.rules import retention, supervision
+from centre.rules import escalation, retention, supervision
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,5 +10,9 @@ class Settings:
     heartbeat_s: float = 15.0  # of streams to bridges; fixed, and shorter in tests
     addresses: tuple[str, ...] = ()  # where else this same centre answers, told to bridges as they enrol
     alive_s: int = supervision.ALIVE_S  # how often bridges shall give a sign of life
+    escalate_s: int = escalation.AFTER_S  # how long an alarm waits at each level before the next
+    webhook: str | None = None  # who is told of incidents
+    webhook_s: float = 10.0  # how long it may take to answer; fixed, and shorter in tests
+    webhook_ca: str | None = None  # its authorities, where they are not the system's
     keep_positions_days: int = retention.POSITIONS_DAYS  # of closed incidents
     keep_incidents_days: int = retention.INCIDENTS_DAYS  # then only that there was one stays

@@ -1,4 +1,5 @@
-"""Supervision's eyes: looks every few seconds, in the last lane, and knows when it could not look itself."""
+"""The eyes of the centre: for what is lost, in the last lane, knowing when it could not look itself; and for
+alarms that nobody takes."""
 
 import time
 
@@ -6,10 +7,10 @@ from centre.core import Core
 from centre.log import Log
 from centre.rules.losses import Reckoning
 from centre.settings import Settings
-from centre.work import losses
-from centre.worker import SPARE, Bells, Worker
+from centre.work import hooks, losses
+from centre.worker import AFTER, SPARE, Bells, Worker
 
-LOOK_S = 5.0
+LOOK_S, ESCALATE_S = 5.0, 1.0
 
 
 def tick_ms() -> int:
@@ -52,3 +53,16 @@ class Watchman:
 
 def _now_ms(core: Core) -> int:
     return core.now_ms()
+
+
+class Escalation:
+    """An alarm that nobody took in time goes beyond this room: into the log, and to whom a webhook tells."""
+
+    def __init__(self, worker: Worker, bells: Bells, log: Log, settings: Settings, board_bell: str) -> None:
+        self._worker, self._bells, self._log = worker, bells, log
+        self._after_s, self._board_bell = settings.escalate_s, board_bell
+
+    async def look(self) -> None:
+        for told in await self._worker(hooks.escalate, self._after_s, lane=AFTER):
+            self._log("escalated", incident=told.incident_id, device_id=told.device_id, counter=told.counter)
+            self._bells.ring(self._board_bell)

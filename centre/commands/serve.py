@@ -7,12 +7,12 @@ import signal
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from centre import tls
+from centre import hooks, tls
 from centre.app import running
 from centre.commands.parts import BAD_INPUT, Commands, no
 from centre.home import Home
 from centre.log import Log
-from centre.rules import retention, supervision
+from centre.rules import escalation, retention, supervision
 from centre.settings import Settings
 
 
@@ -42,6 +42,23 @@ def add(commands: Commands) -> None:
         metavar="S",
         help="how often bridges shall give a sign of life (default: %(default)s)",
     )
+    made.add_argument(
+        "--escalate-s",
+        type=_escalate_s,
+        default=escalation.AFTER_S,
+        metavar="S",
+        help="an alarm that nobody takes gets louder after so long, calls others after twice and is told "
+        "further after three times as long (default: %(default)s)",
+    )
+    made.add_argument(
+        "--webhook",
+        type=_webhook,
+        metavar="URL",
+        help="a dispatch system that is told of each incident, signed by webhook-key",
+    )
+    made.add_argument(
+        "--webhook-ca", metavar="FILE", help="PEM of the CA of --webhook, where the system does not know it"
+    )
     for what, days in (("positions", retention.POSITIONS_DAYS), ("incidents", retention.INCIDENTS_DAYS)):
         made.add_argument(
             f"--keep-{what}-days",
@@ -51,12 +68,15 @@ def add(commands: Commands) -> None:
             help=f"how long {what} are kept after an alarm was closed (default: %(default)s)",
         )
     made.add_argument("--json-log", action="store_true", help="one JSON object per event on stdout")
+    commands.add("webhook-key", "print the key that --webhook signs with, making it if needed", webhook_key)
     commands.add("ca", "print where the development CA is, making it if needed", ca)
 
 
 def serve(arguments: argparse.Namespace) -> int:
     if bool(arguments.cert) != bool(arguments.key):
         return no(BAD_INPUT, "--cert and --key go together")
+    if arguments.webhook_ca and not arguments.webhook:
+        return no(BAD_INPUT, "--webhook-ca is for --webhook")
     certificate = tls.given(arguments.cert, arguments.key) if arguments.cert else None
     home = Home(arguments.home)
     lock = home.lock()
@@ -76,6 +96,9 @@ def serve(arguments: argparse.Namespace) -> int:
             settings=Settings(
                 addresses=tuple(arguments.address),
                 alive_s=arguments.alive_s,
+                escalate_s=arguments.escalate_s,
+                webhook=arguments.webhook,
+                webhook_ca=arguments.webhook_ca,
                 keep_positions_days=arguments.keep_positions_days,
                 keep_incidents_days=arguments.keep_incidents_days,
             ),
@@ -95,6 +118,11 @@ def serve(arguments: argparse.Namespace) -> int:
 def ca(arguments: argparse.Namespace) -> int:
     authority = tls.development(Home(arguments.home))
     print(f"CA certificate: {authority.path}\nSHA-256 of its public key: {authority.sha256}")
+    return 0
+
+
+def webhook_key(arguments: argparse.Namespace) -> int:
+    print(hooks.key_of(Home(arguments.home)).hex())
     return 0
 
 
@@ -137,4 +165,23 @@ def _alive_s(text: str) -> int:
 def _days(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not 1 <= int(text) <= retention.DAYS_MAX:
         raise argparse.ArgumentTypeError(f"it is 1 to {retention.DAYS_MAX} days")
+    return int(text)
+
+
+def _webhook(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0 and parts.username is None
+        good = good and parts.password is None and not parts.fragment
+    except ValueError:
+        good = False
+    if not good or not text.isascii() or not text.isprintable() or " " in text:
+        raise argparse.ArgumentTypeError("it is https://HOST[:PORT]/PATH, without a name or password in it")
+    return text
+
+
+def _escalate_s(text: str) -> int:
+    least, most = escalation.AFTER_S_MIN, escalation.AFTER_S_MAX
+    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"it is {least} to {most} seconds")
     return int(text)

@@ -4,6 +4,7 @@
 """
 
 AFTER_S = 30  # a setting
+AFTER_S_MIN, AFTER_S_MAX = 5, 600
 WAITS, LOUDER, OTHERS, TOLD = range(4)
 
 

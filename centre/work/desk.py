@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from centre.core import Core
-from centre.rules import incidents
+from centre.rules import incidents, webhook
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
-from centre.work import evidence, views
+from centre.work import evidence, hooks, views
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ def advance(
                 user_id=caller.user_id,
                 now_ms=core.now_ms(),
             )
+            hooks.add(core, incident_id, webhook.OF_STAGE[stage])
         seen = bool(
             seen_duress and core.store.run("see_duress", incident_id=incident_id, now_ms=core.now_ms())
         )

@@ -6,12 +6,12 @@ from typing import Any
 
 from centre.core import Core
 from centre.pins import Verdict
-from centre.rules import access, incidents
+from centre.rules import access, incidents, webhook
 from centre.rules.fields import Dropped
 from centre.rules.incidents import CallOff, Fix, Press
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import buttons, evidence
+from centre.work import buttons, evidence, hooks
 from wire import codes, receipts
 
 
@@ -73,6 +73,8 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
         incident_id, known, erased = _incident_of(core, press, device, root)
         if not erased:  # else it is answered, and nothing of it is kept again
             _add_arrival(core, incident_id, bridge_id, press, known)
+        if not known:
+            hooks.add(core, incident_id, webhook.OPENED)
         last = core.store.one("last_receipt", incident_id=incident_id)
     assert last is not None  # written with the incident
     return Taken(incident_id, known, last["stage"], last["proof"], press.dropped, press, core.clock_ms())
@@ -221,6 +223,8 @@ def call_off(core: Core, bridge_id: str, incident_id: str, verdict: Verdict) -> 
         core.store.run("add_call_off", incident_id=incident_id, duress=duress, now_ms=now_ms)
         who = {"incident_id": incident_id, "device_id": incident["device_id"]}
         # Numbers: of two words the shorter would show through the seal.
+        if not known:
+            hooks.add(core, incident_id, webhook.CALLED_OFF)  # alike for both PINs
         evidence.note(core, "called_off", f"bridge:{bridge_id}", **who, known=int(known), duress=int(duress))
     return CalledOff(incident["device_id"], incident["counter"], known, core.clock_ms())
 

@@ -1,0 +1,66 @@
+"""What a dispatch system is told of an incident, how it is signed, when it is tried again. Pure.
+
+It gets what sends a car: where, how sure, how old, which case. No name, no file, no duress, no reason of
+closing: its own right opens the case for those who may. A call-off is told alike for both PINs, and ends
+nothing: `open` stays true until an operator closes.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from centre.rules import times
+from wire import receipts
+
+OPENED, ACKNOWLEDGED, DISPATCHED, CLOSED = "opened", "acknowledged", "dispatched", "closed"
+CALLED_OFF, ESCALATED = "called_off", "escalated"
+KINDS = (OPENED, ACKNOWLEDGED, DISPATCHED, CLOSED, CALLED_OFF, ESCALATED)
+OF_STAGE = {
+    receipts.ACKNOWLEDGED: ACKNOWLEDGED,
+    receipts.DISPATCHED: DISPATCHED,
+    receipts.CLOSED: CLOSED,
+}
+
+WAITING_MAX = 10_000
+FIRST_AGAIN_MS, AGAIN_MS_MAX = 1_000, 60_000
+GIVEN_UP_MS = 86_400_000  # a day later nobody sends a car for it
+KEY_BYTES = 32
+
+
+def body(
+    event_id: str, kind: str, incident: Mapping[str, Any], fix: Mapping[str, Any] | None, now_ms: int
+) -> str:
+    """The JSON of one event: the same bytes at every try."""
+    content: dict[str, Any] = {
+        "id": event_id,
+        "event": kind,
+        "at": times.write(now_ms),
+        "incident": incident["incident_id"],
+        "case": incident["case_id"],
+        "stage": receipts.NAMES[incident["stage"]],
+        "open": incident["stage"] != receipts.CLOSED,
+        "opened_at": times.write(incident["opened_at_ms"]),
+        "fix": None,
+    }
+    if fix is not None:
+        content["fix"] = {
+            "lat": fix["lat"],
+            "lon": fix["lon"],
+            "radius_m": fix["radius_m"],
+            "method": fix["method"],
+            "taken_at": times.write(fix["taken_at_ms"]),
+            "age_s": max(0, now_ms - fix["taken_at_ms"]) // 1000,
+        }
+    return json.dumps(content, separators=(",", ":"))
+
+
+def signature(key: bytes, timestamp_s: int, content: bytes) -> str:
+    """Of `X-AMR-Signature`: HMAC-SHA256 (RFC 2104) over the timestamp's digits, a full stop, the body."""
+    return "sha256=" + hmac.new(key, b"%d." % timestamp_s + content, hashlib.sha256).hexdigest()
+
+
+def again_ms(tries: int) -> int:
+    """How long to wait after so many tries: 1 s, doubling, to 60 s."""
+    return int(min(FIRST_AGAIN_MS * 2 ** min(tries - 1, 10), AGAIN_MS_MAX))

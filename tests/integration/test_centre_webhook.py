@@ -1,0 +1,231 @@
+"""A dispatch system is told of every incident: by real HTTPS, to a receiver that fails in every way."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from centre.core import open_core
+from centre.home import Home
+from centre.rules import incidents, webhook
+from centre.work import buttons, desk, hooks, presses
+from tests.unit.bridge.parts import Authority, serve
+from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, signed_in
+from wire import receipts
+
+HAND = Hand()
+
+
+class Receiver:
+    """Keeps what it is told; `moods` says how it takes the next ones, then it takes all."""
+
+    def __init__(self, *moods: str) -> None:
+        self.moods = list(moods)
+        self.taken: list[tuple[dict[str, str], bytes]] = []
+        self.refused: list[bytes] = []
+        self.elsewhere = 0
+        self._news = asyncio.Event()
+
+    async def hook(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        mood = self.moods.pop(0) if self.moods else "takes"
+        if mood == "takes":
+            self.taken.append((dict(request.headers), body))
+        else:
+            self.refused.append(body)
+        self._news.set()
+        if mood == "hangs up":
+            assert request.transport
+            request.transport.abort()
+        if mood == "redirects":
+            return web.Response(status=307, headers={"Location": "/elsewhere"})
+        return web.Response(status=204 if mood == "takes" else 500)
+
+    async def other(self, _request: web.Request) -> web.Response:
+        self.elsewhere += 1
+        return web.Response()
+
+    async def has(self, count: int) -> list[Any]:
+        """What it was told, once it is so much."""
+        async with asyncio.timeout(20):
+            while len(self.taken) < count:
+                self._news.clear()
+                await self._news.wait()
+        return [json.loads(body) for _, body in self.taken]
+
+
+@asynccontextmanager
+async def told(
+    home: Path, receiver: Receiver, *, port: int = 0, ca: bool = True, **settings: Any
+) -> AsyncIterator[tuple[Phone, Lines]]:
+    """A centre with a webhook to `receiver`, and a phone that has enrolled."""
+    authority, log = Authority(), Lines()
+    home.mkdir(exist_ok=True)
+    (home / "hook-ca.pem").write_bytes(authority.pem)
+    routes = {("POST", "/hook"): receiver.hook, ("POST", "/elsewhere"): receiver.other}
+    routes["GET", "/elsewhere"] = receiver.other
+    async with serve(authority, routes, port=port) as url:
+        settings |= {"webhook": f"{url}/hook", "webhook_ca": str(home / "hook-ca.pem") if ca else None}
+        async with centre(home, HAND, log=log, **settings) as (_, phone):
+            await phone.enrol(HAND, pin="1234", duress_pin="4321")
+            yield phone, log
+
+
+def advance(home: Path, incident: str, *stages: int) -> None:
+    core = open_core(Home(home), tells=True)
+    caller = signed_in(core)
+    for stage in stages:
+        desk.advance(core, caller, incident, stage, reason="duress" if stage == receipts.CLOSED else None)
+    core.store.close()
+
+
+async def test_each_step_of_an_incident_is_told_once_and_in_order(tmp_path: Path) -> None:
+    """With its place, and without a name, a reason, or duress; a silent test is nobody's business."""
+    receiver = Receiver()
+    async with told(tmp_path, receiver) as (phone, _):
+        await phone.post(HAND.alarm(1, event=2))
+        _, answer = await phone.post(HAND.alarm(1, fix=FIX))
+        await phone.post(HAND.alarm(1, fix=FIX))
+        await phone.call_off(HAND, 1, "4321")
+        advance(tmp_path, answer["incident"], *(receipts.ACKNOWLEDGED, receipts.DISPATCHED, receipts.CLOSED))
+        events = await receiver.has(5)
+    assert [one["event"] for one in events] == [
+        "opened",
+        "called_off",
+        "acknowledged",
+        "dispatched",
+        "closed",
+    ]
+    assert [one["open"] for one in events] == [True, True, True, True, False]
+    assert [one["stage"] for one in events][-2:] == ["DISPATCHED", "CLOSED"]
+    assert {one["incident"] for one in events} == {answer["incident"]}
+    assert (events[0]["fix"]["lat"], events[0]["fix"]["radius_m"]) == (FIX["lat"], FIX["radius_m"])
+    assert len({one["id"] for one in events}) == 5
+    assert not any(b"duress" in body for _, body in receiver.taken)
+
+
+async def test_a_receiver_can_check_who_speaks(tmp_path: Path) -> None:
+    """As docs/api.md has it, with nothing of ours but the key."""
+    receiver = Receiver()
+    async with told(tmp_path, receiver) as (phone, _):
+        await phone.post(HAND.alarm(1))
+        await receiver.has(1)
+    headers, body = receiver.taken[0]
+    key = bytes.fromhex((tmp_path / "webhook.key").read_text())
+    expected = hmac.new(key, headers["X-AMR-Timestamp"].encode() + b"." + body, hashlib.sha256).hexdigest()
+    assert headers["X-AMR-Signature"] == f"sha256={expected}"
+
+
+@pytest.mark.parametrize("mood", ["fails", "redirects", "hangs up"])
+async def test_who_does_not_take_it_is_told_again(tmp_path: Path, mood: str) -> None:
+    """The very same bytes, until taken; no redirect is followed; the later steps wait their turn."""
+    receiver = Receiver(mood)
+    async with told(tmp_path, receiver) as (phone, log):
+        _, answer = await phone.post(HAND.alarm(1))
+        advance(tmp_path, answer["incident"], receipts.ACKNOWLEDGED)
+        events = await receiver.has(2)
+    assert [one["event"] for one in events] == ["opened", "acknowledged"]
+    assert receiver.refused[0] == receiver.taken[0][1]
+    assert receiver.elsewhere == 0
+    assert [line["reason"] for line in log.of("trouble")] == ["webhook_failing"]
+
+
+async def test_a_receiver_whom_nobody_vouches_for_is_told_nothing(tmp_path: Path) -> None:
+    """Its certificate is checked; alarms are taken all the same."""
+    receiver = Receiver()
+    async with told(tmp_path, receiver, ca=False) as (phone, log):
+        status, _ = await phone.post(HAND.alarm(1))
+        async with asyncio.timeout(20):
+            while not log.of("trouble"):  # noqa: ASYNC110 -- the log has no bell
+                await asyncio.sleep(0.05)
+        assert status == 201
+    assert (receiver.taken, receiver.refused) == ([], [])
+    assert "certificate" in log.of("trouble")[0]["text"]
+
+
+async def test_a_receiver_that_hangs_holds_up_no_alarm(tmp_path: Path) -> None:
+    """Nor the other incidents, once its time is over."""
+    release = asyncio.Event()
+
+    class Hangs(Receiver):
+        async def hook(self, request: web.Request) -> web.StreamResponse:
+            if self.refused:
+                return await super().hook(request)
+            self.refused.append(await request.read())
+            await release.wait()
+            return web.Response(status=500)
+
+    receiver = Hangs()
+    async with told(tmp_path, receiver, webhook_s=0.5) as (phone, _):
+        for counter in range(1, 6):
+            assert (await phone.post(HAND.alarm(counter)))[0] == 201
+        await receiver.has(5)
+        release.set()
+
+
+async def test_what_was_not_told_before_a_restart_is_told_after_it(tmp_path: Path) -> None:
+    """It lies on disk with the alarm; the same event keeps its id."""
+    deaf = Receiver(*["fails"] * 1000)
+    async with told(tmp_path, deaf) as (phone, log):
+        await phone.post(HAND.alarm(1))
+        async with asyncio.timeout(20):
+            while not log.of("trouble"):  # noqa: ASYNC110 -- the log has no bell
+                await asyncio.sleep(0.05)
+    receiver = Receiver()
+    authority = Authority()
+    (tmp_path / "hook-ca.pem").write_bytes(authority.pem)
+    async with serve(authority, {("POST", "/hook"): receiver.hook}) as url:
+        options: dict[str, Any] = {"webhook": f"{url}/hook", "webhook_ca": str(tmp_path / "hook-ca.pem")}
+        async with centre(tmp_path, **options):
+            await receiver.has(1)
+    assert receiver.taken[0][1] == deaf.refused[0]
+
+
+async def test_an_alarm_that_nobody_takes_is_told_once(tmp_path: Path) -> None:
+    """In the log, for people without a webhook, and to the webhook; one that was taken is not."""
+    receiver = Receiver()
+    async with told(tmp_path, receiver, escalate_s=0) as (phone, log):
+        _, answer = await phone.post(HAND.alarm(1))
+        events = await receiver.has(2)
+    assert [one["event"] for one in events] == ["opened", "escalated"]
+    assert [line["incident"] for line in log.of("escalated")] == [answer["incident"]]
+
+
+def test_the_documented_signature_is_the_one_that_is_made() -> None:
+    """The example of docs/api.md, to the last digit."""
+    key = bytes(range(32))
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    assert key.hex() in text
+    body = b'{"id":"5f0c2d9a41b7e386","event":"opened"}'
+    assert body.decode() in text
+    assert webhook.signature(key, 1795534800, body) in text
+
+
+def test_the_pause_between_tries_is_bounded() -> None:
+    """A second, doubling, never more than a minute."""
+    assert [webhook.again_ms(tries) for tries in (1, 2, 3, 7, 500)] == [1000, 2000, 4000, 60_000, 60_000]
+
+
+def test_a_queue_that_is_full_says_so_in_the_event_log(tmp_path: Path) -> None:
+    """And the alarm itself is taken."""
+    core = open_core(Home(tmp_path), tells=True)
+    buttons.import_buttons(core, [HAND.registered])
+    token = str(buttons.enrol(core, HAND.enrolment_code, None, None)["token"])
+    bridge_id = buttons.bridge_of(core, token)
+    first = presses.take_alarm(core, bridge_id, incidents.read(HAND.alarm(1)))
+    core.store.db.executemany(
+        "INSERT INTO hooks (incident_id, kind, body, made_at_ms, next_at_ms) VALUES (?, 'opened', '', 0, 0)",
+        [(first.incident_id,)] * (webhook.WAITING_MAX - 1),
+    )
+    assert hooks.waiting(core) == webhook.WAITING_MAX
+    assert not presses.take_alarm(core, bridge_id, incidents.read(HAND.alarm(2))).known
+    assert hooks.waiting(core) == webhook.WAITING_MAX
+    assert "webhook_full" in [row["kind"] for row in core.store.all("log_entries")]
+    core.store.close()
