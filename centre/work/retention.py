@@ -24,7 +24,9 @@ def erase_due(core: Core, positions_days: int, incidents_days: int) -> int:
 
 
 def forget(core: Core) -> None:
-    """Empty the write-ahead log too, where what was erased may still lie; a reader may put it off."""
+    """Empty the write-ahead log too, where what was erased may still lie; put off while it is in use."""
+    if core.store.db.in_transaction:
+        return
     core.store.one("checkpoint")
 
 

@@ -3,12 +3,15 @@
 import sqlite3
 from pathlib import Path
 
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 import centre.store
 from centre.core import Core
 from centre.rules.incidents import read, read_fixes
 from centre.sealing import Sealer, new_key
 from centre.store import Store
-from centre.work import buttons, desk, presses
+from centre.work import audit, buttons, desk, presses
 from tests.unit.centre.parts import FIX, Hand, signed_in
 from wire import codes, receipts
 
@@ -97,3 +100,39 @@ def test_the_stage_of_an_incident_is_a_law_of_the_database(tmp_path: Path) -> No
     incident = store.one("incident_of_press", device_id=HAND.device_id, event=codes.ALARM, counter=2)
     assert incident is not None
     assert incident["stage"] == receipts.CLOSED
+
+
+def test_a_database_of_version_2_keeps_its_call_offs_and_acts(tmp_path: Path) -> None:
+    """As a pilot's would: opened by this version, and all of it is there; the log begins where it did."""
+    path, sealer = str(tmp_path / "x.sqlite"), Sealer(new_key())
+    version_1(path, sealer)
+    db = sqlite3.connect(path)
+    db.executescript(SCHEMA_1.with_name("schema-2.sql").read_text("utf-8"))
+    db.execute("INSERT INTO call_offs VALUES ('a', 20, 21, 1, 21, NULL)")
+    db.execute("INSERT INTO acts VALUES ('a', 3, NULL, 'patrol 7', 22)")
+    db.execute("INSERT INTO bridge_states VALUES ('BRIDGE22', 23, 50, 'Pixel', '')")
+    db.execute("PRAGMA user_version = 2")
+    db.commit()
+    db.close()
+    core = Core(Store(path), sealer, lambda: 1_000.0)
+    (call_off,) = core.store.db.execute("SELECT * FROM call_offs")
+    (act,) = core.store.db.execute("SELECT * FROM acts")
+    assert (call_off["incident_id"], call_off["duress"], act["note"]) == ("a", 1, "patrol 7")
+    assert len(core.store.all("receipts", incident_id="a")) == 2
+    key = Ed25519PrivateKey.generate().public_key()
+    assert list(audit.verify(core, key, audit.Seen())) == []
+
+
+def test_a_migration_that_fails_half_way_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
+    """It is one transaction: the older program can still use it."""
+    path = str(tmp_path / "x.sqlite")
+    version_1(path, Sealer(new_key()))
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE log (something TEXT)")  # what version 5 is about to make
+    db.commit()
+    before = list(db.iterdump())
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        Store(path)
+    assert list(db.iterdump()) == before
+    assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    db.close()
