@@ -1,8 +1,12 @@
 """Passwords, second factors, sessions: the rules, in virtual time."""
 
+import re
+from pathlib import Path
+
 import pyotp
 import pytest
 
+from centre.commands import main
 from centre.core import Core
 from centre.rules import access
 from centre.rules.refusals import Refused
@@ -156,3 +160,32 @@ def test_whoever_changes_role_has_it_from_her_next_click() -> None:
     caller = accounts.session_of(office.core, office.token)
     assert (caller.role, caller.zone) == (access.INSTITUTE, None)
     assert not accounts.change_user(office.core, "nobody", name="x")
+
+
+def test_the_administrator_invites_changes_and_disables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By commands beside the running centre; a mistake is one sentence."""
+
+    def run(*argv: str) -> tuple[int, str]:
+        code = main(["users", *argv, "--home", str(tmp_path)])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    who = ("--name", "Ann Example", "--role", "operator")
+    assert run("add", "ann", *who)[0] == 0
+    code, said = run("invite", "ann", "--url", "https://centre.example/")
+    assert code == 0
+    assert re.fullmatch(r"https://centre\.example/console/set\?key=[\w-]{43}\n", said)
+    assert run("change", "ann", "--role", "case_manager")[0] == 2, "a case manager has a zone"
+    assert run("change", "ann", "--role", "case_manager", "--zone", "Zone Example")[0] == 0
+    assert run("change", "ann")[0] == 2
+    assert "case_manager  zone Zone Example  in use" in run("list")[1]
+    assert run("disable", "ann")[0] == 0
+    for command in (
+        ("invite", "ann"),
+        ("disable", "ann"),
+        ("change", "ann", "--name", "x"),
+        ("invite", "bob"),
+    ):
+        assert run(*command) == (1, f"amr-centre: there is no user {command[1]} here\n")
