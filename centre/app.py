@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import ipaddress
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
 from centre import hooks, signing, tls
+from centre.console.boards import ESCALATE_TICK_S
 from centre.console.entrance import Entrance
 from centre.console.figures import Figures
 from centre.console.guard import Guard
@@ -33,14 +34,24 @@ SIGN_S = 600.0  # how soon after midnight
 ERASE_S = 3600.0
 FIGURES_S = 3600.0  # how soon after the end of a month
 
-# Nothing is loaded from elsewhere, nothing frames us, nothing learns our addresses.
+# Nothing frames us, nothing learns our addresses.
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",  # with "no-referrer" a browser's form posts `Origin: null` (Fetch, 3.2)
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+def policy(tiles_origin: str) -> str:
+    """Nothing is loaded from elsewhere, but the map's tiles where they are set (CSP Level 3).
+
+    The map library puts an empty `data:` picture where a tile is taken away.
+    """
+    images = f"'self' data: {tiles_origin}" if tiles_origin else "'self'"
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,7 @@ async def running(
     intake = Intake(worker, bells, log, authority.pem, settings)
     guard = Guard(worker)
     entrance = Entrance(worker, bells, guard)
-    operator = Operator(worker, bells, log, guard)
+    operator = Operator(worker, bells, log, guard, settings)
     parts = (intake, Static(), entrance, operator, Figures(worker, guard))
     refusals = Refusals(log)
     app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
@@ -77,16 +88,14 @@ async def running(
     for route in routes:
         app.router.add_route(route.method, route.path, route.handle)
 
-    async def set_headers(_request: web.Request, response: web.StreamResponse) -> None:
-        response.headers.update(HEADERS)
-
-    app.on_response_prepare.append(set_headers)
+    app.on_response_prepare.append(_headers(settings))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S_MAX)
     sender = hooks.Sender(worker, log, receiver)
     jobs = Jobs(log)
     _add_jobs(jobs, worker, bells, log, settings)
     jobs.add(FLUSH_S, refusals.flush_due)
     jobs.add(hooks.SEND_S, sender.send)
+    jobs.add(ESCALATE_TICK_S, operator.boards.escalate)
     jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))
 
     housekeeping = Housekeeping(worker, settings)
@@ -118,6 +127,16 @@ async def running(
 def _add_jobs(jobs: Jobs, worker: Worker, bells: Bells, log: Log, settings: Settings) -> None:
     jobs.add(ESCALATE_S, Escalation(worker, bells, log, settings, BOARD_BELL).look)
     jobs.add(LOOK_S, Watchman(worker, bells, log, settings, BOARD_BELL).look)
+
+
+def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """What every answer carries."""
+    headers = HEADERS | {"Content-Security-Policy": policy(settings.tiles_origin)}
+
+    async def set_headers(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(headers)
+
+    return set_headers
 
 
 async def _close(runner: web.AppRunner) -> None:

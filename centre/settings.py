@@ -16,3 +16,10 @@ class Settings:
     webhook_ca: str | None = None  # its authorities, where they are not the system's
     keep_positions_days: int = retention.POSITIONS_DAYS  # of closed incidents
     keep_incidents_days: int = retention.INCIDENTS_DAYS  # then only that there was one stays
+    tiles: str = ""  # a map's tiles, https://HOST/{z}/{x}/{y}.png; without, the map is plain
+    tiles_by: str = ""  # whose they are, written on the map
+
+    @property
+    def tiles_origin(self) -> str:
+        """The only place from which the pages may load anything."""
+        return "/".join(self.tiles.split("/")[:3])

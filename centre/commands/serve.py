@@ -67,6 +67,13 @@ def add(commands: Commands) -> None:
             metavar="DAYS",
             help=f"how long {what} are kept after an alarm was closed (default: %(default)s)",
         )
+    made.add_argument(
+        "--tiles",
+        type=_tiles,
+        metavar="URL",
+        help="a map's tiles for operators, https://HOST/{z}/{x}/{y}.png (default: a plain map)",
+    )
+    made.add_argument("--tiles-by", default="", metavar="TEXT", help="whose tiles they are, on the map")
     made.add_argument("--json-log", action="store_true", help="one JSON object per event on stdout")
     commands.add("webhook-key", "print the key that --webhook signs with, making it if needed", webhook_key)
     commands.add("ca", "print where the development CA is, making it if needed", ca)
@@ -101,6 +108,8 @@ def serve(arguments: argparse.Namespace) -> int:
                 webhook_ca=arguments.webhook_ca,
                 keep_positions_days=arguments.keep_positions_days,
                 keep_incidents_days=arguments.keep_incidents_days,
+                tiles=arguments.tiles or "",
+                tiles_by=arguments.tiles_by,
             ),
         ) as centre:
             log(
@@ -185,3 +194,12 @@ def _escalate_s(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"it is {least} to {most} seconds")
     return int(text)
+
+
+def _tiles(url: str) -> str:
+    """Its origin goes into the pages' security policy: nothing that could end a word there."""
+    if not re.fullmatch(
+        r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[A-Za-z0-9._~/{}?=&%-]*", url, re.ASCII
+    ) or not all(part in url for part in ("{z}", "{x}", "{y}")):
+        raise argparse.ArgumentTypeError(f"{url!r} is not https://HOST/{{z}}/{{x}}/{{y}}.png")
+    return url

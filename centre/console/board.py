@@ -1,307 +1,189 @@
-"""The board as HTML: a pure function of what the store says. Every value is escaped here.
+"""The operator's board and sheet as HTML: of what the store says, a language, and the time. Jinja2 escapes.
 
 Times are written as clock times; page.js turns `data-since` into ages that run, by the centre's clock.
 Shapes and words carry the meaning, colour only repeats it.
 """
 
-from datetime import UTC, datetime
-from html import escape
+import json
+from datetime import UTC, date, datetime
+from typing import Any
 
-from centre.rules import times
+from markupsafe import Markup
+
+from centre.console import pages, words
+from centre.console.guard import csrf
+from centre.rules import escalation, times
+from centre.rules.access import Caller
 from centre.rules.incidents import CLOSE_REASONS, NOTE_CHARS_MAX
-from centre.work.views import Arrival, Board, Incident, Position
-from wire import receipts
+from centre.settings import Settings
+from centre.work.views import Board, Card, Position, Sheet
 
-PATHS = {"ble": "Bluetooth", "wifi": "Wi-Fi", "lte": "LTE-M", "phone": "the phone itself"}
-METHODS = {
-    "GNSS": "satellite",
-    "WIFI": "Wi-Fi",
-    "CELL": "phone cell",
-    "NETWORK": "network",
-    "MANUAL": "set by hand",
-}
-STAGES = {
-    receipts.RECEIVED: "Received",
-    receipts.ACKNOWLEDGED: "Acknowledged",
-    receipts.DISPATCHED: "Dispatched",
-    receipts.CLOSED: "Closed",
-}
-CLOSED_AS = {
-    "real": "real danger",
-    "mis-press": "pressed by mistake",
-    "called-off": "called off by the wearer",
-    "duress": "duress",
-    "technical": "technical fault",
-}
-assert tuple(CLOSED_AS) == CLOSE_REASONS
-MARKS = {
-    "jump": "jump: further from the one before than anybody travels",
-    "implausible": "implausible: perhaps no real position",
-}
-# What matters to whoever looks after the wearer, of what her kind of board lacks.
-LACKS = {"fresh_address": "This board can be followed by its address."}
 NBSP = "\N{NO-BREAK SPACE}"  # between a number and its unit
+LATE_MS = 120_000  # a press that reached us later says so
 _CLOCK_AHEAD_MS = 5_000
 
 
-def render(board: Board) -> str:
-    untaken = "".join(_alarm(incident, waits=True) for incident in board.untaken)
-    if board.hidden:
-        untaken += f'<p class="more">and {board.hidden} more, shown as these are taken</p>'
-    calm = '<p class="calm"><span aria-hidden="true">✓</span> No alarm is waiting.</p>'
-    taken = "".join(_alarm(incident, waits=False) for incident in board.taken)
-    if taken:
-        taken = f'<section class="taken"><h2>Taken</h2>{taken}</section>'
-    closed = "".join(map(_closed, board.closed))
-    if closed:
-        closed = f'<section class="closed"><h2>Closed</h2>{closed}</section>'
-    return f'<section class="untaken">{untaken or calm}</section>{taken}{closed}{_tests(board.tests)}'
+def levels(board: Board, now_ms: float, after_s: int) -> dict[str, int]:
+    """How far each alarm that waits for somebody has escalated."""
+    return {
+        card.incident_id: escalation.level(card.waits_since_ms, int(now_ms), after_s)
+        for card in board.waiting
+    }
 
 
-def duress_waits(board: Board) -> bool:
-    """Whether somebody is in danger, has said so, and nobody has seen it."""
-    return any(_is_duress(incident) for incident in board.untaken)
-
-
-def _is_duress(incident: Incident) -> bool:
-    return incident.call_off is not None and incident.call_off.duress_at_ms is not None
-
-
-def _alarm(incident: Incident, *, waits: bool) -> str:
-    name = f"i-{incident.incident_id}"
-    look = "alarm duress" if _is_duress(incident) else "alarm"
-    return (
-        f'<article id="{name}" class="{look}" tabindex="-1" aria-labelledby="{name}-h">'
-        f'<header><h3 id="{name}-h">{_headline(incident, waits)}</h3>{_age(incident.arrivals)}</header>'
-        f"{_flags(incident)}{_facts(incident)}"
-        f"{_acknowledge(incident) if waits else _acts(incident)}"
-        f"{_history(incident)}</article>"
+def render(board: Board, language: str, levels: dict[str, int]) -> str:
+    """The live part of the page: the same for all operators of a language."""
+    told = [Markup("{} {}").format(grouped(device_id), _clock(at_ms)) for device_id, at_ms in board.tests]
+    return pages.render(
+        "board_list.html",
+        language,
+        board=board,
+        levels=levels,
+        tests=Markup(" · ").join(told) or words.say(language, "board.none"),
+        late=lambda card: _late(card, language),
+        **_said(language),
     )
 
 
-def _closed(incident: Incident) -> str:
-    """One line that opens: it is over, and still there to be read."""
-    name = f"i-{incident.incident_id}"
-    why = next((CLOSED_AS[act.reason] for act in incident.acts if act.reason), "no reason given")
-    at_ms = dict(incident.stages)[receipts.CLOSED]
-    duress = " · <b>DURESS</b>" if _is_duress(incident) else ""
-    return (
-        f'<article id="{name}" class="alarm" tabindex="-1">'
-        f'<details id="whole-{incident.incident_id}"><summary>'
-        f"<b>{why}</b>{duress} · {_grouped(incident.device_id)} · closed {_clock(at_ms)}</summary>"
-        f"{_flags(incident)}{_facts(incident)}{_history(incident)}</details></article>"
+def render_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
+    first = sheet.incident.arrivals[0] if sheet.incident.arrivals else None
+    late_ms = first.received_at_ms - first.pressed_at_ms if first and first.age_s is not None else 0
+    return pages.render(
+        "sheet.html",
+        language,
+        sheet=sheet,
+        reasons=CLOSE_REASONS,
+        note_chars_max=NOTE_CHARS_MAX,
+        late_arrival=_lasting(late_ms, language) if late_ms >= LATE_MS else "",
+        source=lambda position: _source(position, language),
+        years=lambda born_on: _years(born_on, now_ms, language),
+        volts=lambda mv: f"{mv / 1000:.2f}{NBSP}V",
+        **_said(language),
     )
 
 
-def _headline(incident: Incident, waits: bool) -> str:
-    if _is_duress(incident):
-        taken = incident.stage > receipts.RECEIVED
-        word = "" if not waits else "nobody has seen this" if taken else "nobody has taken it"
-        word = word or STAGES[incident.stage].lower()
-        mark = '<span aria-hidden="true">▲▲</span>'
-        return f"{mark} DURESS: she is in danger <small>{word}</small>"
-    if waits:
-        return '<span aria-hidden="true">▲</span> ALARM <small>nobody has taken it</small>'
-    return f'<span aria-hidden="true">✓</span> Alarm <small>{STAGES[incident.stage].lower()}</small>'
-
-
-def _flags(incident: Incident) -> str:
-    flags = []
-    called_off = incident.call_off
-    if called_off and called_off.duress_at_ms is not None:
-        text = (
-            f"<b>! Her duress PIN, {_clock(called_off.duress_at_ms)}.</b> Her phone shows that it was called "
-            "off. Do not ring it: whoever made her do it may be watching."
-        )
-        if incident.stage == receipts.CLOSED:
-            text += " <b>The alarm was closed before: send help all the same.</b>"
-        flags.append(text)
-    elif called_off:
-        at = _clock(called_off.called_off_at_ms)
-        flags.append(f"<b>Called off by the wearer</b> with her PIN, {at}. It stays open until you close it.")
-    if incident.device_revoked:
-        flags.append("<b>! Revoked button.</b> It should no longer be in use; tell an administrator.")
-    return "".join(f'<p class="flag">{flag}</p>' for flag in flags)
-
-
-def _facts(incident: Incident) -> str:
-    kind = f"{incident.kind}, {incident.board}"
-    lacks = "".join(f"<p>{text}</p>" for name, text in LACKS.items() if name in incident.lacks)
-    return (
-        '<div class="facts">'
-        f'<div class="where"><h4>Position</h4>{_positions(incident)}</div>'
-        f'<div class="which"><h4>Button</h4><p class="big id">{_grouped(incident.device_id)}</p>'
-        f"<p>{escape(kind)} · press {incident.counter}</p>{lacks}</div></div>"
+def page(
+    board: Board,
+    listed: str,
+    state: dict[str, Any],
+    caller: Caller,
+    settings: Settings,
+    *,
+    opened: str = "",
+    sheet: str = "",
+) -> str:
+    """The whole page, with one incident's sheet or none; it works without a script too."""
+    said = words.of_page(caller.language, "board")
+    # The list is the same for all who speak her language; each form carries what only her session knows.
+    end = Markup('<input type="hidden" name="csrf" value="{}"></form>').format(csrf(caller))
+    listed, sheet = (html.replace("</form>", end) for html in (listed, sheet))
+    script = {key: text for key, text in said.items() if key.startswith(("js_", "title_", "live", "sound_"))}
+    return pages.render(
+        "board.html",
+        caller.language,
+        caller=caller,
+        board=board,
+        csrf=csrf(caller),
+        title=_title(board, caller.language),
+        list=Markup(listed),  # noqa: S704  from our own templates, which escape
+        sheet=Markup(sheet),  # noqa: S704
+        opened=opened,
+        state=json.dumps(state),
+        script_words=json.dumps(script | {"somebody": said["somebody"]}, ensure_ascii=False),
+        tiles=settings.tiles,
+        tiles_by=settings.tiles_by,
     )
 
 
-def _history(incident: Incident) -> str:
-    told = "".join(
-        f"<p><b>{STAGES[act.stage]}</b>: {CLOSED_AS[act.reason] if act.reason else escape(act.note)}</p>"
-        for act in incident.acts
-        if act.reason or act.note
-    )
-    arrivals = "".join(map(_arrival, incident.arrivals))
-    return f'<div class="history">{_stages(incident.stages)}{told}{arrivals}</div>'
+def _title(board: Board, language: str) -> str:
+    """Until page.js, which knows the time, writes its own."""
+    waiting = len(board.waiting) + board.hidden
+    if not waiting:
+        return words.say(language, "board.title_calm")
+    key = "title_duress" if board.duress_waits else "title_one" if waiting == 1 else "title_many"
+    return "▲ " + words.say(language, f"board.{key}").format(count=waiting)
 
 
-def _age(arrivals: list[Arrival]) -> str:
-    first = arrivals[0]
-    known = first.age_s is not None
-    word = "pressed" if known else "heard"
-    unsure = "" if known else "<small>may have been pressed earlier</small>"
-    return f'<p class="age">{word} {_since(first.pressed_at_ms)}{unsure}</p>'
+def _said(language: str) -> dict[str, Any]:
+    """What both templates write in the same way."""
+    return {
+        "clock": _clock,
+        "since": _since,
+        "grouped": grouped,
+        "metres": _metres,
+        "taken": _taken_at_ms,
+        "before": lambda position: _lasting(
+            max(0, position.received_at_ms - position.fix.taken_at_ms), language
+        ),
+    }
 
 
-def _acknowledge(incident: Incident) -> str:
-    """The page that shows the duress says so: an older page, which does not, cannot have seen it."""
-    seen = '<input type="hidden" name="seen_duress" value="1">' if _is_duress(incident) else ""
-    new = incident.stage == receipts.RECEIVED
-    words = "Acknowledge <small>I take this alarm</small>" if new else "I have seen it <small>DURESS</small>"
-    return _form(
-        incident,
-        "acknowledge",
-        f'{seen}<button id="take-{incident.incident_id}">{words}</button>',
-        known="Another operator has already taken this alarm.",
-        failed="The centre has NOT taken your acknowledgement. Try again.",
-    )
+def _late(card: Card, language: str) -> str:
+    """How long before its coming it was pressed; "" where that is not known, or soon enough."""
+    late_ms = card.opened_at_ms - card.pressed_at_ms
+    return _lasting(late_ms, language) if card.age_s is not None and late_ms >= LATE_MS else ""
 
 
-def _acts(incident: Incident) -> str:
-    which = incident.incident_id
-    options = "".join(f'<option value="{reason}">{words}</option>' for reason, words in CLOSED_AS.items())
-    dispatch = _form(
-        incident,
-        "dispatch",
-        f'<label for="note-{which}">Help sent</label>'
-        f'<input id="note-{which}" name="note" maxlength="{NOTE_CHARS_MAX}" autocomplete="off" '
-        f'placeholder="who, if you like"><button id="dispatch-{which}">Dispatch</button>',
-        known="Another operator has already sent help, or closed this alarm.",
-        failed="The centre has NOT taken it that help was sent. Try again.",
-    )
-    close = _form(
-        incident,
-        "close",
-        f'<label for="why-{which}">It is over</label>'
-        f'<select id="why-{which}" name="reason" required><option value="">what was it?</option>{options}'
-        f'</select><button id="close-{which}">Close</button>',
-        known="Another operator has already closed this alarm.",
-        failed="The centre has NOT closed this alarm. Try again.",
-    )
-    return f'<div class="acts">{dispatch if incident.stage < receipts.DISPATCHED else ""}{close}</div>'
+def _taken_at_ms(position: Position) -> int:
+    """By a clock that cannot lie ahead of ours."""
+    return min(position.fix.taken_at_ms, position.received_at_ms)
 
 
-def _form(incident: Incident, act: str, inside: str, *, known: str, failed: str) -> str:
-    """It works without a script too; `known` and `failed` are what page.js says of the answer."""
-    return (
-        f'<form method="post" action="/console/incidents/{incident.incident_id}/{act}" class="{act}" '
-        f'data-known="{known}" data-failed="{failed}">{inside}</form>'
-    )
+def _source(position: Position, language: str) -> Markup:
+    """How it was measured, when, how sure, by whom."""
+
+    def say(key: str, **values: object) -> Markup:
+        return Markup(words.say(language, f"board.{key}")).format(**values)  # noqa: S704  `format` escapes
+
+    fix = position.fix
+    ahead = fix.taken_at_ms > position.received_at_ms + _CLOCK_AHEAD_MS
+    when = say("fix_taken", when=_since(_taken_at_ms(position)))
+    parts = [
+        say(f"method_{fix.method}") + (f" ({fix.source})" if fix.source else ""),
+        when + (f" ({say('clock_ahead')})" if ahead else ""),
+    ]
+    if fix.confidence is not None:
+        parts.append(say("sure", percent=f"{fix.confidence:g}"))
+    if position.bridge_id is not None:
+        parts.append(say("from_bridge", bridge=position.bridge_id))
+    return Markup(" · ").join(parts)
 
 
-def _positions(incident: Incident) -> str:
-    if not incident.positions:
-        return '<p class="big none">No position yet</p><p>None has been sent with this alarm.</p>'
-    newest, *others = incident.positions
-    more = "".join(
-        f"<li>{_coordinates(other)} · within {_metres(other.fix.radius_m)} · {_source(other)}"
-        f"{''.join(f' · <b>{mark}</b>' for mark in _marks(other))}</li>"
-        for other in others
-    )
-    unshown = incident.positions_in_all - len(incident.positions)
-    if unshown > 0:
-        more += f"<li>and {unshown} older</li>"
-    if more:
-        count = len(others) + max(unshown, 0)
-        name = f"more-{incident.incident_id}"
-        more = f'<details id="{name}"><summary>{count} more</summary><ul>{more}</ul></details>'
-    within = f"<b>within {_metres(newest.fix.radius_m)}</b>"
-    marks = "".join(f'<p class="mark"><b>! {mark}</b></p>' for mark in _marks(newest))
-    return (
-        f'<p class="big">{_coordinates(newest)}</p><p class="radius">{within} · {_source(newest)}</p>'
-        f"{marks}{more}"
-    )
-
-
-def _marks(position: Position) -> list[str]:
-    """Why this must not be taken for where she is now."""
-    before_ms = max(0, position.received_at_ms - position.fix.taken_at_ms)
-    stale = f"stale: taken {_lasting(before_ms)} before it was sent"
-    return [stale if mark == "stale" else MARKS[mark] for mark in position.fix.marks]
-
-
-def _lasting(ms: int) -> str:
+def _lasting(ms: int, language: str) -> str:
     minutes = ms // 60_000
     if minutes < 2:
         return f"{ms // 1000}{NBSP}s"
     if minutes < 120:
         return f"{minutes}{NBSP}min"
-    return f"{minutes // 60}{NBSP}h" if minutes < 2880 else f"{minutes // 1440} days"
+    if minutes < 2880:
+        return words.say(language, "board.unit_h").format(n=minutes // 60)
+    return words.say(language, "board.unit_days").format(n=minutes // 1440)
 
 
-def _coordinates(position: Position) -> str:
-    fix = position.fix
-    return f'<span class="coordinates">{fix.lat:.5f}, {fix.lon:.5f}</span>'
-
-
-def _source(position: Position) -> str:
-    fix = position.fix
-    ahead = fix.taken_at_ms > position.received_at_ms + _CLOCK_AHEAD_MS
-    source = f" ({escape(fix.source)})" if fix.source else ""
-    parts = [
-        METHODS[fix.method] + source,
-        f"taken {_since(min(fix.taken_at_ms, position.received_at_ms))}"
-        + (" (the phone’s clock is ahead)" if ahead else ""),
-    ]
-    if fix.confidence is not None:
-        parts.append(f"{fix.confidence:g}{NBSP}% sure")
-    if position.bridge_id is not None:
-        parts.append(f"from bridge {escape(position.bridge_id)}")
-    return " · ".join(parts)
+def _years(born_on: str, now_ms: float, language: str) -> str:
+    """How old somebody is; what cannot be read as a day is shown as it was written."""
+    try:
+        born = date.fromisoformat(born_on)
+    except ValueError:
+        return born_on
+    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+    years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    return words.say(language, "board.years").format(years=years)
 
 
 def _metres(radius_m: float) -> str:
     return f"{radius_m:.0f}{NBSP}m" if radius_m < 1000 else f"{radius_m / 1000:.1f}{NBSP}km"
 
 
-def _arrival(arrival: Arrival) -> str:
-    path = PATHS.get(arrival.path, "a path not told")
-    heard = f" · heard {_clock(arrival.heard_at_ms)} by its clock" if arrival.heard_at_ms is not None else ""
-    phone = [arrival.model and escape(arrival.model)]
-    if arrival.battery_percent is not None:
-        phone.append(f"battery {arrival.battery_percent}{NBSP}%")
-    told = ", ".join(word for word in phone if word)
-    return (
-        f"<p><b>{path}</b>, bridge {escape(arrival.bridge_id)}{heard} · here {_clock(arrival.received_at_ms)}"
-        f"{' · ' + told if told else ''}</p>"
-    )
+def grouped(device_id: str) -> str:
+    return " ".join(device_id[i : i + 4] for i in range(0, len(device_id), 4))
 
 
-def _stages(reached: list[tuple[int, int]]) -> str:
-    at = dict(reached)
-    items = (
-        f'<li class="done"><span aria-hidden="true">●</span> {word} {_clock(at[stage])}</li>'
-        if stage in at
-        else f'<li><span aria-hidden="true">○</span> {word}</li>'
-        for stage, word in STAGES.items()
-    )
-    return f'<ol class="stages">{"".join(items)}</ol>'
+def _clock(at_ms: int) -> Markup:
+    written = f"{datetime.fromtimestamp(at_ms / 1000, UTC):%H:%M:%S} UTC"
+    return Markup('<time datetime="{}" data-clock="{}">{}</time>').format(times.write(at_ms), at_ms, written)
 
 
-def _tests(tests: list[tuple[str, int]]) -> str:
-    told = " · ".join(f"{_grouped(device_id)} {_clock(at_ms)}" for device_id, at_ms in tests)
-    return f'<p class="tests">Last silent tests: {told or "none"}</p>'
-
-
-def _grouped(device_id: str) -> str:
-    return " ".join(escape(device_id[i : i + 4]) for i in range(0, len(device_id), 4))
-
-
-def _clock(at_ms: int) -> str:
-    written = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return f'<time datetime="{times.write(at_ms)}" data-clock="{at_ms}">{written:%H:%M:%S} UTC</time>'
-
-
-def _since(at_ms: int) -> str:
-    written = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return f'<time datetime="{times.write(at_ms)}" data-since="{at_ms}">at {written:%H:%M:%S} UTC</time>'
+def _since(at_ms: int) -> Markup:
+    written = f"{datetime.fromtimestamp(at_ms / 1000, UTC):%H:%M:%S} UTC"
+    return Markup('<time datetime="{}" data-since="{}">{}</time>').format(times.write(at_ms), at_ms, written)

@@ -1,62 +1,107 @@
-"""The operator's routes: one page, one stream, three acts."""
+"""The operator's routes: the page, its stream, one incident's sheet, three acts."""
 
 import json
+import re
 from functools import partial
-from html import escape
-from pathlib import Path
-from string import Template
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from centre.console import board as html
-from centre.console.guard import Guard, csrf
+from centre.console.boards import Boards
+from centre.console.guard import Guard
 from centre.intake import BOARD_BELL
 from centre.log import Log, now_ms
 from centre.routing import Route, read_body, wants_html
-from centre.rules import incidents
+from centre.rules import cases, incidents
 from centre.rules.access import OPERATOR, Caller
 from centre.rules.refusals import Refused
+from centre.settings import Settings
 from centre.streams import Streams, rung
 from centre.work import desk
 from centre.work.desk import Advanced
-from centre.work.views import Board
+from centre.work.views import Position
 from centre.worker import Bells, Worker
 from wire import receipts
 
 HEARTBEAT_S = 5.0  # the page says that it is not live after three missed ones
 STREAMS_MAX = 64
+_OPENED_MAX = 1000  # sessions whose open sheet is remembered
 
 
 class Operator:
-    def __init__(self, worker: Worker, bells: Bells, log: Log, guard: Guard) -> None:
-        self._worker, self._bells, self._log, self._guard = worker, bells, log, guard
-        self._page = Template((Path(__file__).parent / "templates/board.html").read_text("utf-8"))
+    def __init__(self, worker: Worker, bells: Bells, log: Log, guard: Guard, settings: Settings) -> None:
+        self._worker, self._bells, self._log, self._settings = worker, bells, log, settings
+        self._guard = guard
+        self.boards = Boards(worker, bells, settings.escalate_s)
         self.streams = Streams(STREAMS_MAX, STREAMS_MAX)
+        self._opened: dict[str, str] = {}  # by session: the incident of the sheet that it opened last
         sees, does = guard.sees(OPERATOR), guard.does(OPERATOR)
         at = "/console/incidents/{incident}"
         self.routes = (
             Route("GET", "/console", sees, self.page),
             Route("GET", "/console/live", sees, self.live),
+            Route("GET", at, sees, self.page_of_incident),
+            Route("GET", f"{at}/sheet", sees, self.sheet),
+            Route("GET", f"{at}/fixes", sees, self.fixes),
+            Route("GET", f"{at}/photos/{{shows}}", sees, self.photo),
             Route("POST", f"{at}/acknowledge", does, self.acknowledge),
             Route("POST", f"{at}/dispatch", does, self.dispatch),
             Route("POST", f"{at}/close", does, self.close),
         )
 
     async def page(self, _request: web.Request, caller: Caller) -> web.Response:
-        board = await self._worker(desk.board)
-        waiting = len(board.untaken) + board.hidden
-        field = f'<input type="hidden" name="csrf" value="{csrf(caller)}"></form>'
-        page = self._page.substitute(
-            board=html.render(board).replace("</form>", field),
-            csrf=csrf(caller),
-            untaken=waiting,
-            now_ms=int(now_ms()),
-            icon="alarm.svg" if waiting else "calm.svg",
-            duress=str(html.duress_waits(board)).lower(),
-            title=escape(_title(board)),
+        return await self._page(caller)
+
+    async def page_of_incident(self, request: web.Request, caller: Caller) -> web.Response:
+        """The board with one sheet beside it: what a reload, or a browser without a script, gets."""
+        incident_id = request.match_info["incident"]
+        return await self._page(caller, incident_id, await self._sheet(caller, incident_id))
+
+    async def _page(self, caller: Caller, opened: str = "", sheet: str = "") -> web.Response:
+        now = await self.boards.now()
+        state = now.state() | {"now_ms": now_ms()}
+        page = html.page(
+            now.board,
+            now.listed(caller.language),
+            state,
+            caller,
+            self._settings,
+            opened=opened,
+            sheet=sheet,
         )
-        return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})
+        return _text(page)
+
+    async def sheet(self, request: web.Request, caller: Caller) -> web.Response:
+        """Its HTML for the page's script; `again` where that only refreshes what it shows."""
+        again = request.query.get("again") == "1"
+        return _text(await self._sheet(caller, request.match_info["incident"], again=again))
+
+    async def _sheet(self, caller: Caller, incident_id: str, *, again: bool = False) -> str:
+        """A look at a case is noted once per opening: `again` counts only for the sheet opened last."""
+        again = again and self._opened.get(caller.session) == incident_id
+        sheet = await self._worker(partial(desk.sheet, again=again), caller, incident_id)
+        self._opened.pop(caller.session, None)
+        self._opened[caller.session] = incident_id
+        if len(self._opened) > _OPENED_MAX:
+            del self._opened[next(iter(self._opened))]
+        return html.render_sheet(sheet, caller.language, now_ms())
+
+    async def fixes(self, request: web.Request, _caller: Caller) -> web.Response:
+        """The trail as far as a map has not drawn it: positions after number `after`."""
+        after = request.query.get("after", "0")
+        if not re.fullmatch(r"[0-9]{1,15}", after, re.ASCII):
+            raise Refused("out_of_range", "after must be the number of a position", field="after")
+        trail = await self._worker(desk.trail, request.match_info["incident"], int(after))
+        body = {"fixes": [_point(position) for position in trail], "more": len(trail) == desk.TRAIL_MAX}
+        return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+    async def photo(self, request: web.Request, _caller: Caller) -> web.Response:
+        shows = request.match_info["shows"]
+        if shows not in cases.SHOWS:
+            raise Refused("unknown_incident")
+        media_type, image = await self._worker(desk.photo, request.match_info["incident"], shows)
+        return web.Response(body=image, content_type=media_type, headers={"Cache-Control": "no-store"})
 
     async def live(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """The whole board whenever it has changed: a page that missed something is right again at once."""
@@ -64,22 +109,16 @@ class Operator:
         async with self.streams.open(request, caller.session) as stream:
             while not self.streams.stopping:
                 await self._guard.still(caller)
-                bell = self._bells.bell(BOARD_BELL)
-                board = await self._worker(desk.board)
-                rendered = html.render(board)
-                if rendered != shown:
-                    waiting = len(board.untaken) + board.hidden
-                    data = {
-                        "html": rendered,
-                        "untaken": waiting,
-                        "duress": html.duress_waits(board),
-                        "now_ms": now_ms(),
-                    }
+                now = await self.boards.now()
+                state = now.state()
+                changed = (now.listed(caller.language), state)
+                if changed != shown:
+                    data = {"html": changed[0], **state, "now_ms": now_ms()}
                     await stream.send("board", json.dumps(data))
-                    shown = rendered
+                    shown = changed
                 else:
                     await stream.send("alive", json.dumps({"now_ms": now_ms()}))
-                await rung(bell, HEARTBEAT_S)
+                await rung(now.bell, HEARTBEAT_S)
         return stream.response
 
     async def acknowledge(self, request: web.Request, caller: Caller) -> web.Response:
@@ -125,8 +164,14 @@ class Operator:
             )
             self._bells.ring(incident_id, BOARD_BELL)
         if wants_html(request):
-            return web.Response(status=303, headers={"Location": f"/console#i-{incident_id}"})
-        answer = {"incident": incident_id, "stage": advanced.stage, "taken_now": advanced.now}
+            return web.Response(status=303, headers={"Location": f"/console/incidents/{incident_id}"})
+        answer = {
+            "incident": incident_id,
+            "stage": advanced.stage,
+            "taken_now": advanced.now,
+            "by": advanced.by,
+            "at_ms": advanced.at_ms,
+        }
         return web.json_response(answer)
 
 
@@ -140,9 +185,18 @@ async def _form(request: web.Request) -> dict[str, str]:
         raise Refused("malformed_form") from None
 
 
-def _title(board: Board) -> str:
-    """Until page.js, which knows the time, writes its own."""
-    if not board.untaken:
-        return "No alarm"
-    waiting = len(board.untaken) + board.hidden
-    return f"▲ DURESS · {waiting} NOT SEEN" if html.duress_waits(board) else f"▲ {waiting} ALARM NOT TAKEN"
+def _point(position: Position) -> dict[str, object]:
+    """As the map's script reads it."""
+    fix = position.fix
+    return {
+        "number": position.number,
+        "lat": fix.lat,
+        "lon": fix.lon,
+        "radius_m": fix.radius_m,
+        "taken_at_ms": min(fix.taken_at_ms, position.received_at_ms),
+        "marks": list(fix.marks),
+    }
+
+
+def _text(page: str) -> web.Response:
+    return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})

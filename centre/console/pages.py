@@ -24,6 +24,7 @@ LINKS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 LANGUAGES = {"fr": "Français", "nl": "Nederlands", "de": "Deutsch", "en": "English"}
 assert tuple(LANGUAGES) == access.LANGUAGES
+_STATIC = "/console/static/"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 
 templates = Environment(
@@ -58,14 +59,16 @@ class Static:
 
     def __init__(self) -> None:
         self._files = {
-            str(path.relative_to(_HERE / "static")): path.read_bytes()
+            path.relative_to(_HERE / "static").as_posix(): path.read_bytes()
             for path in sorted((_HERE / "static").rglob("*"))
             if path.suffix in TYPES
         }
-        self.routes = (Route("GET", "/console/static/{file}", anyone, self.file),)
+        self.routes = tuple(
+            Route("GET", f"{_STATIC}{folder}{{file}}", anyone, self.file) for folder in ("", "leaflet/")
+        )
 
     async def file(self, request: web.Request, _caller: str) -> web.Response:
-        name = request.match_info["file"]
+        name = request.path.removeprefix(_STATIC)
         if name not in self._files:
             raise Refused("unknown_path")
         return web.Response(

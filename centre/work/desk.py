@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 
 from centre.core import Core
-from centre.rules import incidents, webhook
+from centre.rules import incidents, sight, webhook
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.work import evidence, hooks, views
+from centre.work.cases import file_of
+from centre.work.views import Position, Sheet
+from wire import codes, receipts
+
+TRAIL_MAX = 500  # positions of one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,7 @@ class Advanced:
     at_ms: int
     now: bool
     committed_at_ms: float
+    by: str = ""  # the name of who has it: who acted on it first
 
 
 def advance(
@@ -77,7 +83,9 @@ def advance(
                 seen_duress=int(seen),
             )
         last = core.store.one("last_receipt", incident_id=incident_id)
+        acts = core.store.all("acts", incident_id=incident_id)
     assert last is not None
+    had = [act for act in acts if act["stage"] >= stage] or acts
     return Advanced(
         incident_id,
         incident["device_id"],
@@ -87,8 +95,62 @@ def advance(
         last["at_ms"],
         now,
         core.clock_ms(),
+        (had[0]["name"] or "") if had else "",
     )
 
 
 def board(core: Core) -> views.Board:
-    return views.board(core.store)
+    return views.board(core)
+
+
+def sheet(core: Core, caller: Caller, incident_id: str, *, again: bool = False) -> Sheet:
+    """One incident, and its case as long as operators may see that: a look at it is noted, unless `again`.
+
+    Raises Refused("unknown_incident").
+    """
+    with core.store.transaction():
+        incident = views.incident(core.store, incident_id)
+        if incident is None:
+            raise Refused("unknown_incident")
+        case_id = _case_in_sight(core, incident_id)
+        file = file_of(core, case_id) if case_id else None
+        photos = core.store.all("photos_of_case", case_id=case_id) if file else []
+        if file and not again:
+            evidence.note(core, "case_seen", caller.actor, case_id=case_id, incident_id=incident_id)
+    row = core.store.one("incident", incident_id=incident_id)
+    assert row is not None
+    return Sheet(
+        incident,
+        file,
+        row["case_id"],
+        tuple(photo["shows"] for photo in photos),
+        None if incident.positions else views.last_known(core.store, incident, row["case_id"]),
+        views.button(core.store, incident.device_id),
+    )
+
+
+def trail(core: Core, incident_id: str, after: int) -> list[Position]:
+    """At most TRAIL_MAX positions of an alarm that came after number `after`."""
+    if core.store.one("incident_on_sheet", incident_id=incident_id, alarm=codes.ALARM) is None:
+        raise Refused("unknown_incident")
+    rows = core.store.all("fixes_after", incident_id=incident_id, after=after, at_most=TRAIL_MAX)
+    return [views.position(row) for row in rows]
+
+
+def photo(core: Core, incident_id: str, shows: str) -> tuple[str, bytes]:
+    """Its media type and bytes, as long as the case may be seen. Raises Refused("unknown_incident")."""
+    case_id = _case_in_sight(core, incident_id)
+    row = core.store.one("photo_on_sheet", case_id=case_id, shows=shows)
+    if row is None:
+        raise Refused("unknown_incident")
+    return row["media_type"], core.sealer.unseal(f"photo:{case_id}:{shows}", row["image_sealed"])
+
+
+def _case_in_sight(core: Core, incident_id: str) -> str | None:
+    """The case that an operator may look into because of this incident."""
+    row = core.store.one("card", incident_id=incident_id)
+    if row is None or row["case_id"] is None:
+        return None
+    closed_at_ms = row["stage_at_ms"] if row["stage"] == receipts.CLOSED else None
+    seen = sight.sees_case(row["stage"], closed_at_ms, row["duress_at_ms"], core.now_ms())
+    return str(row["case_id"]) if seen else None

@@ -19,7 +19,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--ignore-certificate-errors", "--remote-debugging-port=0"),
 )
-_KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, "Backspace": 8, "ArrowDown": 40}
+_KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, "Backspace": 8, "ArrowDown": 40, "ArrowUp": 38, "+": 187}
 
 
 class Failed(Exception):
@@ -77,7 +77,7 @@ class Tab:
 
     async def key(self, key: str) -> None:
         text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
-        same = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0]))}
+        same = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0].upper()))}
         await self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **same)
         await self.call("Input.dispatchKeyEvent", type="keyUp", **same)
 
@@ -140,3 +140,12 @@ async def new_tab(address: str) -> AsyncIterator[Tab]:
                 yield tab
         finally:
             await browser.call("Target.disposeBrowserContext", browserContextId=context)
+
+
+@contextlib.asynccontextmanager
+async def browser(profile: Path) -> AsyncIterator[Tab]:
+    """A browser of a test's own, with one tab."""
+    with chromium(profile) as address:
+        async with new_tab(address) as tab:
+            yield tab
+        await asyncio.sleep(0.1)  # the server's ends of its connections hear of it

@@ -10,8 +10,7 @@ from centre.core import open_core
 from centre.home import Home
 from centre.rules import access
 from centre.work import accounts
-from tests.browser.chromium import CHROMIUM, Tab
-from tests.browser.test_operators_page import browser
+from tests.browser.chromium import CHROMIUM, Tab, browser
 from tests.unit.centre.parts import Serving, centre
 
 PICTURES = Path(__file__).parents[2] / "build"

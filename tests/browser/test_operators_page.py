@@ -1,17 +1,20 @@
-"""The operator's page in a real browser: seen, heard of at once, and taken by keyboard."""
+"""The operator's page in a real browser: an alarm seen, taken, sent help, closed, by keyboard alone."""
 
 import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from centre.core import open_core
+from centre.home import Home
 from centre.rules import times
 from tests.browser.chromium import CHROMIUM, Tab, chromium, new_tab
-from tests.unit.centre.parts import FIX, Hand, Phone, centre
+from tests.browser.desk import face, hand_out, hostile, walk
+from tests.unit.centre.parts import FIX, Hand, Phone, Serving, centre
 from wire import codes, receipts
 
 HAND = Hand()
@@ -20,13 +23,22 @@ PICTURES = Path(__file__).parents[2] / "build"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One browser for all tests here; each has a tab with a storage of its own."""
+    with chromium(tmp_path_factory.mktemp("profile")) as address:
+        yield address
+
+
 @contextlib.asynccontextmanager
-async def browser(profile: Path) -> AsyncIterator[Tab]:
-    """A browser of a test's own, with one tab."""
-    with chromium(profile) as address:
-        async with new_tab(address) as tab:
-            yield tab
-        await asyncio.sleep(0.1)  # the server's ends of its connections hear of it
+async def opened(address: str, url: str, width: int = 1280, height: int = 900) -> AsyncIterator[Tab]:
+    """The page, live."""
+    async with new_tab(address) as page:
+        await page.size(width, height)
+        await page.call("Page.navigate", url=url)
+        await page.until("document.getElementById('live')?.textContent.startsWith('● ')")
+        yield page
+    await asyncio.sleep(0.1)  # the server's ends of its connections hear of it
 
 
 async def press(by: Phone, counter: int, event: int = codes.ALARM, **more: object) -> str:
@@ -34,16 +46,32 @@ async def press(by: Phone, counter: int, event: int = codes.ALARM, **more: objec
     return str(answer["incident"])
 
 
-async def test_an_operator_sees_a_press_and_takes_it_by_keyboard(tmp_path: Path) -> None:
-    """No alarm; a press arrives; the title says so; Enter takes it; a silent test disturbs nobody."""
-    async with centre(tmp_path / "home", HAND) as (serving, phone), browser(tmp_path / "profile") as page:
+async def armed(page: Tab, button: str) -> None:
+    """A button that has just appeared takes no press."""
+    await page.until(f"performance.now() - shown_ms.get('{button}') > ARM_MS")
+
+
+async def focus(page: Tab) -> str:
+    return str(await page.value("document.activeElement.id"))
+
+
+async def stage(by: Phone, counter: int) -> int:
+    """As the button is told."""
+    _, answer = await by.post(HAND.alarm(counter))
+    assert HAND.believes(answer["receipt"]["stage"], counter, answer["receipt"]["proof"])
+    return int(answer["receipt"]["stage"])
+
+
+async def test_an_operator_sees_a_press_and_takes_it_by_keyboard(tmp_path: Path, address: str) -> None:
+    """A press arrives; the title says so; Enter takes it and opens its sheet; a test disturbs nobody."""
+    async with (
+        centre(tmp_path, HAND) as (serving, phone),
+        opened(address, serving.console_url) as page,
+    ):
         await phone.enrol(HAND)
-        await page.size(1280, 900)
-        await page.call("Page.navigate", url=serving.console_url)
-        await page.until("document.getElementById('live')?.textContent === '● Live'")
         assert await page.value("location.pathname + location.search") == "/console"
         assert await page.value("document.title") == "No alarm"
-        assert "amr-console" not in await page.value("document.cookie")
+        assert "amr" not in await page.value("document.cookie")
 
         await press(phone, 1, event=codes.TEST)
         await page.until("/Last silent tests: TEST/.test(document.body.innerText)")
@@ -51,137 +79,339 @@ async def test_an_operator_sees_a_press_and_takes_it_by_keyboard(tmp_path: Path)
 
         incident = await press(phone, 2, fix=FIX, phone={"battery_percent": 64, "model": "<img src=x>"})
         await page.until("/1 ALARM NOT TAKEN/.test(document.title)")
-        await page.until("/<img src=x>/.test(document.body.innerText)")
-        assert await page.value(f"document.activeElement.id === 'take-{incident}'")
+        assert await focus(page) == f"take-{incident}"
         assert await page.value("parseFloat(getComputedStyle(document.querySelector('h3')).fontSize)") >= 80
-        await page.picture(PICTURES / "centre-alarm.png", whole=True)
+        await page.picture(PICTURES / "centre-alarm.png")
 
-        await asyncio.sleep(0.9)  # a button that has just appeared takes no press
+        await armed(page, f"take-{incident}")
         await page.key("Enter")
         await page.until("document.title === 'No alarm'")
-        _, answer = await phone.post(HAND.alarm(2))
-        assert answer["receipt"]["stage"] == receipts.ACKNOWLEDGED
-        assert HAND.believes(receipts.ACKNOWLEDGED, 2, answer["receipt"]["proof"])
-        await page.picture(PICTURES / "centre-acknowledged.png", whole=True)
+        await page.until("/this button has not been handed out/.test(document.body.innerText)")
+        await page.until("/<img src=x>/.test(document.body.innerText)")
+        assert await focus(page) == "sheet"
+        assert await page.value("location.pathname") == f"/console/incidents/{incident}"
+        assert await stage(phone, 2) == receipts.ACKNOWLEDGED
         assert page.complaints == []
 
 
-async def test_a_second_enter_takes_no_second_alarm(tmp_path: Path) -> None:
+async def test_a_second_enter_takes_no_second_alarm(tmp_path: Path, address: str) -> None:
     """The hand that has just taken one alarm does not take another that it has not read."""
-    async with centre(tmp_path / "home", HAND) as (serving, phone), browser(tmp_path / "profile") as page:
+    async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND)
         older, newer = await press(phone, 1), await press(phone, 2, fix=FIX, age_s=None)
-        await page.size(390, 1700)
-        await page.call("Page.navigate", url=serving.console_url)
-        await page.until("/2 ALARMS NOT TAKEN/.test(document.title)")
-        assert await page.value("document.documentElement.scrollWidth") == 390, "nothing is cut on a phone"
-        await page.picture(PICTURES / "centre-phone.png", whole=True)
-        assert await page.value(f"document.activeElement.id === 'take-{newer}'")
-        await page.key("Enter")  # too early: the button has just appeared
-        await asyncio.sleep(0.9)
-        await page.key("Enter")
-        await page.until("/1 ALARM NOT TAKEN/.test(document.title)")
-        await page.key("Enter")
-        await asyncio.sleep(0.2)
-        assert await page.value(f"Boolean(document.getElementById('take-{older}'))")
+        async with opened(address, serving.console_url, 390, 1700) as page:
+            await page.until("/2 ALARMS NOT TAKEN/.test(document.title)")
+            assert await page.value("document.documentElement.scrollWidth") == 390, (
+                "nothing is cut on a phone"
+            )
+            await page.picture(PICTURES / "centre-phone.png", whole=True)
+            assert await focus(page) == f"take-{newer}"
+            await page.key("Enter")  # too early: the button has just appeared
+            await armed(page, f"take-{newer}")
+            await page.key("Enter")
+            await page.until("/1 ALARM NOT TAKEN/.test(document.title)")
+            await page.key("Enter")
+            await page.until("Boolean(document.querySelector('.sheet'))")
+            await page.key("Enter")
+            assert await page.value(f"Boolean(document.getElementById('take-{older}'))")
+            assert await stage(phone, 1) == receipts.RECEIVED
 
 
-async def opened(page: Tab, console_url: str) -> None:
-    await page.call("Page.navigate", url=console_url)
-    await page.until("document.getElementById('live')?.textContent === '● Live'")
-
-
-async def test_help_is_sent_and_the_alarm_closed_by_keyboard(tmp_path: Path) -> None:
-    """The note survives positions that come while it is typed; a closing needs its reason."""
-    async with centre(tmp_path / "home", HAND) as (serving, phone), browser(tmp_path / "profile") as page:
+async def test_help_is_sent_and_the_alarm_closed_by_keyboard(tmp_path: Path, address: str) -> None:
+    """D and C go there, Enter does; the note survives positions that come; a closing needs its reason."""
+    async with (
+        centre(tmp_path, HAND) as (serving, phone),
+        opened(address, serving.console_url) as page,
+    ):
         await phone.enrol(HAND)
-        await page.size(1280, 900)
-        await opened(page, serving.console_url)
         incident = await press(phone, 1, fix=FIX)
         await page.until(f"Boolean(document.getElementById('take-{incident}'))")
-        await asyncio.sleep(0.9)  # a button that has just appeared takes no press
+        await armed(page, f"take-{incident}")
         await page.key("Enter")
         await page.until(f"Boolean(document.getElementById('note-{incident}'))")
 
-        await page.value(f"document.getElementById('note-{incident}').focus()")
+        await page.key("d")
+        assert await focus(page) == f"note-{incident}"
         await page.write("two on ")
         fix = FIX | {"taken_at": "2026-11-23T10:00:10Z", "lat": 50.8471}
         await phone.ask("POST", f"/v1/incidents/{incident}/fixes", json={"fixes": [fix]})
         await page.until("/50.84710/.test(document.body.innerText)")
         await page.write("foot")
         assert await page.value("document.activeElement.value") == "two on foot"
-        await page.until(f"performance.now() - shown_ms.get('dispatch-{incident}') > ARM_MS")
+        await armed(page, f"dispatch-{incident}")
         await page.key("Enter")
-        await page.until("/Dispatched: two on foot/.test(document.body.innerText)")
+        await page.until("/by Operator: two on foot/.test(document.body.innerText)")
         assert await page.value(f"document.getElementById('dispatch-{incident}')") is None
 
-        await page.value(f"document.getElementById('close-{incident}').focus()")
+        await page.until("document.activeElement.id === 'sheet'")
+        await page.key("c")
+        assert await focus(page) == f"why-{incident}"
+        await page.key("Tab")
         await page.key("Enter")  # no reason yet: the browser says so, and nothing happens
-        _, answer = await phone.post(HAND.alarm(1))
-        assert answer["receipt"]["stage"] == receipts.DISPATCHED
+        assert await stage(phone, 1) == receipts.DISPATCHED
         await page.value(f"document.getElementById('why-{incident}').focus()")
         await page.key("ArrowDown")
-        await page.value(f"document.getElementById('close-{incident}').focus()")
+        await page.key("Tab")
+        assert await focus(page) == f"close-{incident}"
         await page.key("Enter")
-        await page.until("/Closed/.test(document.querySelector('.closed')?.innerText)")
+        await page.until("/real danger/.test(document.querySelector('.closed')?.innerText)")
         assert await page.value("document.querySelector('.taken')") is None
-        _, answer = await phone.post(HAND.alarm(1))
-        assert HAND.believes(receipts.CLOSED, 1, answer["receipt"]["proof"])
+        assert await stage(phone, 1) == receipts.CLOSED
         assert page.complaints == []
 
 
-async def test_duress_is_on_top_until_it_is_seen(tmp_path: Path) -> None:
+async def test_the_second_operator_is_told_who_has_it(tmp_path: Path, address: str) -> None:
+    """By name and since when, though the page was still as it had been."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND)
+        incident = await press(phone, 1)
+        ann, bo = (serving.entrance(login=name, name=f"{name.title()} Fictie") for name in ("ann", "bo"))
+        async with opened(address, ann) as first, opened(address, bo) as second:
+            for page in (first, second):
+                await page.until(f"document.activeElement.id === 'take-{incident}'")
+                await armed(page, f"take-{incident}")
+            await second.value("source.close(), source.onmessage = null")  # as slow as a network can be
+            await first.key("Enter")
+            await first.until("/Ann Fictie has it/.test(document.body.innerText)")
+            await second.key("Enter")
+            await second.until(
+                "/Ann Fictie has already taken this alarm, \\d\\d:/.test(document.body.innerText)"
+            )
+            await second.picture(PICTURES / "centre-second.png")
+
+
+async def test_duress_is_on_top_until_it_is_seen(tmp_path: Path, address: str) -> None:
     """In the title, above a plain alarm, on a phone's screen too; a call-off with the PIN is told as such."""
-    async with centre(tmp_path / "home", HAND) as (serving, phone), browser(tmp_path / "profile") as page:
+    async with (
+        centre(tmp_path, HAND) as (serving, phone),
+        opened(address, serving.console_url) as page,
+    ):
         await phone.enrol(HAND, pin="271828", duress_pin="3141")
-        await page.size(1280, 900)
-        await opened(page, serving.console_url)
-        old_ms = time.time() * 1000 - 720_000
-        old = FIX | {"taken_at": times.write(int(old_ms)), "source": "gpsd", "marks": ["stale"]}
-        now = FIX | {"taken_at": times.write(int(time.time() * 1000)), "source": "gpsd", "lat": 50.8502}
-        followed = await press(phone, 1, fix=old, phone={"battery_percent": 41, "model": "Pixel 8"})
+        followed = await press(phone, 1, fix=FIX)
         await page.until("/1 ALARM NOT TAKEN/.test(document.title)")
-        await asyncio.sleep(0.9)
+        await armed(page, f"take-{followed}")
         await page.key("Enter")
         await page.until("document.title === 'No alarm'")
+        await page.until("Boolean(document.querySelector('.acts'))")
         await phone.call_off(HAND, 1, "271828")
-        await page.until("/Called off by the wearer/.test(document.body.innerText)")
+        await page.until("/with her PIN/.test(document.getElementById('sheet').innerText)")
         assert await page.value("document.title") == "No alarm"
 
-        forced = await press(phone, 2, fix=now, phone={"battery_percent": 40, "model": "Pixel 8"})
+        forced = await press(phone, 2, fix=FIX)
         await phone.call_off(HAND, 2, "3141")
         await page.until("/DURESS · 1 NOT SEEN/.test(document.title)")
-        newer = await press(phone, 3, fix=now)
+        newer = await press(phone, 3, fix=FIX)
         await page.until("/DURESS · 2 NOT SEEN/.test(document.title)")
         order = "[...document.querySelectorAll('article')].map((one) => one.id).join()"
         assert await page.value(order) == f"i-{forced},i-{newer},i-{followed}"
-        await page.value("scrollTo(0, 0)")
-        await page.picture(PICTURES / "operator.png", whole=True)
+        await page.picture(PICTURES / "centre-duress.png")
         await page.size(390, 900)
         assert await page.value("document.documentElement.scrollWidth") == 390, "nothing is cut on a phone"
-        await page.picture(PICTURES / "operator-phone.png", whole=True)
+        await page.picture(PICTURES / "centre-duress-phone.png", whole=True)
         await page.size(1280, 900)
 
-        await page.value(f"document.getElementById('take-{forced}').focus()")
-        await asyncio.sleep(0.9)
+        await page.key("b")
+        await page.key("k")
+        await page.key("k")
+        assert await focus(page) == f"take-{forced}"
+        await armed(page, f"take-{forced}")
         await page.key("Enter")
         await page.until("/1 ALARM NOT TAKEN/.test(document.title)")
-        assert "DURESS: she is in danger" in await page.value(
-            f"document.getElementById('i-{forced}').innerText"
-        )
-        await page.picture(PICTURES / "centre-taken.png", whole=True)
+        await page.until(f"document.querySelector('.sheet')?.dataset.incident === '{forced}'")
+        assert "DURESS: she is in danger" in await page.value("document.getElementById('sheet').innerText")
         assert page.complaints == []
 
 
-async def test_a_page_that_lost_the_centre_says_so(tmp_path: Path) -> None:
+async def a_walk(serving: Serving, phone: Phone) -> str:
+    """An incident with a case, a photo and four minutes of following."""
+    await phone.enrol(HAND)
+    hand_out(serving.home, HAND.device_id, photo=face())
+    now_ms = int(time.time() * 1000)
+    fixes = walk(now_ms)
+    incident = await press(phone, 1, fix=fixes[0], phone={"battery_percent": 64, "model": "Pixel 8"})
+    await phone.ask("POST", f"/v1/incidents/{incident}/fixes", json={"fixes": fixes})
+    state = {"device_id": HAND.device_id, "heard_at": times.write(now_ms), "battery_mv": 2910}
+    await phone.ask("POST", "/v1/alive", json={"buttons": [state], "phone": {}, "troubles": []})
+    return incident
+
+
+async def test_a_sheet_shows_the_case_and_the_way_she_went(tmp_path: Path, address: str) -> None:
+    """Without a tile server; doubtful positions have another shape and words; new ones come by number."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        incident = await a_walk(serving, phone)
+        async with opened(address, serving.console_url, 1440, 1000) as page:
+            await page.until(f"document.activeElement.id === 'take-{incident}'")
+            await page.key("o")
+            await page.until("trail.fixes().length === 24")
+            await page.until("document.querySelector('img.photo')?.naturalWidth === 90")
+            assert await stage(phone, 1) == receipts.RECEIVED  # looking is not taking
+            text = await page.value("document.getElementById('sheet').innerText")
+            for said in ("Example Lies Voorbeeld", "Two patrols", "hunting rifle", "Noor", "battery 2.91"):
+                assert said in text
+            shapes = await page.value("document.querySelector('.map').innerText")
+            for said in ("□", "! jump", "! stale", "within 15 m", "°"):
+                assert said in shapes, shapes
+            assert await page.value("document.querySelectorAll('.map .radius-ring').length") == 1
+            assert await page.value("getComputedStyle(document.querySelector('.map')).height") != "auto"
+            later = walk(int(time.time() * 1000) + 5_000)[-1]
+            await phone.ask("POST", f"/v1/incidents/{incident}/fixes", json={"fixes": [later]})
+            await page.until("trail.fixes().length === 25")
+            await page.key("m")
+            zoom = "document.querySelector('.leaflet-control-scale-line').textContent"
+            before = await page.value(zoom)
+            await page.key("+")
+            await page.until(f"{zoom} !== {before!r}")
+            await page.key("Escape")
+            assert await focus(page) == "sheet"
+            assert page.complaints == []
+    core = open_core(Home(tmp_path))
+    seen = core.store.db.execute("SELECT count(*) FROM log WHERE kind = 'case_seen'").fetchone()[0]
+    core.store.close()
+    assert seen == 1, "one look, however often the sheet was refreshed"
+
+
+async def test_with_no_position_the_last_known_one_is_marked_as_old(tmp_path: Path, address: str) -> None:
+    """Of an alarm before; on the map too."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND)
+        await press(phone, 1, fix=FIX)
+        incident = await press(phone, 2)
+        async with opened(address, serving.console_url) as page:
+            await page.until(f"document.activeElement.id === 'take-{incident}'")
+            await page.key("o")
+            await page.until("/OLD position, from an earlier alarm/.test(document.body.innerText)")
+            await page.until("/OLD/.test(document.querySelector('.map').innerText)")
+            fix = FIX | {"lat": 50.85}
+            await phone.ask("POST", f"/v1/incidents/{incident}/fixes", json={"fixes": [fix]})
+            await page.until("!/OLD/.test(document.getElementById('sheet').innerText)")
+
+
+async def test_tiles_come_from_the_configured_server_and_from_no_other(tmp_path: Path, address: str) -> None:
+    """The policy names its origin alone, and the map says whose they are."""
+    tiles = "https://tiles.example.org/{z}/{x}/{y}.png"
+    async with centre(tmp_path, HAND, tiles=tiles, tiles_by="<b>Fictitious maps") as (serving, phone):
+        await phone.enrol(HAND)
+        incident = await press(phone, 1, fix=FIX)
+        async with opened(address, serving.console_url) as page:
+            await page.until(f"document.activeElement.id === 'take-{incident}'")
+            await page.key("o")
+            await page.until("Boolean(document.querySelector('.leaflet-tile'))")
+            source = await page.value("document.querySelector('.leaflet-tile').src")
+            assert source.startswith("https://tiles.example.org/")
+            await page.until("/<b>Fictitious maps/.test(document.querySelector('.map').innerText)")
+            assert "Content Security Policy" not in json.dumps(page.complaints)
+        async with phone.session.get(f"{phone.url}/console/static/page.js") as response:
+            policy = response.headers["Content-Security-Policy"]
+        assert "img-src 'self' data: https://tiles.example.org;" in policy
+
+
+async def test_an_alarm_that_nobody_takes_gets_louder(tmp_path: Path, address: str) -> None:
+    """In words on the page and in the sound; a desk that is away is silent until others are called."""
+    async with (
+        centre(tmp_path, HAND, escalate_s=1) as (serving, phone),
+        opened(address, serving.console_url) as page,
+    ):
+        assert "SOUND IS OFF" in await page.value("document.getElementById('sound').innerText")
+        await page.key("s")  # the gesture that the browser waits for
+        await page.until("/Sound is on/.test(document.getElementById('sound').innerText)")
+        await page.value("document.body.dataset.away = 'true'")
+        tried = await page.value("sound.played()")
+        await page.value(
+            "var first = new Promise((done) => { const follow = sound.follow; "
+            "sound.follow = (told) => { const before = sound.played(); follow(told); "
+            "if (sound.played() > before) done(told.level); }; })"
+        )
+        incident = await press(phone, 1)
+        await page.until("/louder/.test(document.body.innerText)")
+        await page.until("/all operators are called/.test(document.body.innerText)")
+        assert await page.value("first") >= 2
+        await page.until(f"sound.played() > {tried}")
+        await page.until("/last step/.test(document.body.innerText)")
+        await page.picture(PICTURES / "centre-escalated.png")
+        await page.key("s")
+        await page.until("/THE SOUND IS OFF and alarms are waiting/.test(document.body.innerText)")
+        await armed(page, f"take-{incident}")
+        await page.key("b")
+        await page.key("Enter")
+        await page.until("document.title === 'No alarm'")
+        await page.until("document.getElementById('mute').hidden")
+        assert page.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("fr", ("1 ALARME NON PRISE", "personne ne l’a prise", "À faire d’abord", "Consignes permanentes")),
+        ("nl", ("1 ALARM NIET OPGENOMEN", "niemand heeft het opgenomen", "Eerst doen", "Vaste instructies")),
+        ("de", ("1 ALARM NICHT ÜBERNOMMEN", "niemand hat ihn übernommen", "Zuerst tun", "Dauerweisungen")),
+    ],
+)
+async def test_the_page_speaks_her_language(
+    tmp_path: Path, address: str, language: str, said: tuple[str, ...]
+) -> None:
+    """Title, board and sheet, and no English left between; nothing is cut, wide or narrow."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        incident = await a_walk(serving, phone)
+        async with opened(address, serving.entrance(language=language)) as page:
+            await page.until(f"document.activeElement.id === 'take-{incident}'")
+            await page.key("o")
+            await page.until("Boolean(document.querySelector('.first'))")
+            text = await page.value("document.title + document.body.innerText")
+            for words in said:
+                assert words in text
+            for english in ("Position:", "nobody", "taken", "Acknowledge", "battery", "Keys", "ago"):
+                assert english not in text.replace("Position: ", ""), english
+            await page.picture(PICTURES / f"centre-{language}.png")
+            for width in (1280, 390):
+                await page.size(width, 900)
+                assert await page.value("document.documentElement.scrollWidth") == width
+            assert page.complaints == []
+
+
+async def test_hostile_text_in_every_field_of_a_case_is_only_text(tmp_path: Path, address: str) -> None:
+    """No script runs, no element is made, nothing is cut."""
+    evil = "<img src=x onerror=document.title='owned'><script>owned=1</script>\"'>{{7*7}}" + "W" * 300
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND)
+        hand_out(serving.home, HAND.device_id, hostile(evil))
+        incident = await press(phone, 1, fix=FIX)
+        async with opened(address, serving.entrance(name=evil[:80])) as page:
+            await page.until(f"document.activeElement.id === 'take-{incident}'")
+            await armed(page, f"take-{incident}")
+            await page.key("Enter")
+            await page.until("Boolean(document.querySelector('.first'))")
+            assert await page.value("document.querySelectorAll('.sheet img, .sheet script').length") == 0
+            assert await page.value("typeof owned") == "undefined"
+            assert "onerror" in await page.value("document.querySelector('.first').innerText")
+            for width in (1280, 390):
+                await page.size(width, 900)
+                assert await page.value("document.documentElement.scrollWidth") == width
+            assert page.complaints == []
+
+
+async def test_nothing_is_lost_without_colours(tmp_path: Path, address: str) -> None:
+    """Seen with no colour at all: what waits is still told from what is taken, by words, shape and light."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND, pin="271828", duress_pin="3141")
+        for counter in (1, 2):
+            await press(phone, counter, fix=FIX)
+        await phone.call_off(HAND, 1, "3141")
+        async with opened(address, serving.console_url, 1440, 1100) as page:
+            await page.until("/DURESS/.test(document.title)")
+            await page.call("Emulation.setEmulatedVisionDeficiency", type="achromatopsia")
+            await page.picture(PICTURES / "centre-grey.png")
+            text = await page.value("document.getElementById('board').innerText")
+            assert "▲▲ DURESS: she is in danger" in text
+            assert "▲ ALARM" in text
+
+
+async def test_a_page_that_lost_the_centre_says_so(tmp_path: Path, address: str) -> None:
     """An operator never trusts a page that stands still."""
-    async with browser(tmp_path / "profile") as page:
-        async with centre(tmp_path / "home", HAND) as (serving, _):
-            await page.size(1280, 500)
-            await page.call("Page.navigate", url=serving.console_url)
-            await page.until("document.getElementById('live')?.textContent === '● Live'")
+    async with contextlib.AsyncExitStack() as kept:
+        async with centre(tmp_path, HAND) as (serving, _):
+            page = await kept.enter_async_context(opened(address, serving.console_url, 1280, 500))
         await page.value("heard_ms -= 15000; tick()")
         assert "NOT LIVE" in await page.value("document.getElementById('lost').innerText")
         assert "NOT LIVE" in await page.value("document.title")
         await page.picture(PICTURES / "centre-lost.png", whole=True)
-    assert json.dumps(page.complaints).count("exception") == 0
+        assert json.dumps(page.complaints).count("exception") == 0

@@ -11,7 +11,7 @@ from bridge.model import Fix
 from centre.core import open_core
 from centre.home import Home
 from centre.work import desk
-from tests.unit.centre.parts import FIX, Hand, centre
+from tests.unit.centre.parts import FIX, Hand, centre, incidents_of
 from wire import receipts
 
 HAND = Hand()
@@ -55,7 +55,8 @@ async def test_what_follows_a_press_is_understood_by_both(tmp_path: Path) -> Non
         buttons = [{"device_id": HAND.device_id, "heard_at": None, "alive_counter": 12}]
         answer = await bridge.post_alive(token, {"buttons": buttons, "phone": {}, "troubles": []})
         assert (answer.next_in_s, answer.counters) == (30, {HAND.device_id: (1, 12)})
-    (seen,) = desk.board(open_core(Home(tmp_path))).untaken
+    core = open_core(Home(tmp_path))
+    (seen,) = incidents_of(core, desk.board(core).untaken)
     assert {(one.fix.source, one.fix.marks) for one in seen.positions} == {
         ("gpsd", ("stale",)),
         (None, ("stale",)),

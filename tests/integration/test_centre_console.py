@@ -74,7 +74,8 @@ async def test_an_operator_acknowledges_and_the_button_believes_it(tmp_path: Pat
         incident = await alarm(phone)
         await enter(phone, serving.console_url)
         status, answer = await acknowledge(phone, incident)
-        assert (status, answer) == (200, {"incident": incident, "stage": 2, "taken_now": True})
+        taken = {"incident": incident, "stage": 2, "taken_now": True, "by": "Operator"}
+        assert (status, answer) == (200, taken | {"at_ms": answer["at_ms"]})
         _, known = await phone.post(HAND.alarm(1))
         receipt = known["receipt"]
         assert receipt["stage"] == receipts.ACKNOWLEDGED
@@ -119,7 +120,9 @@ async def test_a_form_without_a_script_works(tmp_path: Path) -> None:
         incident = await alarm(phone)
         await enter(phone, serving.console_url)
         assert (await acknowledge(phone, incident, Accept="text/html,*/*"))[0] == 303
-        assert "acknowledged" in (await phone.ask("GET", "/console"))[1]
+        page = (await phone.ask("GET", f"/console/incidents/{incident}"))[1]
+        assert "Acknowledged" in page
+        assert page.count('name="csrf"') == page.count('<form method="post"')
 
 
 async def test_what_cannot_be_acknowledged_is_refused(tmp_path: Path) -> None:
@@ -165,7 +168,8 @@ async def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
         assert "http" not in page
         assert "<style" not in page
         assert " style=" not in page
-        for name in ("page.css", "page.js", "calm.svg", "alarm.svg"):
+        names = ("page.css", "page.js", "map.js", "sound.js", "calm.svg", "alarm.svg", "leaflet/leaflet.js")
+        for name in names:
             assert (await phone.ask("GET", f"/console/static/{name}"))[0] == 200
         assert (await phone.ask("GET", "/console/static/board.py"))[0] == 404
 
@@ -187,7 +191,7 @@ async def test_help_is_sent_and_the_alarm_closed_once_each(tmp_path: Path) -> No
             assert {answer["stage"] for _, answer in answers} == {stage}
         async with phone.stream(f"/v1/incidents/{incident}/receipts") as events:
             told = [data async for _, event, data in events if event]
-        page = (await phone.ask("GET", "/console"))[1]
+        page = (await phone.ask("GET", f"/console/incidents/{incident}"))[1]
     assert [data["stage"] for data in told] == [1, 2, 3, 4]
     assert all(HAND.believes(data["stage"], 1, data["proof"]) for data in told)
     assert "two on foot" in page

@@ -11,7 +11,7 @@ from centre.core import open_core
 from centre.home import Home
 from centre.slow import AT_ONCE_MAX, WAITING_EACH_MAX
 from centre.work import desk
-from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, signed_in
+from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, incidents_of, signed_in
 from wire import receipts
 
 HAND = Hand()
@@ -31,8 +31,8 @@ def positions(home: Path) -> list[tuple[float, str | None, tuple[str, ...]]]:
     """As the operator's page has them."""
     core = open_core(Home(home))
     board = desk.board(core)
+    (incident,) = incidents_of(core, board.untaken + board.taken + board.closed)
     core.store.close()
-    (incident,) = board.untaken + board.taken + board.closed
     return [(one.fix.lat, one.fix.source, one.fix.marks) for one in incident.positions]
 
 
@@ -49,8 +49,10 @@ async def test_positions_reach_the_page_as_they_come(tmp_path: Path) -> None:
             fix = FIX | {"source": "gpsd", "marks": ["stale"]}
             assert await send(phone, incident, fix, fix) == (200, {"stored": 1, "known": 1})
             _, _, board = await anext(events)
-        assert "satellite (gpsd)" in board["html"]
         assert "stale: taken" in board["html"]
+        sheet = (await phone.ask("GET", f"/console/incidents/{incident}/sheet"))[1]
+        assert "satellite (gpsd)" in sheet
+        assert "stale: taken" in sheet
         assert await send(phone, incident, fix) == (200, {"stored": 0, "known": 1})
     assert positions(tmp_path) == [(FIX["lat"], "gpsd", ("stale",))]
     first, second = lines.of("fixes")

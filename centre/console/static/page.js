@@ -6,20 +6,24 @@ const ARM_MS = 800; // a button that has just appeared under the hand is not pre
 
 const $ = (id) => document.getElementById(id);
 const board = $("board");
-let ahead_ms = Number(board.dataset.now) - Date.now(); // the centre's clock rules
-let untaken = Number(board.dataset.untaken);
-let duress = board.dataset.duress === "true";
+const sheet = $("sheet");
+const words = JSON.parse(document.body.dataset.words);
+let state = JSON.parse(board.dataset.state);
+let ahead_ms = state.now_ms - Date.now(); // the centre's clock rules
 let heard_ms = performance.now();
+let opened = sheet.dataset.incident; // the incident whose sheet is shown, or ""
+let asked = 0; // of a sheet: only the newest answer counts
 const shown_ms = new Map();
 
 const two = (n) => String(n).padStart(2, "0");
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
 function age(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
-  if (s < 60) return `${s} s ago`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s ago`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${two(Math.floor(s / 60) % 60)} min ago`;
-  return `${Math.floor(s / 86400)} days ago`;
+  if (s < 60) return fill(words.js_s, { s });
+  if (s < 3600) return fill(words.js_min, { min: Math.floor(s / 60), s: two(s % 60) });
+  if (s < 172800) return fill(words.js_h, { h: Math.floor(s / 3600), min: two(Math.floor(s / 60) % 60) });
+  return fill(words.js_days, { days: Math.floor(s / 86400) });
 }
 
 function clock(ms) {
@@ -27,6 +31,13 @@ function clock(ms) {
   const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   const today = at.toDateString() === new Date(Date.now() + ahead_ms).toDateString();
   return today ? time : `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${time}`;
+}
+
+function title(now) {
+  if (!state.untaken) return words.title_calm;
+  const mark = Math.floor(now / 1000) % 2 ? "▲" : "△";
+  const key = state.duress ? "title_duress" : state.untaken === 1 ? "title_one" : "title_many";
+  return `${mark} ${fill(words[key], { count: state.untaken })}`;
 }
 
 function tick() {
@@ -38,13 +49,9 @@ function tick() {
     time.textContent = clock(Number(time.dataset.clock));
   }
   $("clock").textContent = clock(now);
-
-  const mark = Math.floor(now / 1000) % 2 ? "▲" : "△";
-  const alarms = untaken === 1 ? "ALARM" : "ALARMS";
-  const waiting = duress ? `${mark} DURESS · ${untaken} NOT SEEN` : `${mark} ${untaken} ${alarms} NOT TAKEN`;
-  document.title = untaken ? waiting : "No alarm";
+  document.title = title(now);
   const icon = document.querySelector("link[rel=icon]");
-  const href = untaken ? "/console/static/alarm.svg" : "/console/static/calm.svg";
+  const href = state.untaken ? "/console/static/alarm.svg" : "/console/static/calm.svg";
   if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
 
   const silence_ms = performance.now() - heard_ms;
@@ -52,41 +59,101 @@ function tick() {
   $("lost").hidden = !lost;
   document.body.classList.toggle("is-lost", lost);
   if (lost) {
-    const s = Math.floor(silence_ms / 1000);
-    $("lost").textContent = `✕ NOT LIVE: no word from the centre for ${s} s. New alarms do not show here.`;
-    $("live").textContent = "✕ Not live";
-    document.title = "✕ NOT LIVE";
+    $("lost").textContent = `✕ ${fill(words.js_lost, { s: Math.floor(silence_ms / 1000) })}`;
+    $("live").textContent = `✕ ${words.js_not_live}`;
+    document.title = `✕ ${words.js_not_live}`;
   }
+  sound.follow(state);
 }
 
-function note() {
+// --- what is shown is replaced, and the hand that works in it notices nothing
+
+function note(place) {
   const now = performance.now();
-  for (const button of board.querySelectorAll("button")) {
+  for (const button of place.querySelectorAll("button[id]")) {
     if (!shown_ms.has(button.id)) shown_ms.set(button.id, now);
   }
 }
 
-function show(html) {
-  const focused = document.activeElement?.id;
-  const cursor = document.activeElement?.selectionStart;
-  const open = [...board.querySelectorAll("details[open]")].map((details) => details.id);
-  const written = [...board.querySelectorAll("input[id], select[id]")].map((field) => [field.id, field.value]);
-  board.innerHTML = html; // the centre has escaped every value
+/** What stood under a mouse and has moved is as new to it as what has just appeared. */
+function tops(place) {
+  return new Map([...place.querySelectorAll("button[id]")].map((one) => [one.id, one.getBoundingClientRect().top]));
+}
+
+const moved_ms = new Map();
+
+function replace(place, html) {
+  const active = document.activeElement;
+  const focused = place.contains(active) ? active.id : "";
+  const cursor = active?.selectionStart;
+  const map_focused = trail.node.contains(active);
+  const open = [...place.querySelectorAll("details[open]")].map((details) => details.id);
+  const written = [...place.querySelectorAll("input[id], select[id]")].map((field) => [field.id, field.value]);
+  const before = tops(place);
+  place.innerHTML = html; // the centre has escaped every value
   for (const id of open) $(id)?.setAttribute("open", "");
   for (const [id, value] of written) if ($(id)) $(id).value = value; // a hand may be writing just now
-  note();
-  const wanted = focused && $(focused);
-  // Another operator took what was under this hand: stay there, a second Enter must not take the next.
-  const taken = focused?.startsWith("take-") && $(focused.replace("take-", "i-"));
-  (wanted || taken || board.querySelector(".untaken button"))?.focus({ preventScroll: Boolean(wanted) });
-  if (wanted && cursor != null && wanted.setSelectionRange) wanted.setSelectionRange(cursor, cursor);
+  note(place);
+  for (const [id, top] of tops(place)) {
+    if (before.has(id) && Math.abs(before.get(id) - top) > 8) moved_ms.set(id, performance.now());
+  }
+  const again = focused && $(focused);
+  if (again) {
+    again.focus({ preventScroll: true });
+    if (cursor != null && again.setSelectionRange) again.setSelectionRange(cursor, cursor);
+  }
+  return { focused, again, map_focused };
 }
+
+function show_board(html) {
+  const nowhere = [document.body, null].includes(document.activeElement);
+  const { focused, again } = replace(board, html);
+  if (again || (!focused && !nowhere)) return;
+  // Another operator took what was under this hand: stay there, a second Enter must not take the next.
+  const taken = /^(take|open)-/.test(focused) && $(focused.replace(/^\w+-/, "i-"));
+  if (taken) taken.focus();
+  else if (!opened) board.querySelector(".untaken button")?.focus();
+}
+
+// --- the sheet of one incident
+
+async function open_sheet(incident, again = false) {
+  const number = (asked += 1);
+  try {
+    const answer = await fetch(`/console/incidents/${incident}/sheet${again ? "?again=1" : ""}`);
+    if (!answer.ok) throw new Error(String(answer.status));
+    const html = await answer.text();
+    if (number !== asked) return;
+    const was = opened;
+    opened = incident;
+    const { focused, again: kept, map_focused } = replace(sheet, html);
+    trail.show(incident, sheet.querySelector(".map-place"));
+    if (map_focused) trail.focus();
+    mark_opened();
+    if (was !== incident) {
+      history.replaceState(null, "", `/console/incidents/${incident}`);
+      sheet.scrollTop = 0;
+    }
+    if (!again || (focused && !kept)) sheet.focus({ preventScroll: again });
+    tick();
+  } catch {
+    if (number === asked) say(words.js_sheet_failed);
+  }
+}
+
+function mark_opened() {
+  for (const card of board.querySelectorAll("article")) {
+    card.classList.toggle("opened", card.id === `i-${opened}`);
+  }
+}
+
+// --- the stream
 
 function alive(event) {
   const data = JSON.parse(event.data);
   heard_ms = performance.now();
   ahead_ms = data.now_ms - Date.now();
-  $("live").textContent = "● Live";
+  $("live").textContent = `● ${words.live}`;
   return data;
 }
 
@@ -94,11 +161,16 @@ const source = new EventSource("/console/live");
 source.addEventListener("alive", alive);
 source.addEventListener("board", (event) => {
   const data = alive(event);
-  untaken = data.untaken;
-  duress = data.duress;
-  show(data.html);
+  const { html, ...told } = data;
+  const changed = opened && told.versions[opened] !== state.versions[opened];
+  state = told;
+  show_board(html);
+  mark_opened();
+  if (changed) open_sheet(opened, true);
   tick();
 });
+
+// --- acts
 
 function say(text) {
   $("notice").textContent = text;
@@ -106,19 +178,24 @@ function say(text) {
 }
 
 document.addEventListener("submit", async (event) => {
-  event.preventDefault();
   const form = event.target;
+  if (!form.dataset.known) return; // signing out; the help's own button
+  event.preventDefault();
   const button = form.querySelector("button");
-  if (performance.now() - (shown_ms.get(button.id) ?? 0) < ARM_MS) return;
+  if (button.disabled || performance.now() - (shown_ms.get(button.id) ?? 0) < ARM_MS) return;
+  const incident = form.action.split("/").at(-2);
   const body = new URLSearchParams(new FormData(form));
-  form.closest("article").focus(); // the hand stays with the alarm that it took
+  body.set("csrf", document.body.dataset.csrf);
+  (form.closest("article") ?? sheet).focus({ preventScroll: true }); // the hand stays with what it took
   button.disabled = true;
   try {
     const headers = { Accept: "application/json", "X-CSRF-Token": document.body.dataset.csrf };
     const answer = await fetch(form.action, { method: "POST", headers, body });
     if (!answer.ok) throw new Error(String(answer.status));
     const done = await answer.json();
-    say(done.taken_now ? "" : form.dataset.known);
+    const who = { name: done.by || words.somebody, when: clock(done.at_ms) };
+    say(done.taken_now ? "" : fill(form.dataset.known, who));
+    await open_sheet(incident, opened === incident);
   } catch {
     say(form.dataset.failed);
     button.disabled = false;
@@ -126,7 +203,76 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
-note();
-board.querySelector(".untaken button")?.focus();
+document.addEventListener(
+  "click",
+  (event) => {
+    const button = event.target.closest("button[id]");
+    const late = button && performance.now() - (moved_ms.get(button.id) ?? -ARM_MS) < ARM_MS;
+    if (late && event.detail > 0) event.preventDefault(); // a mouse meant what was here before
+    const link = event.target.closest("a[id^=open-]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    open_sheet(link.id.slice("open-".length));
+  },
+  true,
+);
+
+// --- keys: they move the focus; only Enter acts, on what has it
+
+function stops() {
+  return [...board.querySelectorAll("article")].map((card) => ({
+    card,
+    stop: card.querySelector(".acknowledge button, a[id^=open-]"),
+  }));
+}
+
+function move(by) {
+  const all = stops();
+  const at = all.findIndex(({ card }) => card.contains(document.activeElement));
+  const to = at < 0 ? all.findIndex(({ card }) => card.id === `i-${opened}`) : at + by;
+  const next = all[Math.min(Math.max(to, 0), all.length - 1)];
+  next?.stop.focus({ preventScroll: true });
+  next?.card.scrollIntoView({ block: "nearest" });
+}
+
+const KEYS = {
+  j: () => move(1),
+  ArrowDown: () => move(1),
+  k: () => move(-1),
+  ArrowUp: () => move(-1),
+  o: () => {
+    const card = document.activeElement?.closest("article");
+    if (card) open_sheet(card.id.slice("i-".length));
+  },
+  d: () => sheet.querySelector(".dispatch input")?.focus(),
+  c: () => sheet.querySelector(".close select")?.focus(),
+  m: () => trail.focus(),
+  b: () => move(0),
+  Escape: () => move(0),
+  s: () => sound.toggle(),
+  "?": () => $("help").showModal(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.repeat) event.preventDefault(); // a finger left on it acts once
+  if (event.ctrlKey || event.altKey || event.metaKey || $("help").open) return;
+  const typing = event.target.closest("input, select, textarea");
+  if (typing || trail.node.contains(event.target)) {
+    if (event.key === "Escape") sheet.focus({ preventScroll: true });
+    return;
+  }
+  const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+
+$("help-button").addEventListener("click", () => $("help").showModal());
+$("sound").addEventListener("click", () => sound.toggle());
+
+note(document);
+if (opened) trail.show(opened, sheet.querySelector(".map-place"));
+mark_opened();
+(opened ? sheet : board.querySelector(".untaken button"))?.focus();
 tick();
 setInterval(tick, 1000);

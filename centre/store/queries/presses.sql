@@ -120,15 +120,6 @@ SELECT * FROM receipts WHERE incident_id = :incident_id AND seq > :seq ORDER BY 
 -- name: receipts
 SELECT * FROM receipts WHERE incident_id = :incident_id ORDER BY seq;
 
--- name: alarms
-SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY received_at_ms;
-
--- name: fixes
-SELECT * FROM fixes WHERE incident_id = :incident_id ORDER BY taken_at_ms DESC, fix_id DESC LIMIT 10;
-
--- name: fixes_count
-SELECT count(*) AS count FROM fixes WHERE incident_id = :incident_id;
-
 -- name: fixes_of_bridge
 SELECT count(*) AS count FROM fixes WHERE incident_id = :incident_id AND bridge_id = :bridge_id;
 
@@ -156,39 +147,3 @@ WHERE incident_id = :incident_id AND duress AND duress_seen_at_ms IS NULL;
 -- name: add_act
 INSERT INTO acts (incident_id, stage, reason, note, user_id, at_ms)
 VALUES (:incident_id, :stage, :reason, :note, :user_id, :now_ms);
-
--- name: acts
-SELECT * FROM acts WHERE incident_id = :incident_id ORDER BY stage;
-
--- What nobody has attended to: an alarm that nobody has taken, or a duress PIN that nobody has seen, at
--- whatever stage. Duress first, then the newest; but of one button only so many: whoever floods us with one
--- must not hide another.
--- name: untaken_alarms
-SELECT * FROM (
-    SELECT i.*, i.rowid AS number, d.kind, d.board, d.capabilities, coalesce(c.duress, 0) AS is_duress,
-           count(*) OVER () AS untaken,
-           row_number() OVER (PARTITION BY i.device_id
-                              ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC) AS place
-    FROM incidents i JOIN devices d USING (device_id) LEFT JOIN call_offs c USING (incident_id)
-    WHERE event = :alarm AND held = 0
-      AND (stage = 1 OR i.incident_id IN
-           (SELECT u.incident_id FROM call_offs u WHERE u.duress AND u.duress_seen_at_ms IS NULL)))
-WHERE place <= :of_one_button ORDER BY is_duress DESC, opened_at_ms DESC, number DESC LIMIT :at_most;
-
--- Taken and not closed: duress first, then the newest.
--- name: taken_alarms
-SELECT i.*, d.kind, d.board, d.capabilities
-FROM incidents i JOIN devices d USING (device_id) LEFT JOIN call_offs c USING (incident_id)
-WHERE event = :alarm AND held = 0 AND stage IN (2, 3) AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
-ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
-
--- name: closed_alarms
-SELECT i.*, d.kind, d.board, d.capabilities
-FROM incidents i JOIN devices d USING (device_id) LEFT JOIN call_offs c USING (incident_id)
-WHERE event = :alarm AND held = 0 AND stage = 4 AND i.erased_at_ms IS NULL
-  AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
-ORDER BY opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
-
--- name: last_tests
-SELECT * FROM incidents WHERE event = :test AND erased_at_ms IS NULL
-ORDER BY opened_at_ms DESC, rowid DESC LIMIT :at_most;

@@ -27,7 +27,8 @@ from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.registry import Button
 from centre.settings import Settings
-from centre.work import accounts, buttons
+from centre.work import accounts, buttons, views
+from centre.work.views import Card, Incident
 from wire import codes, receipts
 from wire.keys import Mac, derive
 
@@ -158,6 +159,12 @@ async def phone_of(url: str, ca_pem: str) -> AsyncIterator[Phone]:
         connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)
     ) as session:
         yield Phone(session, url)
+
+
+def incidents_of(core: Core, cards: list[Card]) -> list[Incident]:
+    """With all that their sheets show."""
+    found = [views.incident(core.store, card.incident_id) for card in cards]
+    return [incident for incident in found if incident is not None]
 
 
 def signed_in(core: Core, role: str = access.OPERATOR, **who: Any) -> Caller:

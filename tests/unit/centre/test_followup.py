@@ -15,7 +15,7 @@ from centre.slow import hash_of
 from centre.work import buttons, desk, presses, signs
 from centre.work.buttons import Conflict
 from centre.work.views import Incident
-from tests.unit.centre.parts import FIX, Hand
+from tests.unit.centre.parts import FIX, Hand, incidents_of
 from tests.unit.centre.test_service import HAND, World
 from wire import codes, receipts
 
@@ -56,7 +56,7 @@ class Called(World):
     @property
     def shown(self) -> Incident:
         board = desk.board(self.core)
-        (incident,) = board.untaken + board.taken + board.closed
+        (incident,) = incidents_of(self.core, board.waiting + board.taken + board.closed)
         return incident
 
 
@@ -211,18 +211,27 @@ def test_duress_rises_and_never_falls(world: Called) -> None:
     assert not called_off.duress_seen
 
 
-def test_duress_stands_above_plain_alarms_until_it_is_seen(world: Called) -> None:
-    """Also where somebody had taken the alarm; whoever acts on an older page has not seen it."""
+def test_duress_stands_above_plain_alarms(world: Called) -> None:
+    """As long as nobody has taken either."""
+    newer = world.press(2)
+    world.call_off(Verdict.DURESS)
+    board = desk.board(world.core)
+    assert [card.incident_id for card in board.untaken] == [world.incident, newer]
+    assert board.duress_waits
+
+
+def test_duress_of_a_taken_alarm_stands_below_what_nobody_has_taken_until_it_is_seen(world: Called) -> None:
+    """Whoever acts on an older page has not seen it."""
     newer = world.press(2)
     desk.advance(world.core, world.operator, world.incident, receipts.ACKNOWLEDGED)
     world.call_off(Verdict.DURESS)
 
     def untaken() -> list[str]:
-        return [incident.incident_id for incident in desk.board(world.core).untaken]
+        return [card.incident_id for card in desk.board(world.core).waiting]
 
-    assert untaken() == [world.incident, newer]
+    assert untaken() == [newer, world.incident]
     assert not desk.advance(world.core, world.operator, world.incident, receipts.ACKNOWLEDGED).now
-    assert untaken() == [world.incident, newer]
+    assert untaken() == [newer, world.incident]
     assert desk.advance(
         world.core, world.operator, world.incident, receipts.ACKNOWLEDGED, seen_duress=True
     ).now
@@ -240,8 +249,8 @@ def test_duress_after_the_end_is_still_seen(world: Called) -> None:
     desk.advance(world.core, world.operator, world.incident, receipts.CLOSED, reason="called-off")
     assert desk.board(world.core).untaken == []
     world.call_off(Verdict.DURESS)
-    (incident,) = desk.board(world.core).untaken
-    assert incident.stage == receipts.CLOSED
+    (card,) = desk.board(world.core).raised
+    assert card.stage == receipts.CLOSED
     desk.advance(world.core, world.operator, world.incident, receipts.ACKNOWLEDGED, seen_duress=True)
     assert [one.incident_id for one in desk.board(world.core).closed] == [world.incident]
 
@@ -259,7 +268,7 @@ def test_dispatch_and_close_keep_what_the_first_operator_said(world: Called) -> 
     assert not desk.advance(world.core, world.operator, world.incident, receipts.DISPATCHED, note="late").now
     board = desk.board(world.core)
     assert (board.untaken, board.taken) == ([], [])
-    (closed,) = board.closed
+    (closed,) = incidents_of(world.core, board.closed)
     assert [stage for stage, _ in closed.stages] == [1, 2, 3, 4]
     assert [(act.reason, act.note) for act in closed.acts if act.reason or act.note] == [
         ("", "two on foot"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from centre.console.board import render
+from centre.console.board import levels, render
 from centre.core import Core
 from centre.rules import incidents
 from centre.rules.incidents import read
@@ -15,7 +15,7 @@ from centre.slow import NOBODYS, hash_of
 from centre.store import MIGRATIONS, Store, TooNew
 from centre.work import buttons, desk, presses
 from centre.work.buttons import ENROLMENT_MS, Conflict
-from tests.unit.centre.parts import FIX, Hand, signed_in
+from tests.unit.centre.parts import FIX, Hand, incidents_of, signed_in
 from wire import codes, receipts
 from wire.keys import derive
 
@@ -62,7 +62,7 @@ def test_a_press_is_one_incident_however_often_it_comes(world: World) -> None:
     taken = [presses.take_alarm(world.core, bridge, read(HAND.alarm(1))) for bridge in bridges * 3]
     assert {one.incident_id for one in taken} == {taken[0].incident_id}
     assert [one.known for one in taken] == [False, *[True] * 5]
-    (incident,) = desk.board(world.core).untaken
+    (incident,) = incidents_of(world.core, desk.board(world.core).untaken)
     assert incident.stages == [(receipts.RECEIVED, 1_000_000)]
     assert [arrival.bridge_id for arrival in incident.arrivals] == sorted(bridges)
 
@@ -72,12 +72,8 @@ def test_a_late_press_is_not_lost(world: World) -> None:
     bridge = world.bridge()
     for counter in (5, 2, codes.SPARE_FIRST + 3, 1):
         assert not presses.take_alarm(world.core, bridge, read(HAND.alarm(counter))).known
-    assert [incident.counter for incident in desk.board(world.core).untaken] == [
-        1,
-        codes.SPARE_FIRST + 3,
-        2,
-        5,
-    ]
+    seen = incidents_of(world.core, desk.board(world.core).untaken)
+    assert [incident.counter for incident in seen] == [1, codes.SPARE_FIRST + 3, 2, 5]
 
 
 def test_a_known_press_is_answered_with_its_highest_stage(world: World) -> None:
@@ -95,7 +91,7 @@ def test_each_fix_names_its_bridge_and_source(world: World) -> None:
     first, second = world.bridge(), world.bridge()
     for bridge, fix in ((first, FIX), (first, FIX), (second, BAD_FIX)):
         presses.take_alarm(world.core, bridge, read(HAND.alarm(1, fix=fix)))
-    (incident,) = desk.board(world.core).untaken
+    (incident,) = incidents_of(world.core, desk.board(world.core).untaken)
     seen = [(position.bridge_id, position.fix.method) for position in incident.positions]
     assert seen == [(second, "CELL"), (first, "GNSS")]
 
@@ -107,7 +103,7 @@ def test_an_alarm_is_acknowledged_once(world: World) -> None:
         desk.advance(world.core, world.operator, incident, receipts.ACKNOWLEDGED) for _ in range(2)
     )
     assert (first.now, second.now) == (True, False)
-    (seen,) = desk.board(world.core).taken
+    (seen,) = incidents_of(world.core, desk.board(world.core).taken)
     assert [stage for stage, _ in seen.stages] == [receipts.RECEIVED, receipts.ACKNOWLEDGED]
 
 
@@ -308,7 +304,8 @@ def test_a_wrong_clock_never_refuses(world: World) -> None:
     presses.take_alarm(
         world.core, bridge, read(HAND.alarm(3, heard_at="1970-01-01T00:00:00Z", age_s=incidents.AGE_S_MAX))
     )
-    assert "ALARM" in render(desk.board(world.core))
+    board = desk.board(world.core)
+    assert "ALARM" in render(board, "en", levels(board, 0, 30))
 
 
 def test_a_flood_from_one_button_hides_no_other(world: World) -> None:

@@ -12,7 +12,7 @@ from centre.rules.incidents import read, read_fixes
 from centre.sealing import Sealer, new_key
 from centre.store import Store
 from centre.work import audit, buttons, desk, presses
-from tests.unit.centre.parts import FIX, Hand, signed_in
+from tests.unit.centre.parts import FIX, Hand, incidents_of, signed_in
 from wire import codes, receipts
 
 HAND = Hand()
@@ -64,7 +64,7 @@ def test_a_database_of_version_1_is_taken_over_whole(tmp_path: Path) -> None:
     assert [alarm.incident_id for alarm in board.untaken] == ["b"]
     assert [alarm.incident_id for alarm in board.taken] == ["a"]
     assert board.tests == [(HAND.device_id, 10)]
-    (taken,) = board.taken
+    (taken,) = incidents_of(core, board.taken)
     assert taken.stages == [(receipts.RECEIVED, 10), (receipts.ACKNOWLEDGED, 10)]
     assert taken.arrivals[0].model == "Pixel"
     assert (taken.positions[0].fix.lat, taken.positions[0].fix.marks) == (50.5, ())

@@ -1,0 +1,96 @@
+-- Alarms that nobody has taken: duress first, then the newest; but of one button only so many: whoever floods
+-- us with one must not hide another.
+-- name: untaken_alarms
+SELECT * FROM (
+    SELECT incident_id, opened_at_ms, i.rowid AS number, coalesce(c.duress, 0) AS is_duress,
+           count(*) OVER () AS in_all,
+           row_number() OVER (PARTITION BY i.device_id
+                              ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC) AS place
+    FROM incidents i LEFT JOIN call_offs c USING (incident_id)
+    WHERE event = :alarm AND stage = 1 AND held = 0)
+WHERE place <= :of_one_button ORDER BY is_duress DESC, opened_at_ms DESC, number DESC LIMIT :at_most;
+
+-- A duress PIN that nobody has seen, of alarms that somebody had taken, or closed, before.
+-- name: unseen_duress
+SELECT incident_id, count(*) OVER () AS in_all
+FROM call_offs c JOIN incidents i USING (incident_id)
+WHERE c.duress AND c.duress_seen_at_ms IS NULL AND i.event = :alarm AND i.stage > 1
+      AND i.held = 0
+ORDER BY c.duress_at_ms DESC, i.rowid DESC LIMIT :at_most;
+
+-- Taken and not closed: duress first, then the newest.
+-- name: taken_alarms
+SELECT incident_id
+FROM incidents i LEFT JOIN call_offs c USING (incident_id)
+WHERE event = :alarm AND stage IN (2, 3) AND held = 0
+      AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
+ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
+
+-- name: closed_alarms
+SELECT incident_id
+FROM incidents i LEFT JOIN call_offs c USING (incident_id)
+WHERE event = :alarm AND stage = 4 AND held = 0 AND erased_at_ms IS NULL
+      AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
+ORDER BY opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
+
+-- name: last_tests
+SELECT * FROM incidents WHERE event = :test AND erased_at_ms IS NULL
+ORDER BY opened_at_ms DESC, rowid DESC LIMIT :at_most;
+
+-- What the board shows of one alarm. Who acted first has it.
+-- name: card
+SELECT i.incident_id, i.device_id, i.device_revoked, i.opened_at_ms, i.stage, i.case_id, k.file_sealed,
+       c.called_off_at_ms, c.duress_at_ms, c.duress_seen_at_ms,
+       a.pressed_at_ms, a.age_s,
+       f.radius_m, f.taken_at_ms, f.received_at_ms, f.marks,
+       (SELECT count(*) FROM fixes n WHERE n.incident_id = i.incident_id) AS fixes,
+       (SELECT count(*) FROM alarms n WHERE n.incident_id = i.incident_id) AS arrivals,
+       (SELECT u.name FROM acts t JOIN users u USING (user_id)
+        WHERE t.incident_id = i.incident_id ORDER BY t.stage LIMIT 1) AS taken_by,
+       (SELECT reason FROM acts t WHERE t.incident_id = i.incident_id AND t.stage = 4) AS reason,
+       (SELECT at_ms FROM receipts r WHERE r.incident_id = i.incident_id AND r.stage = i.stage) AS stage_at_ms
+FROM incidents i
+     LEFT JOIN cases k USING (case_id)
+     LEFT JOIN call_offs c USING (incident_id)
+     LEFT JOIN (SELECT *, min(received_at_ms) FROM alarms WHERE incident_id = :incident_id) a
+     LEFT JOIN fixes f ON f.fix_id = (SELECT fix_id FROM fixes n WHERE n.incident_id = i.incident_id
+                                      ORDER BY taken_at_ms DESC, fix_id DESC LIMIT 1)
+WHERE i.incident_id = :incident_id;
+
+-- name: incident_on_sheet
+SELECT i.*, d.kind, d.board, d.capabilities
+FROM incidents i JOIN devices d USING (device_id)
+WHERE incident_id = :incident_id AND event = :alarm AND held = 0 AND erased_at_ms IS NULL;
+
+-- name: acts
+SELECT t.*, u.name FROM acts t LEFT JOIN users u USING (user_id)
+WHERE incident_id = :incident_id ORDER BY stage;
+
+-- name: alarms
+SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY received_at_ms;
+
+-- name: fixes
+SELECT * FROM fixes WHERE incident_id = :incident_id ORDER BY taken_at_ms DESC, fix_id DESC LIMIT 10;
+
+-- name: fixes_count
+SELECT count(*) AS count FROM fixes WHERE incident_id = :incident_id;
+
+-- The trail, as it came; by number, so that a map asks only for what it has not drawn.
+-- name: fixes_after
+SELECT * FROM fixes WHERE incident_id = :incident_id AND fix_id > :after ORDER BY fix_id LIMIT :at_most;
+
+-- Where she was before this alarm: of the same case alone, as a button may have had another wearer.
+-- name: last_known_fix
+SELECT f.* FROM incidents i JOIN fixes f USING (incident_id)
+WHERE i.device_id = :device_id AND i.event = :alarm AND i.counter < :counter AND i.case_id IS :case_id
+ORDER BY i.counter DESC, f.taken_at_ms DESC LIMIT 1;
+
+-- What bridges last said of the button: the one that heard it last.
+-- name: button_state
+SELECT * FROM button_states WHERE device_id = :device_id ORDER BY heard_at_ms DESC, told_at_ms DESC LIMIT 1;
+
+-- name: photos_of_case
+SELECT shows FROM photos WHERE case_id = :case_id ORDER BY shows;
+
+-- name: photo_on_sheet
+SELECT media_type, image_sealed FROM photos WHERE case_id = :case_id AND shows = :shows;
