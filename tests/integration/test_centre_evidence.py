@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import resource
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,8 +14,11 @@ import pytest
 
 from centre.core import open_core
 from centre.home import Home
+from centre.rules.incidents import read_fixes
+from centre.work import presses
 from tests.integration.test_centre_process import ROOT, amr_centre, imported, run
-from tests.unit.centre.parts import Hand, Phone, phone_of
+from tests.unit.centre.parts import FIX, Hand, Phone, phone_of
+from tests.unit.centre.test_evidence import Night
 
 HAND = Hand()
 AT_ONCE = 4
@@ -93,6 +97,35 @@ async def test_the_log_is_checked_and_copied_while_alarms_come_in(tmp_path: Path
         code, _, error = await run("backup", tmp_path / "b.sqlite", "--home", home)
         assert (code, error) == (0, "")
         await load.until(20)
+
+
+def small_files(*arguments: object) -> tuple[int, str]:
+    """Exit code and stderr of a command that may write no file of more than 100 kB, as on a full disk."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = subprocess.run(amr_centre(*arguments), cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
+    return done.returncode, done.stderr
+
+
+def test_a_full_disk_leaves_no_half_of_a_backup_or_export(tmp_path: Path) -> None:
+    """One sentence, and nothing where the whole was to be."""
+    night = Night(Home(tmp_path / "home").database)
+    Home(tmp_path / "home").write("sealing.key", night.sealing_key)
+    incident_id = night.press()
+    for minute in range(8):
+        fixes = [FIX | {"taken_at": f"2026-11-23T10:{minute:02d}:{second:02d}Z"} for second in range(60)]
+        presses.add_fixes(night.core, night.bridge, incident_id, read_fixes({"fixes": fixes}))
+    night.core.store.close()
+    at = ("--home", tmp_path / "home")
+    code, error = small_files("backup", tmp_path / "b.sqlite", *at)
+    assert (code, error.count("\n")) == (1, 1), error
+    assert "cannot write" in error
+    code, error = small_files("export", "--incident", incident_id, "--to", tmp_path / "out", *at)
+    assert (code, error.count("\n")) == (1, 1), error
+    assert "cannot write" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 @pytest.mark.slow
