@@ -30,6 +30,8 @@ FIRST_ALIVE_S = 2.0
 BATTERY_MV_STEP = 20
 CHECK_S_MAX = 30.0
 TROUBLES_TOLD_MAX = 16
+# Whoever stops us will not wait.
+GOODBYE_S_MAX = 2.0
 
 _FAULTS = (
     (state.PIN_STUCK, "stuck", "the button of {id} is pressed all the time: something sits on it"),
@@ -62,6 +64,7 @@ class Lookout:
         self.stale: set[str] = set()
         self.heard_at_ms: dict[str, int] = {}
         self.centre_ok: bool | None = None
+        self._running_since = rfc3339(clock.now_ms())
         self.centre_at_ms: int | None = None
 
     # -- what others hand in ------------------------------------------------------------------------
@@ -182,6 +185,16 @@ class Lookout:
             pace_s = await self._report()
             await asyncio.sleep(pace_s)
 
+    async def goodbye(self) -> None:
+        """The last sign of life: we are being stopped, and have not died. Alarms go on meanwhile."""
+        if self.centre_ok is not True:
+            return
+        tokens = dict.fromkeys(device.token for device in self._devices.values())
+        posts = (self._centre.post_alive(token, self._alive(token) | {"leaving": True}) for token in tokens)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S_MAX):
+                await asyncio.gather(*posts, return_exceptions=True)
+
     async def check(self) -> bool:
         """Ask the centre now; did it answer?"""
         try:
@@ -235,6 +248,7 @@ class Lookout:
             "buttons": [self._button(device.device_id) for device in own],
             "phone": {"battery_percent": battery, "model": platform.system() or None},
             "troubles": list(reasons)[:TROUBLES_TOLD_MAX],
+            "running_since": self._running_since,
         }
 
     def _button(self, device_id: str) -> dict[str, Any]:

@@ -139,6 +139,7 @@ class Relay:
             self._spawn(self._forever(work))
         try:
             await stop.wait()
+            await self._lookout.goodbye()
         finally:
             for task in self._tasks:
                 task.cancel()

@@ -157,6 +157,8 @@ class Intake:
         sign = supervision.read(await read_json(request))
         if wait_ms and not sign.leaving:
             raise Refused("too_often", retry_after_s=-(-wait_ms // 1000))
+        if wait_ms:  # and who starts again at once is heard at once
+            self._pace.forget(bridge_id)
         alive_s = self._settings.alive_s
         counters = await self._worker(signs.take_sign_of_life, bridge_id, sign, alive_s, lane=SPARE)
         answer = {

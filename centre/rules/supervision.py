@@ -137,3 +137,7 @@ class Pace:
             self._last_ms[bridge_id] = now_ms
             return 0
         return last_ms + self.EVERY_MS - now_ms
+
+    def forget(self, bridge_id: str) -> None:
+        """Its next one is not too early."""
+        self._last_ms.pop(bridge_id, None)

@@ -661,6 +661,23 @@ async def test_the_centre_is_told_who_lives_and_its_counters_move_the_prediction
     assert told["troubles"] == []
 
 
+async def test_a_bridge_that_is_stopped_says_goodbye(scene: Scene) -> None:
+    """As its last sign of life; all of them tell since when it runs."""
+    async with scene.bridge() as lines:
+        await lines.wait_for("alive")
+    first, last = scene.centre.alives
+    assert (first.get("leaving"), last["leaving"]) == (None, True)
+    assert first["running_since"] == last["running_since"]
+
+
+async def test_a_goodbye_that_is_not_answered_keeps_nobody_waiting(scene: Scene) -> None:
+    """It has two seconds, then the bridge ends all the same."""
+    async with scene.bridge() as lines:
+        await lines.wait_for("alive")
+        scene.centre.hangs = asyncio.Event()
+    assert scene.centre.alives[-1]["leaving"]
+
+
 async def test_what_the_button_says_of_itself_is_known_after_a_restart(scene: Scene) -> None:
     """Battery in 20 mV steps, what is wrong with it, when it was last heard."""
     async with scene.bridge() as lines:

@@ -106,3 +106,11 @@ async def test_a_flood_of_signs_of_life_costs_no_alarm(tmp_path: Path) -> None:
     assert len(reasons) >= len(told) - 1, "one bridge, one sign of life"
     assert "shed" in reasons
     assert set(reasons) <= {"shed", "too_often"}
+
+
+async def test_a_goodbye_may_follow_at_once_and_so_may_the_next_start(tmp_path: Path) -> None:
+    """Once in 10 s: it opens no second way in for a flood."""
+    async with centre(tmp_path, HAND) as (_, phone):
+        await phone.enrol(HAND)
+        said = [{}, {"leaving": True}, {}, {"leaving": True}, {}]
+        assert [(await alive(phone, body))[0] for body in said] == [200, 200, 200, 429, 429]
