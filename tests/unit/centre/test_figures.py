@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centre.core import open_core
@@ -63,6 +63,7 @@ def in_reach(rows: list[list[int]], target: list[int]) -> bool:
 
 
 @given(people)
+@settings(deadline=None)  # a busy machine
 def test_no_group_of_one_to_four_can_be_reckoned_out(alarms: list[tuple[str | None, str]]) -> None:
     """By adding and subtracting whatever is told, totals too: a zone, an outcome, or both crossed."""
     facts = Facts()
@@ -93,6 +94,7 @@ def test_no_group_of_one_to_four_can_be_reckoned_out(alarms: list[tuple[str | No
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=60))
+@settings(deadline=None)
 def test_times_of_fewer_than_five_are_not_told(values: list[int]) -> None:
     """And the slowest one is nobody's alone."""
     facts = Facts()
