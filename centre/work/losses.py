@@ -9,7 +9,7 @@ from centre.rules.losses import Bridge, Ear, Finding
 from centre.store import Row
 from centre.work import evidence
 
-LOOK_AT_MOST = 100  # in one transaction
+LOOK_AT_MOST = 25  # in one transaction: an alarm waits for no long one
 SHOWN_MAX = 50
 
 
