@@ -94,7 +94,6 @@ class Intake:
         taken = await self._worker(presses.take_alarm, bridge_id, press)
         self._log(
             "received",
-            at_ms=taken.committed_at_ms,
             device_id=press.device_id,
             event=press.event,
             counter=press.counter,
@@ -116,7 +115,6 @@ class Intake:
         done = await self._worker(presses.add_fixes, bridge_id, incident_id, fixes, lane=AFTER)
         self._log(
             "fixes",
-            at_ms=done.committed_at_ms,
             device_id=done.device_id,
             incident=incident_id,
             stored=done.stored,
@@ -138,7 +136,6 @@ class Intake:
         # Not which PIN it was: who reads logs is not always an operator.
         self._log(
             "called_off",
-            at_ms=done.committed_at_ms,
             device_id=done.device_id,
             counter=done.counter,
             incident=given.incident_id,

@@ -1,78 +1,138 @@
-"""The bridge between tasks and the synchronous work: one thread, three queues, each with a bound."""
+"""The bridge between tasks and the synchronous work: one thread, three lanes, each with a bound.
+
+What waits in a lane is done in one go and committed once (group commit): the disk is waited for once, however
+many alarms come together, and nobody is answered before it.
+"""
 
 import asyncio
-import itertools
+import contextlib
 import threading
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from queue import PriorityQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from centre.core import Core
 from centre.rules.refusals import Refused
+from centre.store import Store
 
 # What waits in a lower lane is done only when nothing waits in a higher one. Alarms, and what operators
 # see and do; positions and call-offs; signs of life.
 ALARMS, AFTER, SPARE = range(3)
 LANES = ((1000, "busy"), (1000, "busy"), (32, "shed"))  # how many may wait, and the refusal of one more
-_LAST = len(LANES)
+GROUP_MAX = 64  # jobs of one commit
+GROUP_S_MAX = 0.010  # then no further job is begun before the commit
 T = TypeVar("T")
 
 
+class _Job:
+    """Something to do, and what became of it."""
+
+    __slots__ = ("error", "future", "result", "work")
+
+    def __init__(self, future: "asyncio.Future[Any]", work: Callable[[], Any]) -> None:
+        self.future, self.work = future, work
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self.work()
+        except BaseException as error:  # whoever waits for it is told
+            self.error = error
+
+
 class Worker:
-    """`await worker(presses.take_alarm, ...)` runs it in the store's own thread, in order in its lane."""
+    """`await worker(presses.take_alarm, ...)` runs it in the store's own thread, in order in its lane.
+
+    On disk when it returns, as if it had been alone: what fails beside it harms it only where the commit
+    itself fails, and then it raises that.
+    """
 
     def __init__(self, make: Callable[[], Core]) -> None:
         """`make` is called in the thread: SQLite's connections do not like to travel."""
-        self._queue: PriorityQueue[tuple[int, int, Future[Any], Callable[[], Any] | None]] = PriorityQueue()
-        self._numbers = itertools.count()
-        self._waiting = [0] * len(LANES)
-        self._thread = threading.Thread(target=self._work, name="store")
+        self._lanes: tuple[deque[_Job], ...] = tuple(deque() for _ in LANES)
+        self._calls: SimpleQueue[bool] = (
+            SimpleQueue()
+        )  # that there is something to do; False: for the last time
+        made: Future[Core] = Future()
+        self._thread = threading.Thread(target=self._work, args=(make, made), name="store")
         self._thread.start()
         try:
-            self._core: Core = self._put(ALARMS, make).result()
+            self._core = made.result()
         except BaseException:
-            self._stop()
+            self._thread.join()
             raise
 
     async def __call__(self, method: Callable[..., T], *arguments: Any, lane: int = ALARMS) -> T:
         """Raises what `method` raises, and Refused("busy" | "shed") rather than queue without end."""
         at_most, reason = LANES[lane]
-        if self._waiting[lane] >= at_most:
+        if len(self._lanes[lane]) >= at_most:
             raise Refused(reason)
-        self._waiting[lane] += 1
-        try:
-            return await asyncio.wrap_future(self._put(lane, partial(method, self._core, *arguments)))
-        finally:
-            self._waiting[lane] -= 1
-
-    def _put(self, lane: int, work: Callable[[], T]) -> "Future[T]":
-        future: Future[T] = Future()
-        self._queue.put((lane, next(self._numbers), future, work))
-        return future
-
-    def _work(self) -> None:
-        while True:
-            _, _, future, work = self._queue.get()
-            if work is None:
-                return
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(work())
-            except BaseException as error:  # whoever waits for it is told
-                future.set_exception(error)
-            del future, work
-
-    def _stop(self) -> None:
-        self._queue.put((_LAST, next(self._numbers), Future(), None))
-        self._thread.join()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._lanes[lane].append(_Job(future, partial(method, self._core, *arguments)))
+        self._calls.put(True)
+        return await future
 
     def close(self) -> None:
-        self._put(_LAST, self._core.store.close).result()
-        self._stop()
+        """When all that waits is done."""
+        self._calls.put(False)
+        self._thread.join()
+
+    def _work(self, make: Callable[[], Core], made: "Future[Core]") -> None:
+        try:
+            core = make()
+        except BaseException as error:
+            made.set_exception(error)
+            return
+        made.set_result(core)
+        called = True
+        while called:
+            called = self._calls.get()
+            while (lane := self._highest()) is not None:
+                group = self._group(core.store, lane)
+                if group:
+                    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                        group[0].future.get_loop().call_soon_threadsafe(_answer, group)
+        core.store.close()
+
+    def _highest(self) -> int | None:
+        """The lane whose turn it is."""
+        return next((lane for lane, waiting in enumerate(self._lanes) if waiting), None)
+
+    def _group(self, store: Store, lane: int) -> list[_Job]:
+        """Do what waits in that lane, until another's turn comes or the group is full, and commit it."""
+        group: list[_Job] = []
+        until_s = time.monotonic() + GROUP_S_MAX
+        try:
+            with store.group():
+                while self._highest() == lane and len(group) < GROUP_MAX and time.monotonic() < until_s:
+                    job = self._lanes[lane].popleft()
+                    if job.future.cancelled():
+                        continue
+                    had_begun = store.db.in_transaction
+                    job.run()
+                    group.append(job)
+                    if had_begun and not store.db.in_transaction:
+                        raise job.error or AssertionError  # SQLite has rolled back everybody's (a full disk)
+        except BaseException as error:
+            for job in group:
+                job.error = job.error or error
+        return group
+
+
+def _answer(group: list[_Job]) -> None:
+    for job in group:
+        if job.future.cancelled():
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        else:
+            job.future.set_exception(job.error)
 
 
 class Bells:

@@ -1,6 +1,7 @@
 """The centre's memory: one SQLite file. Synchronous, and used from one thread; the wiring sees to that.
 
-Every `with store.transaction():` is on disk when it ends (WAL, synchronous=FULL) or has not happened.
+Every `with store.transaction():` is on disk when it ends (WAL, synchronous=FULL) or has not happened; within
+a `with store.group():` it is when the group ends.
 """
 
 import re
@@ -58,6 +59,7 @@ class Store:
         self._queries = _queries()
         self.db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         self.db.row_factory = sqlite3.Row
+        self._grouped = False
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             self.db.execute(f"PRAGMA {pragma}")
         self._migrate()
@@ -74,18 +76,60 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
+        if self._grouped:
+            with self._part_of_group():
+                yield
+            return
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.db.execute("COMMIT")
         except BaseException:
-            if self.db.in_transaction:  # a full disk has rolled back already
-                self.db.execute("ROLLBACK")
+            self._roll_back()
             raise
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """The transactions within share one commit, at its end; until then each still fails alone.
+
+        What was done in it is on disk when the group ends without raising, and not before.
+        """
+        assert not self._grouped
+        self._grouped = True
+        try:
+            yield
+            if self.db.in_transaction:
+                self.db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self._grouped = False
+
+    @contextmanager
+    def _part_of_group(self) -> Iterator[None]:
+        if not self.db.in_transaction:  # the first that writes: a group that only reads locks nothing
+            self.db.execute("BEGIN IMMEDIATE")
+        self.db.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK TO part")
+                self.db.execute("RELEASE part")
+            raise
+        self.db.execute("RELEASE part")
+
+    def _roll_back(self) -> None:
+        if self.db.in_transaction:  # a full disk has rolled back already
+            self.db.execute("ROLLBACK")
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """One state of the database for all that is read; what others write meanwhile is not seen."""
+        if self.db.in_transaction:  # of a group: that is one
+            yield
+            return
         self.db.execute("BEGIN")
         try:
             yield

@@ -5,7 +5,7 @@ ALTER TABLE incidents ADD COLUMN stage INTEGER NOT NULL DEFAULT 1;  -- RECEIVED:
 UPDATE incidents SET stage = coalesce(
     (SELECT max(r.stage) FROM receipts r WHERE r.incident_id = incidents.incident_id), 1);
 CREATE TRIGGER stage_follows_receipts AFTER INSERT ON receipts BEGIN
-    UPDATE incidents SET stage = max(stage, NEW.stage) WHERE incident_id = NEW.incident_id;
+    UPDATE incidents SET stage = NEW.stage WHERE incident_id = NEW.incident_id AND stage < NEW.stage;
 END;
 CREATE INDEX incidents_by_stage ON incidents (event, stage, opened_at_ms);
 

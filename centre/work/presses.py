@@ -17,7 +17,7 @@ from wire import codes, receipts
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A press is on disk, since `committed_at_ms` (a float, as the clock gives it)."""
+    """A press is on disk."""
 
     incident_id: str
     known: bool
@@ -25,7 +25,6 @@ class Taken:
     proof: bytes
     dropped: list[Dropped]
     press: Press
-    committed_at_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,6 @@ class FixesStored:
     device_id: str
     stored: int
     known: int
-    committed_at_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,6 @@ class CalledOff:
     device_id: str
     counter: int
     known: bool
-    committed_at_ms: float
 
 
 def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
@@ -77,7 +74,7 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
             hooks.add(core, incident_id, webhook.OPENED)
         last = core.store.one("last_receipt", incident_id=incident_id)
     assert last is not None  # written with the incident
-    return Taken(incident_id, known, last["stage"], last["proof"], press.dropped, press, core.clock_ms())
+    return Taken(incident_id, known, last["stage"], last["proof"], press.dropped, press)
 
 
 def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[str, bool, bool]:
@@ -176,7 +173,7 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
                 device_id=device_id,
                 fixes=[asdict(fix) for fix, is_new in zip(fixes, new, strict=True) if is_new],
             )
-    return FixesStored(device_id, sum(new), len(new) - sum(new), core.clock_ms())
+    return FixesStored(device_id, sum(new), len(new) - sum(new))
 
 
 def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinTry:
@@ -226,7 +223,7 @@ def call_off(core: Core, bridge_id: str, incident_id: str, verdict: Verdict) -> 
         if not known:
             hooks.add(core, incident_id, webhook.CALLED_OFF)  # alike for both PINs
         evidence.note(core, "called_off", f"bridge:{bridge_id}", **who, known=int(known), duress=int(duress))
-    return CalledOff(incident["device_id"], incident["counter"], known, core.clock_ms())
+    return CalledOff(incident["device_id"], incident["counter"], known)
 
 
 def receipts_after(core: Core, bridge_id: str, incident_id: str, seq: int) -> list[Receipt] | None:

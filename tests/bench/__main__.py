@@ -4,9 +4,10 @@ Ratios next to a named floor or peer, medians over at least 30 runs: absolute ti
 """
 
 import argparse
+from collections.abc import Callable
 
 from sim.medium import share_heard
-from tests.bench import adverts, awake, bluez, button, hot, press
+from tests.bench import adverts, awake, bluez, button, centre, hot, press
 
 _COLUMNS = ("what", "measured", "wanted", "beside it")
 
@@ -20,14 +21,27 @@ def air_rows(presses: int) -> list[tuple[str, str, str, str]]:
     return [(f"presses heard within 11 s, {presses} presses", f"{share:.1%}", "", note)]
 
 
+MEASURES: dict[str, Callable[[int], list[tuple[str, str, str, str]]]] = {
+    "adverts": adverts.rows,
+    "hot": hot.rows,
+    "press": press.rows,
+    "button": button.rows,
+    "awake": awake.rows,
+    "bluez": bluez.rows,
+    "centre": centre.rows,
+    "air": lambda _runs: air_rows(1000),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=30, help="of each measurement (default 30)")
-    runs = parser.parse_args().runs
+    parser.add_argument("--only", choices=MEASURES, help="this measurement alone")
+    arguments = parser.parse_args()
     rows = [_COLUMNS]
-    for measure in (adverts.rows, hot.rows, press.rows, button.rows, awake.rows, bluez.rows):
-        rows += measure(runs)
-    rows += air_rows(1000)
+    for name, measure in MEASURES.items():
+        if arguments.only in (None, name):
+            rows += measure(arguments.runs)
     widths = [max(len(row[n]) for row in rows) for n in range(3)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) + "  " + row[3])

@@ -1,8 +1,11 @@
 """The queues in front of the database: alarms first, and all of them bounded."""
 
 import asyncio
+import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +13,7 @@ from centre.core import Core
 from centre.rules.refusals import Refused
 from centre.sealing import Sealer, new_key
 from centre.store import Store
-from centre.work import buttons
+from centre.work import buttons, evidence
 from centre.worker import AFTER, ALARMS, LANES, SPARE, Worker
 
 
@@ -78,3 +81,125 @@ def test_a_service_that_cannot_be_made_leaves_no_thread() -> None:
     with pytest.raises(OSError, match="no disk"):
         Worker(fail)
     assert "store" not in [thread.name for thread in threading.enumerate()]
+
+
+class Gate:
+    """Holds the worker's thread, so that what is asked meanwhile waits together."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker, self._open = worker, threading.Event()
+
+    async def together(self, *jobs: Callable[[Core], object]) -> list[object]:
+        held = asyncio.create_task(self._worker(lambda _: self._open.wait(10), lane=AFTER))
+        tasks = [asyncio.create_task(self._worker(job)) for job in jobs]
+        await asyncio.sleep(0)
+        self._open.set()
+        await held
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def on_disk(path: Path) -> Callable[[], Core]:
+    return lambda: Core(Store(str(path)), Sealer(new_key()), lambda: 0.0)
+
+
+def noting(number: int, *, fails: bool = False) -> Callable[[Core], int]:
+    """A job that writes one entry of the log; or does, and then fails."""
+
+    def job(core: Core) -> int:
+        with core.store.transaction():
+            evidence.note(core, f"job {number}", evidence.CENTRE)
+            if fails:
+                raise ZeroDivisionError
+        return number
+
+    return job
+
+
+def noted(path: Path) -> list[str]:
+    """As another process finds the file."""
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        return [kind for (kind,) in other.execute("SELECT kind FROM log ORDER BY seq")]
+
+
+async def test_one_that_fails_in_a_group_harms_none_of_the_others(tmp_path: Path) -> None:
+    """Twenty together, one of which fails half way: nineteen are on disk, in their order, when answered."""
+    worker = Worker(on_disk(tmp_path / "db"))
+    jobs = [noting(number, fails=number == 7) for number in range(20)]
+    answers = await Gate(worker).together(*jobs)
+    stored = noted(tmp_path / "db")
+    worker.close()
+    assert isinstance(answers.pop(7), ZeroDivisionError)
+    assert answers == [number for number in range(20) if number != 7]
+    assert stored == [f"job {number}" for number in answers]
+
+
+async def test_what_waits_together_is_committed_together(tmp_path: Path) -> None:
+    """The disk is waited for once; nothing of a group is seen by others before all of it is there."""
+    worker, seen = Worker(on_disk(tmp_path / "db")), []
+    await Gate(worker).together(noting(1), lambda _: seen.append(noted(tmp_path / "db")), noting(2))
+    worker.close()
+    assert seen == [[]]
+    assert noted(tmp_path / "db") == ["job 1", "job 2"]
+
+
+async def test_a_commit_that_fails_is_told_to_all_of_its_group(tmp_path: Path) -> None:
+    """A promise that is broken only at the commit: nobody is told that it was kept, and the next one is."""
+    worker = Worker(on_disk(tmp_path / "db"))
+
+    def break_at_commit(core: Core) -> None:
+        with core.store.transaction():
+            core.store.db.execute("PRAGMA defer_foreign_keys = ON")
+            core.store.run("add_bridge_device", bridge_id="nobody", device_id="nothing")
+
+    answers = await Gate(worker).together(noting(1), break_at_commit, noting(2))
+    assert [type(answer) for answer in answers] == [sqlite3.IntegrityError] * 3
+    assert await worker(noting(3)) == 3
+    worker.close()
+    assert noted(tmp_path / "db") == ["job 3"]
+
+
+async def test_a_full_disk_in_the_middle_of_a_group_is_told_to_all_who_wrote(tmp_path: Path) -> None:
+    """SQLite rolls everything back: what was already done in the group is not there, and is not answered."""
+    worker = Worker(on_disk(tmp_path / "db"))
+
+    def fill(core: Core) -> None:
+        db = core.store.db
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {pages}")
+        with core.store.transaction():
+            for _ in range(1000):
+                evidence.note(core, "much", evidence.CENTRE, text="x" * 1000)
+
+    def make_room(core: Core) -> None:
+        core.store.db.execute("PRAGMA max_page_count = 1000000")
+
+    answers = await Gate(worker).together(noting(1), fill, noting(2))
+    for answer, number in zip(answers, (1, None, 2), strict=True):
+        assert isinstance(answer, sqlite3.Error) or f"job {number}" in noted(tmp_path / "db")
+    assert isinstance(answers[1], sqlite3.Error)
+    await worker(make_room)
+    assert await worker(noting(3)) == 3
+    worker.close()
+    assert noted(tmp_path / "db")[-1] == "job 3"
+    assert "much" not in noted(tmp_path / "db")
+
+
+async def test_a_lower_lane_gives_way_in_the_middle_of_its_group() -> None:
+    """An alarm that comes while signs of life are being written waits for one of them, not for all."""
+    worker, done = Worker(made), []
+    begun, alarm_waits = threading.Event(), threading.Event()
+
+    def first(_: Core) -> None:
+        begun.set()
+        alarm_waits.wait(10)
+        done.append("alive")
+
+    signs = [asyncio.create_task(worker(first, lane=SPARE))]
+    signs += [asyncio.create_task(worker(lambda _: done.append("alive"), lane=SPARE)) for _ in range(5)]
+    await asyncio.to_thread(begun.wait, 10)
+    alarm = asyncio.create_task(worker(lambda _: done.append("alarm")))
+    await asyncio.sleep(0)
+    alarm_waits.set()
+    await asyncio.gather(alarm, *signs)
+    worker.close()
+    assert done[:2] == ["alive", "alarm"]
