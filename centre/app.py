@@ -10,12 +10,16 @@ from dataclasses import asdict, dataclass
 from aiohttp import web
 
 from centre import hooks, signing, tls
+from centre.console.administration import Administration
 from centre.console.boards import ESCALATE_TICK_S
+from centre.console.cases import Cases
 from centre.console.entrance import Entrance
 from centre.console.figures import Figures
 from centre.console.guard import Guard
+from centre.console.handouts import Handouts
 from centre.console.operator import Operator
 from centre.console.pages import Static
+from centre.console.report import DailyReport
 from centre.core import open_core
 from centre.home import CannotServe, Home
 from centre.housekeeping import Housekeeping
@@ -81,7 +85,10 @@ async def running(
     guard = Guard(worker)
     entrance = Entrance(worker, bells, guard)
     operator = Operator(worker, bells, log, guard, settings)
-    parts = (intake, Static(), entrance, operator, Figures(worker, guard))
+    parts = (
+        *(intake, Static(), entrance, operator, Figures(worker, guard), Administration(worker, bells, guard)),
+        *_case_pages(worker, guard, authority.sha256, settings.public_url),
+    )
     refusals = Refusals(log)
     app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
     routes = tuple(route for part in parts for route in part.routes)
@@ -137,6 +144,13 @@ def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], 
         response.headers.update(headers)
 
     return set_headers
+
+
+def _case_pages(
+    worker: Worker, guard: Guard, pin: str, public_url: str
+) -> tuple[Cases, Handouts, DailyReport]:
+    cases = Cases(worker, guard)
+    return cases, Handouts(worker, guard, cases, pin, public_url), DailyReport(worker, guard)
 
 
 async def _close(runner: web.AppRunner) -> None:

@@ -9,6 +9,7 @@ from centre.rules import escalation, retention, supervision
 class Settings:
     heartbeat_s: float = 15.0  # of streams to bridges; fixed, and shorter in tests
     addresses: tuple[str, ...] = ()  # where else this same centre answers, told to bridges as they enrol
+    public_url: str = ""  # as phones reach it: what enrolment codes say; else the address of the page
     alive_s: int = supervision.ALIVE_S  # how often bridges shall give a sign of life
     escalate_s: int = escalation.AFTER_S  # how long an alarm waits at each level before the next
     webhook: str | None = None  # who is told of incidents

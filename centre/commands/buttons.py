@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
         "--ca", type=Path, metavar="FILE", help="certificate to pin, where serve runs with --cert"
     )
     made = group.add(
-        "revoke", "mark a button as no longer in use; its presses are still taken", revoke_button
+        "revoke", "mark a button as no longer in use; its presses wait for an administrator", revoke_button
     )
     made.add_argument("device_id", metavar="DEVICE_ID")
 
@@ -59,6 +59,7 @@ def list_buttons(arguments: argparse.Namespace) -> int:
         bridges = f"{row['bridges']} bridge(s)" if row["bridges"] else "waits for a bridge"
         state = f"revoked {day(row['revoked_at_ms'])}" if row["revoked_at_ms"] else bridges
         press = f"last press {day(row['last_press_at_ms'])}" if row["last_press_at_ms"] else "no press yet"
+        state += "  TRACKABLE by a revoked bridge" if row["trackable"] else ""
         line = f"{row['device_id']}  {row['kind']}  {row['board']}  {state}  {press}  {_life(row)}"
         lacks = views.lacks(row["capabilities"])
         print(f"{line}  lacks: {', '.join(lacks)}" if lacks else line)
@@ -94,13 +95,17 @@ def enrol(arguments: argparse.Namespace) -> int:
 def revoke_button(arguments: argparse.Namespace) -> int:
     if not buttons.revoke_button(open_core(Home(arguments.home)), arguments.device_id):
         return no(COULD_NOT, f"there is no button {arguments.device_id} here")
-    print(f"{arguments.device_id} is revoked: its presses are still stored and shown, marked as such")
+    print(
+        f"{arguments.device_id} is revoked: its alarms wait for an administrator, on /console/administration"
+    )
     return 0
 
 
 def list_bridges(arguments: argparse.Namespace) -> int:
     for row in buttons.all_bridges(open_core(Home(arguments.home))):
-        state = f"revoked {day(row['revoked_at_ms'])}" if row["revoked_at_ms"] else "in use"
+        state = "in use"
+        if row["revoked_at_ms"]:
+            state = f"revoked {day(row['revoked_at_ms'])}, its buttons are TRACKABLE by it"
         alive = f"last alive {day(row['alive_at_ms'])}" if row["alive_at_ms"] else "no sign of life yet"
         battery = f"  battery {row['battery_percent']} %" if row["battery_percent"] is not None else ""
         troubles = f"  troubles: {', '.join(row['troubles'].split())}" if row["troubles"] else ""

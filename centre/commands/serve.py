@@ -36,6 +36,13 @@ def add(commands: Commands) -> None:
         help="another address of this same centre, told to bridges as they enrol; may be repeated",
     )
     made.add_argument(
+        "--public-url",
+        type=_address,
+        default="",
+        metavar="URL",
+        help="this centre as phones reach it, for enrolment codes (default: as the browser does)",
+    )
+    made.add_argument(
         "--alive-s",
         type=_alive_s,
         default=supervision.ALIVE_S,
@@ -103,6 +110,7 @@ def serve(arguments: argparse.Namespace) -> int:
             settings=Settings(
                 addresses=tuple(arguments.address),
                 alive_s=arguments.alive_s,
+                public_url=arguments.public_url,
                 escalate_s=arguments.escalate_s,
                 webhook=arguments.webhook,
                 webhook_ca=arguments.webhook_ca,

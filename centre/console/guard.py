@@ -15,6 +15,9 @@ COOKIE = "__Host-amr-session"
 TOKEN = "X-CSRF-Token"  # noqa: S105  the header in which a script sends what a form has in its field `csrf`
 
 
+ReadForm = Callable[[web.Request], Awaitable[dict[str, str]]]
+
+
 class Guard:
     """Makes the `authenticate` functions of the pages' routes; each answers with the Caller."""
 
@@ -33,10 +36,11 @@ class Guard:
         sees.__qualname__ = f"sees:{' '.join(roles)}"
         return sees
 
-    def does(self, *roles: str) -> Callable[[web.Request], Awaitable[Caller]]:
+    def does(self, *roles: str, read: ReadForm = read_form) -> Callable[[web.Request], Awaitable[Caller]]:
         """For POST: the same, and from our own page, so that no other site's form acts for her.
 
-        Two ways to know, each enough: the Origin, and a token that only our pages of her session tell.
+        Two ways to know, each enough: the Origin, and a token that only our pages of her session tell;
+        `read` is how its form is read.
         Raises Refused: wrong_origin, wrong_form too.
         """
         sees = self.sees(*roles)
@@ -44,7 +48,7 @@ class Guard:
         async def does(request: web.Request) -> Caller:
             await anyone_here(request)
             caller = await sees(request)
-            told = request.headers.get(TOKEN) or (await read_form(request)).get("csrf", "")
+            told = request.headers.get(TOKEN) or (await read(request)).get("csrf", "")
             if not hmac.compare_digest(told.encode("utf-8", "surrogateescape"), csrf(caller).encode()):
                 raise Refused("wrong_form")
             return caller

@@ -18,9 +18,9 @@ _HERE = Path(__file__).parent
 # What the bar at the top of a role's pages leads to: only what is there (a test walks them).
 LINKS: dict[str, tuple[tuple[str, str], ...]] = {
     access.OPERATOR: (("/console", "common.board"),),
-    access.CASE_MANAGER: (),
+    access.CASE_MANAGER: (("/console/cases", "cases.title"), ("/console/report", "report.title")),
     access.INSTITUTE: (("/console/figures", "figures.title"),),
-    access.ADMINISTRATOR: (),
+    access.ADMINISTRATOR: (("/console/administration", "administration.title"),),
 }
 LANGUAGES = {"fr": "Français", "nl": "Nederlands", "de": "Deutsch", "en": "English"}
 assert tuple(LANGUAGES) == access.LANGUAGES

@@ -1,10 +1,24 @@
-"""What a case's file holds. Pure."""
+"""What a case's file holds: read from a form, written, found again by its words. Pure."""
 
 import json
-from dataclasses import asdict, dataclass
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+
+from centre.rules import times
+from centre.rules.refusals import Refused
 
 DANGERS = ("high", "very_high", "extreme")
 SHOWS = ("stalker", "person", "vehicle")  # what a photo can show
+
+PHOTO_BYTES_MAX = 512 * 1024
+ROWS_MAX = 12  # addresses, and children
+LINE_CHARS_MAX = 160
+TEXT_CHARS_MAX = 2000
+WORDS_ASKED_MAX = 4
+_TEXTS = ("do_first", "standing_orders", "looks", "weapons", "note")  # of more than one line
+_BORN = ("1900-01-01", "2199-12-31")
+_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +85,96 @@ def read(content: bytes) -> CaseFile:
             "children": tuple(Child(**child) for child in whole["children"]),
         }
     )
+
+
+def from_form(form: Mapping[str, str]) -> CaseFile:
+    """Of a form's fields, named as in "person.name" or "addresses.0.where"; empty rows are left out.
+
+    Raises Refused("out_of_range"), with the field that is to blame.
+    """
+    file = CaseFile(
+        number=_value(form, "number"),
+        danger=_value(form, "danger"),
+        person=Person(**_part(form, "person", Person)),
+        stalker=Stalker(**_part(form, "stalker", Stalker)),
+        do_first=_value(form, "do_first"),
+        standing_orders=_value(form, "standing_orders"),
+        addresses=tuple(Address(**row) for row in _rows(form, "addresses", Address)),
+        children=tuple(Child(**row) for row in _rows(form, "children", Child)),
+    )
+    if file.danger not in DANGERS:
+        raise Refused("out_of_range", f"danger must be one of {', '.join(DANGERS)}", field="danger")
+    for name, value in (("number", file.number), ("person.name", file.person.name)):
+        if not value:
+            raise Refused("out_of_range", f"{name} must not be empty", field=name)
+    if not file.do_first:
+        raise Refused("out_of_range", "do_first must not be empty", field="do_first")
+    return file
+
+
+def to_form(file: CaseFile) -> dict[str, str]:
+    """The fields that `from_form` reads back."""
+    form = {"number": file.number, "danger": file.danger}
+    form |= {"do_first": file.do_first, "standing_orders": file.standing_orders}
+    form |= {f"person.{name}": value for name, value in asdict(file.person).items()}
+    form |= {f"stalker.{name}": value for name, value in asdict(file.stalker).items()}
+    for number, address in enumerate(file.addresses):
+        form |= {f"addresses.{number}.{name}": value for name, value in asdict(address).items()}
+    for number, child in enumerate(file.children):
+        form |= {f"children.{number}.{name}": value for name, value in asdict(child).items()}
+    return form
+
+
+def _part(form: Mapping[str, str], at: str, kind: type) -> dict[str, str]:
+    return {field.name: _value(form, f"{at}.{field.name}") for field in fields(kind)}
+
+
+def _rows(form: Mapping[str, str], at: str, kind: type) -> Iterator[dict[str, str]]:
+    for number in range(ROWS_MAX):
+        row = _part(form, f"{at}.{number}", kind)
+        if any(row.values()):
+            yield row
+
+
+def _value(form: Mapping[str, str], field: str) -> str:
+    """Raises Refused("out_of_range")."""
+    name = field.rpartition(".")[2]
+    value = unicodedata.normalize("NFC", form.get(field, "").replace("\r\n", "\n")).strip()
+    if name == "born_on" and value:
+        times.check_day(value, *_BORN, field=field)
+    is_text = name in _TEXTS
+    at_most = TEXT_CHARS_MAX if is_text else LINE_CHARS_MAX
+    if len(value) > at_most:
+        raise Refused("out_of_range", f"{field} has more than {at_most} characters", field=field)
+    if not (value.replace("\n", "") if is_text else value).isprintable():
+        raise Refused("out_of_range", f"{field} has characters that cannot be shown", field=field)
+    return value
+
+
+def changed(before: CaseFile, after: CaseFile) -> list[str]:
+    """Which fields differ, by name alone: contents are not for a log."""
+    old, new = to_form(before), to_form(after)
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def words(text: str) -> list[str]:
+    """As they are looked for: without case, accents and punctuation."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    kept = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
+    return kept.split()
+
+
+def words_of(file: CaseFile) -> set[str]:
+    """By which a case is found: its number and its names."""
+    names = [file.number, file.person.name, file.stalker.name, *(child.name for child in file.children)]
+    return {word for name in names for word in words(name)} | {"".join(words(file.number))}
+
+
+def media_type(image: bytes) -> str:
+    """As its first bytes say. Raises Refused("bad_photo")."""
+    if len(image) > PHOTO_BYTES_MAX:
+        raise Refused("bad_photo", f"a photo has at most {PHOTO_BYTES_MAX // 1024} KiB", field="photo")
+    for magic, kind in _MAGIC.items():
+        if image.startswith(magic):
+            return kind
+    raise Refused("bad_photo", "a photo is a JPEG or a PNG", field="photo")

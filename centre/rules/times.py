@@ -1,9 +1,12 @@
-"""Times on the wire: RFC 3339 strings; inside: integers in ms since 1970."""
+"""Times on the wire: RFC 3339 strings; inside: integers in ms since 1970; days: YYYY-MM-DD."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+
+from centre.rules.refusals import Refused
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _END_MS = 253_370_764_800_000  # the year 9999: what we read, and reckon from it, we can also write
 
 
@@ -21,3 +24,34 @@ def write(at_ms: int) -> str:
     """`at_ms` as UTC with milliseconds."""
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def day(at_ms: int) -> str:
+    """The day it was then where the centre stands."""
+    return datetime.fromtimestamp(at_ms / 1000).date().isoformat()
+
+
+def day_ms(day: str) -> tuple[int, int]:
+    """When that day begins and when it is over, where the centre stands; not always 24 h apart."""
+    first = date.fromisoformat(day)
+    midnights = (
+        datetime(*first.timetuple()[:3]),
+        datetime(*date.fromordinal(first.toordinal() + 1).timetuple()[:3]),
+    )
+    begins, ends = (round(midnight.timestamp() * 1000) for midnight in midnights)
+    return begins, ends
+
+
+def check_day(text: str, first: str, last: str, *, field: str) -> None:
+    """Raises Refused("out_of_range") for what is no day from `first` to `last`."""
+    try:
+        if not _DAY.fullmatch(text) or not first <= date.fromisoformat(text).isoformat() <= last:
+            raise ValueError
+    except ValueError:
+        detail = f"{field} must be a day from {first} to {last}, as in 2026-11-24"
+        raise Refused("out_of_range", detail, field=field) from None
+
+
+def minute(at_ms: int) -> str:
+    """As people read it, where the centre stands."""
+    return datetime.fromtimestamp(at_ms / 1000).isoformat(" ", "minutes")

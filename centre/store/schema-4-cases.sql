@@ -66,3 +66,6 @@ CREATE INDEX incidents_of_case ON incidents (case_id, opened_at_ms) WHERE case_i
 -- 1 = waits for her, 0 = an alarm like any other, 2 = set aside.
 ALTER TABLE incidents ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX incidents_held ON incidents (opened_at_ms) WHERE held = 1;
+
+CREATE INDEX bridges_of_device ON bridge_devices (device_id);
+CREATE INDEX enrolments_of_device ON enrolments (device_id);

@@ -82,7 +82,7 @@ def _add_enrolment(core: Core, device_id: str, code_sha256: str, now_ms: int) ->
     core.store.run("add_enrolment", code_sha256=code_sha256, device_id=device_id, expires_at_ms=expires_at_ms)
 
 
-def issue_enrolment(core: Core, device_id: str) -> str | None:
+def issue_enrolment(core: Core, device_id: str, actor: str = evidence.COMMAND) -> str | None:
     """A new code for another bridge, good for 7 days; None where there is no such living button."""
     code = "".join(secrets.choice(BASE32) for _ in range(ENROLMENT_CHARS))
     with core.store.transaction():
@@ -90,7 +90,7 @@ def issue_enrolment(core: Core, device_id: str) -> str | None:
         if device is None or device["revoked_at_ms"] is not None:
             return None
         _add_enrolment(core, device_id, _sha256(code), core.now_ms())
-        evidence.note(core, "code_issued", evidence.COMMAND, device_id=device_id)
+        evidence.note(core, "code_issued", actor, device_id=device_id)
     return code
 
 

@@ -1,41 +1,273 @@
-"""Cases: opened, read, handed a button. What is personal in them lies sealed."""
+"""Cases: opened, found, read, changed, closed, erased. What is personal in them lies sealed.
+
+A case manager works on the cases of her own zone; another zone's is as unknown to her as none.
+"""
 
 import secrets
+from dataclasses import dataclass
 
 from centre.core import Core
-from centre.rules import cases
+from centre.rules import cases, times
 from centre.rules.access import Caller
 from centre.rules.cases import CaseFile
+from centre.rules.grants import Grant
 from centre.rules.refusals import Refused
-from centre.work import evidence
+from centre.store import Row
+from centre.work import evidence, grants
 from centre.work.buttons import BASE32
+
+PAGE_CASES = 50
+DUE_SHOWN_MAX = 50
+_LAST_MS = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A case as the list shows it."""
+
+    case_id: str
+    number: str
+    name: str
+    danger: str
+    opened_at_ms: int
+    closed_at_ms: int | None
+    grant: Grant | None
+    buttons: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """`due`: their grant is to be reviewed, or has ended. `next`: where the next page begins, or ""."""
+
+    due: list[Listed]
+    cases: list[Listed]
+    next: str
+
+
+def of_zone(core: Core, caller: Caller, case_id: str) -> Row:
+    """Raises Refused("unknown_case") also for another zone's."""
+    row = core.store.one("case_of_zone", case_id=case_id, zone=caller.zone)
+    if row is None:
+        raise Refused("unknown_case")
+    return row
 
 
 def open_case(core: Core, caller: Caller, file: CaseFile) -> str:
     """A new case of the caller's zone; its case_id."""
     assert caller.zone
     case_id = "".join(secrets.choice(BASE32) for _ in range(8))
-    sealed = core.sealer.seal(f"case:{case_id}", cases.write(file))
     with core.store.transaction():
-        core.store.run(
-            "open_case", case_id=case_id, zone=caller.zone, file_sealed=sealed, now_ms=core.now_ms()
-        )
+        sealed, now_ms = _sealed(core, case_id, file), core.now_ms()
+        core.store.run("open_case", case_id=case_id, zone=caller.zone, file_sealed=sealed, now_ms=now_ms)
+        _index(core, case_id, file)
         evidence.note(core, "case_opened", caller.actor, case_id=case_id)
     return case_id
+
+
+def _sealed(core: Core, case_id: str, file: CaseFile) -> bytes:
+    return core.sealer.seal(f"case:{case_id}", cases.write(file))
+
+
+def _index(core: Core, case_id: str, file: CaseFile) -> None:
+    core.store.run("forget_words", case_id=case_id)
+    for word in cases.words_of(file):
+        core.store.run("add_word", word_mac=core.sealer.word(word), case_id=case_id)
 
 
 def file_of(core: Core, case_id: str) -> CaseFile | None:
     """None once it was erased. Whoever shows it to somebody notes "case_seen"."""
     row = core.store.one("case", case_id=case_id)
-    if row is None or row["file_sealed"] is None:
-        return None
-    return cases.read(core.sealer.unseal(f"case:{case_id}", row["file_sealed"]))
+    return None if row is None or row["file_sealed"] is None else _file(core, row)
 
 
-def hand_out(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
-    """From now on the button's alarms are about this case. Raises Refused("unknown_device")."""
+def _file(core: Core, row: Row) -> CaseFile:
+    return cases.read(core.sealer.unseal(f"case:{row['case_id']}", row["file_sealed"]))
+
+
+def look(core: Core, caller: Caller, case_id: str) -> tuple[Row, CaseFile]:
+    """The case and its file, and that she has seen it. Raises Refused("unknown_case")."""
     with core.store.transaction():
-        if core.store.one("device", device_id=device_id) is None:
-            raise Refused("unknown_device")
-        core.store.run("hand_out", device_id=device_id, case_id=case_id, now_ms=core.now_ms())
-        evidence.note(core, "button_handed_out", caller.actor, case_id=case_id, device_id=device_id)
+        row = of_zone(core, caller, case_id)
+        evidence.note(core, "case_seen", caller.actor, case_id=case_id)
+    return row, _file(core, row)
+
+
+def change_case(core: Core, caller: Caller, case_id: str, file: CaseFile, read_at_ms: int) -> None:
+    """`read_at_ms`: `changed_at_ms` of the file that she has read.
+
+    Raises Refused: unknown_case, case_closed, changed_meanwhile.
+    """
+    with core.store.transaction():
+        row = of_zone(core, caller, case_id)
+        if row["closed_at_ms"] is not None:
+            raise Refused("case_closed")
+        if row["changed_at_ms"] != read_at_ms:
+            raise Refused("changed_meanwhile")
+        names = cases.changed(_file(core, row), file)
+        if not names:
+            return
+        now_ms = max(core.now_ms(), read_at_ms + 1)  # it rises, whatever the clock does
+        core.store.run(
+            "change_case", case_id=case_id, file_sealed=_sealed(core, case_id, file), now_ms=now_ms
+        )
+        _index(core, case_id, file)
+        evidence.note(core, "case_changed", caller.actor, case_id=case_id, fields=names)
+
+
+def listing(core: Core, caller: Caller, *, closed: bool, find: str, after: str) -> Listing:
+    """One page of her zone's cases, the newest first; `find`: words, all of which must be there.
+
+    Raises Refused("out_of_range") for an `after` that no page has given.
+    """
+    words = cases.words(find)[: cases.WORDS_ASKED_MAX]
+    if find.strip() and not words:
+        return Listing([], [], "")
+    rows = _found(core, caller, words, after) if words else _page(core, caller, closed, after)
+    shown = rows[:PAGE_CASES]
+    following = _cursor(shown[-1], closed, bool(words)) if len(rows) > PAGE_CASES else ""
+    due: list[Row] = []
+    if not (closed or words or after):
+        today = times.day(core.now_ms())
+        due = core.store.all("due_cases", zone=caller.zone, today=today, at_most=DUE_SHOWN_MAX)
+    with core.store.transaction():
+        ids = [row["case_id"] for row in [*due, *shown]]
+        evidence.note(core, "cases_listed", caller.actor, cases=ids)
+    return Listing([_listed(core, row) for row in due], [_listed(core, row) for row in shown], following)
+
+
+def _page(core: Core, caller: Caller, closed: bool, after: str) -> list[Row]:
+    at = [_LAST_MS, _LAST_MS] if closed else [_LAST_MS]
+    *numbers, before_id = after.split("-") if after else [*map(str, at), "~"]
+    if len(numbers) != len(at) or not all(n.isascii() and n.isdigit() and len(n) < 20 for n in numbers):
+        raise Refused("out_of_range", "after is what the page before it has given", field="after")
+    before_ms, *before_opened = (min(int(number), _LAST_MS) for number in numbers)
+    values = {"zone": caller.zone, "before_ms": before_ms, "before_id": before_id, "at_most": PAGE_CASES + 1}
+    if closed:
+        return core.store.all("closed_cases", before_opened_ms=before_opened[0], **values)
+    return core.store.all("open_cases", **values)
+
+
+def _found(core: Core, caller: Caller, words: list[str], after: str) -> list[Row]:
+    macs = [core.sealer.word(word) for word in words]
+    macs += [macs[0]] * (cases.WORDS_ASKED_MAX - len(macs))
+    named = {f"word_{number}": mac for number, mac in enumerate(macs, 1)}
+    return core.store.all("found_cases", zone=caller.zone, after_id=after, at_most=PAGE_CASES + 1, **named)
+
+
+def _cursor(row: Row, closed: bool, found: bool) -> str:
+    if found:
+        return str(row["case_id"])
+    at = f"{row['opened_at_ms']}-{row['case_id']}"
+    return f"{row['closed_at_ms']}-{at}" if closed else at
+
+
+def _listed(core: Core, row: Row) -> Listed:
+    file, which = _file(core, row), {"case_id": row["case_id"]}
+    count = core.store.one("buttons_of_case_count", **which)
+    assert count is not None
+    return Listed(
+        row["case_id"],
+        file.number,
+        file.person.name,
+        file.danger,
+        row["opened_at_ms"],
+        row["closed_at_ms"],
+        grants.last(core, row["case_id"]),
+        count["count"],
+    )
+
+
+def set_photo(core: Core, caller: Caller, case_id: str, shows: str, image: bytes) -> None:
+    """Raises Refused: unknown_case, case_closed, bad_photo, out_of_range."""
+    kind = cases.media_type(image)
+    if shows not in cases.SHOWS:
+        raise Refused("out_of_range", f"shows must be one of {', '.join(cases.SHOWS)}", field="shows")
+    with core.store.transaction():
+        if of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+            raise Refused("case_closed")
+        sealed = core.sealer.seal(_photo(case_id, shows), image)
+        core.store.run("set_photo", case_id=case_id, shows=shows, media_type=kind, image_sealed=sealed)
+        evidence.note(core, "photo_set", caller.actor, case_id=case_id, shows=shows)
+
+
+def remove_photo(core: Core, caller: Caller, case_id: str, shows: str) -> None:
+    """Raises Refused: unknown_case, case_closed."""
+    with core.store.transaction():
+        if of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+            raise Refused("case_closed")
+        if core.store.run("remove_photo", case_id=case_id, shows=shows):
+            evidence.note(core, "photo_removed", caller.actor, case_id=case_id, shows=shows)
+
+
+def look_at_photo(core: Core, caller: Caller, case_id: str, shows: str) -> tuple[str, bytes]:
+    """Its media type and bytes, and that she has seen it. Raises Refused("unknown_case")."""
+    with core.store.transaction():
+        of_zone(core, caller, case_id)
+        found = photo_of(core, case_id, shows)
+        if found is None:
+            raise Refused("unknown_case")
+        evidence.note(core, "photo_seen", caller.actor, case_id=case_id, shows=shows)
+    return found
+
+
+def photo_of(core: Core, case_id: str, shows: str) -> tuple[str, bytes] | None:
+    """Its media type and bytes. Whoever shows it to somebody notes "photo_seen"."""
+    row = core.store.one("photo", case_id=case_id, shows=shows)
+    if row is None:
+        return None
+    return row["media_type"], core.sealer.unseal(_photo(case_id, shows), row["image_sealed"])
+
+
+def photos_of(core: Core, case_id: str) -> list[str]:
+    """What there are photos of."""
+    there = {row["shows"] for row in core.store.all("photos", case_id=case_id)}
+    return [shows for shows in cases.SHOWS if shows in there]
+
+
+def _photo(case_id: str, shows: str) -> str:
+    return f"photo:{case_id}:{shows}"
+
+
+def close_case(core: Core, caller: Caller, case_id: str) -> None:
+    """Raises Refused: unknown_case, case_closed, buttons_out, grant_runs."""
+    with core.store.transaction():
+        if of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+            raise Refused("case_closed")
+        if _buttons_out(core, case_id):
+            raise Refused("buttons_out")
+        if grants.running(core, case_id) is not None:
+            raise Refused("grant_runs")
+        core.store.run("close_case", case_id=case_id, now_ms=core.now_ms())
+        evidence.note(core, "case_closed", caller.actor, case_id=case_id)
+
+
+def _buttons_out(core: Core, case_id: str) -> int:
+    row = core.store.one("buttons_of_case_count", case_id=case_id)
+    assert row is not None
+    return int(row["count"])
+
+
+def reopen_case(core: Core, caller: Caller, case_id: str) -> None:
+    """Raises Refused("unknown_case")."""
+    with core.store.transaction():
+        if of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+            core.store.run("reopen_case", case_id=case_id)
+            evidence.note(core, "case_reopened", caller.actor, case_id=case_id)
+
+
+def erase_case(core: Core, actor: str, case_id: str) -> None:
+    """Everything that tells whose it was; an empty husk stays, for what refers to it.
+
+    Raises Refused: unknown_case, case_open.
+    """
+    with core.store.transaction():
+        row = core.store.one("case", case_id=case_id)
+        if row is None or row["erased_at_ms"] is not None:
+            raise Refused("unknown_case")
+        if row["closed_at_ms"] is None:
+            raise Refused("case_open")
+        for query in ("forget_words", "remove_photos", "forget_references"):
+            core.store.run(query, case_id=case_id)
+        core.store.run("erase_case", case_id=case_id, now_ms=core.now_ms())
+        evidence.erase(core, actor, why="case erased", case_id=case_id)
+        evidence.note(core, "case_erased", actor, case_id=case_id)

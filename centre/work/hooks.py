@@ -35,7 +35,7 @@ def add(core: Core, incident_id: str, kind: str) -> None:
         return
     incident = core.store.one("incident", incident_id=incident_id)
     assert incident is not None
-    if incident["event"] != codes.ALARM or incident["device_revoked"]:
+    if incident["event"] != codes.ALARM or incident["held"]:
         return
     waiting = core.store.one("hooks_waiting")
     if waiting is not None and waiting["count"] >= webhook.WAITING_MAX:

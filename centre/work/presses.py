@@ -86,7 +86,7 @@ def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[st
     incident_id, now_ms = secrets.token_hex(8), core.now_ms()
     pressed_at_ms = incidents.pressed_at_ms(press.heard_at_ms, press.age_s, now_ms)
     case = core.store.one("case_of_press", device_id=press.device_id, pressed_at_ms=pressed_at_ms)
-    # A revoked button may be in a thief's hand, or still in hers: it is taken, and flagged.
+    # A revoked button may be in a thief's hand, or still in hers: it is taken, and an administrator rules.
     revoked, case_id = device["revoked_at_ms"] is not None, case and case["case_id"]
     opened = {"incident_id": incident_id, "case_id": case_id, "device_revoked": revoked, "now_ms": now_ms}
     core.store.run("open_incident", **opened, **who)

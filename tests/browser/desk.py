@@ -8,7 +8,8 @@ from centre.core import open_core
 from centre.home import Home
 from centre.rules import access, times
 from centre.rules.cases import Address, CaseFile, Child, Person, Stalker
-from centre.work import cases
+from centre.rules.grants import FIRST, LAST
+from centre.work import cases, grants, handouts
 from tests.unit.centre.parts import FIX, signed_in
 
 # Nobody; numbers that Belgium keeps unused.
@@ -53,7 +54,8 @@ def hand_out(home: Path, device_id: str, file: CaseFile = FILE, photo: bytes = b
             else signed_in(core, access.CASE_MANAGER, zone="5340")
         )
         case_id = cases.open_case(core, manager, file)
-        cases.hand_out(core, manager, case_id, device_id)
+        grants.record(core, manager, case_id, "PR 1", FIRST, LAST, LAST)
+        handouts.hand_out(core, manager, case_id, device_id)
         if photo:
             core.store.db.execute(
                 "INSERT INTO photos VALUES (?, 'stalker', 'image/png', ?)",

@@ -21,6 +21,8 @@ UPDATE devices SET pin_hash = :pin_hash, duress_pin_hash = :duress_pin_hash WHER
 SELECT d.*,
        (SELECT count(*) FROM bridge_devices bd JOIN bridges b USING (bridge_id)
         WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NULL) AS bridges,
+       EXISTS (SELECT 1 FROM bridge_devices bd JOIN bridges b USING (bridge_id)
+               WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NOT NULL) AS trackable,
        (SELECT max(opened_at_ms) FROM incidents i WHERE i.device_id = d.device_id) AS last_press_at_ms,
        s.heard_at_ms, s.battery_mv, s.low, s.faults
 FROM devices d
@@ -88,8 +90,8 @@ FROM incidents i JOIN bridge_devices bd USING (device_id) JOIN bridges b USING (
 WHERE incident_id = :incident_id AND bridge_id = :bridge_id;
 
 -- name: open_incident
-INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, case_id, device_revoked)
-VALUES (:incident_id, :device_id, :event, :counter, :now_ms, :case_id, :device_revoked);
+INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, case_id, device_revoked, held)
+VALUES (:incident_id, :device_id, :event, :counter, :now_ms, :case_id, :device_revoked, :device_revoked);
 
 -- name: add_alarm
 INSERT INTO alarms (incident_id, bridge_id, path, heard_at_ms, age_s, pressed_at_ms, battery_percent, model,

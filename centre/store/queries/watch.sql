@@ -105,7 +105,7 @@ ORDER BY ended_at_ms IS NOT NULL, found_at_ms DESC LIMIT :at_most;
 -- button is an administrator's.
 -- name: to_escalate
 SELECT i.* FROM incidents i
-WHERE event = :alarm AND stage = 1 AND opened_at_ms <= :until_ms AND NOT device_revoked
+WHERE event = :alarm AND stage = 1 AND opened_at_ms <= :until_ms AND held = 0
   AND NOT EXISTS (SELECT 1 FROM escalations e WHERE e.incident_id = i.incident_id)
 ORDER BY opened_at_ms LIMIT :at_most;
 

@@ -25,9 +25,10 @@ from centre.log import Log
 from centre.routing import Route
 from centre.rules import access
 from centre.rules.access import Caller
+from centre.rules.grants import FIRST, LAST
 from centre.rules.registry import Button
 from centre.settings import Settings
-from centre.work import accounts, buttons, views
+from centre.work import accounts, buttons, grants, handouts, views
 from centre.work.views import Card, Incident
 from wire import codes, receipts
 from wire.keys import Mac, derive
@@ -175,6 +176,13 @@ def signed_in(core: Core, role: str = access.OPERATOR, **who: Any) -> Caller:
     token = accounts.invite(core, login, "enter", access.ENTER_MS)
     assert token
     return accounts.enter(core, token)[1]
+
+
+def granted(core: Core, manager: Caller, case_id: str, *hands: Hand) -> None:
+    """A grant that always runs, and buttons handed out on it."""
+    grants.record(core, manager, case_id, "PR 1", FIRST, LAST, LAST)
+    for hand in hands:
+        handouts.hand_out(core, manager, case_id, hand.device_id)
 
 
 def entrance(home: Path, url: str, role: str = access.OPERATOR, *, login: str = "", **more: Any) -> str:

@@ -16,7 +16,7 @@ from centre.home import Home
 from centre.rules import access
 from centre.rules.cases import CaseFile, Person, Stalker
 from centre.work import cases, evidence
-from tests.unit.centre.parts import signed_in
+from tests.unit.centre.parts import granted, signed_in
 from tests.unit.centre.test_evidence import HAND, Night
 
 CHROMIUM = shutil.which("chromium")
@@ -33,7 +33,7 @@ class Told(Night):
         self.home = home
         manager = signed_in(self.core, access.CASE_MANAGER, zone="Brussels North")
         self.case_id = cases.open_case(self.core, manager, FILE)
-        cases.hand_out(self.core, manager, self.case_id, HAND.device_id)
+        granted(self.core, manager, self.case_id, HAND)
         self.incident_id = self.press(1)
         self.other = self.press(2)
         self.follow(self.incident_id, *range(30))

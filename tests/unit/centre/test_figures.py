@@ -19,7 +19,7 @@ from centre.rules.incidents import read
 from centre.rules.refusals import Refused
 from centre.work import cases, desk, presses
 from centre.work import figures as work
-from tests.unit.centre.parts import centre, signed_in
+from tests.unit.centre.parts import centre, granted, signed_in
 from tests.unit.centre.test_service import HAND, World
 from wire import codes, receipts
 
@@ -156,7 +156,7 @@ FILE = CaseFile("BX-1", "high", Person("Ann Example"), Stalker("Max Sample"), "T
 def month_of_alarms(world: World) -> str:
     """Six alarms of one zone, all taken after 2 s, five of them closed as mis-presses, and five tests."""
     manager, operator = signed_in(world.core, access.CASE_MANAGER, zone="5340"), signed_in(world.core)
-    cases.hand_out(world.core, manager, cases.open_case(world.core, manager, FILE), HAND.device_id)
+    granted(world.core, manager, cases.open_case(world.core, manager, FILE), HAND)
     bridge = world.bridge()
     for counter in range(1, 7):
         taken = presses.take_alarm(world.core, bridge, read(HAND.alarm(counter, age_s=1)))

@@ -135,12 +135,12 @@ def test_a_revoked_bridge_is_refused_and_its_buttons_are_named(world: World) -> 
     assert presses.receipts_after(world.core, bridge, incident, 0) is None
 
 
-def test_a_revoked_button_is_stored_and_flagged(world: World) -> None:
-    """It may be in her hand: nothing is refused, and an administrator sees it."""
+def test_a_revoked_button_is_stored_and_waits_for_an_administrator(world: World) -> None:
+    """It may be in her hand: nothing is refused; no operator is called to a thief's press."""
     bridge = world.bridge()
     assert buttons.revoke_button(world.core, HAND.device_id)
     assert not presses.take_alarm(world.core, bridge, read(HAND.alarm(1))).known
-    assert desk.board(world.core).untaken[0].device_revoked
+    assert desk.board(world.core).untaken == []
     assert buttons.issue_enrolment(world.core, HAND.device_id) is None
 
 

@@ -1,0 +1,75 @@
+"""`amr-centre report` and `amr-centre erase`."""
+
+import argparse
+
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, no
+from centre.core import open_core
+from centre.home import Home
+from centre.log import now_ms
+from centre.rules import grants, times
+from centre.rules.refusals import REASONS, Refused
+from centre.work import cases, evidence, reports, retention
+from centre.work.reports import Held
+
+
+def add(commands: Commands) -> None:
+    made = commands.add("report", "one day: presses, tests, outcomes, batteries, grants due", report)
+    made.add_argument("--zone", help="of one police zone (default: all)")
+    made.add_argument("--day", metavar="YYYY-MM-DD", help="(default: today)")
+    made = commands.add("erase", "erase a closed case: its file, photos and names, for ever", erase)
+    made.add_argument("case_id", metavar="CASE")
+    made.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def report(arguments: argparse.Namespace) -> int:
+    today = times.day(int(now_ms()))
+    day = arguments.day or today
+    try:
+        times.check_day(day, grants.FIRST, today, field="--day")
+    except Refused as refused:
+        return no(BAD_INPUT, refused.detail)
+    made = reports.of_day(open_core(Home(arguments.home)), arguments.zone, day)
+    print(f"{day}, {f'zone {made.zone}' if made.zone else 'all zones'}")
+    print(f"alarms: {len(made.alarms)}{''.join(f', {reason} {count}' for reason, count in made.outcomes)}")
+    for row in made.alarms:
+        reason = row["reason"] or "open"
+        print(
+            f"  {times.minute(row['opened_at_ms'])[11:]}  {row['device_id']}  case {row['case_id']}  {reason}"
+        )
+    print(f"tests: {len(made.tests)}")
+    for row in made.tests:
+        print(f"  {times.minute(row['opened_at_ms'])[11:]}  {row['device_id']}  case {row['case_id']}")
+    print(f"batteries low: {len(made.low)}")
+    _print_buttons(made.low)
+    print(f"not heard for a day: {len(made.silent)}")
+    _print_buttons(made.silent)
+    print(f"grants to review, or ended: {len(made.due)}")
+    for row in made.due:
+        print(f"  case {row['case_id']}  since {row['due_on']}")
+    return 0
+
+
+def _print_buttons(buttons: list[Held]) -> None:
+    for button in buttons:
+        heard = times.minute(button.heard_at_ms) if button.heard_at_ms else "never"
+        battery = f"  {button.battery_mv / 1000:.2f} V" if button.battery_mv else ""
+        print(f"  {button.device_id}  case {button.case_id}  last heard {heard}{battery}")
+
+
+def erase(arguments: argparse.Namespace) -> int:
+    core, case_id = open_core(Home(arguments.home)), arguments.case_id
+    if not arguments.yes:
+        print(f"Erase the file, photos and names of case {case_id} for ever? Type the case again: ", end="")
+        try:
+            answer = input()
+        except EOFError:
+            answer = ""
+        if answer.strip() != case_id:
+            return no(COULD_NOT, "nothing was erased")
+    try:
+        cases.erase_case(core, evidence.COMMAND, case_id)
+    except Refused as refused:
+        return no(COULD_NOT, f"{REASONS[refused.reason][1]}; nothing was erased")
+    retention.forget(core)
+    print(f"case {case_id} is erased; copies in backups end when those do")
+    return 0

@@ -1,0 +1,53 @@
+"""The administrator's page: alarms of revoked buttons, which no operator sees; buttons, phones, users."""
+
+from functools import partial
+
+from aiohttp import web
+
+from centre.console import pages
+from centre.console.cases import grouped
+from centre.console.guard import Guard
+from centre.intake import BOARD_BELL
+from centre.routing import Route
+from centre.rules import times
+from centre.rules.access import ADMINISTRATOR, Caller
+from centre.work import administration
+from centre.worker import Bells, Worker
+
+PAGE = "/console/administration"
+
+
+class Administration:
+    def __init__(self, worker: Worker, bells: Bells, guard: Guard) -> None:
+        self._worker, self._bells = worker, bells
+        sees, does = guard.sees(ADMINISTRATOR), guard.does(ADMINISTRATOR)
+        self.routes = (
+            Route("GET", PAGE, sees, self.page),
+            Route("GET", f"{PAGE}/waiting", sees, self.waiting),
+            Route("POST", f"{PAGE}/incidents/{{incident}}/hand-over", does, self.hand_over),
+            Route("POST", f"{PAGE}/incidents/{{incident}}/set-aside", does, self.set_aside),
+        )
+
+    async def page(self, _request: web.Request, caller: Caller) -> web.Response:
+        overview = await self._worker(administration.overview)
+        return pages.page(
+            "administration.html", caller, overview=overview, minute=times.minute, grouped=grouped
+        )
+
+    async def waiting(self, _request: web.Request, _caller: Caller) -> web.Response:
+        """How many alarms wait for her: her page asks every few seconds."""
+        waiting = await self._worker(administration.waiting)
+        return web.json_response({"waiting": waiting}, headers={"Cache-Control": "no-store"})
+
+    async def hand_over(self, request: web.Request, caller: Caller) -> web.Response:
+        """It becomes an alarm like any other, that nobody has taken."""
+        return await self._rule(request, caller, administration.OPERATORS)
+
+    async def set_aside(self, request: web.Request, caller: Caller) -> web.Response:
+        return await self._rule(request, caller, administration.ASIDE)
+
+    async def _rule(self, request: web.Request, caller: Caller, ruling: int) -> web.Response:
+        work = partial(administration.rule, incident_id=request.match_info["incident"], ruling=ruling)
+        await self._worker(work, caller)
+        self._bells.ring(BOARD_BELL)
+        return web.Response(status=303, headers={"Location": PAGE, "Cache-Control": "no-store"})

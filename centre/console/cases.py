@@ -1,0 +1,249 @@
+"""The case manager's routes: the list, one case, its file, photos and grants (buttons: handouts.py)."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from centre.console import pages, uploads
+from centre.console.guard import Guard
+from centre.log import now_ms
+from centre.routing import Route, read_form, wants_html
+from centre.rules import cases as rules
+from centre.rules import times
+from centre.rules.access import CASE_MANAGER, Caller
+from centre.rules.refusals import REASONS, Refused
+from centre.work import cases, grants, handouts
+from centre.worker import Worker
+from wire import codes
+
+LIST = "/console/cases"
+ROWS_SPARE = 3  # empty ones, in each of a form's lists; more once they are filled
+ALARMS_SHOWN_MAX = 20
+
+
+class Cases:
+    def __init__(self, worker: Worker, guard: Guard) -> None:
+        self._worker = worker
+        sees, does = guard.sees(CASE_MANAGER), guard.does(CASE_MANAGER)
+        uploads_photo = guard.does(CASE_MANAGER, read=uploads.read_upload)
+        one = f"{LIST}/{{case}}"
+        self.routes = (
+            Route("GET", LIST, sees, self.list),
+            Route("GET", f"{LIST}/new", sees, self.blank),
+            Route("POST", LIST, does, self.open),
+            Route("GET", one, sees, self.case),
+            Route("GET", f"{one}/edit", sees, self.edit),
+            Route("POST", one, does, self.change),
+            Route("POST", f"{one}/close", does, self.act(lambda _: cases.close_case)),
+            Route("POST", f"{one}/reopen", does, self.act(lambda _: cases.reopen_case)),
+            Route("GET", f"{one}/photos/{{shows}}", sees, self.photo),
+            Route("POST", f"{one}/photos/{{shows}}", uploads_photo, self.set_photo),
+            Route("POST", f"{one}/photos/{{shows}}/remove", does, self.remove_photo),
+            Route("POST", f"{one}/grants", does, self.act(_recording, "grants")),
+            Route("POST", f"{one}/grants/{{grant}}/review", does, self.act(_reviewing, "grants")),
+            Route("POST", f"{one}/grants/{{grant}}/end", does, self.act(_ending, "grants")),
+        )
+
+    async def list(self, request: web.Request, caller: Caller) -> web.Response:
+        """Open ones, or closed ones, or those with the words of `find`; grants that are due on top."""
+        find, after = request.query.get("find", "")[:200], request.query.get("after", "")[:60]
+        closed = request.query.get("state") == "closed"
+        work = partial(cases.listing, closed=closed, find=find, after=after)
+        listing = await self._worker(work, caller)
+        shown = {"listing": listing, "closed": closed, "find": find, "after": after}
+        return pages.page("case_list.html", caller, **shown, today=_today(), minute=times.minute)
+
+    async def blank(self, _request: web.Request, caller: Caller) -> web.Response:
+        return self._form(caller, {})
+
+    async def open(self, request: web.Request, caller: Caller) -> web.Response:
+        """A new case, and on to its page."""
+        form = await read_form(request)
+        try:
+            case_id = await self._worker(cases.open_case, caller, rules.from_form(form))
+        except Refused as refused:
+            if not wants_html(request):
+                raise
+            return self._form(caller, form, refused=refused)
+        return see(case_id)
+
+    async def case(self, request: web.Request, caller: Caller) -> web.Response:
+        return await self.show(request, caller)
+
+    async def show(
+        self, request: web.Request, caller: Caller, refused: Refused | None = None, form: Any = None
+    ) -> web.Response:
+        """The page of one case; with what was refused, and what was typed into the form of it."""
+        shown = await self._worker(_shown, caller, request.match_info["case"])
+        page = pages.page("case.html", caller, refused=refused, form=form or {}, **shown)
+        if refused is not None:
+            page.set_status(REASONS[refused.reason][0])
+        return page
+
+    async def edit(self, request: web.Request, caller: Caller) -> web.Response:
+        row, file = await self._worker(cases.look, caller, request.match_info["case"])
+        return self._form(caller, rules.to_form(file), row["case_id"], row["changed_at_ms"])
+
+    async def change(self, request: web.Request, caller: Caller) -> web.Response:
+        """The whole file; where somebody else has changed it meanwhile, nothing, and both are shown."""
+        case_id, form = request.match_info["case"], await read_form(request)
+        try:
+            read_at_ms = _version(form)
+            await self._worker(cases.change_case, caller, case_id, rules.from_form(form), read_at_ms)
+        except Refused as refused:
+            if not wants_html(request) or refused.reason == "unknown_case":
+                raise
+            theirs = None
+            if refused.reason == "changed_meanwhile":
+                row, file = await self._worker(cases.look, caller, case_id)
+                read_at_ms, theirs = row["changed_at_ms"], rules.to_form(file)
+            return self._form(caller, form, case_id, read_at_ms, refused, theirs)
+        return see(case_id)
+
+    def _form(
+        self,
+        caller: Caller,
+        form: dict[str, str],
+        case_id: str = "",
+        read_at_ms: int = 0,
+        refused: Refused | None = None,
+        theirs: dict[str, str] | None = None,
+    ) -> web.Response:
+        rows = {
+            kind: range(min(rules.ROWS_MAX, _rows_filled(form, kind) + ROWS_SPARE))
+            for kind in ("addresses", "children")
+        }
+        differs = sorted(name for name, value in (theirs or {}).items() if form.get(name, "") != value)
+        page = pages.page(
+            "case_form.html",
+            caller,
+            form=form,
+            rows=rows,
+            case_id=case_id,
+            read_at_ms=read_at_ms,
+            refused=refused,
+            theirs=theirs or {},
+            differs=differs,
+            dangers=rules.DANGERS,
+            line_max=rules.LINE_CHARS_MAX,
+            text_max=rules.TEXT_CHARS_MAX,
+        )
+        if refused is not None:
+            page.set_status(REASONS[refused.reason][0])
+        return page
+
+    async def photo(self, request: web.Request, caller: Caller) -> web.Response:
+        case_id, shows = request.match_info["case"], request.match_info["shows"]
+        kind, image = await self._worker(cases.look_at_photo, caller, case_id, shows)
+        headers = {"Cache-Control": "no-store", "Content-Disposition": "inline"}
+        return web.Response(body=image, content_type=kind, headers=headers)
+
+    async def set_photo(self, request: web.Request, caller: Caller) -> web.Response:
+        """A JPEG or PNG of at most 512 KiB, kept as it is: what the camera wrote into it stays in it."""
+        case_id, shows = request.match_info["case"], request.match_info["shows"]
+        work = partial(cases.set_photo, shows=shows, image=uploads.photo_of(request))
+        return await self.acted(request, caller, partial(self._worker, work, caller, case_id), "photos")
+
+    async def remove_photo(self, request: web.Request, caller: Caller) -> web.Response:
+        case_id, shows = request.match_info["case"], request.match_info["shows"]
+        work = partial(self._worker, cases.remove_photo, caller, case_id, shows)
+        return await self.acted(request, caller, work, "photos")
+
+    def act(
+        self, chosen: Callable[[dict[str, str]], Callable[..., Any]], part: str = ""
+    ) -> Callable[[web.Request, Caller], Awaitable[web.Response]]:
+        """A route that does what `chosen` makes of its form and its address, and shows the case again."""
+
+        async def act(request: web.Request, caller: Caller) -> web.Response:
+            form = await read_form(request)
+            work = chosen(form | dict(request.match_info))
+            return await self.acted(
+                request, caller, partial(self._worker, work, caller, request.match_info["case"]), part, form
+            )
+
+        return act
+
+    async def acted(
+        self,
+        request: web.Request,
+        caller: Caller,
+        work: Callable[[], Awaitable[Any]],
+        part: str,
+        form: dict[str, str] | None = None,
+    ) -> web.Response:
+        """Do it and show the case again, where a person asks also with what was refused."""
+        try:
+            await work()
+        except Refused as refused:
+            if not wants_html(request) or refused.reason == "unknown_case":
+                raise
+            return await self.show(request, caller, refused, form)
+        return see(request.match_info["case"], part)
+
+
+def see(case_id: str, part: str = "") -> web.Response:
+    """Back to the case's page, after something was done."""
+    at = f"{LIST}/{case_id}" + (f"#{part}" if part else "")
+    return web.Response(status=303, headers={"Location": at, "Cache-Control": "no-store"})
+
+
+def _shown(core: Any, caller: Caller, case_id: str) -> dict[str, Any]:
+    """All that the page of a case shows, from one moment."""
+    row, file = cases.look(core, caller, case_id)
+    held, former = handouts.of_case(core, case_id)
+    return {
+        "case": row,
+        "file": file,
+        "photos": cases.photos_of(core, case_id),
+        "shows": rules.SHOWS,
+        "grants": grants.all_of(core, case_id),
+        "runs": grants.running(core, case_id),
+        "buttons": held,
+        "former": former,
+        "free": handouts.free(core),
+        "alarms": core.store.all(
+            "alarms_of_case", case_id=case_id, alarm=codes.ALARM, at_most=ALARMS_SHOWN_MAX
+        ),
+        "today": times.day(core.now_ms()),
+        "minute": times.minute,
+        "grouped": grouped,
+    }
+
+
+def grouped(device_id: str) -> str:
+    """As it is printed on the button, and easier to compare."""
+    return " ".join(device_id[at : at + 4] for at in range(0, len(device_id), 4))
+
+
+def _recording(form: dict[str, str]) -> Callable[..., Any]:
+    days = {name: form.get(name, "").strip() for name in ("starts_on", "review_on", "ends_on")}
+    recording: Callable[..., Any] = grants.record
+    return partial(recording, reference=form.get("reference", "").strip(), **days)
+
+
+def _reviewing(form: dict[str, str]) -> Callable[..., Any]:
+    return partial(grants.review, grant_id=form["grant"], review_on=form.get("review_on", "").strip())
+
+
+def _ending(form: dict[str, str]) -> Callable[..., Any]:
+    return partial(grants.end, grant_id=form["grant"], ended_on=form.get("ended_on", "").strip())
+
+
+def _rows_filled(form: dict[str, str], kind: str) -> int:
+    """How many rows of a form's list reach as far as the last one that is not empty."""
+    numbers = [name.split(".")[1] for name, value in form.items() if name.startswith(f"{kind}.") and value]
+    return max((int(n) + 1 for n in numbers if n.isascii() and n.isdigit() and len(n) < 3), default=0)
+
+
+def _version(form: dict[str, str]) -> int:
+    """Raises Refused("out_of_range")."""
+    text = form.get("changed_at_ms", "")
+    if not (text.isascii() and text.isdigit() and len(text) < 17):
+        raise Refused("out_of_range", "changed_at_ms is the file's that was read", field="changed_at_ms")
+    return int(text)
+
+
+def _today() -> str:
+    return times.day(int(now_ms()))

@@ -1,0 +1,40 @@
+"""The daily report of a case manager's zone, to be read or printed."""
+
+from datetime import date, timedelta
+
+from aiohttp import web
+
+from centre.console import pages
+from centre.console.cases import grouped
+from centre.console.guard import Guard
+from centre.log import now_ms
+from centre.routing import Route
+from centre.rules import grants, times
+from centre.rules.access import CASE_MANAGER, Caller
+from centre.work import reports
+from centre.worker import AFTER, Worker
+
+
+class DailyReport:
+    def __init__(self, worker: Worker, guard: Guard) -> None:
+        self._worker = worker
+        self.routes = (Route("GET", "/console/report", guard.sees(CASE_MANAGER), self.page),)
+
+    async def page(self, request: web.Request, caller: Caller) -> web.Response:
+        """Of `day`, else of today. Raises Refused("out_of_range")."""
+        today = times.day(int(now_ms()))
+        day = request.query.get("day") or today
+        times.check_day(day, grants.FIRST, today, field="day")
+        report = await self._worker(reports.of_day, caller.zone, day, lane=AFTER)
+        on = date.fromisoformat(day)
+        before, after = (on + timedelta(days=n) for n in (-1, 1))
+        return pages.page(
+            "case_report.html",
+            caller,
+            report=report,
+            before=max(before.isoformat(), grants.FIRST),
+            after="" if day == today else after.isoformat(),
+            today=today,
+            minute=times.minute,
+            grouped=grouped,
+        )

@@ -1,0 +1,67 @@
+"""A photo that is posted: a multipart form with a limit and a time of its own, larger than other bodies."""
+
+import asyncio
+
+from aiohttp import BodyPartReader, web
+
+from centre.rules.cases import PHOTO_BYTES_MAX
+from centre.rules.refusals import Refused
+
+UPLOAD_S_MAX = 30.0
+UPLOADS_MAX = 4  # at once: a photo is held in memory while it comes
+_FIELD_BYTES_MAX = 1024
+_PARTS_MAX = 8
+_CHUNK_BYTES = 16 * 1024
+_KEY = "upload"
+_waiting = 0
+
+
+async def read_upload(request: web.Request) -> dict[str, str]:
+    """The form's fields but for the photo, which `photo_of` then has.
+
+    Raises Refused: malformed_form, too_large, too_slow, busy.
+    """
+    global _waiting
+    if not request.content_type.startswith("multipart/form-data"):
+        return {}
+    if _waiting >= UPLOADS_MAX:
+        raise Refused("busy")
+    _waiting += 1
+    try:
+        async with asyncio.timeout(UPLOAD_S_MAX):
+            return await _read(request)
+    except TimeoutError:
+        raise Refused("too_slow") from None
+    except (ValueError, LookupError):  # no boundary, a part without its end, a name that is no text
+        raise Refused("malformed_form") from None
+    finally:
+        _waiting -= 1
+
+
+def photo_of(request: web.Request) -> bytes:
+    return bytes(request.get(_KEY, b""))
+
+
+async def _read(request: web.Request) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    reader = await request.multipart()
+    for _ in range(_PARTS_MAX):
+        part = await reader.next()
+        if part is None:
+            return fields
+        if not isinstance(part, BodyPartReader):
+            break  # a form within a form
+        if part.name == "photo":
+            request[_KEY] = await _content(part, PHOTO_BYTES_MAX)
+        elif part.name:
+            fields[part.name] = (await _content(part, _FIELD_BYTES_MAX)).decode()
+    raise Refused("malformed_form")
+
+
+async def _content(part: BodyPartReader, at_most: int) -> bytes:
+    content = bytearray()
+    while chunk := await part.read_chunk(_CHUNK_BYTES):
+        content += chunk
+        if len(content) > at_most:
+            raise Refused("too_large")
+    return bytes(content)

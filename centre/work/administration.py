@@ -1,0 +1,63 @@
+"""What an administrator sees and rules on: alarms of revoked buttons, buttons, bridges, users."""
+
+from dataclasses import dataclass
+
+from centre.core import Core
+from centre.rules import webhook
+from centre.rules.access import Caller
+from centre.rules.refusals import Refused
+from centre.store import Row
+from centre.work import accounts, buttons, evidence, hooks
+from wire import codes
+
+HELD_SHOWN_MAX = 50
+BUTTONS_SHOWN_MAX = 200
+OPERATORS, ASIDE = 0, 2  # incidents.held: what she rules; 1 = it waits
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    held: list[Row]
+    waiting: int  # of which `held` are the newest
+    buttons: list[Row]
+    buttons_in_all: int
+    bridges: list[Row]
+    users: list[Row]
+
+
+def overview(core: Core) -> Overview:
+    held = core.store.all("held_alarms", alarm=codes.ALARM, at_most=HELD_SHOWN_MAX)
+    shown = core.store.all("buttons_to_look_after", at_most=BUTTONS_SHOWN_MAX)
+    return Overview(
+        held,
+        held[0]["waiting"] if held else 0,
+        shown,
+        shown[0]["all_of_them"] if shown else 0,
+        buttons.all_bridges(core)[-BUTTONS_SHOWN_MAX:],
+        accounts.users(core),
+    )
+
+
+def waiting(core: Core) -> int:
+    """How many alarms of revoked buttons nobody has ruled on."""
+    row = core.store.one("held_count", alarm=codes.ALARM)
+    assert row is not None
+    return int(row["count"])
+
+
+def rule(core: Core, caller: Caller, incident_id: str, ruling: int) -> None:
+    """OPERATORS: it is an alarm like any other from now on. ASIDE: nobody need act.
+
+    Raises Refused: unknown_incident, not_held.
+    """
+    with core.store.transaction():
+        incident = core.store.one("incident", incident_id=incident_id)
+        if incident is None:
+            raise Refused("unknown_incident")
+        if not core.store.run("rule_on_held", incident_id=incident_id, held=ruling, alarm=codes.ALARM):
+            raise Refused("not_held")
+        if ruling == OPERATORS:
+            hooks.add(core, incident_id, webhook.OPENED)
+        kind = "alarm_handed_over" if ruling == OPERATORS else "alarm_set_aside"
+        which = {"incident_id": incident_id, "case_id": incident["case_id"]}
+        evidence.note(core, kind, caller.actor, device_id=incident["device_id"], **which)

@@ -1,0 +1,146 @@
+"""Buttons in people's hands: handed out, moved, enrolled with a phone, taken back; and how each lives."""
+
+from dataclasses import dataclass
+
+from centre.core import Core
+from centre.rules.access import Caller
+from centre.rules.refusals import Refused
+from centre.store import Row
+from centre.work import buttons, cases, evidence, grants
+from wire import codes, receipts
+
+FREE_SHOWN_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One of a case, as it lives."""
+
+    device_id: str
+    given_at_ms: int
+    is_revoked: bool
+    is_trackable: bool  # a former phone can still follow it
+    state: Row | None  # the last that a bridge told: heard_at_ms battery_mv low in_reach faults
+    bridges: list[Row]
+    presses: int
+    pressed_at_ms: int | None
+    tests: int
+    tested_at_ms: int | None
+
+
+def hand_out(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+    """From now on the button's presses are about this case. One that never had a phone moves in one step.
+
+    Raises Refused: unknown_case, case_closed, no_grant, unknown_device, button_revoked, button_elsewhere,
+    button_trackable.
+    """
+    with core.store.transaction():
+        if cases.of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+            raise Refused("case_closed")
+        if grants.running(core, case_id) is None:
+            raise Refused("no_grant")
+        device = core.store.one("device", device_id=device_id)
+        if device is None:
+            raise Refused("unknown_device")
+        if device["revoked_at_ms"] is not None:
+            raise Refused("button_revoked")
+        before = core.store.one("last_handout", device_id=device_id)
+        if before is not None and before["case_id"] != case_id and is_trackable(core, device_id):
+            raise Refused("button_trackable")
+        if before is not None and before["taken_back_at_ms"] is None:
+            _take_from(core, caller, case_id, device_id)
+        core.store.run("hand_out", device_id=device_id, case_id=case_id, now_ms=core.now_ms())
+        evidence.note(core, "button_handed_out", caller.actor, case_id=case_id, device_id=device_id)
+
+
+def _take_from(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+    """Her own zone's other case gives up a button that no phone ever knew. Raises Refused."""
+    holder = core.store.one("handout", device_id=device_id)
+    assert holder is not None
+    if holder["case_id"] == case_id or holder["zone"] != caller.zone:
+        raise Refused("button_elsewhere")
+    if core.store.all("bridges_of_device", device_id=device_id):
+        raise Refused("button_elsewhere")
+    _end(core, caller, holder["case_id"], device_id)
+
+
+def is_trackable(core: Core, device_id: str) -> bool:
+    """Whether a revoked bridge knows its keys: it stays so until it is provisioned again, as another one."""
+    return core.store.one("trackable", device_id=device_id) is not None
+
+
+def take_back(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+    """Its phones are cut off, its codes void, its PINs gone: what it does from now on is nobody's.
+
+    Raises Refused: unknown_case, unknown_device, alarm_open.
+    """
+    with core.store.transaction():
+        _held_by(core, caller, case_id, device_id)
+        closed = {"alarm": codes.ALARM, "closed": receipts.CLOSED}
+        if core.store.all("open_alarms_of_device", device_id=device_id, **closed):
+            raise Refused("alarm_open")
+        _end(core, caller, case_id, device_id)
+
+
+def _end(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+    now_ms = core.now_ms()
+    cut = core.store.run("revoke_bridges_of_device", device_id=device_id, now_ms=now_ms)
+    core.store.run("void_enrolments", device_id=device_id, now_ms=now_ms)
+    core.store.run("set_pins", device_id=device_id, pin_hash=None, duress_pin_hash=None)
+    core.store.run("forget_pin_tries", device_id=device_id)
+    core.store.run("end_handout", device_id=device_id, now_ms=now_ms)
+    told = {"case_id": case_id, "device_id": device_id}
+    evidence.note(core, "button_taken_back", caller.actor, **told, bridges_revoked=cut)
+
+
+def issue_enrolment(core: Core, caller: Caller, case_id: str, device_id: str) -> str:
+    """A code for another phone of hers. Raises Refused: unknown_case, unknown_device, button_revoked."""
+    _held_by(core, caller, case_id, device_id)
+    code = buttons.issue_enrolment(core, device_id, caller.actor)
+    if code is None:
+        raise Refused("button_revoked")
+    return code
+
+
+def _held_by(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+    """Raises Refused: unknown_case, unknown_device."""
+    cases.of_zone(core, caller, case_id)
+    holder = core.store.one("handout", device_id=device_id)
+    if holder is None or holder["case_id"] != case_id:
+        raise Refused("unknown_device")
+
+
+def free(core: Core) -> list[str]:
+    """Their device_ids, the first imported first."""
+    return [row["device_id"] for row in core.store.all("free_buttons", at_most=FREE_SHOWN_MAX)]
+
+
+def of_case(core: Core, case_id: str) -> tuple[list[Button], list[Row]]:
+    """Those handed out, as they live; and the handouts that are over."""
+    rows = core.store.all("handouts_of_case", case_id=case_id)
+    now = [_button(core, row) for row in rows if row["taken_back_at_ms"] is None]
+    return now, [row for row in rows if row["taken_back_at_ms"] is not None]
+
+
+def _button(core: Core, handout: Row) -> Button:
+    which = {"device_id": handout["device_id"]}
+    device = core.store.one("device", **which)
+    assert device is not None
+    pressed, tested = (
+        core.store.one("last_of_button", event=event, case_id=handout["case_id"], **which)
+        for event in (codes.ALARM, codes.TEST)
+    )
+    assert pressed is not None
+    assert tested is not None
+    return Button(
+        handout["device_id"],
+        handout["given_at_ms"],
+        device["revoked_at_ms"] is not None,
+        is_trackable(core, handout["device_id"]),
+        core.store.one("button_state", **which),
+        core.store.all("bridges_of_device", **which),
+        pressed["count"],
+        pressed["at_ms"],
+        tested["count"],
+        tested["at_ms"],
+    )
