@@ -74,4 +74,3 @@ CREATE TABLE button_states (
     faults            TEXT NOT NULL,
     PRIMARY KEY (bridge_id, device_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX button_states_of_device ON button_states (device_id);

@@ -224,7 +224,7 @@ async def test_duress_is_on_top_until_it_is_seen(tmp_path: Path, address: str) -
 
 async def a_walk(serving: Serving, phone: Phone) -> str:
     """An incident with a case, a photo and four minutes of following."""
-    await phone.enrol(HAND)
+    await phone.enrol(HAND, pin="271828", duress_pin="3141")
     hand_out(serving.home, HAND.device_id, photo=face())
     now_ms = int(time.time() * 1000)
     fixes = walk(now_ms)
@@ -311,6 +311,7 @@ async def test_an_alarm_that_nobody_takes_gets_louder(tmp_path: Path, address: s
         centre(tmp_path, HAND, escalate_s=1) as (serving, phone),
         opened(address, serving.console_url) as page,
     ):
+        await phone.enrol(HAND)
         assert "SOUND IS OFF" in await page.value("document.getElementById('sound').innerText")
         await page.key("s")  # the gesture that the browser waits for
         await page.until("/Sound is on/.test(document.getElementById('sound').innerText)")
@@ -392,17 +393,28 @@ async def test_hostile_text_in_every_field_of_a_case_is_only_text(tmp_path: Path
 async def test_nothing_is_lost_without_colours(tmp_path: Path, address: str) -> None:
     """Seen with no colour at all: what waits is still told from what is taken, by words, shape and light."""
     async with centre(tmp_path, HAND) as (serving, phone):
-        await phone.enrol(HAND, pin="271828", duress_pin="3141")
-        for counter in (1, 2):
-            await press(phone, counter, fix=FIX)
-        await phone.call_off(HAND, 1, "3141")
-        async with opened(address, serving.console_url, 1440, 1100) as page:
+        incident = await a_walk(serving, phone)
+        name = serving.entrance(login="ann", name="Ann Fictie")
+        async with opened(address, name, 1440, 1300) as page:
+            await page.until(f"document.activeElement.id === 'take-{incident}'")
+            await armed(page, f"take-{incident}")
+            await page.key("Enter")
+            await page.until("trail.fixes().length === 24")
+            now = walk(int(time.time() * 1000), 1)[0]
+            for counter in (2, 3):
+                await press(phone, counter, fix=now)
+            await phone.call_off(HAND, 2, "3141")
             await page.until("/DURESS/.test(document.title)")
-            await page.call("Emulation.setEmulatedVisionDeficiency", type="achromatopsia")
-            await page.picture(PICTURES / "centre-grey.png")
             text = await page.value("document.getElementById('board').innerText")
-            assert "▲▲ DURESS: she is in danger" in text
-            assert "▲ ALARM" in text
+            for said in ("▲▲ DURESS: she is in danger", "▲ ALARM", "✓", "Ann Fictie has it", "◆◆◇"):
+                assert said in text
+            await page.picture(PICTURES / "operator.png")
+            await page.call("Emulation.setEmulatedVisionDeficiency", type="achromatopsia")
+            await page.picture(PICTURES / "operator-grey.png")
+            await page.call("Emulation.setEmulatedVisionDeficiency", type="none")
+            await page.size(390, 844)
+            await page.picture(PICTURES / "operator-phone.png", whole=True)
+            assert page.complaints == []
 
 
 async def test_a_page_that_lost_the_centre_says_so(tmp_path: Path, address: str) -> None:

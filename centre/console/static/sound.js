@@ -77,5 +77,5 @@ const sound = (() => {
 
 // Any key or click is the touch that the browser waits for.
 for (const kind of ["keydown", "pointerdown"]) {
-  document.addEventListener(kind, () => sound.wake(), { once: true });
+  document.addEventListener(kind, () => setTimeout(sound.wake), { once: true }); // after what it is for
 }

@@ -13,7 +13,7 @@ WHERE place <= :of_one_button ORDER BY is_duress DESC, opened_at_ms DESC, number
 -- A duress PIN that nobody has seen, of alarms that somebody had taken, or closed, before.
 -- name: unseen_duress
 SELECT incident_id, count(*) OVER () AS in_all
-FROM call_offs c JOIN incidents i USING (incident_id)
+FROM call_offs c INDEXED BY duress_not_seen CROSS JOIN incidents i USING (incident_id)  -- few, of very many
 WHERE c.duress AND c.duress_seen_at_ms IS NULL AND i.event = :alarm AND i.stage > 1
       AND i.held = 0
 ORDER BY c.duress_at_ms DESC, i.rowid DESC LIMIT :at_most;
