@@ -400,7 +400,7 @@ async def test_nothing_is_lost_without_colours(tmp_path: Path, address: str) -> 
             await armed(page, f"take-{incident}")
             await page.key("Enter")
             await page.until("trail.fixes().length === 24")
-            now = walk(int(time.time() * 1000), 1)[0]
+            now = walk(int(time.time() * 1000))[-1]
             for counter in (2, 3):
                 await press(phone, counter, fix=now)
             await phone.call_off(HAND, 2, "3141")

@@ -1,7 +1,9 @@
 """The operator's page over HTTPS: who may see it, and what acknowledging does."""
 
 import asyncio
+import contextlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import pytest
 from centre.console import guard
 from centre.core import open_core
 from centre.home import Home
+from centre.rules.access import LANGUAGES
 from centre.work import accounts
-from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre
+from tests.browser.desk import FILE, face, hand_out
+from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, phone_of
 from wire import codes, receipts
 
 HAND = Hand()
@@ -287,3 +291,95 @@ async def test_the_language_and_being_away_are_hers(tmp_path: Path) -> None:
     (session,) = core.store.db.execute("SELECT is_away FROM sessions").fetchall()
     core.store.close()
     assert (user["language"], session["is_away"]) == ("nl", 1)
+
+
+def looks(home: Path) -> list[tuple[str, str]]:
+    """At cases, as the event log has them: who, because of which incident."""
+    core = open_core(Home(home))
+    rows = core.store.db.execute("SELECT actor, incident_id FROM log WHERE kind = 'case_seen' ORDER BY seq")
+    found = [(str(row["actor"]), str(row["incident_id"])) for row in rows]
+    core.store.close()
+    return found
+
+
+async def test_a_case_is_seen_only_while_its_alarm_is_open_and_each_look_is_noted(tmp_path: Path) -> None:
+    """Her name and his photo: gone when it is closed; back when a duress PIN says that it was no mistake."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND, pin="271828", duress_pin="3141")
+        hand_out(tmp_path, HAND.device_id, photo=face())
+        first, second = await alarm(phone), await alarm(phone, 2)
+        await enter(phone, serving.console_url)
+        name = FILE.person.name
+
+        async def seen(incident: str, query: str = "") -> bool:
+            status, html = await phone.ask("GET", f"/console/incidents/{incident}/sheet{query}")
+            assert status == 200
+            return name in html
+
+        async def photo(incident: str, shows: str = "stalker") -> int:
+            path = f"{phone.url}/console/incidents/{incident}/photos/{shows}"
+            async with phone.session.get(path) as response:
+                return response.status
+
+        assert name not in (await phone.ask("GET", "/console"))[1], "the board says no names"
+        assert looks(tmp_path) == []
+        assert await seen(first)
+        assert await seen(first, "?again=1")
+        assert len(looks(tmp_path)) == 1, "a refresh is no look"
+        assert await seen(second, "?again=1")
+        assert await seen(first)
+        assert [incident for _, incident in looks(tmp_path)] == [first, second, first]
+        assert all(actor.startswith("user:") for actor, _ in looks(tmp_path))
+        assert [await photo(first), await photo(first, "vehicle"), await photo(first, "x")] == [200, 404, 404]
+
+        await act(phone, first, "close", {"reason": "mis-press"})
+        assert not await seen(first)
+        assert await photo(first) == 404
+        assert await photo(second) == 200
+        await asyncio.to_thread(time.sleep, 0.01)  # the clock of the database counts in ms
+        await phone.call_off(HAND, 1, "3141")
+        assert await seen(first)
+
+        await phone.ask("GET", serving.entrance("institute").removeprefix(serving.url))
+        for path in ("", "/sheet", "/fixes", "/photos/stalker"):
+            status, problem = await phone.ask("GET", f"/console/incidents/{second}{path}")
+            assert (status, problem["reason"]) == (403, "wrong_role")
+
+
+async def test_the_trail_is_asked_for_by_number(tmp_path: Path) -> None:
+    """Only what came after; a silent test and what does not exist have none; nonsense is refused."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND)
+        incident = await alarm(phone)
+        _, test = await phone.post(HAND.alarm(1, codes.TEST))
+        await enter(phone, serving.console_url)
+        at = f"/console/incidents/{incident}/fixes"
+        _, whole = await phone.ask("GET", at)
+        (fix,) = whole["fixes"]
+        assert (fix["lat"], fix["lon"], whole["more"]) == (FIX["lat"], FIX["lon"], False)
+        assert (await phone.ask("GET", f"{at}?after={fix['number']}"))[1]["fixes"] == []
+        for after in ("-1", "x", "1" * 16, "\u0661"):
+            assert (await phone.ask("GET", at, params={"after": after}))[0] == 400
+        for other in (test["incident"], "none"):
+            for path in ("fixes", "sheet", "photos/stalker"):
+                assert (await phone.ask("GET", f"/console/incidents/{other}/{path}"))[0] == 404
+
+
+async def test_many_pages_are_one_reading(tmp_path: Path) -> None:
+    """Sixteen consoles in four languages see an alarm; each gets it once, in hers."""
+    async with centre(tmp_path, HAND) as (serving, phone), contextlib.AsyncExitStack() as stack:
+        await phone.enrol(HAND)
+        streams = []
+        for number in range(16):
+            other = await stack.enter_async_context(phone_of(serving.url, serving.authority.pem.decode()))
+            language = LANGUAGES[number % 4]
+            await enter(other, serving.entrance(login=f"op{number}", language=language))
+            events = await stack.enter_async_context(other.stream("/console/live"))
+            await anext(events)
+            streams.append((language, events))
+        await alarm(phone)
+        said = {"fr": "ALARME", "nl": "niemand", "de": "niemand", "en": "nobody"}
+        for language, events in streams:
+            _, event, board = await anext(events)
+            assert (event, board["untaken"]) == ("board", 1)
+            assert said[language] in board["html"]

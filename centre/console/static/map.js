@@ -14,7 +14,8 @@ const trail = (() => {
 
   function make() {
     const { tiles, tilesBy } = document.body.dataset;
-    map = L.map(node, { attributionControl: Boolean(tiles), zoomSnap: 0.5, fadeAnimation: false });
+    map = L.map(node, { attributionControl: Boolean(tiles), zoomControl: false, zoomSnap: 0.5, fadeAnimation: false });
+    L.control.zoom({ position: "topright" }).addTo(map);
     if (tiles) {
       map.attributionControl.setPrefix(false);
       L.tileLayer(tiles, { attribution: plain(tilesBy), maxZoom: 19 }).addTo(map);
@@ -74,7 +75,7 @@ const trail = (() => {
         const shape = doubts ? "□" : "●";
         L.marker(at, { icon: label(doubts ? "fix doubtful" : "fix", shape), keyboard: false }).addTo(drawn);
       }
-      if (fix !== newest && (doubts || n % every === 0)) {
+      if (fix !== newest && (doubts || (n % every === 0 && n < fixes.length - every))) {
         const text = doubts ? `${clock(fix.taken_at_ms)} ! ${doubts}` : clock(fix.taken_at_ms);
         L.marker(at, { icon: label("fix-time", text), interactive: false, keyboard: false }).addTo(drawn);
       }
