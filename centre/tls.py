@@ -54,12 +54,12 @@ def development(home: Home) -> Authority:
     return Authority(home.write(CA_FILE, pem), pem, _spki_sha256(certificate))
 
 
-def development_context(home: Home, host: str) -> ssl.SSLContext:
-    """A server's context with a new leaf for this machine's names and `host`."""
+def development_context(home: Home, host: str, *, days_old: int = 0, name: str = LEAF_FILE) -> ssl.SSLContext:
+    """A server's context with a new leaf for this machine's names and `host`, kept as the file `name`."""
     secret = home.secret(CA_KEY_FILE, _new_ca)
     ca, ca_key = x509.load_pem_x509_certificate(secret), load_pem_private_key(secret, None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
-    return _context(home.write(LEAF_FILE, _new_leaf(ca, ca_key, host)), None)
+    return _context(home.write(name, _new_leaf(ca, ca_key, host, days_old)), None)
 
 
 def given(cert: Path, key: Path) -> tuple[Authority, ssl.SSLContext]:
@@ -122,9 +122,9 @@ def _usage(*, ca: bool) -> x509.KeyUsage:
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int, days_old: int = 0
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) - timedelta(days=days_old)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -153,11 +153,11 @@ def _new_ca() -> bytes:
     return _pem(key) + certificate.public_bytes(Encoding.PEM)
 
 
-def _new_leaf(ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, host: str) -> bytes:
+def _new_leaf(ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, host: str, days_old: int) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     ca_id = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     certificate = (
-        _certificate(_name("localhost"), ca.subject, key.public_key(), LEAF_DAYS)
+        _certificate(_name("localhost"), ca.subject, key.public_key(), LEAF_DAYS, days_old)
         .add_extension(x509.SubjectAlternativeName(_names(host)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(ca=False), critical=True)

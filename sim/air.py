@@ -5,8 +5,9 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bumble import core, hci
 from bumble.transport.common import PacketParser
@@ -46,6 +47,7 @@ class Air:
         self._observers: list[Callable[[OnAir], None]] = []
         self._servers: list[asyncio.Server] = []
         self._hosts: set[_HciHost] = set()
+        self._unplugged: set[str] = set()
         self._link = AirLink(self.medium, self._observe)
 
     def controller(self, name: str, profile: str | Duty | None = None) -> AirController:
@@ -60,6 +62,23 @@ class Air:
     def remove(self, controller: AirController) -> None:
         """Take a radio away without a word: its peers see the supervision timeout (0x08)."""
         self._link.remove_controller(controller)
+
+    def change(self, **changed: Any) -> None:
+        """Another medium from now on, as in `change(loss=0.5)`."""
+        self.medium = self._link.medium = replace(self.medium, **changed)
+
+    def radio(self, name: str) -> AirController | None:
+        """The radio of that name, while it is on the air."""
+        return next((one for one in self._link.controllers if one.name == name), None)
+
+    def unplug(self, name: str) -> None:
+        """Pull the radio out of its host; until `plug_in` it finds no other."""
+        self._unplugged.add(name)
+        for host in [host for host in self._hosts if host.name == name]:
+            host.abort()
+
+    def plug_in(self, name: str) -> None:
+        self._unplugged.discard(name)
 
     def on_advert(self, observer: Callable[[OnAir], None]) -> Callable[[], None]:
         """Call `observer` with each advertising event; the answer takes it off again."""
@@ -143,10 +162,14 @@ class _HciHost(asyncio.Protocol):
 
     def _greet(self, line: bytes) -> bool:
         name, _, profile = line.decode(errors="replace").strip().partition(" ")
-        if not name or (profile and profile not in PROFILES):
+        if not name or (profile and profile not in PROFILES) or name in self._air._unplugged:
             return False
         self.join(name, profile)
         return True
+
+    @property
+    def name(self) -> str:
+        return self._controller.name if self._controller else ""
 
     def join(self, name: str, profile: str = "") -> AirController:
         self._controller = self._air.controller(name, profile or None)

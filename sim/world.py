@@ -13,10 +13,8 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
@@ -24,7 +22,11 @@ from firmware.board.config import SETTINGS
 from firmware.flash.provision import Provisioned, provision
 from sim.air import Air, Medium, OnAir
 from sim.board import Board, BoardEvent
+from sim.clock import SettableClock
+from sim.happening import Happening
 from wire.codes import ALARM
+
+__all__ = ["Button", "Happening", "Match", "Program", "Trouble", "World"]
 
 _PIN = SETTINGS["button_gpio"][0]
 _MOTOR = SETTINGS["motor_gpio"][0]
@@ -38,16 +40,6 @@ _HAPPENINGS_MAX = 100_000
 
 class Trouble(Exception):
     """The world could not be set up or did not do what was waited for; the message says what."""
-
-
-@dataclass(frozen=True)
-class Happening:
-    """`by` is a name in this world (`button`, `bridge`, `centre`, `air`, `hand`, ...)."""
-
-    at_ms: float  # since 1970
-    by: str
-    what: str
-    data: dict[str, Any] = field(default_factory=dict)
 
 
 Match = Callable[[Happening], bool]
@@ -106,8 +98,11 @@ class Button:
 class Program:
     """One of our programs as a process: its JSON log becomes happenings, its stderr is kept."""
 
-    def __init__(self, world: "World", name: str, argv: list[str]) -> None:
+    def __init__(
+        self, world: "World", name: str, argv: list[str], clock: "SettableClock | None" = None
+    ) -> None:
         self.name = name
+        self._clock = clock
         self._world = world
         self._argv = argv
         self._process: asyncio.subprocess.Process | None = None
@@ -120,6 +115,7 @@ class Program:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env=os.environ | (self._clock.environment() if self._clock else {}),
         )
         self._readers = [asyncio.create_task(self._read_log()), asyncio.create_task(self._read_stderr())]
 
@@ -135,7 +131,7 @@ class Program:
                 self._process.send_signal(signal.SIGKILL)
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL for who does not listen."""
+        """SIGTERM, and SIGKILL for whoever does not listen."""
         if not self._process or self._process.returncode is not None:
             return await self._ended()
         self._process.terminate()
@@ -157,7 +153,10 @@ class Program:
         async for line in self._process.stdout:
             with contextlib.suppress(ValueError):  # a line that SIGKILL has cut
                 said = json.loads(line)
-                self._world.happen(Happening(said.pop("at_ms"), self.name, said.pop("what"), said))
+                at_ms = said.pop("at_ms")
+                if self._clock:  # which says what it likes
+                    at_ms = time.time() * 1000
+                self._world.happen(Happening(at_ms, self.name, said.pop("what"), said))
         self._world.tell(self.name, "ended")
 
     async def _read_stderr(self) -> None:
@@ -170,13 +169,25 @@ class Program:
 class World:
     """`async with World(folder) as world:`; then a centre, buttons and bridges, in this order."""
 
-    def __init__(self, home: Path, *, seed: int = 0, loss: float = 0.0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        seed: int = 0,
+        loss: float = 0.0,
+        distance_m: Callable[[str, str], float] | None = None,
+        clocks: Mapping[str, SettableClock] | None = None,
+    ) -> None:
+        """`distance_m` between two names, now; `clocks`: of programs whose clock somebody may set."""
         self.home = home
+        self._clocks = clocks or {}
+        self._operator: aiohttp.ClientSession | None = None
+        self._form_token = ""
         self.happenings: list[Happening] = []
         self.buttons: dict[str, Button] = {}
         self.programs: dict[str, Program] = {}
         self.url = self.console_url = ""
-        self._medium = Medium(seed=seed, loss=loss)
+        self._medium = Medium(seed=seed, loss=loss, **({"distance_m": distance_m} if distance_m else {}))
         self._news = asyncio.Event()
         self._observers: list[Callable[[Happening], None]] = []
         self._last_advert: dict[str, tuple[str, bytes]] = {}
@@ -190,6 +201,8 @@ class World:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*(button.board.power_off() for button in self.buttons.values()))
         await asyncio.gather(*(program.stop() for program in self.programs.values()))
+        if self._operator:
+            await self._operator.close()
         await self.air.close()
 
     # -- who is there ------------------------------------------------------------------
@@ -268,17 +281,23 @@ class World:
         await self.programs[name].kill()
 
     async def acknowledge(self, incident: str) -> None:
-        """An operator takes the alarm, on the console's own page. Raises Trouble where that fails."""
+        """An operator takes the alarm. Raises Trouble where that fails."""
+        await self.operate(incident, "acknowledge")
+
+    async def operate(self, incident: str, act: str, **form: str) -> None:
+        """`acknowledge`, `dispatch` or `close` on the console's own page. Raises Trouble where that fails."""
         trust = ssl.create_default_context(cafile=self._ca)
-        take = f"{self.url}/console/incidents/{incident}/acknowledge"
         try:
-            async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as operator:
-                async with operator.get(await self.entrance(), ssl=trust) as page:
+            if self._operator is None:
+                self._operator = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+            if not self._form_token:
+                async with self._operator.get(await self.entrance(), ssl=trust) as page:
                     page.raise_for_status()
-                    token = _FORM_TOKEN.findall(await page.text())
-                headers = {"Origin": self.url, "X-CSRF-Token": "".join(token)}
-                async with operator.post(take, headers=headers, ssl=trust) as answer:
-                    answer.raise_for_status()
+                    self._form_token = "".join(_FORM_TOKEN.findall(await page.text()))
+            headers = {"Origin": self.url, "X-CSRF-Token": self._form_token}
+            url = f"{self.url}/console/incidents/{incident}/{act}"
+            async with self._operator.post(url, data=form, headers=headers, ssl=trust) as answer:
+                answer.raise_for_status()
         except aiohttp.ClientError as error:
             raise Trouble(f"the centre did not take it: {error}") from None
 
@@ -316,6 +335,11 @@ class World:
             pass
         raise Trouble(f"nothing of the kind within {timeout_s} s\n{self.story()}")
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Returns when it holds; it is asked again at everything that happens."""
+        while not condition():
+            await self._news.wait()
+
     def story(self, last: int = 40) -> str:
         """The last happenings and what the programs complained of, for a person."""
         lines = [f"{h.at_ms / 1000 % 1000:9.3f} {h.by:10} {h.what} {h.data}" for h in self.happenings[-last:]]
@@ -338,7 +362,7 @@ class World:
 
     async def _start(self, name: str, argv: list[str], ready: str) -> Happening:
         since = len(self.happenings)
-        program = Program(self, name, argv)
+        program = Program(self, name, argv, self._clocks.get(name))
         self.programs[name] = program
         await program.start()
         said = await self.wait_for(lambda h: h.by == name and h.what in (ready, "ended"), since=since)

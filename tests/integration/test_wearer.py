@@ -1,6 +1,5 @@
 """What the wearer does on her phone, all the way: her page, the bridge, the real centre, the button."""
 
-import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,48 +9,12 @@ import aiohttp
 import pytest
 
 from bridge.settings import Home
+from sim.wearer import Wearer, free_port
 from sim.world import Button, World
 from tests.integration.conftest import incidents, is_stage, said
 from wire.codes import ALARM, TEST
 
 PIN, DURESS_PIN = "482913", "773310"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
-class Wearer:
-    """Her phone's browser, at her page."""
-
-    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
-        self._session, self._url = session, f"http://127.0.0.1:{port}"
-
-    async def see(self, seen: int = -1) -> dict[str, Any]:
-        async with self._session.get(f"{self._url}/status", params={"seen": seen}) as answer:
-            assert answer.status == 200
-            shown: dict[str, Any] = await answer.json()
-            return shown
-
-    async def until(self, what: str, key: str, value: object) -> dict[str, Any]:
-        """Her first button's `what` has this value under `key`; as the page learns it, by long polls."""
-        shown = await self.see()
-        while (shown["tags"][0][what] or {}).get(key) != value:
-            shown = await self.see(shown["seen"])
-        press: dict[str, Any] = shown["tags"][0][what]
-        return press
-
-    async def post(self, path: str, **body: object) -> dict[str, Any]:
-        async with self._session.post(self._url + path, json=body, headers={"Origin": self._url}) as answer:
-            assert answer.status == 200, await answer.text()
-            done: dict[str, Any] = await answer.json()
-            return done
-
-    async def call_off(self, press: dict[str, Any], pin: str) -> str:
-        which = {name: press[name] for name in ("tag", "event", "counter")}
-        outcome: str = (await self.post("/undo", **which, pin=pin))["outcome"]
-        return outcome
 
 
 @asynccontextmanager

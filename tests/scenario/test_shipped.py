@@ -1,0 +1,76 @@
+"""The shipped scenarios hold, against the real firmware, bridge and centre; a broken one is told broken."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from sim.run import shipped
+
+# What a laptop can play in a few seconds each; `make test-slow` plays the others.
+QUICK = ("one-press", "answers-lost")
+
+
+def amr_sim(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sim.app", "run", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.timeout(120)
+def test_a_scenario_is_played_judged_and_reported(tmp_path: Path) -> None:
+    """Exit code, three reports, and no key in any of them."""
+    files = {kind: tmp_path / f"report.{kind}" for kind in ("json", "junit", "html")}
+    done = amr_sim(*QUICK, *(word for kind, path in files.items() for word in (f"--{kind}", path)))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert done.stdout.endswith("2 of 2 scenario(s) held\n")
+    first = json.loads(files["json"].read_text())[0]
+    assert first["holds"]
+    assert set(first["presses"][0]["stages_ms"]) >= {"taken", "heard", "received", "confirmed", "closed"}
+    suites = ElementTree.fromstring(files["junit"].read_text())  # noqa: S314  our own
+    assert [suite.get("failures") for suite in suites] == ["0", "0"]
+    page = files["html"].read_text()
+    assert page.count("<svg") == 2
+    for text in (page, files["json"].read_text(), done.stdout):
+        assert "#" not in "".join(line for line in text.splitlines() if "/e#" in line)
+
+
+@pytest.mark.timeout(120)
+def test_a_promise_that_is_broken_is_the_exit_code(tmp_path: Path) -> None:
+    """Nobody can confirm a press within a millisecond."""
+    text = (Path(shipped()[0]).parent / "no-position.toml").read_text().replace("10_000", "1")
+    scenario = tmp_path / "too-soon.toml"
+    scenario.write_text(text)
+    done = amr_sim(scenario, "--quiet", "--junit", tmp_path / "junit.xml")
+    assert done.returncode == 1
+    assert "BROKEN press 1 confirmed" in done.stdout
+    assert 'failures="2"' in (tmp_path / "junit.xml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nowhere"], "there is no scenario nowhere"),
+        ([], "name a scenario"),
+        (["one-press", "{wrong}"], "line 1: there is no `titel` (did you mean title?)"),
+    ],
+)
+def test_what_cannot_be_read_starts_nothing(tmp_path: Path, arguments: list[str], told: str) -> None:
+    """Not even the right ones beside it; one sentence, exit code 2."""
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('titel = "x"\n')
+    done = amr_sim(*(word.format(wrong=wrong) for word in arguments))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", [path.stem for path in shipped() if path.stem not in QUICK])
+def test_every_shipped_scenario_holds(name: str) -> None:
+    """Each in a world of its own."""
+    done = amr_sim(name)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,124 @@
+"""A tester's mistake is told with its line, what was meant, and what is allowed; nothing is started."""
+
+from pathlib import Path
+
+import pytest
+
+from sim.run import SHIPPED, described, load, shipped, vocabulary
+from sim.scenario import ACTS, EXPECTS, FAULTS, read
+from sim.tables import Wrong
+
+GOOD = """\
+title = "a title"
+about = "what it is about"
+
+[[button]]
+name = "button"
+
+[[phone]]
+name = "phone"
+button = "button"
+
+[[act]]
+does = "press"
+who = "button"
+"""
+
+
+def wrong(text: str) -> str:
+    with pytest.raises(Wrong) as caught:
+        read(text)
+    return str(caught.value)
+
+
+def test_a_small_scenario_is_read_with_its_defaults() -> None:
+    """Nobody has to say what is usual."""
+    scenario = read(GOOD)
+    assert (scenario.seed, scenario.loss, scenario.ends_after_ms) == (0, 0.0, 60_000)
+    assert scenario.buttons[0].settings == {"hold_ms": 500}
+    assert scenario.acts[0].line == 11
+
+
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        (
+            '[[fault]]\nwhat = "network_cut"\nwho = "phone"\nfor_s = 3',
+            "line 18: [[fault]] there is no `for_s`",
+        ),
+        ('[[fault]]\nwhat = "network_cutt"', 'did you mean "network_cut"?'),
+        ('[[fault]]\nwhat = "network_cut"\nwho = "fone"', "'fone' is nobody here (did you mean phone?)"),
+        ('[[fault]]\nwhat = "network_slow"\nwho = "phone"', "line 15: [[fault]] `latency_ms` is missing"),
+        ('[[fault]]\nwho = "phone"', "line 15: [[fault]] `what` is missing"),
+        (
+            '[[fault]]\nwhat = "radio_loss"\nloss = 1.5',
+            "line 17: [[fault]] `loss` is 1.5; a share",
+        ),
+        ('[[fault]]\nwhat = "radio_loss"\nloss = 1\nwho = "phone"', "strikes nobody in particular"),
+        ('[[act]]\ndoes = "press"\nwho = "button"\nat_ms = "1s"', "`at_ms` is '1s'; a whole number from 0"),
+        ('[[act]]\ndoes = "press"\nwho = "button"\nat_ms = -1', "a whole number from 0 to"),
+        ('[[act]]\ndoes = "press"\nwho = "button"\nat_ms = true', "a whole number from 0 to"),
+        ('[[act]]\ndoes = "press"\nwho = "phone"', "'phone' is nobody here"),
+        ('[[act]]\ndoes = "close"\nafter = "confirmed"', '`reason` goes with does = "close"'),
+        ('[[act]]\ndoes = "press"\nwho = "button"\npin = "1234"', '`pin` goes with does = "call_off"'),
+        ('[[expect]]\nwhat = "recieved"', 'did you mean "received"?'),
+        ('[[expect]]\nwhat = "received"\npress = 2', "press 2: there are only 1"),
+        ('[[expect]]\nwhat = "trouble"', '`reason` goes with what = "trouble"'),
+        ('[[button]]\nname = "button"', "line 16: there is already somebody called button"),
+        ('[[button]]\nname = "centre"', "a short name"),
+        ('[[button]]\nname = "b"\nsettings = { hold_ms = "x" }', "a table of whole numbers"),
+        ('[[phone]]\nname = "p"\nbutton = "botton"', "'botton' is nobody here (did you mean button?)"),
+        ('[[phone]]\nname = "p"\nbutton = "button"\nplace = [1]', "[x, y] in metres is allowed"),
+        ('[[phone]]\nname = "p"\nbutton = "button"\nprofile = "iphone"', "allowed are desktop"),
+        ("[phones]\nname = 1", "there is no `phones` (did you mean phone?)"),
+        ("[act]\ndoes = 1", "not TOML"),
+        ("[[expect]]\nwhat = ", "not TOML"),
+    ],
+)
+def test_a_mistake_is_told_where_it_stands(added: str, told: str) -> None:
+    """The line, what was meant, what is allowed."""
+    assert told in wrong(GOOD + "\n" + added)
+
+
+def test_a_scenario_without_a_button_is_none() -> None:
+    """Nobody could press."""
+    assert "nobody could press" in wrong('title = "x"\nabout = "y"\n')
+    assert "`title` is missing" in wrong('about = "y"\n')
+
+
+def test_a_text_is_not_taken_for_a_key() -> None:
+    """`loss = 2` inside a text of several lines is a text."""
+    text = GOOD.replace('about = "what it is about"', 'about = """\nloss = 2\n"""\nloss = 2')
+    assert wrong(text).startswith("line 5: `loss` is 2")
+
+
+@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
+def test_every_shipped_scenario_can_be_read(path: Path) -> None:
+    """And expects something."""
+    scenario = load(path)
+    assert scenario.expects
+    assert not scenario.phones or all((path.parent / phone.gpx).exists() for phone in scenario.phones)
+
+
+def test_at_least_25_are_shipped_and_every_kind_of_fault_and_act_is_in_one() -> None:
+    """What can be written is also shown."""
+    scenarios = [load(path) for path in shipped()]
+    assert len(scenarios) >= 25
+    assert {fault.what for one in scenarios for fault in one.faults} == set(FAULTS)
+    assert {act.does for one in scenarios for act in one.acts} == set(ACTS)
+    used = {expect.what for one in scenarios for expect in one.expects}
+    assert set(EXPECTS) - used <= {"acknowledged", "dispatched"}
+
+
+def test_the_guide_has_a_page_for_each() -> None:
+    """Made by `amr-sim run --describe > docs/scenarios.md`."""
+    guide = Path(__file__).parents[3] / "docs/scenarios.md"
+    assert guide.read_text("utf-8") == described()
+
+
+def test_the_testers_guide_names_every_key() -> None:
+    """Every table, key, fault, act and expectation."""
+    text = (Path(__file__).parents[3] / "docs/testers.md").read_text("utf-8")
+    for name in vocabulary():
+        assert f"`{name}`" in text, name
+    assert SHIPPED.is_dir()

@@ -1,0 +1,86 @@
+"""Verdicts can fail: each promise, broken by hand, is found broken."""
+
+from dataclasses import replace
+
+from sim.happening import Happening
+from sim.scenario import Expect, Scenario, read
+from sim.verdict import Verdict, judge
+from tests.unit.sim.test_scenario import GOOD
+
+IDS = {"button": "AAAA"}
+WHOLE = [
+    Happening(1000, "hand", "acts", {"button": "button", "does": "press"}),
+    Happening(1500, "button", "advert", {"args": ["1", "7", "20000"]}),
+    Happening(1500, "air", "advert", {"button": "button", "address": "A1", "data": b"code 7"}),
+    Happening(1600, "phone", "heard", {"device_id": "AAAA", "event": 1, "counter": 7}),
+    Happening(1700, "centre", "received", {"device_id": "AAAA", "event": 1, "counter": 7, "incident": "i"}),
+    Happening(1800, "button", "receipt", {"args": ["1"]}),
+    Happening(5000, "button", "receipt", {"args": ["3"]}),
+    Happening(6000, "air", "advert", {"button": "button", "address": "A2", "data": b"code 8"}),
+]
+
+
+def expecting(what: str, **more: object) -> Scenario:
+    usual = Expect(1, what, press=1, within_ms=0, never=False, count=1, reason="", phone="")
+    return replace(read(GOOD), expects=(replace(usual, **more),))  # type: ignore[arg-type]
+
+
+def asked(happenings: list[Happening], what: str, **more: object) -> Verdict:
+    return judge(expecting(what, **more), happenings, IDS, 0)[0]
+
+
+def always(happenings: list[Happening]) -> list[bool]:
+    return [verdict.holds for verdict in judge(read(GOOD), happenings, IDS, 0)]
+
+
+def test_a_press_that_went_all_the_way_is_found_whole() -> None:
+    """Each stage when it was first reached, counted from the hand."""
+    for stage in ("taken", "heard", "received", "confirmed", "acknowledged", "dispatched"):
+        assert asked(WHOLE, stage).holds, stage
+    assert asked(WHOLE, "confirmed", within_ms=800).holds
+    assert not asked(WHOLE, "confirmed", within_ms=799).holds
+    assert not asked(WHOLE, "closed").holds
+    assert asked(WHOLE, "closed", never=True).holds
+    assert not asked(WHOLE, "received", never=True).holds
+    assert asked(WHOLE, "incidents").holds
+    assert not asked(WHOLE, "incidents", count=2).holds
+    assert always(WHOLE) == [True, True, True]
+
+
+def test_a_second_incident_of_a_press_is_found() -> None:
+    """Doubled: two incidents under one identity."""
+    again = replace(WHOLE[4], data=WHOLE[4].data | {"incident": "j"})
+    assert always([*WHOLE, again]) == [False, True, True]
+
+
+def test_an_incident_that_nobody_pressed_is_found() -> None:
+    """Invented: another counter than any hand's."""
+    invented = replace(WHOLE[4], data=WHOLE[4].data | {"counter": 8, "incident": "j"})
+    assert always([*WHOLE, invented]) == [False, True, True]
+
+
+def test_a_receipt_that_the_centre_did_not_give_is_found() -> None:
+    """Felt without the centre, or before it."""
+    assert always([h for h in WHOLE if h.what != "received"]) == [True, False, True]
+    early = replace(WHOLE[5], at_ms=1650)
+    assert always([*WHOLE[:4], early, *WHOLE[4:]]) == [True, False, True]
+
+
+def test_an_address_that_carries_two_codes_is_found() -> None:
+    """Whoever listens could tell that both are of one button."""
+    reused = replace(WHOLE[7], data=WHOLE[7].data | {"address": "A1"})
+    assert always([*WHOLE[:7], reused]) == [True, True, False]
+
+
+def test_a_second_hold_before_the_receipt_is_the_same_press() -> None:
+    """Both acts of the hand are that press."""
+    again = [Happening(1650, "hand", "acts", WHOLE[0].data), replace(WHOLE[1], at_ms=1660)]
+    made = [*WHOLE[:4], *again, *WHOLE[4:]]
+    assert asked(made, "incidents").holds
+    assert asked(made, "confirmed", press=2).holds
+
+
+def test_a_press_is_not_taken_for_anothers() -> None:
+    """What the centre has received of another button is not this one's."""
+    foreign = replace(WHOLE[4], data=WHOLE[4].data | {"device_id": "BBBB"})
+    assert not asked([*WHOLE[:4], foreign], "received").holds
