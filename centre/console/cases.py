@@ -89,8 +89,8 @@ class Cases:
     async def change(self, request: web.Request, caller: Caller) -> web.Response:
         """The whole file; where somebody else has changed it meanwhile, nothing, and both are shown."""
         case_id, form = request.match_info["case"], await read_form(request)
+        read_at_ms = _version(form)
         try:
-            read_at_ms = _version(form)
             await self._worker(cases.change_case, caller, case_id, rules.from_form(form), read_at_ms)
         except Refused as refused:
             if not wants_html(request) or refused.reason == "unknown_case":
@@ -143,7 +143,7 @@ class Cases:
     async def set_photo(self, request: web.Request, caller: Caller) -> web.Response:
         """A JPEG or PNG of at most 512 KiB, kept as it is: what the camera wrote into it stays in it."""
         case_id, shows = request.match_info["case"], request.match_info["shows"]
-        work = partial(cases.set_photo, shows=shows, image=uploads.photo_of(request))
+        work = partial(cases.set_photo, shows=shows, image=await uploads.photo_of(request))
         return await self.acted(request, caller, partial(self._worker, work, caller, case_id), "photos")
 
     async def remove_photo(self, request: web.Request, caller: Caller) -> web.Response:

@@ -12,7 +12,7 @@ UPLOADS_MAX = 4  # at once: a photo is held in memory while it comes
 _FIELD_BYTES_MAX = 1024
 _PARTS_MAX = 8
 _CHUNK_BYTES = 16 * 1024
-_KEY = "upload"
+_PHOTO = web.RequestKey("photo", bytes)
 _waiting = 0
 
 
@@ -38,12 +38,17 @@ async def read_upload(request: web.Request) -> dict[str, str]:
         _waiting -= 1
 
 
-def photo_of(request: web.Request) -> bytes:
-    return bytes(request.get(_KEY, b""))
+async def photo_of(request: web.Request) -> bytes:
+    """Empty where none was posted. Raises as `read_upload`, which has perhaps not read it yet."""
+    if _PHOTO not in request:
+        await read_upload(request)
+    photo: bytes = request.get(_PHOTO, b"")
+    return photo
 
 
 async def _read(request: web.Request) -> dict[str, str]:
     fields: dict[str, str] = {}
+    request[_PHOTO] = b""
     reader = await request.multipart()
     for _ in range(_PARTS_MAX):
         part = await reader.next()
@@ -52,7 +57,7 @@ async def _read(request: web.Request) -> dict[str, str]:
         if not isinstance(part, BodyPartReader):
             break  # a form within a form
         if part.name == "photo":
-            request[_KEY] = await _content(part, PHOTO_BYTES_MAX)
+            request[_PHOTO] = await _content(part, PHOTO_BYTES_MAX)
         elif part.name:
             fields[part.name] = (await _content(part, _FIELD_BYTES_MAX)).decode()
     raise Refused("malformed_form")

@@ -1,0 +1,123 @@
+"""The case manager's and the administrator's pages in a real browser, by keyboard alone."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from centre.core import open_core
+from centre.home import Home
+from centre.rules import access, times
+from centre.rules.cases import to_form
+from centre.work import buttons
+from sim.people import EXAMPLE
+from tests.browser.chromium import CHROMIUM, Tab, chromium, new_tab
+from tests.unit.centre.parts import Hand, centre
+
+HAND = Hand()
+PICTURES = Path(__file__).parents[2] / "build"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+
+
+@contextlib.asynccontextmanager
+async def browser(profile: Path) -> AsyncIterator[Tab]:
+    """A browser of a test's own, with one tab."""
+    with chromium(profile) as address:
+        async with new_tab(address) as tab:
+            yield tab
+        await asyncio.sleep(0.1)  # the server's ends of its connections hear of it
+
+
+async def write(page: Tab, name: str, text: str) -> None:
+    await page.value(f"document.getElementById({name!r}).focus()")
+    await page.value(f"document.getElementById({name!r}).select?.()")
+    await page.write(text)
+
+
+async def press(page: Tab, selector: str) -> None:
+    """Enter on it, as a keyboard does."""
+    await page.value(f"document.querySelector({selector!r}).focus()")
+    await page.key("Enter")
+
+
+async def picture(page: Tab, name: str) -> None:
+    """At a desk and on a phone; nothing is cut off there."""
+    await page.size(1280, 900)
+    await page.picture(PICTURES / f"{name}.png", whole=True)
+    await page.size(390, 900)
+    assert await page.value("document.documentElement.scrollWidth") == 390, "nothing is cut on a phone"
+    await page.picture(PICTURES / f"{name}-phone.png", whole=True)
+    await page.size(1280, 900)
+
+
+async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path) -> None:
+    """Opened, granted, a button handed out, its code printed, taken back: keys alone."""
+    today = times.day(int(time.time() * 1000))
+    async with centre(tmp_path / "home", HAND) as (serving, _), browser(tmp_path / "profile") as page:
+        await page.size(1280, 900)
+        await page.open(serving.entrance(access.CASE_MANAGER, zone="5340"))
+        await page.until("location.pathname === '/console/cases'")
+        await press(page, "a.button")
+        await page.until("Boolean(document.getElementById('person.name'))")
+        for name, value in to_form(EXAMPLE).items():
+            if not name.endswith("born_on") and name != "danger":
+                await write(page, name, value)
+        await picture(page, "case-form")
+        await press(page, "main form .acts button")
+        await page.until("/Ann Example/.test(document.querySelector('h1')?.innerText)")
+        case_at = await page.value("location.pathname")
+
+        await write(page, "reference", "PR 2026/77")
+        for name, day in (("starts_on", today), ("review_on", today), ("ends_on", "2199-01-01")):
+            await page.value(f"document.getElementById({name!r}).value = {day!r}")
+        await press(page, "form[action$='/grants'] button")
+        await page.until("/Review due/.test(document.getElementById('grants')?.innerText)")
+
+        await write(page, "device_id", HAND.device_id.lower())
+        await page.key("Enter")
+        await page.until("Boolean(document.querySelector(\"form[action$='/enrolment']\"))")
+        await picture(page, "case")
+
+        await press(page, "form[action$='/enrolment'] button")
+        await page.until("Boolean(document.querySelector('svg.qr'))")
+        title = await page.value("document.title")
+        assert title == "Getting started"
+        sheet = await page.value("document.querySelector('.sheet').innerText")
+        assert not any(word in sheet.lower() for word in ("alarm", "emergency", "police", "button", "stalk"))
+        await picture(page, "case-enrolment")
+
+        await page.open(serving.url + case_at)
+        await press(page, "#buttons summary")
+        await page.value(
+            "[...document.querySelectorAll('#buttons summary')]"
+            ".find((one) => /Take the button back/.test(one.innerText)).parentElement.open = true"
+        )
+        await press(page, "form[action$='/take-back'] button")
+        await page.until("/Buttons taken back/.test(document.getElementById('buttons')?.innerText)")
+        await page.open(serving.url + "/console/cases")
+        await picture(page, "cases")
+        await page.open(serving.url + "/console/report")
+        await picture(page, "case-report")
+        assert page.complaints == []
+
+
+async def test_an_administrator_hands_a_revoked_buttons_alarm_over(tmp_path: Path) -> None:
+    """It comes by itself, is in the title, and one Enter makes it the operators'."""
+    async with centre(tmp_path / "home", HAND) as (serving, phone), browser(tmp_path / "profile") as page:
+        await phone.enrol(HAND)
+        core = open_core(Home(tmp_path / "home"))
+        buttons.revoke_button(core, HAND.device_id)
+        core.store.close()
+        await page.size(1280, 900)
+        await page.open(serving.entrance(access.ADMINISTRATOR))
+        await page.until("/^Administration/.test(document.title)")
+        await phone.post(HAND.alarm(1))
+        await page.until("/1 ALARM/.test(document.title)")
+        await picture(page, "administration")
+        await press(page, "form[action$='/hand-over'] button")
+        await page.until("/^Administration/.test(document.title)")
+        assert page.complaints == []

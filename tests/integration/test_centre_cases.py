@@ -1,0 +1,146 @@
+"""The case manager's pages over HTTPS: who may come in, and what bad input gets."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from centre.core import open_core
+from centre.home import Home
+from centre.rules import access
+from centre.rules.cases import to_form
+from sim.people import EXAMPLE, placeholder
+from tests.unit.centre.parts import Hand, Phone, Serving, centre
+
+HAND = Hand()
+HTML = {"Accept": "text/html"}
+
+
+async def enter(serving: Serving, phone: Phone, role: str = access.CASE_MANAGER, **who: Any) -> None:
+    zone = {"zone": "5340"} if role == access.CASE_MANAGER else {}
+    await phone.ask("GET", serving.entrance(role, **(zone | who)).removeprefix(serving.url))
+
+
+async def opened(phone: Phone, **more: str) -> str:
+    """A new case; its address."""
+    form = to_form(EXAMPLE) | more
+    headers = {"Origin": phone.url, **phone._form("POST", "/console/cases")}
+    async with phone.session.post(
+        phone.url + "/console/cases", data=form, headers=headers, allow_redirects=False
+    ) as response:
+        assert response.status == 303, await response.text()
+        return response.headers["Location"]
+
+
+async def test_whoever_is_no_case_manager_sees_nothing(tmp_path: Path) -> None:
+    """Nobody, an operator, the Institute, an administrator: not a page, not a photo, not an act."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await enter(serving, phone)
+        at = await opened(phone)
+        paths = ("/console/cases", "/console/cases/new", at, f"{at}/edit", f"{at}/photos/stalker")
+        for role in (access.OPERATOR, access.INSTITUTE, access.ADMINISTRATOR):
+            await enter(serving, phone, role)
+            for path in (*paths, "/console/report"):
+                assert (await phone.ask("GET", path))[1]["reason"] == "wrong_role"
+            for path in (at, f"{at}/close", f"{at}/buttons", f"{at}/grants"):
+                assert (await phone.ask("POST", path))[1]["reason"] == "wrong_role"
+        await enter(serving, phone, login="neighbour", zone="5415")
+        for path in paths[2:]:
+            assert (await phone.ask("GET", path))[1]["reason"] == "unknown_case"
+        assert (await phone.ask("POST", f"{at}/close"))[1]["reason"] == "unknown_case"
+        phone.session.cookie_jar.clear()
+        assert (await phone.ask("GET", at))[0] == 401
+
+
+async def test_html_in_every_field_is_text(tmp_path: Path) -> None:
+    """On the list, the page and the form; also in what is searched for and what was refused."""
+    evil = "<script>alert(1)</script>\"'><img src=x>"
+    form = {
+        name: value if name.endswith("born_on") or name == "danger" else evil
+        for name, value in to_form(EXAMPLE).items()
+    }
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await enter(serving, phone)
+        at = await opened(phone, **form)
+        pages = [(await phone.ask("GET", path))[1] for path in ("/console/cases", at, f"{at}/edit")]
+        pages.append((await phone.ask("GET", "/console/cases", params={"find": evil}))[1])
+        bad = form | {"danger": evil, "changed_at_ms": "1"}
+        status, refused = await phone.ask("POST", at, data=bad, headers=HTML)
+        assert status == 400
+        for page in (*pages, refused):
+            assert "<script>alert" not in page
+            assert "<img src=x>" not in page
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"number": "x" * 161}, 400),
+        ({"person.born_on": "0000-00-00"}, 400),
+        ({"do_first": "x" * 70_000}, 413),
+    ],
+)
+async def test_a_bad_file_is_refused_and_stores_nothing(
+    tmp_path: Path, change: dict[str, str], status: int
+) -> None:
+    """A person gets her form back with what she has typed; a program gets a problem."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await enter(serving, phone)
+        form = to_form(EXAMPLE) | change
+        assert (await phone.ask("POST", "/console/cases", data=form))[0] == status
+        answer, page = await phone.ask("POST", "/console/cases", data=form, headers=HTML)
+        assert answer == status
+        if status == 400:
+            assert EXAMPLE.do_first in page
+        assert "Ann Example" not in (await phone.ask("GET", "/console/cases"))[1]
+
+
+async def test_the_second_who_saves_is_shown_both(tmp_path: Path) -> None:
+    """Nothing is overwritten; what she has typed is not lost."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await enter(serving, phone)
+        at = await opened(phone)
+        _, page = await phone.ask("GET", f"{at}/edit")
+        (version,) = re.findall(r'name="changed_at_ms" value="(\d+)"', page)
+        form = to_form(EXAMPLE) | {"changed_at_ms": version}
+        assert (await phone.ask("POST", at, data=form | {"do_first": "first"}))[0] == 303
+        status, page = await phone.ask("POST", at, data=form | {"do_first": "second"}, headers=HTML)
+        assert status == 409
+        assert ">first<" in page
+        assert "second" in page
+        assert "first" in (await phone.ask("GET", at))[1]
+
+
+def form_of(photo: bytes, kind: str = "image/png") -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    form.add_field("photo", photo, filename="x.html", content_type=kind)
+    return form
+
+
+async def test_a_photo_comes_back_as_it_went_and_is_never_kept_elsewhere(tmp_path: Path) -> None:
+    """Its type is what its bytes say; no cache keeps it, no browser guesses at it; sealed on the disk."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await enter(serving, phone)
+        at = f"{await opened(phone)}/photos/stalker"
+        assert (await phone.ask("POST", at, data=form_of(placeholder(), "text/html")))[0] == 303
+        async with phone.session.get(phone.url + at) as response:
+            assert await response.read() == placeholder()
+            assert response.content_type == "image/png"
+            assert response.headers["Cache-Control"] == "no-store"
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+        for bad, reason in (
+            (b"<html><script>1</script>", "bad_photo"),
+            (b"\xff\xd8\xff" + bytes(600 * 1024), "too_large"),
+            (b"", "bad_photo"),
+        ):
+            assert (await phone.ask("POST", at, data=form_of(bad)))[1]["reason"] == reason
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        for body in (b"", b"--x", b"--x\r\n\r\n", b"junk" * 100):
+            status, _ = await phone.ask("POST", at, data=body, headers=headers)
+            assert 400 <= status < 500
+    core = open_core(Home(tmp_path))
+    (row,) = core.store.db.execute("SELECT image_sealed FROM photos").fetchall()
+    assert placeholder()[:16] not in row[0]
+    core.store.close()
