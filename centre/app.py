@@ -20,7 +20,7 @@ from centre.console.handouts import Handouts
 from centre.console.operator import Operator
 from centre.console.pages import Static
 from centre.console.report import DailyReport
-from centre.core import open_core
+from centre.core import Core, open_core, open_reader
 from centre.home import CannotServe, Home
 from centre.housekeeping import Housekeeping
 from centre.intake import BOARD_BELL, Intake
@@ -81,7 +81,7 @@ async def running(
     signing_key = signing.key_of(home)
     receiver = hooks.receiver(home, settings)
     worker, bells = Worker(lambda: open_core(home, tells=receiver is not None)), Bells()
-    intake = Intake(worker, bells, log, authority.pem, settings)
+    intake = Intake(worker, _reader(home, worker), bells, log, authority.pem, settings)
     guard = Guard(worker)
     entrance = Entrance(worker, bells, guard)
     operator = Operator(worker, bells, log, guard, settings)
@@ -129,6 +129,14 @@ async def running(
         entrance.close()
         worker.close()
         refusals.flush(all_of_it=True)
+
+
+def _reader(home: Home, worker: Worker) -> Core:
+    try:
+        return open_reader(home)
+    except CannotServe:
+        worker.close()
+        raise
 
 
 def _add_jobs(jobs: Jobs, worker: Worker, bells: Bells, log: Log, settings: Settings) -> None:

@@ -50,3 +50,14 @@ def open_core(home: Home, clock_ms: Callable[[], float] = now_ms, *, tells: bool
         raise CannotServe(f"{home.database} was made by a newer version: {error}") from error
     except (sqlite3.Error, OSError) as error:
         raise CannotServe(f"cannot use {home.database}: {error}") from error
+
+
+def open_reader(home: Home) -> Core:
+    """To see who calls, in the loop's own thread: what is committed, whatever is being written.
+
+    It is never waited for: a point query takes microseconds, and WAL locks no reader out.
+    """
+    core = open_core(home)
+    for pragma in ("query_only = ON", "busy_timeout = 0"):
+        core.store.db.execute(f"PRAGMA {pragma}")
+    return core

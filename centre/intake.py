@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from centre import openapi, slow
+from centre.core import Core
 from centre.log import Log
 from centre.pins import Verdict, check_pin
 from centre.routing import Route, anyone, read_json
@@ -16,9 +17,10 @@ from centre.rules import incidents, supervision, times
 from centre.rules.refusals import Refused
 from centre.rules.supervision import Pace
 from centre.settings import Settings
+from centre.shedding import Shedding
 from centre.streams import Stream, Streams, rung
 from centre.work import buttons, presses, signs
-from centre.worker import AFTER, ALARMS, SPARE, Bells, Worker
+from centre.worker import AFTER, SPARE, Bells, Worker
 
 STREAMS_MAX = 2000
 STREAMS_PER_BRIDGE_MAX = 64
@@ -30,12 +32,15 @@ BOARD_BELL = "the operator's page"
 
 
 class Intake:
-    """Alarms in, receipts out. `ca_pem` is what a bridge that enrols will pin."""
+    """Alarms in, receipts out. `ca_pem` is what a bridge that enrols will pin; `reader` sees who calls."""
 
-    def __init__(self, worker: Worker, bells: Bells, log: Log, ca_pem: bytes, settings: Settings) -> None:
-        self._worker, self._bells, self._log = worker, bells, log
+    def __init__(
+        self, worker: Worker, reader: Core, bells: Bells, log: Log, ca_pem: bytes, settings: Settings
+    ) -> None:
+        self._worker, self._reader, self._bells, self._log = worker, reader, bells, log
         self._ca_pem, self._settings = ca_pem, settings
         self._checks, self._pace, self._goodbyes = slow.Checks("pins"), Pace(), Pace()
+        self._shedding = Shedding(settings.signs_per_s, settings.alive_s)
         self._openapi = json.dumps(openapi.document()).encode()
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX)
         self.routes = (
@@ -44,31 +49,26 @@ class Intake:
             Route("POST", "/v1/enrolments", anyone, self.enrol),
             Route("POST", "/v1/alarms", self.bearer, self.alarm),
             Route("GET", "/v1/incidents/{incident}/receipts", self.bearer, self.receipts),
-            Route("POST", "/v1/incidents/{incident}/fixes", self.bearer_after, self.fixes),
-            Route("POST", "/v1/call-offs", self.bearer_after, self.call_off),
-            Route("POST", "/v1/alive", self.bearer_spare, self.alive),
+            Route("POST", "/v1/incidents/{incident}/fixes", self.bearer, self.fixes),
+            Route("POST", "/v1/call-offs", self.bearer, self.call_off),
+            Route("POST", "/v1/alive", self.bearer_of_sign, self.alive),
         )
 
     def close(self) -> None:
         self._checks.close()
+        self._reader.store.close()
 
     async def bearer(self, request: web.Request) -> str:
-        return await self._bearer(request, ALARMS)
-
-    async def bearer_after(self, request: web.Request) -> str:
-        """The same; even to be recognised, it waits for the alarms."""
-        return await self._bearer(request, AFTER)
-
-    async def bearer_spare(self, request: web.Request) -> str:
-        """The same, and shed where too many wait."""
-        return await self._bearer(request, SPARE)
-
-    async def _bearer(self, request: web.Request, lane: int) -> str:
         """The bridge_id behind `Authorization: Bearer` (RFC 6750)."""
         match = _BEARER.fullmatch(request.headers.get(hdrs.AUTHORIZATION, ""))
         if not match:
             raise Refused("unauthorised")
-        return await self._worker(buttons.bridge_of, match[1], lane=lane)
+        return buttons.bridge_of(self._reader, match[1])
+
+    async def bearer_of_sign(self, request: web.Request) -> str:
+        """The same, where one more sign of life is taken at all."""
+        await self._shedding.pass_or_refuse()
+        return await self.bearer(request)
 
     async def ca(self, _request: web.Request, _caller: str) -> web.Response:
         return web.Response(body=self._ca_pem, content_type="application/x-pem-file")

@@ -11,6 +11,7 @@ class Settings:
     addresses: tuple[str, ...] = ()  # where else this same centre answers, told to bridges as they enrol
     public_url: str = ""  # as phones reach it: what enrolment codes say; else the address of the page
     alive_s: int = supervision.ALIVE_S  # how often bridges shall give a sign of life
+    signs_per_s: int = supervision.SIGNS_PER_S  # how many of all bridges are taken in a second
     escalate_s: int = escalation.AFTER_S  # how long an alarm waits at each level before the next
     webhook: str | None = None  # who is told of incidents
     webhook_s: float = 10.0  # how long it may take to answer; fixed, and shorter in tests

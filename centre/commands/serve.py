@@ -43,6 +43,13 @@ def add(commands: Commands) -> None:
         help="this centre as phones reach it, for enrolment codes (default: as the browser does)",
     )
     made.add_argument(
+        "--signs-per-s",
+        type=_signs_per_s,
+        default=supervision.SIGNS_PER_S,
+        metavar="N",
+        help="signs of life that are taken in a second, of all bridges (default: %(default)s)",
+    )
+    made.add_argument(
         "--alive-s",
         type=_alive_s,
         default=supervision.ALIVE_S,
@@ -111,6 +118,7 @@ def serve(arguments: argparse.Namespace) -> int:
                 addresses=tuple(arguments.address),
                 alive_s=arguments.alive_s,
                 public_url=arguments.public_url,
+                signs_per_s=arguments.signs_per_s,
                 escalate_s=arguments.escalate_s,
                 webhook=arguments.webhook,
                 webhook_ca=arguments.webhook_ca,
@@ -170,6 +178,12 @@ def _address(text: str) -> str:
     if not is_address(url):
         raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST[:PORT]")
     return url
+
+
+def _signs_per_s(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) < 1:
+        raise argparse.ArgumentTypeError("it is 1 to 99999 in a second")
+    return int(text)
 
 
 def _alive_s(text: str) -> int:

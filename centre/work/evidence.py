@@ -12,6 +12,7 @@ from centre.rules import evidence, times
 from centre.rules.evidence import BEGINNING, SALT_BYTES, Entry
 from centre.store import Row
 
+_AS_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 COMMAND, CENTRE = "command", "centre"
 ERASED = "erased"
 
@@ -50,7 +51,7 @@ def note(
     head = core.store.one("log_head")
     seq, before = (head["seq"] + 1, head["hash"]) if head else (1, BEGINNING)
     entry = Entry(seq, core.now_ms(), kind, actor, incident_id, case_id, device_id)
-    salt, text = secrets.token_bytes(SALT_BYTES), json.dumps(content, separators=(",", ":"), sort_keys=True)
+    salt, text = secrets.token_bytes(SALT_BYTES), _AS_JSON.encode(content)
     digest = evidence.digest(salt, text)
     core.store.run(
         "add_log",

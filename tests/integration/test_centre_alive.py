@@ -81,10 +81,10 @@ async def test_a_confused_bridge_still_lives(tmp_path: Path) -> None:
 
 
 async def test_a_flood_of_signs_of_life_costs_no_alarm(tmp_path: Path) -> None:
-    """While the disk stands still: the queue of signs of life fills and sheds, and every alarm is taken."""
+    """While the disk stands still: signs of life are shed, and every alarm is taken."""
     at_most, _ = LANES[SPARE]
     async with (
-        centre(tmp_path, HAND) as (serving, phone),
+        centre(tmp_path, HAND, signs_per_s=at_most) as (serving, phone),
         phone_of(serving.url, serving.authority.pem.decode()) as flood,
     ):
         await phone.enrol(HAND)
@@ -106,6 +106,20 @@ async def test_a_flood_of_signs_of_life_costs_no_alarm(tmp_path: Path) -> None:
     assert len(reasons) >= len(told) - 1, "one bridge, one sign of life"
     assert "shed" in reasons
     assert set(reasons) <= {"shed", "too_often"}
+
+
+async def test_signs_of_life_beyond_what_is_taken_are_not_even_read(tmp_path: Path) -> None:
+    """Neither who calls nor what it says is looked at: the same refusal for all, and when to return."""
+    async with centre(tmp_path, HAND, signs_per_s=1, alive_s=30) as (serving, phone):
+        await phone.enrol(HAND)
+        assert (await alive(phone))[0] == 200
+        for headers, body in ((phone.headers, b"{"), ({"Authorization": "Bearer nobody"}, b"x" * 70_000)):
+            url = serving.url + "/v1/alive"
+            requests = [phone.session.post(url, data=body, headers=headers) for _ in range(2)]
+            answers = await asyncio.gather(*requests)
+            assert [answer.status for answer in answers][1:] == [503]
+            assert answers[1].headers["Retry-After"] == "30"
+        assert (await phone.post(HAND.alarm(1)))[0] == 201
 
 
 async def test_a_goodbye_may_follow_at_once_and_so_may_the_next_start(tmp_path: Path) -> None:
