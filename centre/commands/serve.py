@@ -38,7 +38,6 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--public-url",
         type=_address,
-        default="",
         metavar="URL",
         help="this centre as phones reach it, for enrolment codes (default: as the browser does)",
     )
@@ -117,7 +116,7 @@ def serve(arguments: argparse.Namespace) -> int:
             settings=Settings(
                 addresses=tuple(arguments.address),
                 alive_s=arguments.alive_s,
-                public_url=arguments.public_url,
+                public_url=arguments.public_url or "",
                 signs_per_s=arguments.signs_per_s,
                 escalate_s=arguments.escalate_s,
                 webhook=arguments.webhook,

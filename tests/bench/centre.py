@@ -20,6 +20,7 @@ from typing import Any
 from centre import tls
 from centre.core import open_core
 from centre.home import Home
+from centre.rules import supervision
 from centre.rules.registry import Button
 from centre.work import buttons
 from tests.unit.centre.parts import FIX
@@ -81,11 +82,11 @@ class Client:
     def alarms(self, url: str, *, rate: int, seconds: float, at_most: int = 0) -> dict[str, Any]:
         count = at_most or round(rate * seconds)
         first = self._home.presses(count)
-        load = {"path": "/v1/alarms", "fix": FIX, "connections": CONNECTIONS, "first": first}
+        load = {"path": "/v1/alarms", "ends": False, "fix": FIX, "connections": CONNECTIONS, "first": first}
         return load | self._common(url, rate, seconds, count)
 
     def signs_of_life(self, url: str, *, rate: int, seconds: float) -> dict[str, Any]:
-        load = {"path": "/v1/alive", "connections": FLOOD_CONNECTIONS}
+        load = {"path": "/v1/alive", "ends": True, "connections": FLOOD_CONNECTIONS}
         return load | self._common(url, rate, seconds, round(rate * seconds))
 
     def _common(self, url: str, rate: int, seconds: float, count: int) -> dict[str, Any]:
@@ -136,13 +137,12 @@ async def serving(home: Home200) -> AsyncIterator[tuple[str, str]]:
     floor = await _process("tests.bench.floor_centre", home.path, core=SERVER_CORE)
     try:
         url = str(json.loads(await _line(centre))["url"])
-        drain = asyncio.create_task(_drain(centre))
+        asyncio.create_task(_drain(centre))  # noqa: RUF006 -- it ends with the process
         yield url, (await _line(floor)).decode().strip()
     finally:
         for process in (centre, floor):
             process.terminate()
             await process.wait()
-        await drain
 
 
 async def _drain(process: asyncio.subprocess.Process) -> None:
@@ -182,7 +182,7 @@ async def latency(client: Client, url: str, seconds: float) -> Rows:
 
 async def flood(client: Client, url: str, runs: int, seconds: float) -> Rows:
     """Pairs: without the flood, with it; the median of their ratios."""
-    rate = TIMES_TOO_MUCH * SIGNS_PER_S
+    rate = TIMES_TOO_MUCH * supervision.SIGNS_PER_S
     calm, flooded, answered = [], [], []
     for _ in range(runs):
         alarms = partial(client.alarms, url, rate=CALM_RATE, seconds=seconds)
@@ -198,9 +198,6 @@ async def flood(client: Client, url: str, runs: int, seconds: float) -> Rows:
     )
     what = f"alarm p99 under ten times the signs of life that it takes, {runs} pairs"
     return [(what, f"{ratio:.2f} x", "<= 1.2", note)]
-
-
-SIGNS_PER_S = 200
 
 
 async def _measure(runs: int, seconds: float) -> Rows:

@@ -103,11 +103,14 @@ class Load:
             connection = await self._ask(connection, time.perf_counter())
 
     async def _paced(self, connection: Connection) -> None:
-        """Each at its time, whatever became of the others: what waits for a connection, waits."""
+        """Each at its time, whatever became of the others: what waits for a connection, waits.
+
+        All alarms are sent, however late; of a flood, what has not been sent when it ends is not.
+        """
         rate = self._spec["rate"]
         while self._waiting:
             due_s = self._since_s + (self._spec["count"] - len(self._waiting)) / rate
-            if due_s >= self._until_s:
+            if due_s >= self._until_s or (self._spec["ends"] and time.perf_counter() >= self._until_s):
                 return
             request = self._waiting.popleft()
             wait_s = due_s - time.perf_counter()
