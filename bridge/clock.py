@@ -2,22 +2,29 @@
 
 import time
 
+from bridge.ports import Clock
+
 
 def now_ms() -> int:
     """Since 1970, as this machine believes."""
     return int(time.time() * 1000)
 
 
-def tick_ms() -> int:
-    """Monotonic; on Linux it stands still while the machine sleeps."""
-    return int(time.monotonic() * 1000)
+class System:
+    """This machine's own; `ports.Clock`."""
 
+    def now_ms(self) -> int:
+        return now_ms()
 
-def ahead_ms() -> int:
-    """How far the wall clock is ahead of one that nobody sets, and that goes on while the machine sleeps.
-    0 where there is none: Linux alone has it."""
-    boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
-    return 0 if boottime is None else int((time.time() - time.clock_gettime(boottime)) * 1000)
+    def tick_s(self) -> float:
+        return time.monotonic()
+
+    def tick_ms(self) -> int:
+        return int(self.tick_s() * 1000)
+
+    def ahead_ms(self) -> int:
+        boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+        return 0 if boottime is None else int((time.time() - time.clock_gettime(boottime)) * 1000)
 
 
 class Steady:
@@ -27,8 +34,9 @@ class Steady:
     not do: it falls behind whenever the machine sleeps.
     """
 
-    def __init__(self) -> None:
-        self._ahead_ms = now_ms() - tick_ms()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead_ms = clock.now_ms() - clock.tick_ms()
 
     def now_ms(self) -> int:
-        return tick_ms() + self._ahead_ms
+        return self._clock.tick_ms() + self._ahead_ms

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from bridge import clock
 from bridge.model import Kept, Key, Record
-from bridge.ports import Store
+from bridge.ports import Clock, Store
 from bridge.troubles import Troubles
 
 DISK_S_MAX = 2.0
@@ -29,12 +28,13 @@ class Disk:
     def __init__(
         self,
         journal: Store,
+        clock: Clock,
         troubles: Troubles,
         on_kept: Callable[[Iterable[Key]], None],
         everything: Callable[[], Iterable[Record]],
         on_late: Callable[[Kept], None],
     ) -> None:
-        self._journal, self._troubles = journal, troubles
+        self._journal, self._clock, self._troubles = journal, clock, troubles
         self._on_kept, self._everything, self._on_late = on_kept, everything, on_late
         self._pool = ThreadPoolExecutor(1, "journal")
         self._work: asyncio.Future[str | None] | None = None
@@ -44,7 +44,7 @@ class Disk:
 
     async def load(self) -> Kept:
         loop = asyncio.get_running_loop()
-        kept = await loop.run_in_executor(self._pool, self._journal.load, clock.now_ms())
+        kept = await loop.run_in_executor(self._pool, self._journal.load, self._clock.now_ms())
         if kept.reason:
             self._trouble(kept.reason)
         self._unread = kept.reason not in (None, "journal_corrupt")

@@ -9,13 +9,12 @@ A lost link is ordinary. What the button has taken is known by its answers to ou
 """
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Protocol
 
 from bridge.model import Device, Key, Press
-from bridge.ports import Link, LinkLost, Peer, Radio
+from bridge.ports import Clock, Link, LinkLost, Peer, Radio
 from bridge.watch import Sighting
 from wire import codes, receipts, state
 from wire.keys import Mac, Refused
@@ -94,8 +93,9 @@ class Desk(Protocol):
 class Follower:
     """One button's. `note` and `wake` are called by others, `run` is its task."""
 
-    def __init__(self, device: Device, desk: Desk, radio: Radio, links: Links) -> None:
+    def __init__(self, device: Device, desk: Desk, radio: Radio, links: Links, clock: Clock) -> None:
         self._device, self._desk, self._radio, self._links = device, desk, radio, links
+        self._clock = clock
         self._mac_heard, self._mac_state = Mac(device.k_heard), Mac(device.k_state)
         self._signal = asyncio.Event()
         self._latest: tuple[float, Peer, Sighting] | None = None  # heard at, from whom, what
@@ -110,7 +110,7 @@ class Follower:
         """An advert of this button, connectable or not, straight from the scan callback."""
         if sighting.event in (codes.ALIVE, codes.ALIVE_LOW) or sighting.uuid == self._checked_in:
             return
-        self._latest = (time.monotonic(), peer, sighting)
+        self._latest = (self._clock.tick_s(), peer, sighting)
         if self._visit is None:
             self._signal.set()
             return
@@ -141,20 +141,25 @@ class Follower:
         while True:
             self._signal.clear()
             latest = self._latest
-            if latest is None or latest[0] <= done_s or not _is_fresh(latest[0], latest[2]):
+            if latest is None or latest[0] <= done_s or not self._is_fresh(latest):
                 await self._signal.wait()
                 continue
             self._progress = False
             try:
                 async with self._links.one():
                     await self._call_on(latest[1], latest[2])
-                done_s, ceiling_s = time.monotonic(), AGAIN_S_IDLE_MAX
+                done_s, ceiling_s = self._clock.tick_s(), AGAIN_S_IDLE_MAX
             except LinkLost:
                 if self._is_received(latest[2]):
                     done_s = latest[0]  # what comes later is brought at the next CONTACT
                 ceiling_s = AGAIN_S_LOST_MAX
             again_s = AGAIN_S_MIN if self._progress else min(again_s * 2, ceiling_s)
             await self._pause(again_s, latest)
+
+    def _is_fresh(self, heard: tuple[float, Peer, Sighting]) -> bool:
+        heard_s, _, sighting = heard
+        fresh_s = CONTACT_FRESH_S if sighting.event == codes.CONTACT else PRESS_FRESH_S
+        return self._clock.tick_s() - heard_s < fresh_s
 
     def _is_received(self, sighting: Sighting) -> bool:
         press = self._desk.press(sighting.key)
@@ -228,8 +233,3 @@ class Follower:
         except Refused:
             self._desk.refused("bad_state")
             raise LinkLost("bad_state") from None
-
-
-def _is_fresh(heard_s: float, sighting: Sighting) -> bool:
-    fresh_s = CONTACT_FRESH_S if sighting.event == codes.CONTACT else PRESS_FRESH_S
-    return time.monotonic() - heard_s < fresh_s

@@ -117,7 +117,9 @@ class AliveAnswer:
 
 
 class Centre:
-    """One centre at one or more addresses, one CA. `ca_pem` None: nothing is verified (`fetch_ca` only)."""
+    """One centre at one or more addresses, one CA. `ca_pem` None: nothing is verified (`fetch_ca` only).
+
+    `line(url, ca_pem, answer_s_max)` makes the way to one address."""
 
     def __init__(
         self,
@@ -125,9 +127,10 @@ class Centre:
         ca_pem: str | None,
         answer_s_max: float = ANSWER_S_MAX,
         portal_port: int = 80,
+        line: Callable[[str, str | None, float], Line] = Line,
     ) -> None:
         urls = [urls] if isinstance(urls, str) else urls
-        self._lines = [Line(url, ca_pem, answer_s_max) for url in dict.fromkeys(urls)]
+        self._lines = [line(url, ca_pem, answer_s_max) for url in dict.fromkeys(urls)]
         self._portal_port = portal_port
 
     async def __aenter__(self) -> "Centre":

@@ -11,7 +11,7 @@ import errno
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -47,11 +47,19 @@ _SQL = _statements()
 _MIGRATIONS = (_SQL["version 1"], _SQL["version 2"])
 
 
-class Journal:
-    """Presses, their fixes on the way, and what buttons say, in one SQLite file. For one thread."""
+def _open(path: Path) -> sqlite3.Connection:
+    if path.parent.is_dir():  # made by us and not by SQLite, whose files are readable by all (umask)
+        path.touch(mode=0o600)
+    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+
+class Journal:
+    """Presses, their fixes on the way, and what buttons say, in one SQLite file. For one thread.
+
+    `connect(path)` opens the file; with isolation_level None."""
+
+    def __init__(self, path: Path, connect: Callable[[Path], sqlite3.Connection] = _open) -> None:
+        self._path, self._open = path, connect
         self._db: sqlite3.Connection | None = None
         self._pending: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
         self._pins: set[Key] = set()  # of presses whose PIN is on disk
@@ -136,10 +144,7 @@ class Journal:
 
     def _connect(self) -> sqlite3.Connection:
         if self._db is None:
-            # Made by us and not by SQLite, whose files are readable by all (umask).
-            self._path.touch(mode=0o600) if self._path.parent.is_dir() else None
-            db = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-            self._db = db
+            self._db = db = self._open(self._path)
             db.row_factory = _as_dict
             db.execute("PRAGMA journal_mode = WAL").fetchall()
             db.execute("PRAGMA synchronous = FULL")

@@ -7,16 +7,14 @@ sets, and never while an alarm waits for its answer.
 import asyncio
 import contextlib
 import platform
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge import clock
 from bridge.line import CentreError, Refused
 from bridge.model import ButtonStatus, Device, Health, Press, rfc3339
 from bridge.outbox import Outbox
-from bridge.ports import AliveAnswer, Centre, Log
+from bridge.ports import AliveAnswer, Centre, Clock, Log
 from bridge.supervision import BATTERY_POLL_S, CENTRE_AGAIN_S, Supervision
 from bridge.troubles import Troubles
 from bridge.watch import Sighting, Watch
@@ -50,13 +48,14 @@ class Lookout:
         watch: Watch,
         outbox: Outbox,
         centre: Centre,
+        clock: Clock,
         troubles: Troubles,
         log: Log,
         battery: Callable[[], Awaitable[int | None]],
         phone_low_percent: int,
     ) -> None:
         self._devices, self._watch, self._outbox, self._centre = devices, watch, outbox, centre
-        self._troubles, self._log, self._battery = troubles, log, battery
+        self._clock, self._troubles, self._log, self._battery = clock, troubles, log, battery
         self.supervision = Supervision(phone_low_percent)
         for device in devices.values():
             self.supervision.add(device.device_id, device.alive_period_s, clock.tick_ms())
@@ -91,14 +90,14 @@ class Lookout:
 
     def centre_answered(self) -> None:
         self.supervision.centre(True)
-        self.centre_ok, self.centre_at_ms = True, clock.now_ms()
+        self.centre_ok, self.centre_at_ms = True, self._clock.now_ms()
 
     def resume(self, health: Health) -> None:
         """As the journal has it."""
         self._know(health)
 
     def _lives(self, device_id: str, now_ms: int) -> None:
-        self.supervision.heard(device_id, clock.tick_ms())
+        self.supervision.heard(device_id, self._clock.tick_ms())
         self.heard_at_ms[device_id] = now_ms
         self.stale.discard(device_id)
         self._troubles.over(f"button {device_id} stale")
@@ -135,7 +134,7 @@ class Lookout:
         return ButtonStatus(
             device_id,
             self.heard_at_ms.get(device_id),
-            self.supervision.in_reach(device_id, clock.tick_ms()),
+            self.supervision.in_reach(device_id, self._clock.tick_ms()),
             health.low,
             health.battery_mv,
             self._faults(device_id),
@@ -147,14 +146,14 @@ class Lookout:
 
     async def look(self) -> None:
         """Every few seconds: who has not been heard of for too long?"""
-        battery_s = 0.0
+        battery_ms = 0
         while True:
             for device_id in self._devices:
-                if self.supervision.in_reach(device_id, clock.tick_ms()) is False:
+                if self.supervision.in_reach(device_id, self._clock.tick_ms()) is False:
                     text = f"{device_id} has not been heard for too long: is it near, and charged?"
                     self._troubles.tell(f"button {device_id} reach", "out_of_reach", text)
-            if time.monotonic() >= battery_s:
-                battery_s = time.monotonic() + BATTERY_POLL_S
+            if self._clock.tick_ms() >= battery_ms:
+                battery_ms = self._clock.tick_ms() + BATTERY_POLL_S * 1000
                 await self._look_at_phone()
             self._look_at_clock()
             await asyncio.sleep(LOOK_S)
@@ -227,7 +226,7 @@ class Lookout:
             else:
                 pace_s = answer.next_in_s
                 self._answered(answer)
-        now_ms = clock.tick_ms()
+        now_ms = self._clock.tick_ms()
         near = sum(self.supervision.in_reach(device_id, now_ms) is True for device_id in self._devices)
         self._log("alive", buttons=len(self._devices), in_reach=near, next_in_s=pace_s)
         return pace_s
@@ -259,7 +258,7 @@ class Lookout:
             "heard_at": None if heard_at_ms is None else rfc3339(heard_at_ms),
             "battery_mv": health.battery_mv,
             "low": health.low,
-            "in_reach": self.supervision.in_reach(device_id, clock.tick_ms()),
+            "in_reach": self.supervision.in_reach(device_id, self._clock.tick_ms()),
             "press_counter": press,
             "alive_counter": alive,
             "faults": list(self._faults(device_id)),

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from bridge import clock
+from bridge.clock import Steady
 from bridge.courier import ALARM, CALL_OFF, FIXES, TEST, Courier, Errand, press_errand
 from bridge.disk import Disk
 from bridge.line import CentreError, Refused
 from bridge.location.measure import read_time
 from bridge.model import Device, Fix, Key, Press, Waypoint, rfc3339
-from bridge.ports import Answer, Centre, Location, Log
+from bridge.ports import Answer, Centre, Clock, Location, Log
 from bridge.tracking import Track, thin
 from bridge.troubles import Troubles
 from wire import codes, receipts
@@ -62,6 +62,7 @@ class Outbox:
         *,
         desk: Desk,
         centre: Centre,
+        clock: Clock,
         location: Location | None,
         disk: Disk,
         troubles: Troubles,
@@ -70,7 +71,7 @@ class Outbox:
         follow_every_s: int,
     ) -> None:
         self._devices, self._presses = devices, presses
-        self._desk, self._centre, self._location = desk, centre, location
+        self._desk, self._centre, self._clock, self._location = desk, centre, clock, location
         self._disk, self._troubles, self._log, self._random = disk, troubles, log, random
         self._every_s = follow_every_s
         self._courier = Courier(random)
@@ -78,7 +79,7 @@ class Outbox:
         self._calm.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._streams: dict[Key, asyncio.Task[None]] = {}
-        self._tracks: dict[Key, tuple[Track, clock.Steady]] = {}
+        self._tracks: dict[Key, tuple[Track, Steady]] = {}
         self._waypoints: dict[Key, list[Waypoint]] = {}
         self._called_off: dict[Key, asyncio.Event] = {}
 
@@ -86,7 +87,7 @@ class Outbox:
 
     def resume(self, press: Press, waypoints: Iterable[Waypoint]) -> None:
         """Go on with a press of the journal."""
-        age_ms = clock.now_ms() - press.heard_at_ms
+        age_ms = self._clock.now_ms() - press.heard_at_ms
         if press.incident is None:
             self.send(press)
         elif age_ms < FOLLOW_S * 1000:
@@ -145,7 +146,7 @@ class Outbox:
         try:
             while True:
                 self._signal.clear()
-                now_ms = clock.tick_ms()
+                now_ms = self._clock.tick_ms()
                 for errand in self._courier.take(now_ms):
                     self._spawn(self._go(errand))
                 next_ms = self._courier.next_ms(now_ms)
@@ -160,7 +161,7 @@ class Outbox:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _add(self, errand: Errand) -> None:
-        self._courier.add(errand, clock.tick_ms())
+        self._courier.add(errand, self._clock.tick_ms())
         if errand.kind == ALARM:
             self._calm.clear()
         self._signal.set()
@@ -192,7 +193,7 @@ class Outbox:
         """The centre has just answered something."""
         if "centre" in self._troubles:
             self._troubles.over("centre")
-            self._courier.hurry(clock.tick_ms())
+            self._courier.hurry(self._clock.tick_ms())
             self._signal.set()
         self._desk.centre_answered()
 
@@ -207,7 +208,7 @@ class Outbox:
             self._log("trouble", where="press", reason=error.reason, text=text)
 
     def _again(self, errand: Errand, reason: str, permanent: bool) -> bool:
-        retry = self._courier.failed(errand, reason, permanent, clock.tick_ms())
+        retry = self._courier.failed(errand, reason, permanent, self._clock.tick_ms())
         fields = {"reason": reason, "in_ms": retry.in_ms, "what_for": _NAMES.get(errand.kind, "press")}
         self._log("retry", **errand.key._asdict(), **fields)
         return retry.tell
@@ -273,7 +274,7 @@ class Outbox:
             outcome = _PIN_REFUSED[error.reason]
         else:
             outcome = "done"
-            press.called_off_at_ms = clock.now_ms()
+            press.called_off_at_ms = self._clock.now_ms()
             if press.key in self._tracks:
                 track, steady = self._tracks[press.key]
                 track.call_off(steady.now_ms())
@@ -290,7 +291,7 @@ class Outbox:
         if self._location is None:
             return None
         try:
-            return self._location.latest(clock.now_ms())
+            return self._location.latest(self._clock.now_ms())
         except Exception as error:  # a source is somebody's hardware; the press goes without it
             text = f"the position source failed: {type(error).__name__}"
             self._troubles.tell("location", "no_position", text)
@@ -302,7 +303,7 @@ class Outbox:
             return
         if press.key in self._tracks or self._location is None:
             return
-        steady = clock.Steady()
+        steady = Steady(self._clock)
         now_ms = steady.now_ms()
         # Not after now: the clock may have been set back since.
         track = Track(_sent_with(press), min(press.heard_at_ms, now_ms), self._every_s)
@@ -312,7 +313,7 @@ class Outbox:
             self._tracks[press.key] = track, steady
             self._spawn(self._follow_track(press, track, steady))
 
-    async def _follow_track(self, press: Press, track: Track, steady: clock.Steady) -> None:
+    async def _follow_track(self, press: Press, track: Track, steady: Steady) -> None:
         try:
             while not track.ended(now_ms := steady.now_ms()):
                 if fix := track.due(now_ms, self._latest()):

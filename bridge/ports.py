@@ -43,6 +43,23 @@ class LinkLost(Exception):
         self.reason = reason
 
 
+class Clock(Protocol):
+    """What time it is; nothing of the bridge asks anybody else."""
+
+    def now_ms(self) -> int:
+        """Since 1970, as this machine believes; anybody may set it."""
+
+    def tick_s(self) -> float:
+        """Monotonic; on Linux it stands still while the machine sleeps."""
+
+    def tick_ms(self) -> int:
+        """The same."""
+
+    def ahead_ms(self) -> int:
+        """How far the wall clock is ahead of one that nobody sets, and that goes on while the machine
+        sleeps. 0 where there is none: Linux alone has it."""
+
+
 class Log(Protocol):
     """What the bridge says; the events and their fields are in log.py."""
 

@@ -9,12 +9,11 @@ that connecting does not wait for the centre nor the centre for a connection.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from bridge import clock
+from bridge.clock import System
 from bridge.disk import Disk
 from bridge.follow import Follower, Links
 from bridge.location.positions import Positions
@@ -32,7 +31,7 @@ from bridge.model import (
     Waypoint,
 )
 from bridge.outbox import Outbox
-from bridge.ports import Centre, Log, OnAdvert, Peer, Radio, RadioOff, Source, SourceOff, Store
+from bridge.ports import Centre, Clock, Log, OnAdvert, Peer, Radio, RadioOff, Source, SourceOff, Store
 from bridge.troubles import Troubles
 from bridge.watch import Sighting, Watch
 from wire import codes, receipts, state
@@ -51,7 +50,7 @@ REPLAY_MS = 10 * 60_000
 # Troubles that are told to whoever runs the bridge, in the log.
 _NOT_THE_WEARERS = ("ourselves", "post", "page")
 # The same notice again: something that comes and goes must not have her phone light up every minute.
-ANNOUNCE_AGAIN_S = 600.0
+ANNOUNCE_AGAIN_MS = 600_000
 
 
 async def no_battery() -> int | None:
@@ -61,7 +60,8 @@ async def no_battery() -> int | None:
 
 class Relay:
     """`radio(on_advert)` makes the radio, `random()` is as `random.random`, `battery()` this phone's in
-    percent. `announce(trouble)` is told of what the wearer should know. Also `ports.Wearer`."""
+    percent. `announce(trouble)` is told of what the wearer should know. `clock`: None is this machine's;
+    `watch`: an empty one. Also `ports.Wearer`."""
 
     def __init__(
         self,
@@ -77,15 +77,18 @@ class Relay:
         battery: Callable[[], Awaitable[int | None]] = no_battery,
         phone_low_percent: int = 15,
         announce: Callable[[Trouble], Awaitable[None]] | None = None,
+        clock: Clock | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        self._clock = clock = clock or System()
         self._devices = {device.device_id: device for device in devices}
         self._presses: dict[Key, Press] = {}
         self._plain_log, self._announce = log, announce
-        self._announced: dict[tuple[str, str], float] = {}
-        self._troubles = Troubles(self._log, self._trouble_changed)
+        self._announced: dict[tuple[str, str], int] = {}
+        self._troubles = Troubles(clock, self._log, self._trouble_changed)
         self._radio = radio(self.on_advert)
-        self._watch = Watch()
-        self._disk = Disk(journal, self._troubles, self._kept, self._everything, self._read_late)
+        self._watch = watch or Watch()
+        self._disk = Disk(journal, clock, self._troubles, self._kept, self._everything, self._read_late)
         self._sources, self._sources_off = len(sources), dict[str, SourceOff]()
         self._positions = Positions(
             sources, now_ms=clock.now_ms, on_off=self._source_off, on_fix=self._source_on
@@ -95,6 +98,7 @@ class Relay:
             self._presses,
             desk=self,
             centre=centre,
+            clock=clock,
             location=self._positions if sources else None,
             disk=self._disk,
             troubles=self._troubles,
@@ -107,6 +111,7 @@ class Relay:
             watch=self._watch,
             outbox=self._outbox,
             centre=centre,
+            clock=clock,
             troubles=self._troubles,
             log=self._log,
             battery=battery,
@@ -114,14 +119,14 @@ class Relay:
         )
         links = Links()
         self._followers = {
-            device_id: Follower(device, self, self._radio, links)
+            device_id: Follower(device, self, self._radio, links, clock)
             for device_id, device in self._devices.items()
         }
         # Not bounded by a number, but by the dictionary: each new sighting uses up one of its codes.
         self._heard: deque[tuple[Sighting, int, int]] = deque()
         self._heard_signal, self._arm_signal = asyncio.Event(), asyncio.Event()
         self._armed = 0
-        self._last_advert_s = 0.0
+        self._last_advert_ms = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusals: dict[str, int] = {}
         self._generation = 0
@@ -150,7 +155,7 @@ class Relay:
     async def _resume(self) -> None:
         """Go on where the journal says that we were."""
         kept = await self._disk.load()
-        now_ms = clock.now_ms()
+        now_ms = self._clock.now_ms()
         for device in self._devices.values():
             accepted = [(p.event, p.counter) for p in kept.presses if p.device_id == device.device_id]
             alive = next((alive for alive in kept.alives if alive.device_id == device.device_id), None)
@@ -201,8 +206,8 @@ class Relay:
 
     def on_advert(self, peer: Peer, uuids: Sequence[str], rssi: int) -> None:
         """The scan callback: records and signals."""
-        self._last_advert_s = time.monotonic()
-        now_ms = clock.now_ms()
+        self._last_advert_ms = self._clock.tick_ms()
+        now_ms = self._clock.now_ms()
         sighting = self._watch.hear(uuids, now_ms)
         if sighting is None:
             return
@@ -282,7 +287,7 @@ class Relay:
         return self._disk.is_kept(sighting.key)
 
     def state_read(self, sighting: Sighting, value: state.State) -> Key | None:
-        now_ms = clock.now_ms()
+        now_ms = self._clock.now_ms()
         self._watch.lives(sighting.device_id, now_ms)
         health = self._lookout.state_read(sighting.device_id, value, now_ms)
         rows: list[Record] = [health]
@@ -331,7 +336,7 @@ class Relay:
         self._lookout.centre_answered()
 
     def _kept(self, keys: Iterable[Key]) -> None:
-        for device_id in {key.device_id for key in keys}:
+        for device_id in sorted({key.device_id for key in keys}):
             self._followers[device_id].wake()
 
     def _everything(self) -> Iterator[Record]:
@@ -360,24 +365,24 @@ class Relay:
             if not listening:
                 self._log("scanning", buttons=len(self._devices), mode=self._radio.mode)
             listening, again_s = True, 1.0
-            self._lookout.supervision.listening(True, clock.tick_ms())
+            self._lookout.supervision.listening(True, self._clock.tick_ms())
             self._troubles.over("radio")
             if off := await self._until_stale():
                 listening = False
                 self._deaf(off)
 
     def _deaf(self, off: RadioOff) -> None:
-        self._lookout.supervision.listening(False, clock.tick_ms())
+        self._lookout.supervision.listening(False, self._clock.tick_ms())
         self._troubles.tell("radio", off.reason, f"{off}; trying again")
 
     async def _until_stale(self) -> RadioOff | None:
         """Until the scan must be started again: other codes are expected, nothing is heard at all, or
         the radio is known to be gone."""
         lost = asyncio.ensure_future(self._radio.lost())
-        started_s = time.monotonic()
+        started_ms = self._clock.tick_ms()
         silence_s = SILENCE_FILTERED_S if self._radio.filtered else SILENCE_S
         try:
-            while time.monotonic() - max(started_s, self._last_advert_s) < silence_s:
+            while self._clock.tick_ms() - max(started_ms, self._last_advert_ms) < silence_s * 1000:
                 armed = asyncio.ensure_future(self._arm_signal.wait())
                 await asyncio.wait((lost, armed), timeout=silence_s / 10, return_when=asyncio.FIRST_COMPLETED)
                 armed.cancel()
@@ -391,14 +396,14 @@ class Relay:
             lost.cancel()
 
     async def _tick(self) -> None:
-        unknown, ahead_ms = 0, clock.ahead_ms()
+        unknown, ahead_ms = 0, self._clock.ahead_ms()
         while True:
             await asyncio.sleep(TICK_S)
-            set_by_ms = clock.ahead_ms() - ahead_ms
+            set_by_ms = self._clock.ahead_ms() - ahead_ms
             if abs(set_by_ms) >= CLOCK_SET_MS:
                 ahead_ms += set_by_ms
                 self._watch.clock_set(set_by_ms)
-            self._watch.tick(clock.now_ms())
+            self._watch.tick(self._clock.now_ms())
             if self._watch.unknown > unknown:
                 self.refused("unknown_code")
                 self._refusals["unknown_code"] += self._watch.unknown - unknown - 1
@@ -437,9 +442,9 @@ class Relay:
     def _trouble_changed(self, trouble: Trouble | None) -> None:
         if trouble is None or self._announce is None or trouble.where in _NOT_THE_WEARERS:
             return
-        what, now_s = (trouble.where, trouble.reason), time.monotonic()
-        if now_s - self._announced.get(what, -ANNOUNCE_AGAIN_S) >= ANNOUNCE_AGAIN_S:
-            self._announced[what] = now_s
+        what, now_ms = (trouble.where, trouble.reason), self._clock.tick_ms()
+        if now_ms - self._announced.get(what, -ANNOUNCE_AGAIN_MS) >= ANNOUNCE_AGAIN_MS:
+            self._announced[what] = now_ms
             self._spawn(self._announce(trouble))
 
     # -- the wearer (ports.Wearer) ------------------------------------------------------------------------
@@ -448,13 +453,13 @@ class Relay:
         lookout = self._lookout
         return Status(
             self._generation,
-            clock.now_ms(),
+            self._clock.now_ms(),
             tuple(lookout.button(device_id, self._presses.values()) for device_id in self._devices),
             lookout.centre_ok,
             lookout.centre_at_ms,
             lookout.supervision.is_listening,
             lookout.supervision.battery_percent,
-            self._positions.latest(clock.now_ms()),
+            self._positions.latest(self._clock.now_ms()),
             tuple(self._troubles),
         )
 

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
-from bridge import clock
 from bridge.model import Trouble
-from bridge.ports import Log
+from bridge.ports import Clock, Log
 
 
 class Troubles:
     """By place (`where`), one trouble each. `on_change(trouble)` is called when one begins or changes,
     with None when one is over."""
 
-    def __init__(self, log: Log, on_change: Callable[[Trouble | None], None]) -> None:
-        self._log, self._on_change = log, on_change
+    def __init__(self, clock: Clock, log: Log, on_change: Callable[[Trouble | None], None]) -> None:
+        self._clock, self._log, self._on_change = clock, log, on_change
         self._now: dict[str, Trouble] = {}
 
     def __contains__(self, where: str) -> bool:
@@ -26,7 +25,7 @@ class Troubles:
         before = self._now.get(where)
         if before is not None and before.reason == reason:
             return
-        trouble = self._now[where] = Trouble(where, reason, text, clock.now_ms())
+        trouble = self._now[where] = Trouble(where, reason, text, self._clock.now_ms())
         self._log("trouble", where=where, reason=reason, text=text)
         self._on_change(trouble)
 

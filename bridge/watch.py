@@ -98,6 +98,10 @@ def quick_texts(k_code: bytes) -> Callable[[int, int], str]:
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
+# `texts(k_code)(event, counter)` is the code as a text; `quick_texts`, or something that remembers.
+Texts = Callable[[bytes], Callable[[int, int], str]]
+
+
 class _Stream:
     """One counter's part of the dictionary: a window that only moves up, a few codes at a time."""
 
@@ -175,11 +179,11 @@ class _Stream:
 class _Button:
     """One button's two streams, its accepted presses, and when it was last alive on time."""
 
-    def __init__(self, device: Device, book: "dict[str, _Entry]") -> None:
+    def __init__(self, device: Device, book: "dict[str, _Entry]", texts: Texts) -> None:
         self.device = device
         self.period_ms = device.alive_period_s * 1000
         self.mac = Mac(device.k_code)
-        self.text = quick_texts(device.k_code)
+        self.text = texts(device.k_code)
         self.accepted: set[tuple[int, int]] = set()
         self.press = _Stream(book, self, PRESSES, BEHIND)
         self.alive = _Stream(book, self, _ALIVES, 0)
@@ -216,7 +220,8 @@ class Watch:
     """The dictionary of all buttons of this bridge. `unknown` counts codes that nobody expects,
     `generation` changes whenever `filter_codes()` does."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Texts = quick_texts) -> None:
+        self._texts = texts
         self._book: dict[str, _Entry] = {}
         self._buttons: dict[str, _Button] = {}
         self.unknown = 0
@@ -233,7 +238,7 @@ class Watch:
         alive: Alive | None = None,
     ) -> None:
         """Expect `device`, whose accepted presses and last ALIVE the journal remembers."""
-        button = self._buttons[device.device_id] = _Button(device, self._book)
+        button = self._buttons[device.device_id] = _Button(device, self._book, self._texts)
         button.accepted.update(accepted)
         heard = [counter for _, counter in button.accepted if counter < SPARE_FIRST]
         for stream in (button.press, button.alive):

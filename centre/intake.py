@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -35,14 +36,20 @@ class Intake:
     """Alarms in, receipts out. `ca_pem` is what a bridge that enrols will pin; `reader` sees who calls."""
 
     def __init__(
-        self, worker: Worker, reader: Core, bells: Bells, log: Log, ca_pem: bytes, settings: Settings
+        self,
+        worker: Worker,
+        reader: Core,
+        bells: Bells,
+        log: Log,
+        ca_pem: bytes,
+        settings: Settings,
+        streams: Streams | None = None,
     ) -> None:
         self._worker, self._reader, self._bells, self._log = worker, reader, bells, log
         self._ca_pem, self._settings = ca_pem, settings
         self._checks, self._pace, self._goodbyes = slow.Checks("pins"), Pace(), Pace()
         self._shedding = Shedding(settings.signs_per_s, settings.alive_s)
-        self._openapi = json.dumps(openapi.document()).encode()
-        self.streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX)
+        self.streams = streams or Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX)
         self.routes = (
             Route("GET", "/ca.pem", anyone, self.ca),
             Route("GET", "/openapi.json", anyone, self.openapi),
@@ -74,7 +81,7 @@ class Intake:
         return web.Response(body=self._ca_pem, content_type="application/x-pem-file")
 
     async def openapi(self, _request: web.Request, _caller: str) -> web.Response:
-        return web.Response(body=self._openapi, content_type="application/json")
+        return web.Response(body=_openapi(), content_type="application/json")
 
     async def enrol(self, request: web.Request, _caller: str) -> web.Response:
         body = await read_json(request)
@@ -193,6 +200,11 @@ class Intake:
             if not new:
                 await stream.heartbeat()
             await rung(bell, self._settings.heartbeat_s)
+
+
+@cache
+def _openapi() -> bytes:
+    return json.dumps(openapi.document()).encode()
 
 
 def _pins(body: dict[str, Any]) -> tuple[str | None, str | None]:

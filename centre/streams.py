@@ -4,20 +4,32 @@ import asyncio
 import contextlib
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 from aiohttp import web
 
 from centre.rules.refusals import Refused
 
+HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
 WRITE_S_MAX = 20.0  # a reader that takes nothing for so long is gone
 
 
 class Streams:
     """How many are open, by whom."""
 
-    def __init__(self, total_max: int, per_caller_max: int) -> None:
+    def __init__(
+        self,
+        total_max: int,
+        per_caller_max: int,
+        respond: Callable[[Mapping[str, str]], web.StreamResponse] | None = None,
+    ) -> None:
+        """`respond(headers)` makes the response that a stream is written to; None: aiohttp's."""
         self._total_max, self._per_caller_max = total_max, per_caller_max
+        self._respond = respond or (lambda headers: web.StreamResponse(headers=headers))
         self._open: Counter[str] = Counter()
         self.stopping = False
 
@@ -32,7 +44,7 @@ class Streams:
             raise Refused("too_many_streams")
         self._open[caller] += 1
         try:
-            stream = Stream()
+            stream = Stream(self._respond(HEADERS))
             await stream.response.prepare(request)
             with contextlib.suppress(ConnectionError, TimeoutError, Refused, sqlite3.Error):
                 yield stream
@@ -43,14 +55,8 @@ class Streams:
 
 
 class Stream:
-    def __init__(self) -> None:
-        self.response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream; charset=utf-8",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-            }
-        )
+    def __init__(self, response: web.StreamResponse) -> None:
+        self.response = response
 
     async def send(self, event: str, data: str, seq: int | None = None) -> None:
         """`data` must be one line, as JSON is."""

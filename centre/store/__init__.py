@@ -6,8 +6,9 @@ a `with store.group():` it is when the group ends.
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class TooNew(Exception):
     """The database was made by a newer version of the centre."""
 
 
+@cache
 def _queries() -> dict[str, str]:
     """Of all files in `queries/`, one for each subject."""
     found: dict[str, str] = {}
@@ -53,11 +55,15 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
+def _connect(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+
+
 class Store:
-    def __init__(self, path: str) -> None:
-        """Open or make the file; ":memory:" for virtual time. Raises TooNew, sqlite3.Error."""
+    def __init__(self, path: str, connect: Callable[[str], sqlite3.Connection] = _connect) -> None:
+        """Open or make the file. `connect(path)`: with isolation_level None. Raises TooNew, sqlite3.Error."""
         self._queries = _queries()
-        self.db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        self.db = connect(path)
         self.db.row_factory = sqlite3.Row
         self._grouped = False
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):

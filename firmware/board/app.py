@@ -4,7 +4,6 @@ It says on the serial line what it does, in words that hold no secret: it is how
 or a simulator sees that a receipt was proven.
 """
 
-import os
 import struct
 
 import bluetooth
@@ -24,14 +23,17 @@ _BATTERY_HYSTERESIS_MV = 100
 
 
 class App:
-    """`board` is a `Board` of the module in boards/ that this runs on."""
+    """`board` is a `Board` of the module in boards/ that this runs on; `ble` its radio, `say` prints."""
 
-    def __init__(self, board, identity: config.Identity, settings: dict[str, int], defaulted: bool) -> None:  # type: ignore[no-untyped-def]
+    def __init__(  # type: ignore[no-untyped-def]
+        self, board, ble, identity: config.Identity, settings: dict[str, int], defaulted: bool, say=print
+    ) -> None:
         self.board = board
+        self._say = say
         self.feedback = Feedback(bool(settings["quiet"]))
         self.peers = Peers()
-        self.radio = Radio(bluetooth.BLE())
-        self.memory = Memory(board.rtc, _draw)
+        self.radio = Radio(ble)
+        self.memory = Memory(board.rtc, self._draw, board.open)
         self._defaulted = defaulted
         self._battery_low_mv = settings["battery_low_mv"]
         self._battery_mv = 0
@@ -40,7 +42,9 @@ class App:
         self._mac_receipt = Mac(derive(identity.root, "receipt", identity.epoch))
         self._mac_state = Mac(derive(identity.root, "state", identity.epoch))
         period_ms = settings["alive_period_s"] * 1000
-        self.press = Press(self.memory.load(), lambda n: codes.rhythm(self._mac_code, n, period_ms), _draw)
+        self.press = Press(
+            self.memory.load(), lambda n: codes.rhythm(self._mac_code, n, period_ms), self._draw
+        )
         self.gesture = Gesture(settings, self.press.life.stuck)
         self._code = b""
         self._interval_us = 0  # 0: nothing should be on the air
@@ -48,23 +52,31 @@ class App:
 
     def run(self) -> None:
         """Until deep sleep, which does not come back."""
-        if not self.board.pressed:
-            self._measure()  # ALIVE or ALIVE_LOW; a press does not wait for it
-        self._do(self.press.boot(self.board.now_ms(), self.board.slept, self.memory.power_lost))
+        self.start()
         while True:
-            self._hand()
-            self._air()
-            now_ms = self.board.now_ms()
-            self._do(self.press.tick(now_ms))
-            if self._retry_ms is not None and now_ms >= self._retry_ms:
-                self._advertise()
-            self.board.motor(self.feedback.tick(now_ms))
-            due_ms = self._due_ms()
+            due_ms = self.step()
             if due_ms is None:
                 self._sleep()
             else:
-                self.board.wait(due_ms - now_ms)
+                self.board.wait(due_ms - self.board.now_ms())
             self.board.feed()
+
+    def start(self) -> None:
+        """What a start begins with."""
+        if not self.board.pressed:
+            self._measure()  # ALIVE or ALIVE_LOW; a press does not wait for it
+        self._do(self.press.boot(self.board.now_ms(), self.board.slept, self.memory.power_lost))
+
+    def step(self) -> int | None:
+        """All that there is to do now. Returns when again at the latest; None: deep sleep may come."""
+        self._hand()
+        self._air()
+        now_ms = self.board.now_ms()
+        self._do(self.press.tick(now_ms))
+        if self._retry_ms is not None and now_ms >= self._retry_ms:
+            self._advertise()
+        self.board.motor(self.feedback.tick(now_ms))
+        return self._due_ms()
 
     # -- the hand ----------------------------------------------------------------------
 
@@ -102,7 +114,7 @@ class App:
             else:
                 self._drop(connection)  # pairing is refused
         for connection in self.peers.expired(now_ms):
-            print("stranger")
+            self._say("stranger")
             self._drop(connection)
 
     def _connected(self, connection: int, now_ms: int) -> None:
@@ -122,10 +134,10 @@ class App:
                 value, self._mac_heard, self._mac_receipt, self.press.on_air, self.press.subject()
             )
         except Refused as refused:
-            print("refused", refused.reason)
+            self._say("refused", refused.reason)
             self._drop(connection)
             return
-        print("receipt", stage)
+        self._say("receipt", stage)
         now_ms = self.board.now_ms()
         if self.peers.proved(connection, stage):
             self._do(self._links())
@@ -170,7 +182,7 @@ class App:
         elif verb == press.ADVERTISE:
             self._interval_us = args[0]
             self._advertise()
-            print("advert", self.press.on_air[0], self.press.on_air[1], args[0])
+            self._say("advert", self.press.on_air[0], self.press.on_air[1], args[0])
             self._measure()  # under load
         elif verb == press.HUSH:
             self._interval_us = 0
@@ -191,7 +203,7 @@ class App:
             else:
                 self.memory.save_alive(life)
         except OSError as error:
-            print("flash", error.errno)  # RTC memory holds it; the press goes on
+            self._say("flash", error.errno)  # RTC memory holds it; the press goes on
 
     def _tell_state(self) -> None:
         """Seal the state anew, with a nonce from the radio's own randomness."""
@@ -205,7 +217,7 @@ class App:
             age_10s = min(max(self.board.now_ms() - life.opened_ms, 0) // 10000, state.AGE_UNKNOWN)
         said = state.State(min(self._battery_mv // 20, 255), flags, age_10s, life.press_counter)
         if self._code:
-            nonce = struct.unpack(">I", os.urandom(4))[0]
+            nonce = struct.unpack(">I", self.board.random(4))[0]
             self.radio.state(state.seal(self._mac_state, self._code, nonce, said))
 
     # -- rest --------------------------------------------------------------------------
@@ -229,16 +241,15 @@ class App:
         low_mv = self._battery_low_mv + life.battery_low * _BATTERY_HYSTERESIS_MV
         life.battery_low = 0 < self._battery_mv < low_mv
 
+    def _draw(self) -> int:
+        return struct.unpack(">H", self.board.random(2))[0]
+
     def _sleep(self) -> None:
         until_ms = self.press.due_ms()
         self.memory.save(self.press.life)
-        print("sleep", until_ms - self.board.now_ms())
+        self._say("sleep", until_ms - self.board.now_ms())
         self.board.motor(False)
         self.board.sleep(until_ms, self.gesture.is_stuck())
-
-
-def _draw() -> int:
-    return struct.unpack(">H", os.urandom(2))[0]
 
 
 def main() -> None:
@@ -258,7 +269,7 @@ def main() -> None:
     print("boot", identity.device_id, board.slept)
     app = None
     try:
-        app = App(board, identity, settings, defaulted)
+        app = App(board, bluetooth.BLE(), identity, settings, defaulted)
         app.run()
     except KeyboardInterrupt:  # somebody at the serial line wants the prompt
         board.rest()

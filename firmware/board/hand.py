@@ -1,5 +1,6 @@
 """What every board has for the hand: a pin that a finger pulls to ground, a motor, and a clock."""
 
+import os
 import time
 
 import machine
@@ -10,6 +11,9 @@ _WAIT_MS_MAX = 2
 
 class Hand:
     """`button` and `motor` are what `machine.Pin` takes; the clock begins at `clock_ms`."""
+
+    open = staticmethod(open)  # files on flash
+    random = staticmethod(os.urandom)  # truly so while the radio is on
 
     def __init__(self, button, motor, clock_ms: int) -> None:  # type: ignore[no-untyped-def]
         self._clock_ms = clock_ms

@@ -32,10 +32,11 @@ def sealed(layout: str, *values: int) -> bytes:
 
 
 class Memory:
-    """`rtc` is a `machine.RTC`; `draw()` gives a random number, for the spare range."""
+    """`rtc` is a `machine.RTC`; `draw()` gives a random number, for the spare range; `open` is flash's."""
 
-    def __init__(self, rtc, draw) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, rtc, draw, open=open) -> None:  # type: ignore[no-untyped-def]
         self._rtc = rtc
+        self._open = open
         self._draw = draw
         self.power_lost = False
 
@@ -46,10 +47,10 @@ class Memory:
         """
         life = Life()
         self.power_lost = not self._load_rtc(life)
-        press = _read(PRESS_FILE, _PRESS)
+        press = self._read(PRESS_FILE, _PRESS)
         if press and (self.power_lost or press[0] > life.press_counter):
             life.press_counter, life.event, life.stage = press
-        alive = _read(ALIVE_FILE, _ALIVE)
+        alive = self._read(ALIVE_FILE, _ALIVE)
         if alive and alive[0] > life.alive_reserve:
             life.alive_reserve = alive[0]
             life.alive_counter = max(life.alive_counter, alive[0] - 1)
@@ -84,11 +85,22 @@ class Memory:
 
     def save_press(self, life: Life) -> None:
         """To flash. Raises OSError where flash fails; the press must go on all the same."""
-        _write(PRESS_FILE, sealed(_PRESS, life.press_counter, life.event, life.stage))
+        self._write(PRESS_FILE, sealed(_PRESS, life.press_counter, life.event, life.stage))
 
     def save_alive(self, life: Life) -> None:
         """To flash. Raises OSError where flash fails."""
-        _write(ALIVE_FILE, sealed(_ALIVE, life.alive_reserve))
+        self._write(ALIVE_FILE, sealed(_ALIVE, life.alive_reserve))
+
+    def _read(self, path: str, layout: str) -> tuple[int, ...] | None:
+        try:
+            with self._open(path, "rb") as file:
+                return _unsealed(file.read(), layout)
+        except OSError:
+            return None
+
+    def _write(self, path: str, data: bytes) -> None:
+        with self._open(path, "wb") as file:
+            file.write(data)
 
     def _load_rtc(self, life: Life) -> bool:
         values = _unsealed(self._rtc.memory(), _LIFE)
@@ -112,16 +124,3 @@ def _unsealed(data: bytes, layout: str) -> tuple[int, ...] | None:
     if len(data) != size + 4 or struct.unpack(">I", data[size:])[0] != binascii.crc32(data[:size]):
         return None
     return struct.unpack(layout, data[:size])
-
-
-def _read(path: str, layout: str) -> tuple[int, ...] | None:
-    try:
-        with open(path, "rb") as file:
-            return _unsealed(file.read(), layout)
-    except OSError:
-        return None
-
-
-def _write(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)

@@ -124,7 +124,9 @@ def test_the_integrators_guide_names_what_the_button_has() -> None:
         assert f"| `{board}` | {' | '.join(pins)} |" in guide, board
     said = set()
     for source in ("app", "memory", "radio"):
-        said |= set(re.findall(r'print\("(\w+)"', (ROOT / f"firmware/board/{source}.py").read_text()))
+        said |= set(
+            re.findall(r'(?:print|_say)\("(\w+)"', (ROOT / f"firmware/board/{source}.py").read_text())
+        )
     assert said
     for word in said:
         assert re.search(rf"^\| `{word}\b", guide, re.MULTILINE), word
