@@ -87,7 +87,7 @@ class Relay:
         self._announced: dict[tuple[str, str], int] = {}
         self._troubles = Troubles(clock, self._log, self._trouble_changed)
         self._radio = radio(self.on_advert)
-        self._watch = watch or Watch()
+        self._watch = Watch() if watch is None else watch
         self._disk = Disk(journal, clock, self._troubles, self._kept, self._everything, self._read_late)
         self._sources, self._sources_off = len(sources), dict[str, SourceOff]()
         self._positions = Positions(
@@ -355,7 +355,7 @@ class Relay:
             self._arm_signal.clear()
             self._armed = self._watch.generation
             try:
-                await self._radio.scan(self._watch.filter_codes())
+                await self._radio.scan(self._watch.filter_codes(self._clock.now_ms()))
             except RadioOff as error:
                 listening = False
                 self._deaf(error)

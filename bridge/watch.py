@@ -47,6 +47,10 @@ MULTIPLES_MAX = 4096
 STALE_MS = 6 * 60_000
 STALE_SHARE = 20
 FILTER_NEXT = 4
+# A press that is open and not heard of: its CONTACTs come every minute, so it may be at any of these.
+CONTACT_MS = 60_000
+FILTER_MISSED = 32
+FILTER_MULTIPLES = 8
 
 _ALIVES = (ALIVE, ALIVE_LOW, CONTACT)
 
@@ -197,6 +201,23 @@ class _Button:
         dense = 0 if self.heard_at_ms is None else slots
         return min(AHEAD + dense, ALIVE_AHEAD_MAX), min(MULTIPLES + slots // RESERVE, MULTIPLES_MAX)
 
+    def may_have_missed(self, now_ms: int) -> bool:
+        """Long enough without a sign for one of an open press to have gone by."""
+        return self.heard_at_ms is not None and now_ms - self.heard_at_ms > CONTACT_MS
+
+    def missed(self, now_ms: int) -> tuple[list[int], int]:
+        """How many slots beyond the next it may be by now: those to look for, and the last that can be.
+
+        With a press open it is one a minute, from whenever it was pressed; with none, by its rhythm, which
+        is the period 20 % more or less."""
+        if self.heard_at_ms is None:
+            return [], 0
+        away_ms = min(max(now_ms - self.heard_at_ms, 0), AWAY_MS_MAX)
+        by_contact = min(away_ms // CONTACT_MS + 2, FILTER_MISSED)
+        first, last = away_ms * 5 // (self.period_ms * 6), away_ms * 5 // (self.period_ms * 4) + 2
+        by_rhythm = range(max(first, by_contact) + 1, min(last, first + FILTER_MISSED) + 1)
+        return [*range(2, by_contact + 1), *by_rhythm], max(by_contact, last)
+
     def is_stale(self, counter: int, now_ms: int) -> bool:
         """Later than the rhythm allows. Earlier is no sign: CONTACTs of an open press come faster."""
         if self.on_time is None:
@@ -300,9 +321,10 @@ class Watch:
         return button.press.high, button.alive.high
 
     def tick(self, now_ms: int) -> None:
-        """Time has passed: expect as many alive codes as it implies. Every few minutes is enough."""
+        """Time has passed: expect as many alive codes as it implies. Once a minute, for filters."""
         for button in self._buttons.values():
             button.alive.move(0, *button.implied(now_ms))
+            self.generation += button.may_have_missed(now_ms)
 
     def clock_set(self, by_ms: int) -> None:
         """The wall clock was set by so much, and the buttons' rhythm was not."""
@@ -312,9 +334,9 @@ class Watch:
             if button.on_time is not None:
                 button.on_time = (button.on_time[0], button.on_time[1] + by_ms)
 
-    def filter_codes(self) -> list[str]:
+    def filter_codes(self, now_ms: int) -> list[str]:
         """The codes for a system's scan filter, most needed first; buttons take turns."""
-        lists = [_filter(button) for button in self._buttons.values()]
+        lists = [_filter(button, now_ms) for button in self._buttons.values()]
         return [text for turn in zip_longest(*lists) for texts in turn for text in texts or ()]
 
     def _press(self, button: _Button, event: int, counter: int) -> bool:
@@ -348,18 +370,24 @@ class Watch:
         return Sighting(button.device.device_id, event, counter, uuid, new, stale)
 
 
-def _filter(button: _Button) -> list[list[str]]:
+def _filter(button: _Button, now_ms: int) -> list[list[str]]:
     press, alive = button.press, button.alive
+    missed, last = button.missed(now_ms)
+    multiples = range((alive.high // RESERVE + 1) * RESERVE, alive.high + last + 2 * RESERVE, RESERVE)
     return [
         *(press.texts(press.high + ahead, ALARM, TEST) for ahead in range(1, FILTER_NEXT + 1)),
         alive.texts(alive.high + 1, CONTACT, ALIVE),
         *(press.texts(ahead, ALARM, TEST) for ahead in _after_hint(press, FILTER_NEXT)),
         *(alive.texts(ahead, CONTACT, ALIVE) for ahead in _after_hint(alive, 1)),
         press.texts((press.high // RESERVE + 1) * RESERVE, ALARM, TEST),
-        alive.texts((alive.high // RESERVE + 1) * RESERVE, CONTACT, ALIVE),
+        alive.texts(multiples[0], CONTACT, ALIVE),
         # What is on the air just now, to find it again when a link is lost.
         press.texts(press.high, ALARM, TEST),
         alive.texts(alive.high, CONTACT),
+        # Where it may be by now, if we were out of its reach.
+        *(alive.texts(alive.high + slots, CONTACT, ALIVE) for slots in missed),
+        *(alive.texts(multiples[0] + slots - 1, CONTACT, ALIVE) for slots in missed),  # after power loss
+        *(alive.texts(multiple, CONTACT, ALIVE) for multiple in multiples[1:FILTER_MULTIPLES]),
     ]
 
 

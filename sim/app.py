@@ -111,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
         help="its battery; GPIO 35 sees half (default 3900)",
     )
     board.set_defaults(run=_board)
+    _add_explore(commands)
     return top
 
 
@@ -162,6 +163,55 @@ def _run(arguments: argparse.Namespace) -> int:
     except run.CannotRead as error:
         print(f"amr-sim run: {error}", file=sys.stderr)
         return USAGE
+
+
+def _add_explore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    explore = commands.add_parser(
+        "explore",
+        help="thousands of random fault schedules in virtual time",
+        description="Play random schedules of presses and faults in virtual time, on all cores, and stop at "
+        "the first promise that breaks: with its seed, the smallest schedule that still breaks it, and the "
+        "command that replays it. Exit codes: 0 all promises kept, 1 one is broken, 2 wrong usage.",
+    )
+    explore.add_argument("--seeds", type=_count, default=1000, metavar="N", help="how many (default 1000)")
+    explore.add_argument("--seed", type=int, default=1, metavar="S", help="the first of them (default 1)")
+    explore.add_argument(
+        "--minutes",
+        type=_minutes,
+        default=10.0,
+        metavar="M",
+        help="of each (default 10, at least 6)",
+    )
+    explore.add_argument("--cores", type=_count, metavar="N", help="how many to use (default: all)")
+    explore.add_argument("--play", metavar="SCHEDULE", help="one, as explore wrote it, with its trace")
+    explore.set_defaults(run=_explore)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return value
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not 6 <= value <= 600:
+        raise argparse.ArgumentTypeError("a schedule lasts 6 to 600 minutes: faults must be over in time")
+    return value
+
+
+def _explore(arguments: argparse.Namespace) -> int:
+    from sim.virtual import explore, schedule
+
+    if arguments.play is None:
+        return explore.explore(arguments.seeds, arguments.seed, arguments.minutes, arguments.cores)
+    try:
+        given = schedule.read(arguments.play)
+    except ValueError as error:
+        print(f"amr-sim: {error}", file=sys.stderr)
+        return USAGE
+    return explore.replay(given)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

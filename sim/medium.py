@@ -84,7 +84,7 @@ class Medium:
 
     def hears(self, transmitter: str, receiver: str, event: int, at_us: int, duty: Duty) -> Reception | None:
         """What `receiver` gets of advertising event number `event`, begun at `at_us`; None: nothing."""
-        phase_us = int(self._draw("phase", receiver) * duty.interval_us * len(CHANNELS))
+        phase_us = self._phase_us(receiver, duty)
         for index, channel in enumerate(CHANNELS):
             delay_us = index * CHANNEL_SPACING_US
             interval, into_us = divmod(at_us + delay_us + phase_us, duty.interval_us)
@@ -97,6 +97,14 @@ class Medium:
                 continue
             return Reception(channel, rssi_dbm, delay_us + AIRTIME_US)
         return None
+
+    def listens_at_us(self, receiver: str, at_us: int, duty: Duty) -> int:
+        """When a window of `receiver` is open next: `at_us` itself, or when the next one opens."""
+        into_us = (at_us + self._phase_us(receiver, duty)) % duty.interval_us
+        return at_us if into_us < duty.window_us else at_us + duty.interval_us - into_us
+
+    def _phase_us(self, receiver: str, duty: Duty) -> int:
+        return int(self._draw("phase", receiver) * duty.interval_us * len(CHANNELS))
 
     def loses(self, transmitter: str, receiver: str, event: int, channel: int) -> bool:
         """Whether this one packet is lost on its way."""

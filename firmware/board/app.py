@@ -56,7 +56,7 @@ class App:
         while True:
             due_ms = self.step()
             if due_ms is None:
-                self._sleep()
+                self.sleep()
             else:
                 self.board.wait(due_ms - self.board.now_ms())
             self.board.feed()
@@ -244,7 +244,7 @@ class App:
     def _draw(self) -> int:
         return struct.unpack(">H", self.board.random(2))[0]
 
-    def _sleep(self) -> None:
+    def sleep(self) -> None:
         until_ms = self.press.due_ms()
         self.memory.save(self.press.life)
         self._say("sleep", until_ms - self.board.now_ms())

@@ -123,11 +123,11 @@ def test_the_journal_is_remembered() -> None:
 def test_the_spare_range_is_expected_and_moves_nothing() -> None:
     """A button without counters alarms; what comes next stays what it was."""
     ours = watch(press=10)
-    before = ours.filter_codes()
+    before = ours.filter_codes(0)
     for counter in (SPARE_FIRST, SPARE_FIRST + SPARE_COUNT - 1):
         assert is_new(ours, ALARM, counter) is True
         assert is_new(ours, ALARM, counter) is False
-    assert ours.filter_codes() == before
+    assert ours.filter_codes(0) == before
     assert is_new(ours, ALARM, SPARE_FIRST + SPARE_COUNT) is None
     assert is_new(ours, ALARM, 11) is True
 
@@ -266,14 +266,41 @@ def test_a_scan_filter_gets_the_most_needed_codes_first_and_says_when_it_changed
     ]
     expected += on_air(CONTACT, 4) + on_air(ALIVE, 4) + on_air(ALARM, 32) + on_air(TEST, 32)
     expected += on_air(CONTACT, 32) + on_air(ALIVE, 32)
-    assert ours.filter_codes()[: len(expected)] == expected
+    assert ours.filter_codes(0)[: len(expected)] == expected
     before = ours.generation
     assert ours.hear(on_air(ALARM, 9, number=9), 0) is None
     assert ours.generation == before
     assert is_new(ours, ALARM, 10) is True
     assert ours.generation != before
-    assert ours.filter_codes()[0] == on_air(ALARM, 11)[0]
-    assert on_air(ALARM, 10)[0] in ours.filter_codes()  # to find it again when a link is lost
+    assert ours.filter_codes(0)[0] == on_air(ALARM, 11)[0]
+    assert on_air(ALARM, 10)[0] in ours.filter_codes(0)  # to find it again when a link is lost
+
+
+@pytest.mark.parametrize("minutes", [2, 9, 31])
+def test_a_filter_finds_a_press_again_that_was_made_out_of_reach(minutes: int) -> None:
+    """Its CONTACTs came every minute where nobody heard them: the next one is on the list, whenever the
+    press was made; also where the power was lost meanwhile."""
+    ours = watch(alive=3)
+    before = ours.generation
+    ours.tick(minutes * 60_000)
+    assert ours.generation != before
+    codes = ours.filter_codes(minutes * 60_000)
+    for missed in range(minutes):
+        assert on_air(CONTACT, 4 + missed)[0] in codes
+        assert on_air(CONTACT, 32 + missed)[0] in codes
+
+
+def test_a_filter_finds_a_button_again_after_a_night_out_of_reach() -> None:
+    """By its rhythm it may be at any of these."""
+    ours, at_ms, counter = watch(alive=3), 0, 3
+    mac = Mac(device(1).k_code)
+    while at_ms < 8 * HOUR_MS:
+        at_ms += rhythm(mac, counter, PERIOD_MS)[0]
+        counter += 1
+    codes = ours.filter_codes(at_ms)
+    assert on_air(ALIVE, counter)[0] in codes
+    assert on_air(CONTACT, counter)[0] in codes
+    assert len(codes) < 400
 
 
 def test_filters_of_several_buttons_take_turns() -> None:
@@ -281,7 +308,7 @@ def test_filters_of_several_buttons_take_turns() -> None:
     ours = Watch()
     for number in (1, 2, 3):
         ours.add(device(number), 0)
-    assert ours.filter_codes()[:6] == [
+    assert ours.filter_codes(0)[:6] == [
         uuid for number in (1, 2, 3) for event in (ALARM, TEST) for uuid in on_air(event, 1, number)
     ]
 
@@ -320,11 +347,11 @@ def test_what_the_centre_says_of_counters_is_expected_too_and_moves_nothing() ->
     assert is_new(ours, ALARM, 11)
     assert is_new(ours, ALIVE, 11)
     ours.told(name, 5_000_000, 5_000_000)
-    assert on_air(ALARM, 5_000_001)[0] in ours.filter_codes()
+    assert on_air(ALARM, 5_000_001)[0] in ours.filter_codes(0)
     assert is_new(ours, ALIVE, 5_000_001)
     assert is_new(ours, ALARM, 5_000_200)
     assert is_new(ours, ALARM, 5_000_201 + 255)
-    assert on_air(ALARM, 5_000_200 + 257)[0] in ours.filter_codes()
+    assert on_air(ALARM, 5_000_200 + 257)[0] in ours.filter_codes(0)
 
 
 def test_a_centre_that_says_something_else_each_minute_costs_no_memory() -> None:

@@ -1,0 +1,266 @@
+"""The centre in virtual time: its own routes, work and SQL, behind a virtual network and on a virtual disk.
+
+Only aiohttp's sockets are replaced: a request is an object with what the routes ask of aiohttp's, a stream
+writes to the network. Its one thread is the loop's (`Loop.run_in_executor`).
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from random import Random
+from typing import Any, TypeVar, cast
+
+from aiohttp import web
+
+from centre.core import Core
+from centre.intake import BOARD_BELL, STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, Intake
+from centre.log import Log
+from centre.routing import Refusals, Route
+from centre.rules.access import Caller
+from centre.rules.refusals import Refused
+from centre.sealing import Sealer
+from centre.settings import Settings
+from centre.store import Store
+from centre.streams import Streams
+from centre.work import desk
+from centre.worker import ALARMS, Bells, Worker
+from sim.virtual.disk import Disk
+from sim.virtual.network import Exchange, Network, Response
+from sim.virtual.time import Killed, Loop, Time
+from wire import receipts
+
+T = TypeVar("T")
+NAME = "centre"
+START_S = 0.5
+_LOGGED = {
+    receipts.ACKNOWLEDGED: "acknowledged",
+    receipts.DISPATCHED: "dispatched",
+    receipts.CLOSED: "closed",
+}
+
+
+class OneThread(Worker):
+    """The worker without a thread of its own."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def __call__(self, method: Callable[..., T], *arguments: Any, lane: int = ALARMS) -> T:  # noqa: ARG002
+        work = partial(method, self._core, *arguments)
+        return cast(T, await asyncio.get_running_loop().run_in_executor(None, work))
+
+
+class Told(Log):
+    """What the centre says becomes a happening. Its count of refusals goes by the wall's clock: not here."""
+
+    def __init__(self, happen: Callable[..., None]) -> None:
+        self._happen = happen
+
+    def __call__(self, what: str, *, at_ms: float | None = None, **fields: Any) -> None:  # noqa: ARG002
+        if what != "refused":
+            self._happen(NAME, what, **fields)
+
+
+class Centre:
+    """One process that can be killed, on a disk that outlives it."""
+
+    def __init__(
+        self,
+        time: Time,
+        network: Network,
+        disk: Disk,
+        sealer: Sealer,
+        operator: Caller,
+        random: Random,
+        happen: Callable[..., None],
+        clock_ms: Callable[[], float],
+    ) -> None:
+        self._time, self._network, self.disk, self._sealer = time, network, disk, sealer
+        self._operator, self._random, self._happen, self._clock_ms = operator, random, happen, clock_ms
+        self.slow_s = 0.003
+        self.is_up = False
+        self._starts = 0
+        network.server = self
+
+    def now_s(self) -> float:
+        return self._clock_ms() / 1000
+
+    # -- its life -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._starts += 1
+        self._time.after(START_S, self._start, self._starts)
+
+    def _start(self, number: int) -> None:
+        if self.is_up or number != self._starts:
+            return
+        self.disk.open()
+        try:
+            core = Core(Store("", self.disk.connect), self._sealer, self._clock_ms)
+        except Killed:  # while it opens its database
+            self.disk.fence()
+            return
+        self._loop = Loop(self._time, self._disk_s, self._mistake, self.kill)  # type: ignore[abstract]
+        self._worker, self._bells, log = OneThread(core), Bells(), Told(self._happen)
+        respond = cast(Callable[[Mapping[str, str]], web.StreamResponse], Stream)
+        streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, respond)
+        intake = Intake(self._worker, self._bells, log, b"", Settings(), streams)
+        self._routes = intake.routes
+        self._refusals = Refusals(log)
+        self.is_up = True
+        self._happen(NAME, "listening")
+
+    def kill(self) -> None:
+        """SIGKILL: what is committed stays."""
+        self._starts += 1
+        if self.is_up:
+            self.is_up = False
+            self.disk.fence()
+            self._loop.kill()
+            self._network.server_died()
+            self._happen(NAME, "killed")
+
+    def cut_power(self) -> None:
+        self.kill()
+        self.disk.cut_power()
+        self._happen(NAME, "power_cut")
+
+    def _disk_s(self) -> float:
+        return self.slow_s * self._random.random() + 0.0002
+
+    def _mistake(self, text: str) -> None:
+        self._happen(NAME, "mistake", text=text)
+
+    # -- bridges --------------------------------------------------------------------------------------
+
+    def serve(self, exchange: Exchange) -> None:
+        self._loop.create_task(self._serve(exchange))
+
+    async def _serve(self, exchange: Exchange) -> None:
+        request = Request(exchange)
+        handler = self._find(request)
+        response = await self._refusals.middleware(cast(web.Request, request), handler)
+        if isinstance(response, Stream):
+            response.end()
+            return
+        assert isinstance(response, web.Response)
+        body = response.body if isinstance(response.body, bytes) else b""
+        if response.status == 500:
+            self._mistake(f"{exchange.method} {exchange.path} answers 500")
+        self._told(exchange, response.status, body)
+        exchange.answer(response.status, response.content_type, body)
+
+    def _find(self, request: "Request") -> Callable[[web.Request], Any]:
+        for route in self._routes:
+            match = _pattern(route.path).fullmatch(request.path)
+            if match and route.method == request.method:
+                request.match_info = match.groupdict()
+                return partial(_handle, route)
+        return _nowhere
+
+    def _told(self, exchange: Exchange, status: int, body: bytes) -> None:
+        """An alarm's answer leaves: what it says, and whether that is on the disk."""
+        if exchange.path == "/v1/alarms" and status in (200, 201):
+            press, answer = json.loads(exchange.body), json.loads(body)
+            who = {name: press[name] for name in ("device_id", "event", "counter")}
+            self._gave(answer["incident"], answer["receipt"]["stage"], **who)
+
+    def _gave(self, incident: str, stage: int, **who: object) -> None:
+        (count,) = self.disk.query(
+            "SELECT count(*) FROM receipts WHERE incident_id = ? AND stage = ?", incident, stage
+        )[0]
+        self._happen(NAME, "gave", incident=incident, stage=stage, on_disk=bool(count), **who)
+
+    def streamed(self, path: str, chunk: bytes) -> None:
+        """A line of a stream leaves."""
+        data = re.search(rb"^data: (.*)$", chunk, re.MULTILINE)
+        if data:
+            self._gave(path.split("/")[3], json.loads(data[1])["stage"])
+
+    # -- operators ------------------------------------------------------------------------------------
+
+    def operate(self, stage: int) -> None:
+        """An operator at the console brings the topmost alarm that is not there yet to `stage`."""
+        if self.is_up:
+            self._loop.create_task(self._try_to_operate(stage))
+
+    async def _try_to_operate(self, stage: int) -> None:
+        with contextlib.suppress(Refused, sqlite3.Error):  # her page says so
+            await self._operate(stage)
+
+    async def _operate(self, stage: int) -> None:
+        board = await self._worker(desk.board)
+        below = [one for one in (*board.untaken, *board.taken) if one.stage < stage]
+        if not below:
+            return
+        incident_id = below[0].incident_id
+        reason = "real" if stage == receipts.CLOSED else None
+        advance = partial(desk.advance, reason=reason)
+        done = await self._worker(advance, self._operator, incident_id, stage)
+        if done.now:
+            who = {"device_id": done.device_id, "event": done.event, "counter": done.counter}
+            self._happen(NAME, _LOGGED[stage], incident=incident_id, **who)
+            self._bells.ring(incident_id, BOARD_BELL)
+
+    def audit(self) -> None:
+        """What is in the database, read as somebody does who knows nothing of the program."""
+        for row in self.disk.query(
+            "SELECT incident_id, device_id, event, counter FROM incidents ORDER BY rowid"
+        ):
+            stages = self.disk.query("SELECT stage FROM receipts WHERE incident_id = ? ORDER BY seq", row[0])
+            who = dict(zip(("incident", "device_id", "event", "counter"), row, strict=True))
+            self._happen("auditor", "incident", **who, stages=[stage for (stage,) in stages])
+
+
+class Request:
+    """What the routes ask of an aiohttp request."""
+
+    content_type = "application/json"
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.method, self.path, self.headers = exchange.method, exchange.path, exchange.headers
+        self.content_length = len(exchange.body)
+        self.match_info: dict[str, str] = {}
+
+    async def read(self) -> bytes:
+        return self.exchange.body
+
+
+class Stream:
+    """What a server-sent stream asks of an aiohttp response."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._type = headers["Content-Type"].partition(";")[0]
+
+    async def prepare(self, request: Request) -> None:
+        self._exchange = request.exchange
+        self._response: Response = self._exchange.begin(200, self._type)
+
+    async def write(self, data: bytes) -> None:
+        if not self._exchange.is_open:
+            raise ConnectionResetError("nobody reads")
+        server = self._exchange._network.server
+        assert isinstance(server, Centre)
+        server.streamed(self._exchange.path, data)
+        self._exchange.more(self._response, data)
+
+    def end(self) -> None:
+        self._exchange.more(self._response, None)
+
+
+async def _handle(route: Route, request: web.Request) -> web.StreamResponse:
+    return await route.handle(request)
+
+
+async def _nowhere(_request: web.Request) -> web.StreamResponse:
+    raise Refused("unknown_path")
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))

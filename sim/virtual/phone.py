@@ -1,0 +1,216 @@
+"""A phone in virtual time: the bridge's own Relay, Journal and Centre in a process that can be killed."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from bridge.https import Centre
+from bridge.journal import Journal
+from bridge.location.measure import CONFIDENCE
+from bridge.model import Device, Fix, Key, rfc3339
+from bridge.ports import Source
+from bridge.relay import Relay
+from bridge.watch import Watch, quick_texts
+from sim.virtual.air import Air, Receiver
+from sim.virtual.disk import Disk
+from sim.virtual.network import Network, VirtualLine
+from sim.virtual.radio import REPORTS_AGAIN_S, Aether, PhoneRadio
+from sim.virtual.time import Loop, Time
+from wire import codes
+
+START_S = 1.0
+FIX_EVERY_S = 40.0
+
+
+@cache
+def remembered(k_code: bytes) -> Callable[[int, int], str]:
+    """`quick_texts` for worlds that are made by the thousand, with the same keys."""
+    return cache(quick_texts(k_code))
+
+
+class Clock:
+    """A phone's: `set_ms` is how far somebody has set it."""
+
+    def __init__(self, time: Time, epoch_ms: int) -> None:
+        self._time, self._epoch_ms = time, epoch_ms
+        self.set_ms, self._drift, self._since_s = 0, 0.0, 0.0
+
+    def set_drift(self, share: float) -> None:
+        """It is so much too fast from now on."""
+        self.set_ms += int((self._time.now_s - self._since_s) * self._drift * 1000)
+        self._since_s, self._drift = self._time.now_s, share
+
+    def now_ms(self) -> int:
+        off_ms = (self._time.now_s - self._since_s) * self._drift * 1000
+        return self._epoch_ms + int(self._time.now_s * 1000 + off_ms) + self.set_ms
+
+    def tick_s(self) -> float:
+        return self._time.now_s
+
+    def tick_ms(self) -> int:
+        return int(self._time.now_s * 1000)
+
+    def ahead_ms(self) -> int:
+        return self._epoch_ms + self.set_ms
+
+
+class Walk:
+    """A source of positions: somebody who walks."""
+
+    name = "gpsd"
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def run(self, report: Callable[[Fix], None]) -> None:
+        north = 50.8466
+        while True:
+            report(
+                Fix(north, 4.3528, 12.0, CONFIDENCE, "GNSS", rfc3339(self._clock.now_ms()), source=self.name)
+            )
+            north += 0.0004
+            await asyncio.sleep(FIX_EVERY_S)
+
+
+class Phone:
+    """`is_filtered`: its system scans by a list of codes; `has_fixes`: it knows where it is."""
+
+    def __init__(
+        self,
+        name: str,
+        devices: Sequence[Device],
+        time: Time,
+        air: Air,
+        network: Network,
+        disk: Disk,
+        aether: Aether,
+        random: Random,
+        happen: Callable[..., None],
+        epoch_ms: int,
+        *,
+        is_filtered: bool = False,
+        has_fixes: bool = False,
+        repeats: bool = True,
+    ) -> None:
+        self.name, self.disk = name, disk
+        self._devices, self._time, self._air, self._network = devices, time, air, network
+        self._aether, self._random, self._happen = aether, random, happen
+        self._is_filtered, self._has_fixes = is_filtered, has_fixes
+        self.clock = Clock(time, epoch_ms)
+        self.receiver = Receiver(name, lambda *_: None, REPORTS_AGAIN_S if repeats else None)
+        self.slow_s = 0.004
+        self.is_up = self.adapter_is_gone = False
+        self._starts = 0
+
+    # -- its life -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._starts += 1
+        self._time.after(START_S, self._start, self._starts)
+
+    def _start(self, number: int) -> None:
+        if self.is_up or number != self._starts:
+            return
+        self.is_up = True
+        self.disk.open()
+        self._loop = Loop(self._time, self._disk_s, self._mistake, self.kill)  # type: ignore[abstract]
+        self._loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        line = VirtualLine(self._network, self.name, lambda: self.clock.now_ms() / 1000)
+        sources: list[Source] = [Walk(self.clock)] if self._has_fixes else []
+        async with Centre(line.url, None, line=lambda *_: line) as centre:
+            self.relay = Relay(
+                self._devices,
+                journal=Journal(Path("journal.sqlite"), self.disk.connect),
+                centre=centre,
+                radio=self._make_radio,
+                log=self._log,
+                random=self._random.random,
+                sources=sources,
+                follow_every_s=int(FIX_EVERY_S),
+                clock=self.clock,
+                watch=Watch(remembered),
+            )
+            await self.relay.run(asyncio.Event())
+
+    def _make_radio(self, on_advert: Any) -> PhoneRadio:
+        self.radio = PhoneRadio(
+            self.name,
+            self._loop,
+            self._air,
+            self.receiver,
+            self._aether,
+            self._random,
+            on_advert,
+            self._is_filtered,
+        )
+        self.radio.is_gone = self.adapter_is_gone
+        return self.radio
+
+    def kill(self) -> None:
+        """SIGKILL: what is committed stays; its links end a moment later."""
+        self._starts += 1
+        if not self.is_up:
+            return
+        self.is_up = False
+        self.disk.fence()
+        self._air.listen(self.receiver, False)
+        self.receiver.report = lambda *_: None
+        radio = getattr(self, "radio", None)
+        self._loop.kill()
+        if radio is not None:
+            radio.break_links()
+        self._happen(self.name, "killed")
+
+    def cut_power(self) -> None:
+        self.kill()
+        self.disk.cut_power()
+        self._happen(self.name, "power_cut")
+
+    def set_adapter(self, gone: bool) -> None:
+        self.adapter_is_gone = gone
+        if self.is_up and hasattr(self, "radio"):
+            self.radio.go(gone)
+
+    def moved(self) -> None:
+        """Who is linked may be out of reach."""
+        if self.is_up and hasattr(self, "radio"):
+            self.radio.out_of_reach()
+
+    def _disk_s(self) -> float:
+        return self.slow_s * self._random.random() + 0.0002
+
+    def _mistake(self, text: str) -> None:
+        self._happen(self.name, "mistake", text=text)
+
+    def _log(self, what: str, **fields: Any) -> None:
+        if what == "trouble" and fields.get("reason") == "internal":
+            self._mistake(fields["text"])
+        self._happen(self.name, what, **fields)
+
+    # -- the wearer -----------------------------------------------------------------------------------
+
+    def call_off(self, pin: str) -> None:
+        """On her page: the last alarm that it shows."""
+        if not (self.is_up and hasattr(self, "relay")):
+            return
+        for button in self.relay.status().buttons:
+            press = button.last_press
+            if press is not None and press.can_call_off:
+                key = Key(press.device_id, press.event, press.counter)
+                self._loop.create_task(self._call_off(key, pin))
+
+    async def _call_off(self, key: Key, pin: str) -> None:
+        outcome = await self.relay.call_off(key, pin)
+        self._happen(self.name, "call_off_shown", counter=key.counter, outcome=outcome)
+
+    def has_on_disk(self, device_id: str, event: int, counter: int) -> bool:
+        """Whether the journal has this press, after a power cut at this moment."""
+        sql = "SELECT count(*) FROM press WHERE device_id = ? AND event = ? AND counter = ?"
+        if event not in codes.PRESSES:
+            sql = "SELECT count(*) FROM alive WHERE device_id = ? AND ? > 0 AND counter >= ?"
+        return bool(self.disk.query(sql, device_id, event, counter)[0][0])

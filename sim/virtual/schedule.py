@@ -1,0 +1,212 @@
+"""What is to happen in a world, as plain data: acts of people, and faults that begin and end.
+
+A schedule is drawn from a seed, can be made smaller step by step, and is written down in one line.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from random import Random
+
+from sim.virtual import network
+from wire import receipts
+
+# From the last fault's end until every open press must be delivered, and every stage felt. It is the sum of
+# what the protocol allows: the next CONTACT (60 s), a connection (10 s), the courier's pause (57 s) or
+# a dead stream's silence and pause (50 + 57 s), and one more CONTACT for the way back (60 s).
+BOUND_S = 240.0
+MINUTES = 10
+MINUTES_MAX = 600
+SETTLE_S = 8.0  # from power-on until all are there: nothing begins before
+
+ACTS = ("hold", "clicks", "tap", "operate", "call_off", "walk")
+FAULTS = (
+    *("loss", "away", "adapter", "doze", "kill", "kill_at", "power", "network", "slow_network"),
+    *("disk_full", "disk_slow", "clock", "drift", "battery", "battery_at", "reset", "flash_fails"),
+    *("stranger", "destroy"),
+)
+_OTHERS = ("centre", "air", "network")
+STRANGERS = ("stay", "forge", "repeat", "shout")
+PIN, DURESS_PIN, WRONG_PIN = "1234", "4321", "9999"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`what` of ACTS and FAULTS happens to `who`, `at_s` from the beginning and for `for_s`."""
+
+    at_s: float
+    what: str
+    who: str = ""
+    for_s: float = 0.0
+    value: float | str = 0
+
+    @property
+    def end_s(self) -> float:
+        return self.at_s + self.for_s
+
+    def __str__(self) -> str:
+        parts = [f"{self.at_s:8.1f} s  {self.what}", self.who]
+        parts += [f"for {self.for_s:.1f} s"] if self.for_s else []
+        parts += [str(self.value)] if self.value else []
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A world and what happens in it. `seed` is everything else that is left to chance."""
+
+    seed: int
+    steps: tuple[Step, ...] = ()
+    minutes: float = MINUTES
+    buttons: int = 1
+    phones: int = 1
+    loss: float = 0.0  # of the air, while nothing is wrong with it
+    filtered: bool = False  # phones scan by a list of codes
+    repeats: bool = True  # phones report an unchanged advert again
+    fixes: bool = False  # phones know where they are
+    alive_period_s: int = 900
+
+    def with_steps(self, steps: Sequence[Step]) -> "Schedule":
+        return replace(self, steps=tuple(steps))
+
+    @property
+    def faults_end_s(self) -> float:
+        return max((step.end_s for step in self.steps), default=0.0)
+
+    def written(self) -> str:
+        """One line, from which `read` makes the same again; what is as usual is left out."""
+        data = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        return json.dumps(data | {"steps": [_written(step) for step in self.steps]}, separators=(",", ":"))
+
+
+def _written(step: Step) -> list[float | str]:
+    return [step.at_s, step.what, step.who, step.for_s, step.value]
+
+
+def read(text: str) -> Schedule:
+    """Raises ValueError with a sentence."""
+    try:
+        data = json.loads(text)
+        schedule = Schedule(**(data | {"steps": tuple(Step(*step) for step in data["steps"])}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"this is not a schedule: {error}") from None
+    who = {*names("button", schedule.buttons), *names("bridge", schedule.phones), *_OTHERS}
+    for step in schedule.steps:
+        if step.what not in ACTS + FAULTS:
+            raise ValueError(f"nobody knows how to {step.what!r}; there are {', '.join(ACTS + FAULTS)}")
+        if step.who not in who:
+            raise ValueError(f"{step.who!r} is not in this world; there are {', '.join(sorted(who))}")
+    return schedule
+
+
+def names(what: str, count: int) -> list[str]:
+    """`button`, or `button-1` and `button-2`."""
+    return [what] if count == 1 else [f"{what}-{number}" for number in range(1, count + 1)]
+
+
+def draw(seed: int, minutes: float = MINUTES) -> Schedule:
+    """At least one press and three faults, all of which end in time for the bound."""
+    return _Drawing(seed, minutes).schedule()
+
+
+class _Drawing:
+    def __init__(self, seed: int, minutes: float) -> None:
+        self._random = Random(f"schedule {seed}")  # noqa: S311 -- to be drawn again
+        self._seed, self._minutes = seed, minutes
+        self._end_s = minutes * 60 - BOUND_S - 10
+        assert self._end_s > SETTLE_S + 60, "too short for the bound"
+        random = self._random
+        self._buttons = names("button", 2 if random.random() < 0.12 else 1)
+        self._phones = names("bridge", 2 if random.random() < 0.2 else 1)
+
+    def schedule(self) -> Schedule:
+        random = self._random
+        steps: list[Step] = []
+        for _ in range(random.choice((1, 1, 1, 2, 2, 3))):
+            steps += self._press()
+        for _ in range(random.choice((3, 3, 4, 4, 5, 6))):
+            steps.append(self._fault(random.choice(steps).at_s))
+        steps.sort(key=lambda step: step.at_s)
+        return Schedule(
+            self._seed,
+            tuple(steps),
+            self._minutes,
+            len(self._buttons),
+            len(self._phones),
+            loss=random.choice((0.0, 0.0, 0.1, 0.3)),
+            filtered=random.random() < 0.25,
+            repeats=random.random() < 0.7,
+            fixes=random.random() < 0.15,
+            alive_period_s=random.choice((60, 300, 900, 900)),
+        )
+
+    def _press(self) -> list[Step]:
+        """A gesture, and what people do after it."""
+        random = self._random
+        at_s = round(random.uniform(SETTLE_S, self._end_s - 30), 1)
+        button = random.choice(self._buttons)
+        what = random.choice(("hold",) * 8 + ("clicks", "clicks", "tap"))
+        steps = [Step(at_s, what, button)]
+        if what == "hold":
+            if random.random() < 0.2:  # once more, for fear
+                steps.append(Step(round(at_s + random.uniform(3, 40), 1), "hold", button))
+            stages = (receipts.ACKNOWLEDGED, receipts.DISPATCHED, receipts.CLOSED)
+            later_s = at_s
+            for stage in stages[: random.choice((0, 0, 1, 2, 3))]:
+                later_s += random.uniform(3, 60)
+                steps.append(Step(round(min(later_s, self._end_s), 1), "operate", "centre", value=stage))
+            if random.random() < 0.08:
+                pin = random.choice((PIN, PIN, DURESS_PIN, WRONG_PIN))
+                phone = random.choice(self._phones)
+                call_off_s = min(at_s + random.uniform(5, 90), self._end_s)
+                steps.append(Step(round(call_off_s, 1), "call_off", phone, value=pin))
+        return steps
+
+    def _fault(self, near_s: float) -> Step:
+        """Most faults strike near something that people do."""
+        random = self._random
+        at_s = random.uniform(SETTLE_S, self._end_s - 20)
+        if random.random() < 0.75:
+            at_s = near_s + random.choice((-1, 1, 1)) * random.expovariate(1 / 8)
+        at_s = round(min(max(at_s, SETTLE_S), self._end_s - 5), 2)
+        for_s = round(
+            min(random.choice((2.0, 10.0, 30.0, 90.0)) * (0.5 + random.random()), self._end_s - at_s), 2
+        )
+        what = random.choice(FAULTS)
+        if what == "destroy" and random.random() < 0.7:
+            what = "battery_at"
+        who, value = self._whom(what)
+        if what in ("clock", "drift", "reset", "destroy"):
+            for_s = 0.0
+        return Step(at_s, what, who, for_s, value)
+
+    def _whom(self, what: str) -> tuple[str, float | str]:
+        """Whom it strikes, and how."""
+        random = self._random
+        button, phone = random.choice(self._buttons), random.choice(self._phones)
+        program = random.choice((phone, phone, "centre"))
+        who = {"program": program, "button": button, "phone": phone}.get(_WHOM[what], _WHOM[what])
+        if what == "drift" and random.random() < 0.5:
+            who = phone
+        return who, random.choice(_HOW.get(what, (0,)))
+
+
+_WHOM = {
+    **{"loss": "air", "slow_network": "network"},
+    **dict.fromkeys(("kill", "kill_at", "power", "disk_full", "disk_slow", "clock"), "program"),
+    **dict.fromkeys(
+        ("drift", "stranger", "battery", "battery_at", "reset", "flash_fails", "destroy"), "button"
+    ),
+    **dict.fromkeys(("away", "adapter", "doze", "network"), "phone"),
+}
+_HOW: dict[str, Sequence[float | str]] = {
+    "loss": (0.3, 0.5, 0.8, 1.0),
+    "network": network.TROUBLES,
+    "slow_network": (0.5, 2.0, 6.0),
+    "kill_at": range(40),
+    "disk_slow": (0.3, 3.0, 10.0),
+    "clock": (-86_400_000, -3_600_000, -120_000, 120_000, 3_600_000, 86_400_000),
+    "drift": (-0.03, -0.001, 0.001, 0.03),
+    "stranger": STRANGERS,
+    "battery_at": range(10),
+}

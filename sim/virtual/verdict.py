@@ -1,0 +1,19 @@
+"""One schedule, played and judged."""
+
+from sim.checkers import Broken, check
+from sim.virtual.beginning import EPOCH_MS
+from sim.virtual.schedule import BOUND_S, Schedule
+from sim.virtual.world import World
+
+
+def judge(world: World) -> list[Broken]:
+    """Of a world that has ended."""
+    calm_from_ms = EPOCH_MS + world.schedule.faults_end_s * 1000
+    return check(world.happenings, calm_from_ms, BOUND_S * 1000)
+
+
+def play(schedule: Schedule) -> list[Broken]:
+    """Every promise that breaks, the first one first."""
+    world = World(schedule)
+    world.run()
+    return judge(world)

@@ -1,0 +1,129 @@
+"""The virtual-time world: one seed is one history, and what it plays is a press all the way and back."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sim.felt import ACKNOWLEDGED, RECEIVED, TAKEN, felt
+from sim.virtual import schedule
+from sim.virtual.explore import find, replay
+from sim.virtual.schedule import Schedule, Step, draw
+from sim.virtual.shrink import shrink
+from sim.virtual.verdict import judge, play
+from sim.virtual.world import World
+
+PRESS = Step(10, "hold", "button")
+
+
+def test_a_press_goes_all_the_way_and_back() -> None:
+    """Taken, received, acknowledged: felt in this order, and one incident."""
+    world = World(Schedule(1, (PRESS, Step(20, "operate", "centre", value=2))))
+    world.run()
+    own = [h for h in world.happenings if h.by == "button"]
+    assert [one.what for one in felt(own)] == [TAKEN, RECEIVED, ACKNOWLEDGED]
+    assert [h.data["stages"] for h in world.happenings if h.by == "auditor"] == [[1, 2]]
+    assert judge(world) == []
+
+
+def test_the_same_schedule_is_the_same_history() -> None:
+    """Byte for byte, as often as it is played."""
+    for seed in (3, 14, 159):
+        traces = set()
+        for _ in range(2):
+            world = World(draw(seed))
+            world.run()
+            traces.add(world.trace())
+        assert len(traces) == 1
+
+
+def test_the_history_does_not_depend_on_the_process() -> None:
+    """Nor on how that process hashes strings."""
+    program = """
+import hashlib
+from sim.virtual.schedule import draw
+from sim.virtual.world import World
+
+for seed in (2, 65, 35):
+    world = World(draw(seed))
+    world.run()
+    print(hashlib.sha256(world.trace().encode()).hexdigest())
+"""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert len(said[0].split()) == 3
+
+
+def test_what_is_drawn_is_worth_playing() -> None:
+    """Ten minutes at least, a press, three faults, and time for the bound after the last one."""
+    for seed in range(300):
+        drawn = draw(seed)
+        assert drawn.minutes >= 10
+        assert any(step.what in ("hold", "clicks", "tap") for step in drawn.steps)
+        assert sum(step.what in schedule.FAULTS for step in drawn.steps) >= 3
+        assert drawn.faults_end_s + schedule.BOUND_S <= drawn.minutes * 60
+        assert schedule.read(drawn.written()) == drawn
+
+
+@pytest.mark.parametrize("seed", [1, 101, 202, 303])
+def test_promises_hold_under_faults(seed: int) -> None:
+    """A few of the schedules that `make test-slow` plays by the thousand."""
+    assert find(range(seed, seed + 15)) is None
+
+
+def test_a_schedule_is_made_as_small_as_it_goes() -> None:
+    """What does not matter is left out, and the result is always the same."""
+    steps = tuple(Step(at, "tap", "button") for at in range(10, 20))
+    needed = {steps[3], steps[8]}
+
+    def breaks(candidate: Schedule) -> bool:
+        return needed <= set(candidate.steps)
+
+    whole = Schedule(1, steps, loss=0.3, fixes=True)
+    assert shrink(whole, breaks) == Schedule(1, (steps[3], steps[8]))
+
+
+def test_a_replay_shows_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole trace, and the verdict."""
+    assert replay(Schedule(1, (PRESS,))) == 0
+    said = capsys.readouterr().out
+    assert "centre     received" in said
+    assert said.endswith("all promises kept\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "not a schedule"),
+        ('{"seed":1}', "not a schedule"),
+        ('{"seed":1,"steps":[[1,"dance","button",0,0]]}', "nobody knows how to 'dance'"),
+        ('{"seed":1,"steps":[[1,"hold","me",0,0]]}', "'me' is not in this world"),
+    ],
+)
+def test_a_schedule_that_is_none_is_refused_with_a_sentence(text: str, why: str) -> None:
+    """Nothing is played."""
+    with pytest.raises(ValueError, match=why):
+        schedule.read(text)
+
+
+def test_a_button_that_is_broken_after_heard_has_not_called_in_vain() -> None:
+    """The bridge has it on disk, and brings it alone; over its own power cut."""
+    steps = (
+        Step(8, "network", "bridge", 60.0, "silent"),
+        PRESS,
+        Step(16, "destroy", "button"),
+        Step(20, "power", "bridge", 10.0),
+    )
+    world = World(Schedule(1, steps))
+    world.run()
+    assert [h.data["counter"] for h in world.happenings if h.by == "auditor"] == [1]
+    assert play(Schedule(1, steps)) == []
