@@ -108,7 +108,7 @@ class Centre:
         self._worker, self._bells, log = OneThread(core), Bells(), Told(self._happen)
         respond = cast(Callable[[Mapping[str, str]], web.StreamResponse], Stream)
         streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, respond)
-        intake = Intake(self._worker, self._bells, log, b"", Settings(), streams)
+        intake = Intake(self._worker, core, self._bells, log, b"", Settings(), streams)
         self._routes = intake.routes
         self._refusals = Refusals(log)
         self.is_up = True
