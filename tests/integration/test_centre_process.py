@@ -97,6 +97,25 @@ async def test_killed_right_after_the_answer_it_has_lost_nothing(tmp_path: Path)
         assert (status, answer["receipt"]["stage"]) == (200, receipts.ACKNOWLEDGED)
 
 
+async def test_killed_in_the_middle_of_many_it_has_all_that_it_answered(tmp_path: Path) -> None:
+    """Forty presses, SIGKILL at the first answer: each that was answered is there, with that answer."""
+    home = tmp_path / "home"
+    await imported(home, HAND)
+    async with served(home) as (centre, phone):
+        await phone.enrol(HAND)
+        tasks = {asyncio.create_task(phone.post(HAND.alarm(n))): n for n in range(1, 41)}
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        centre.process.kill()
+        await asyncio.wait(tasks)
+        answered = {n: task.result()[1] for task, n in tasks.items() if task.exception() is None}
+        headers = phone.headers
+    assert answered
+    async with served(home) as (_, phone):
+        phone.headers = headers
+        for n, answer in answered.items():
+            assert await phone.post(HAND.alarm(n)) == (200, answer)
+
+
 async def test_a_full_disk_is_a_503_and_the_press_is_taken_later(tmp_path: Path) -> None:
     """The kernel refuses every write: a problem, nothing lost, and with room it is 201."""
     home = tmp_path / "home"
