@@ -3,6 +3,7 @@
 import asyncio
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from centre.rules.cases import PHOTO_BYTES_MAX
 from centre.rules.refusals import Refused
@@ -32,7 +33,7 @@ async def read_upload(request: web.Request) -> dict[str, str]:
             return await _read(request)
     except TimeoutError:
         raise Refused("too_slow") from None
-    except (ValueError, LookupError):  # no boundary, a part without its end, a name that is no text
+    except (ValueError, LookupError, HttpProcessingError):  # no boundary, no end, a header that is none
         raise Refused("malformed_form") from None
     finally:
         _waiting -= 1

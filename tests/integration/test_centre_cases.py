@@ -137,7 +137,7 @@ async def test_a_photo_comes_back_as_it_went_and_is_never_kept_elsewhere(tmp_pat
         ):
             assert (await phone.ask("POST", at, data=form_of(bad)))[1]["reason"] == reason
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
-        for body in (b"", b"--x", b"--x\r\n\r\n", b"junk" * 100):
+        for body in (b"", b"--x", b"--x\r\n\r\n", b"junk" * 100, b"--x\r\nbad\r\n\r\n1\r\n--x--"):
             status, _ = await phone.ask("POST", at, data=body, headers=headers)
             assert 400 <= status < 500
     core = open_core(Home(tmp_path))
