@@ -61,7 +61,7 @@ class Figures:
         for month, shown in found.items():
             for row in shown:
                 value = NO_NUMBER if row.value is None else row.value
-                rows.writerow((month, row.zone, row.figure, row.group, value))
+                rows.writerow((month, _no_formula(row.zone), row.figure, row.group, value))
         name = f"figures-{first or 'none'}-{last or 'none'}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return web.Response(text=text.getvalue(), content_type="text/csv", charset="utf-8", headers=headers)
@@ -78,6 +78,11 @@ class Figures:
         )
         figures.check_range(first, last)
         return first, last, known, await self._worker(work.shown, first, last, lane=AFTER)
+
+
+def _no_formula(text: str) -> str:
+    """A spreadsheet reckons what begins like a formula; behind an apostrophe it is text."""
+    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text
 
 
 def _say(language: str, key: str) -> str:

@@ -10,4 +10,4 @@ WAITS, LOUDER, OTHERS, TOLD = range(4)
 
 def level(opened_at_ms: int, now_ms: int, after_s: int) -> int:
     """How far an alarm that came at `opened_at_ms` and that nobody has taken has escalated."""
-    return min(max(0, now_ms - opened_at_ms) // (after_s * 1000), TOLD)
+    return min(max(0, now_ms - opened_at_ms) // max(1, after_s * 1000), TOLD)

@@ -40,6 +40,9 @@ CREATE TABLE log_signatures (
 -- An incident whose term is over keeps its press (it is still not taken twice) and loses everything else.
 ALTER TABLE incidents ADD COLUMN erased_at_ms INTEGER;
 ALTER TABLE incidents ADD COLUMN positions_erased_at_ms INTEGER;  -- earlier: where she went
+-- What the board reads: however many were erased, it walks none of them.
+DROP INDEX incidents_by_stage;
+CREATE INDEX incidents_by_stage ON incidents (event, stage, opened_at_ms) WHERE erased_at_ms IS NULL;
 CREATE INDEX incidents_to_erase ON incidents (opened_at_ms) WHERE erased_at_ms IS NULL;
 CREATE INDEX positions_to_erase ON incidents (opened_at_ms) WHERE positions_erased_at_ms IS NULL;
 

@@ -281,6 +281,9 @@ def test_a_mistake_gets_one_sentence_and_an_exit_code(
         ["serve", "--alive-s", "9"],
         ["serve", "--alive-s", "901"],
         ["serve", "--alive-s", "x"],
+        ["serve", "--escalate-s", "4"],
+        ["serve", "--escalate-s", "601"],
+        ["serve", "--escalate-s", "0"],
         ["serve", "--address", "http://centre.example"],
         ["serve", "--address", "https://centre.example/path"],
         ["serve", "--address", "https://centre.example:port"],
@@ -296,6 +299,29 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
         main(arguments)
     assert caught.value.code == 2
     assert "amr-centre" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://dispatch.example/hook",
+        "dispatch.example/hook",
+        "https:///hook",
+        "https://name:word@dispatch.example/hook",
+        "https://dispatch.example:0/hook",
+        "https://dispatch.example:99999/hook",
+        "https://dispatch.example/hook#part",
+        "https://dispatch.example/a hook",
+        "https://[::1/hook",
+        "",
+    ],
+)
+def test_a_bad_webhook_is_refused_with_a_sentence(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is served: a dispatch system that is told nothing must not look well."""
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", "--webhook", url])
+    assert caught.value.code == 2
+    assert "it is https://HOST[:PORT]/PATH, without a name or password" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

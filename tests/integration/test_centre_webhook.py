@@ -14,8 +14,8 @@ from aiohttp import web
 
 from centre.core import open_core
 from centre.home import Home
-from centre.rules import incidents, webhook
-from centre.work import buttons, desk, hooks, presses
+from centre.rules import access, incidents, webhook
+from centre.work import administration, buttons, desk, hooks, presses
 from tests.unit.bridge.parts import Authority, serve
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, signed_in
 from wire import receipts
@@ -195,6 +195,25 @@ async def test_an_alarm_that_nobody_takes_is_told_once(tmp_path: Path) -> None:
         _, answer = await phone.post(HAND.alarm(1))
         events = await receiver.has(2)
     assert [one["event"] for one in events] == ["opened", "escalated"]
+    assert [line["incident"] for line in log.of("escalated")] == [answer["incident"]]
+
+
+async def test_an_alarm_that_was_handed_over_is_told_like_any_other(tmp_path: Path) -> None:
+    """Of a revoked button: nobody hears of it while it waits for the administrator; then all do."""
+    receiver = Receiver()
+    async with told(tmp_path, receiver, escalate_s=0) as (phone, log):
+        core = open_core(Home(tmp_path), tells=True)
+        buttons.revoke_button(core, HAND.device_id)
+        _, answer = await phone.post(HAND.alarm(1))
+        assert (hooks.waiting(core), hooks.escalate(core, 0)) == (0, [])
+        administrator = signed_in(core, access.ADMINISTRATOR)
+        administration.rule(core, administrator, answer["incident"], administration.OPERATORS)
+        core.store.close()
+        events = await receiver.has(2)
+    assert [(one["event"], one["incident"]) for one in events] == [
+        ("opened", answer["incident"]),
+        ("escalated", answer["incident"]),
+    ]
     assert [line["incident"] for line in log.of("escalated")] == [answer["incident"]]
 
 

@@ -7,7 +7,7 @@ SELECT * FROM (
            row_number() OVER (PARTITION BY i.device_id
                               ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC) AS place
     FROM incidents i LEFT JOIN call_offs c USING (incident_id)
-    WHERE event = :alarm AND stage = 1 AND held = 0)
+    WHERE event = :alarm AND stage = 1 AND held = 0 AND erased_at_ms IS NULL)
 WHERE place <= :of_one_button ORDER BY is_duress DESC, opened_at_ms DESC, number DESC LIMIT :at_most;
 
 -- A duress PIN that nobody has seen, of alarms that somebody had taken, or closed, before.
@@ -22,7 +22,7 @@ ORDER BY c.duress_at_ms DESC, i.rowid DESC LIMIT :at_most;
 -- name: taken_alarms
 SELECT incident_id
 FROM incidents i LEFT JOIN call_offs c USING (incident_id)
-WHERE event = :alarm AND stage IN (2, 3) AND held = 0
+WHERE event = :alarm AND stage IN (2, 3) AND held = 0 AND erased_at_ms IS NULL
       AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
 ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
 
@@ -34,7 +34,7 @@ WHERE event = :alarm AND stage = 4 AND held = 0 AND erased_at_ms IS NULL
 ORDER BY opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
 
 -- name: last_tests
-SELECT * FROM incidents WHERE event = :test AND erased_at_ms IS NULL
+SELECT * FROM incidents WHERE event = :test AND stage = 1 AND erased_at_ms IS NULL
 ORDER BY opened_at_ms DESC, rowid DESC LIMIT :at_most;
 
 -- What the board shows of one alarm. Who acted first has it.

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from centre.console.board import levels, render, render_sheet
+from centre.rules import escalation
 from centre.rules.access import LANGUAGES
 from centre.rules.cases import DANGERS, Address, CaseFile, Child, Person, Stalker
 from centre.rules.incidents import CLOSE_REASONS, Fix
@@ -256,6 +257,23 @@ def test_duress_that_was_seen_stays_marked() -> None:
     assert "DURESS: she is in danger" in shown(taken=[card(receipts.DISPATCHED, call_off=seen)])
     assert "DURESS" in shown(closed=[card(receipts.CLOSED, call_off=seen)])
     assert "DURESS" in sheet(receipts.CLOSED, call_off=seen)
+
+
+@pytest.mark.parametrize(
+    ("waited_ms", "after_s", "level"),
+    [
+        (-5_000, 30, 0),
+        (29_999, 30, 0),
+        (30_000, 30, 1),
+        (90_000, 30, 3),
+        (9**15, 30, 3),
+        (0, 0, 0),
+        (9, 0, 3),
+    ],
+)
+def test_how_far_an_alarm_has_escalated(waited_ms: int, after_s: int, level: int) -> None:
+    """By whole steps, never beyond the last; a clock that was set back is no reason to cry."""
+    assert escalation.level(1_000_000, 1_000_000 + waited_ms, after_s) == level
 
 
 def test_an_alarm_that_nobody_takes_says_how_far_it_has_escalated() -> None:

@@ -242,6 +242,9 @@ async def test_the_page_and_the_file_say_the_same(tmp_path: Path) -> None:
         told = {(r["month"], r["zone"], r["figure"], r["class"]): r["value"] for r in rows}
         assert told["2026-01", "all", "alarms", "all"] == "14"
         assert told["2026-01", "all", "tests", "all"] == "<5"
+        zones = {row["zone"] for row in rows}
+        assert "'=5340" in zones, "a spreadsheet takes no zone for a formula"
+        assert not any(zone.startswith("=") for zone in zones)
         for asked in ("from=2090-01&to=2090-02", "from=2025-01&to=2026-03"):
             assert (await phone.ask("GET", f"/console/figures?{asked}"))[0] == 200
         for asked in ("from=9999-99", "from=2000-01&to=2099-12", "from=-1", "from=2026-02&to=2026-01", "to="):

@@ -108,6 +108,18 @@ def test_tests_go_as_alarms_do(year: Year) -> None:
     assert (year.count("alarms"), year.count("outcomes"), year.count("receipts")) == (0, 1, 1)
 
 
+def test_the_board_walks_nothing_that_was_erased(year: Year) -> None:
+    """However long the past: each of its lists goes by an index of what is not erased."""
+    values = {"alarm": codes.ALARM, "test": codes.TEST, "until_ms": 1, "of_one_button": 3, "at_most": 5}
+    for query in ("untaken_alarms", "taken_alarms", "closed_alarms", "last_tests", "to_escalate"):
+        plan = year.core.store.db.execute(
+            f"EXPLAIN QUERY PLAN {year.core.store._queries[query]}", values
+        ).fetchall()
+        steps = [row["detail"] for row in plan if "incidents" in row["detail"] or " i " in row["detail"]]
+        assert steps, query
+        assert all("incidents_by_stage" in step for step in steps), f"{query}: {steps}"
+
+
 def test_what_was_erased_is_gone_from_the_disk(year: Year) -> None:
     """Not only from the tables: no byte of it in the file or beside it."""
     year.follow(incident_id := year.press(phone={"model": "Unlikely Phone 9"}), 1)
