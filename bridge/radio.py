@@ -76,7 +76,9 @@ class BleakRadio:
     ) -> None:
         self._on_advert, self._wish = on_advert, scan
         self._scanner_backend, self._client_backend = scanner, client
-        self.filtered = sys.platform in ("darwin", "ios", "android") if filtered is None else filtered
+        if filtered is None:  # a backend may know of a system that hands over only what was listed
+            filtered = getattr(scanner, "listed_only", sys.platform in ("darwin", "ios", "android"))
+        self.filtered = filtered
         self.mode = "filtered" if self.filtered else "active"
         self._scanner: BleakScanner | None = None
         self._scanning = asyncio.Lock()

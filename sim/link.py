@@ -18,7 +18,7 @@ from bumble.core import PhysicalTransport
 from bumble.host import Host
 from bumble.link import LocalLink
 
-from sim.medium import Duty, Medium, Reception
+from sim.medium import Duty, Medium, Reception, overlap
 
 Kind = hci.HCI_LE_Advertising_Report_Event.EventType
 Error = hci.HCI_ErrorCode
@@ -61,7 +61,7 @@ class Advertiser(LegacyAdvertiser):
     """Sends at once, then every advInterval + advDelay (Vol 6, Part B, 4.4.2.2)."""
 
     event = 0
-    due_s = 0.0
+    sent_s = due_s = -1.0  # never
 
     def start(self) -> None:
         self.stop()
@@ -83,6 +83,7 @@ class Advertiser(LegacyAdvertiser):
         controller.air_link.advertise(controller, advert, self.due_s)
         delay_us = controller.air_link.medium.adv_delay_us(controller.name, self.event)
         self.event += 1
+        self.sent_s = self.due_s
         loop = asyncio.get_running_loop()
         # After a stall of the whole process the missed events are skipped, not sent in a burst.
         due_s = self.due_s + (self.advertising_interval_min * SLOT_US + delay_us) / 1e6
@@ -436,12 +437,21 @@ class AirLink(LocalLink):
     def advertise(self, sender: AirController, advert: Advert, at_s: float) -> None:
         """One advertising event. `at_s` is when it was due: the medium's answer does not hang on our lag."""
         self._observe(sender, advert)
-        at_us = int((at_s - self._epoch_s) * 1e6)
+        at_us = self._us(at_s)
+        rivals = [
+            (other.name, other_us)
+            for other in self.controllers
+            if other is not sender
+            for other_us in self._events_of(other)
+            if overlap(at_us, other_us)
+        ]
         arrivals: list[tuple[Reception, Deliver]] = []
         for receiver in self.controllers:
             if receiver is not sender:
                 for duty, deliver in receiver.ears():
-                    reception = self.medium.hears(sender.name, receiver.name, advert.event, at_us, duty)
+                    reception = self.medium.hears(
+                        sender.name, receiver.name, advert.event, at_us, duty, rivals
+                    )
                     if reception is not None:
                         arrivals.append((reception, deliver))
         # In the order of arrival, but at once: an event loop's timers are coarser than these delays.
@@ -449,6 +459,16 @@ class AirLink(LocalLink):
         loop = asyncio.get_running_loop()
         for reception, deliver in arrivals:
             loop.call_soon(deliver, sender, advert, reception)
+
+    def _us(self, at_s: float) -> int:
+        return int((at_s - self._epoch_s) * 1e6)
+
+    def _events_of(self, other: AirController) -> tuple[int, ...]:
+        """When it sent last, and when it sends next; what it does is fixed that far ahead."""
+        advertiser = other.le_legacy_advertiser
+        if not isinstance(advertiser, Advertiser) or not advertiser.enabled:
+            return ()
+        return self._us(advertiser.sent_s), self._us(advertiser.due_s)
 
     def connect(self, central: AirController, peripheral: AirController, address: hci.Address) -> None:
         """CONNECT_IND from `central`'s pending attempt to the advertiser it names, and to nobody else."""

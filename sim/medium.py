@@ -6,8 +6,13 @@ in any order, hears the same packets. Times are integer microseconds on the air'
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+from sim.systems import PROFILES, Duty
+
+__all__ = ["PROFILES", "Duty", "Medium", "Reception", "overlap", "press_events", "share_heard"]
 
 # Core 6.0, Vol 6, Part B, 4.4.2: one advertising event sends the PDU on each of these, in this order.
 CHANNELS = (37, 38, 39)
@@ -27,31 +32,20 @@ FADING_DB = 4.0
 SENSITIVITY_DBM = -96  # a phone's receiver at 1 Mbit/s
 DISTANCE_M = 3.0
 
+# Slow fading (shadowing): two readings this far apart in space or time have little to do with each other.
+# Gudmundson (Electronics Letters 27, 1991) has the shape; indoors it is metres, and people who move seconds.
+SHADOW_M = 2.0
+SHADOW_US = 10_000_000
+# Core 6.0, Vol 6, Part A, 4.2: a receiver copes with a rival on its channel that is 21 dB weaker.
+CO_CHANNEL_DB = 21
+# How often somebody of a crowd advertises, on average: between the 0.1 s of a headset that wants to be found
+# and the 2 s of a tag (*assumed*). Their packets are taken to be as long as ours.
+CROWD_INTERVAL_US = 1_000_000
+# A Wi-Fi burst, frame and answer (*assumed*): what matters is that it is longer than our packet.
+BURST_US = 1_500
+
+_ANY_CHANNEL = 0  # the one of the advert that is answered
 _UNIT = float(1 << 64)
-
-
-@dataclass(frozen=True)
-class Duty:
-    """A scanner listens for `window_us` at the start of every `interval_us`, on one channel per interval."""
-
-    window_us: int
-    interval_us: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.window_us <= self.interval_us:
-            raise ValueError("a scan window is more than nothing and fits in its interval")
-
-
-# What the phone's system grants a scanning app, whatever the app would like.
-# desktop: Linux, active discovery (DISCOV_LE_SCAN_INT/WIN, 0x12 x 0.625 ms): always listening.
-# android-*: AOSP ScanManager's SCAN_MODE_* windows and intervals; "sleeping" is LOW_POWER, screen off.
-PROFILES = {
-    "desktop": Duty(11_250, 11_250),
-    "android-low-latency": Duty(100_000, 100_000),
-    "android-balanced": Duty(183_000, 730_000),
-    "android-low-power": Duty(140_000, 1_400_000),
-    "android-sleeping": Duty(512_000, 10_240_000),
-}
 
 
 @dataclass(frozen=True)
@@ -67,23 +61,76 @@ def _default_distance(_transmitter: str, _receiver: str) -> float:
     return DISTANCE_M
 
 
+def _nothing_between(_transmitter: str, _receiver: str) -> float:
+    return 0.0
+
+
+def survives_crowd(advertisers: int, interval_us: int = CROWD_INTERVAL_US) -> float:
+    """The chance that nobody of so many speaks into our packet, on one channel: pure ALOHA.
+
+    Abramson, "The ALOHA System" (AFIPS 1970): whoever begins within a packet's length before or after ours
+    collides, and each of them is on each channel once per interval. No capture: whoever is near is louder, so
+    this is the worst case.
+    """
+    return math.exp(-2 * advertisers * AIRTIME_US / interval_us)
+
+
+def survives_wifi(busy: float) -> float:
+    """The chance that a packet meets no burst on a channel that Wi-Fi fills to the share `busy`.
+
+    It must begin in a pause, and the pause must last. Pauses take `BURST_US` x (1 - busy) / busy
+    on average, exponentially.
+    """
+    if busy in (0.0, 1.0):
+        return 1 - busy
+    return (1 - busy) * math.exp(-AIRTIME_US * busy / (BURST_US * (1 - busy)))
+
+
+def overlap(at_us: int, other_us: int) -> bool:
+    """Whether two advertising events that began then meet: both walk the same channels at the same pace."""
+    return abs(at_us - other_us) < AIRTIME_US
+
+
 @dataclass(frozen=True)
 class Medium:
     """The seeded air: `loss` is the chance that a packet in range is lost anyway.
 
-    `distance_m(transmitter, receiver)` must itself be a pure function.
+    `distance_m` and `between_db` (what walls and bodies take), each of (transmitter, receiver), must
+    themselves be pure functions. `shadow_db` is the slow fading's standard deviation, `crowd` the number of
+    foreign advertisers in reach, `wifi` the share of time that Wi-Fi fills of each channel.
     """
 
     seed: int = 0
     loss: float = 0.0
     distance_m: Callable[[str, str], float] = field(default=_default_distance)
+    between_db: Callable[[str, str], float] = field(default=_nothing_between)
+    shadow_db: float = 0.0
+    crowd: int = 0
+    wifi: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    _lost: dict[int, float] = field(init=False, repr=False, compare=False)  # by channel, all causes together
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.loss <= 1.0:
+        if not all(0.0 <= share <= 1.0 for share in (self.loss, *self.wifi)):
             raise ValueError("loss is a share between 0 and 1")
+        crowd = survives_crowd(self.crowd)
+        chances = [(1 - self.loss) * crowd * survives_wifi(busy) for busy in self.wifi]
+        lost = {channel: 1 - chance for channel, chance in zip(CHANNELS, chances, strict=True)}
+        lost[_ANY_CHANNEL] = 1 - sum(chances) / len(chances)
+        object.__setattr__(self, "_lost", lost)  # the dataclass is frozen
 
-    def hears(self, transmitter: str, receiver: str, event: int, at_us: int, duty: Duty) -> Reception | None:
-        """What `receiver` gets of advertising event number `event`, begun at `at_us`; None: nothing."""
+    def hears(
+        self,
+        transmitter: str,
+        receiver: str,
+        event: int,
+        at_us: int,
+        duty: Duty,
+        rivals: Sequence[tuple[str, int]] = (),
+    ) -> Reception | None:
+        """What `receiver` gets of advertising event number `event`, begun at `at_us`; None: nothing.
+
+        `rivals` are others of this air and when they begin to send, about that time.
+        """
         phase_us = self._phase_us(receiver, duty)
         for index, channel in enumerate(CHANNELS):
             delay_us = index * CHANNEL_SPACING_US
@@ -92,8 +139,13 @@ class Medium:
             end_us = into_us if duty.window_us == duty.interval_us else into_us + AIRTIME_US
             if end_us > duty.window_us or CHANNELS[interval % len(CHANNELS)] != channel:
                 continue
-            rssi_dbm = self.rssi_dbm(transmitter, receiver, event, channel)
+            rssi_dbm = self.rssi_dbm(transmitter, receiver, event, channel, at_us)
             if rssi_dbm < SENSITIVITY_DBM or self.loses(transmitter, receiver, event, channel):
+                continue
+            if any(
+                overlap(at_us, other_us) and self.drowns(rssi_dbm, other, receiver, event, channel, at_us)
+                for other, other_us in rivals
+            ):
                 continue
             return Reception(channel, rssi_dbm, delay_us + AIRTIME_US)
         return None
@@ -104,23 +156,50 @@ class Medium:
         return at_us if into_us < duty.window_us else at_us + duty.interval_us - into_us
 
     def _phase_us(self, receiver: str, duty: Duty) -> int:
-        return int(self._draw("phase", receiver) * duty.interval_us * len(CHANNELS))
+        return int(_drawn(self.seed, "phase", receiver) * duty.interval_us * len(CHANNELS))
+
+    def drowns(self, rssi_dbm: int, rival: str, receiver: str, event: int, channel: int, at_us: int) -> bool:
+        """Whether a packet that comes with `rssi_dbm` is drowned by the rival's at the same time."""
+        return rssi_dbm - self.rssi_dbm(rival, receiver, event, channel, at_us) < CO_CHANNEL_DB
 
     def loses(self, transmitter: str, receiver: str, event: int, channel: int) -> bool:
         """Whether this one packet is lost on its way."""
-        return self.loss > 0.0 and self._draw("loss", transmitter, receiver, event, channel) < self.loss
+        lost = self._lost[channel]
+        return lost > 0.0 and self._draw("loss", transmitter, receiver, event, channel) < lost
 
     def answers(self, transmitter: str, receiver: str, event: int) -> bool:
         """Whether an active scanner's SCAN_REQ and the SCAN_RSP both get through after `event`."""
-        request_lost = self.loses(receiver, transmitter, event, 0)
-        return not request_lost and not self.loses(transmitter, receiver, event, 0)
+        request_lost = self.loses(receiver, transmitter, event, _ANY_CHANNEL)
+        return not request_lost and not self.loses(transmitter, receiver, event, _ANY_CHANNEL)
 
-    def rssi_dbm(self, transmitter: str, receiver: str, event: int, channel: int) -> int:
-        """Path loss over the distance, and a fading of a few dB that is new for each packet."""
+    def rssi_dbm(self, transmitter: str, receiver: str, event: int, channel: int, at_us: int = 0) -> int:
+        """Path loss, what stands between, slow fading, and a fast one of a few dB, new for each packet."""
         distance_m = max(0.1, self.distance_m(transmitter, receiver))
         mean_dbm = TX_DBM - LOSS_1M_DB - 10 * ROOM_EXPONENT * math.log10(distance_m)
+        mean_dbm -= self.between_db(transmitter, receiver)
+        if self.shadow_db:
+            mean_dbm -= self.shadow_db * self._shadow(transmitter, receiver, distance_m, at_us)
         fading_db = (self._draw("fading", transmitter, receiver, event, channel) * 2 - 1) * FADING_DB
         return round(mean_dbm + fading_db)
+
+    def _shadow(self, one: str, other: str, distance_m: float, at_us: int) -> float:
+        """Normal, of variance 1: one half of it changes with the place, the other with time."""
+        pair = min(one, other), max(one, other)  # the same both ways
+        place = self._wave(("place", *pair), distance_m / SHADOW_M)
+        return math.sqrt(0.5) * (place + self._wave(("time", *pair), at_us / SHADOW_US))
+
+    def _wave(self, what: tuple[str, ...], at: float) -> float:
+        """A normal number for every `at`, of variance 1, that little by little becomes another."""
+        before = math.floor(at)
+        angle = (at - before) * math.pi / 2  # sin^2 + cos^2 = 1 keeps the variance
+        return math.cos(angle) * self._normal(*what, before) + math.sin(angle) * self._normal(
+            *what, before + 1
+        )
+
+    def _normal(self, *what: str | int) -> float:
+        """Box and Muller, "A note on the generation of random normal deviates" (1958)."""
+        far = math.sqrt(-2 * math.log(1 - self._draw("far", *what)))
+        return far * math.cos(2 * math.pi * self._draw("angle", *what))
 
     def adv_delay_us(self, transmitter: str, event: int) -> int:
         """The advDelay after advertising event number `event`."""
@@ -128,8 +207,15 @@ class Medium:
 
     def _draw(self, *what: str | int) -> float:
         """A number in [0, 1) that belongs to `what` under this seed and to nothing else."""
-        text = repr((self.seed, *what)).encode()
-        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / _UNIT
+        return _draw(self.seed, *what)
+
+
+def _draw(*what: str | int) -> float:
+    text = repr(what).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / _UNIT
+
+
+_drawn = lru_cache(maxsize=65_536)(_draw)  # of what is asked again for every packet
 
 
 def press_events(medium: Medium, transmitter: str, start_us: int, until_us: int) -> Iterator[tuple[int, int]]:

@@ -50,6 +50,7 @@ def backends(
 
     class Scanner(PhoneScanner):
         adapter = the_adapter
+        listed_only = PROFILES[profile].listed
 
     class Client(PhoneClient):
         adapter = the_adapter
@@ -62,6 +63,7 @@ class PhoneScanner(BaseBleakScanner):
     """bleak's scanner on the air; `scanning_mode="passive"` asks for no scan responses."""
 
     adapter: ClassVar[Adapter]
+    listed_only: ClassVar[bool] = False  # who lists no service hears nothing
 
     def __init__(
         self,
@@ -100,6 +102,8 @@ class PhoneScanner(BaseBleakScanner):
 
     def _hear(self, seen: Seen) -> None:
         advertised = advertisement(seen)
+        if self.listed_only and not self._service_uuids:
+            return
         if self.is_allowed_uuid(advertised.service_uuids):
             address = seen.address.to_string(with_type_qualifier=False)
             device = self.create_or_update_device(

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from sim.demo import Vibrations
 from sim.happening import Happening
 from sim.medium import PROFILES
 from sim.network import Network
+from sim.places import Places
 from sim.scenario import Act, Fault, PhoneSpec, Scenario
 from sim.smalldisk import SmallDisk
 from sim.strangers import Stranger
@@ -45,32 +45,6 @@ class Played:
         return all(verdict.holds for verdict in self.verdicts)
 
 
-class Places:
-    """Where everybody is, in metres; whoever walks goes straight."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        places = {one.name: one.place for one in scenario.buttons}
-        places |= {one.name: one.place for one in scenario.phones}
-        self._moves = {name: [(0, 0, place, place)] for name, place in places.items()}
-        for move in sorted(scenario.moves, key=lambda move: move.at_ms):
-            here = self.where(move.who, move.at_ms)
-            self._moves[move.who].append((move.at_ms, move.for_ms, here, move.to))
-        self.started_ms = time.time() * 1000
-
-    def where(self, name: str, at_ms: float) -> tuple[float, float]:
-        begun = [move for move in self._moves[name] if move[0] <= at_ms] or self._moves[name][:1]
-        start_ms, for_ms, here, there = begun[-1]
-        done = min(1.0, max(0.0, (at_ms - start_ms) / for_ms)) if for_ms else 1.0
-        return (here[0] + (there[0] - here[0]) * done, here[1] + (there[1] - here[1]) * done)
-
-    def distance_m(self, one: str, other: str) -> float:
-        """Now; a stranger stands wherever she likes."""
-        if one not in self._moves or other not in self._moves:
-            return 3.0
-        at_ms = time.time() * 1000 - self.started_ms
-        return math.dist(self.where(one, at_ms), self.where(other, at_ms))
-
-
 class Play:
     """`happened` is told of everything, as it happens."""
 
@@ -80,6 +54,7 @@ class Play:
         """`beside`: the scenario's own folder; `home`: an empty one."""
         self.scenario, self._beside, self._home, self._happened = scenario, beside, home, happened
         self._places = Places(scenario)
+        self._started_ms = time.time() * 1000
         self._networks: dict[str, Network] = {}
         self._wearers: dict[str, tuple[int, str]] = {}
         self._strangers: list[Stranger] = []
@@ -96,12 +71,15 @@ class Play:
             self._home,
             seed=self.scenario.seed,
             loss=self.scenario.loss,
-            distance_m=self._places.distance_m,
+            distance_m=lambda one, other: self._places.distance_m(one, other, self._now_ms()),
+            between_db=lambda one, other: self._places.between_db(one, other, self._now_ms()),
+            shadow_db=self.scenario.shadow_db,
+            crowd=self.scenario.crowd,
             clocks=self._clocks,
         )
         async with world, self._peopled(world):
             self._world = world
-            started_ms = self._places.started_ms = time.time() * 1000
+            started_ms = self._started_ms = time.time() * 1000
             since = len(world.happenings)
             jobs = [asyncio.create_task(job) for job in self._jobs()]
             try:
@@ -124,6 +102,10 @@ class Play:
                 | {one.name: "button" for one in self.scenario.buttons}
                 | {one.name: "phone" for one in self.scenario.phones},
             )
+
+    def _now_ms(self) -> float:
+        """Since it began."""
+        return time.time() * 1000 - self._started_ms
 
     # -- who is there ---------------------------------------------------------------------------------
 
@@ -213,7 +195,7 @@ class Play:
         return [error for job in done if (error := job.exception())]
 
     async def _when(self, at_ms: int, after: str, press: int) -> None:
-        begun_ms = self._places.started_ms
+        begun_ms = self._started_ms
         if after:
             await self._world.until(lambda: after in self._stages(press))
             begun_ms = self._stages(press)[after]
@@ -303,6 +285,9 @@ class Play:
         if fault.what == "radio_loss":
             loss, normal = fault.values["loss"], self.scenario.loss
             return lambda: air.change(loss=loss), lambda: air.change(loss=normal)
+        if fault.what == "interference":
+            busy = fault.values["busy"]
+            return lambda: air.change(wifi=busy), lambda: air.change(wifi=(0.0, 0.0, 0.0))
         if fault.what == "phone_asleep":
             radio = air.radio(who)
             before = radio and radio.profile

@@ -24,6 +24,7 @@ from sim.tables import (
     numbers,
     one_of,
     share,
+    shares,
     tables,
     texts,
     values,
@@ -49,8 +50,17 @@ class PhoneSpec:
     profile: str
     place: tuple[float, float]
     pins: tuple[str, ...]
+    body_db: int  # what the body that carries it takes from its radio
     fix: tuple[float, ...]  # lat, lon, radius in metres; empty: none
     gpx: str  # a track beside the scenario; empty: none
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """A straight one, seen from above: whoever is behind it is weaker by `loss_db`."""
+
+    corners: tuple[float, float, float, float]  # x1, y1, x2, y2 in metres
+    loss_db: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +121,12 @@ class Scenario:
     about: str
     seed: int
     loss: float
+    crowd: int
+    shadow_db: int
     ends_after_ms: int
     buttons: tuple[ButtonSpec, ...]
     phones: tuple[PhoneSpec, ...]
+    walls: tuple[Wall, ...]
     acts: tuple[Act, ...]
     moves: tuple[Move, ...]
     faults: tuple[Fault, ...]
@@ -170,6 +183,7 @@ FAULTS: dict[str, tuple[str, dict[str, Read]]] = {
     "centre_disk_full": ("centre", {}),
     "power_cut": ("button", {}),
     "radio_loss": ("", {"loss": share}),
+    "interference": ("", {"busy": shares(3, "of channels 37, 38 and 39")}),
     "strangers": ("button", {"count": whole_number(1, 3)}),
 }
 EXPECTS = (*STAGES, "not_confirmed", "called_off", "incidents", "trouble", "fixes")
@@ -180,6 +194,8 @@ TABLES: dict[str, Keys] = {
         "about": (_TEXT, REQUIRED),
         "seed": (whole_number(0, 2**31), 0),
         "loss": (share, 0.0),  # of packets on the air
+        "crowd": (whole_number(0, 10_000, "advertisers"), 0),  # foreign ones in reach
+        "shadow_db": (whole_number(0, 12, "dB"), 0),  # slow fading's standard deviation
         "ends_after_ms": (_MS, 60_000),
     },
     "button": {
@@ -192,9 +208,14 @@ TABLES: dict[str, Keys] = {
         "button": (_TEXT, REQUIRED),
         "profile": (one_of(tuple(PROFILES)), "desktop"),
         "place": (_PLACE, (1.0, 0.0)),
+        "body_db": (whole_number(0, 60, "dB"), 0),
         "pins": (texts, ()),
         "fix": (numbers((3,), "[latitude, longitude, radius in metres]"), ()),
         "gpx": (_TEXT, ""),
+    },
+    "wall": {
+        "corners": (numbers((4,), "[x1, y1, x2, y2] in metres"), REQUIRED),
+        "loss_db": (whole_number(1, 100, "dB"), REQUIRED),
     },
     "act": {
         "at_ms": (_MS, 0),
@@ -245,6 +266,7 @@ def read(text: str) -> Scenario:
         **top,
         buttons=tuple(ButtonSpec(**one) for one in tables(whole, "button", TABLES["button"], lines)),
         phones=tuple(PhoneSpec(**one) for one in tables(whole, "phone", TABLES["phone"], lines)),
+        walls=tuple(Wall(**one) for one in tables(whole, "wall", TABLES["wall"], lines)),
         acts=tuple(_located(Act, whole, "act", lines)),
         moves=tuple(_located(Move, whole, "move", lines)),
         faults=tuple(_faults(whole, lines)),

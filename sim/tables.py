@@ -53,6 +53,15 @@ def share(value: Any) -> float:
     return float(value)
 
 
+def shares(count: int, what: str) -> Read:
+    def read(value: Any) -> tuple[float, ...]:
+        if not isinstance(value, list) or len(value) != count:
+            raise Wrong(f"a list of {count} shares from 0 to 1, {what}, is allowed")
+        return tuple(share(one) for one in value)
+
+    return read
+
+
 def numbers(counts: tuple[int, ...], what: str) -> Read:
     def read(value: Any) -> tuple[float, ...]:
         good = isinstance(value, list) and len(value) in counts

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -175,10 +176,10 @@ class World:
         *,
         seed: int = 0,
         loss: float = 0.0,
-        distance_m: Callable[[str, str], float] | None = None,
         clocks: Mapping[str, SettableClock] | None = None,
+        **medium: Any,
     ) -> None:
-        """`distance_m` between two names, now; `clocks`: of programs whose clock somebody may set."""
+        """`clocks`: of programs whose clock somebody may set; the rest as `Medium` has it."""
         self.home = home
         self._clocks = clocks or {}
         self._operator: aiohttp.ClientSession | None = None
@@ -187,7 +188,7 @@ class World:
         self.buttons: dict[str, Button] = {}
         self.programs: dict[str, Program] = {}
         self.url = self.console_url = ""
-        self._medium = Medium(seed=seed, loss=loss, **({"distance_m": distance_m} if distance_m else {}))
+        self._medium = Medium(seed, loss, **medium)
         self._news = asyncio.Event()
         self._observers: list[Callable[[Happening], None]] = []
         self._last_advert: dict[str, tuple[str, bytes]] = {}

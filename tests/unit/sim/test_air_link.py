@@ -364,3 +364,29 @@ def test_an_unknown_command_is_answered() -> None:
         hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR,
         hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
     ]
+
+
+def test_two_that_begin_at_the_same_moment_drown_each_other_once() -> None:
+    """Their first packets meet on every channel; advDelay, which is there for this, parts them."""
+
+    async def run() -> tuple[list[OnAir], Host]:
+        air, button, phone = await world()
+        other = Host(air.controller("other"), hci.Address("C0:00:00:00:00:03"))
+        sent: list[OnAir] = []
+        air.on_advert(sent.append)
+        phone.scan(active=False)
+        button.advertise()
+        other.advertise()
+        await asyncio.sleep(0.4)
+        await air.close()
+        return sent, phone
+
+    sent, phone = virtually(run())
+    met = sum(
+        abs(one.at_ms - two.at_ms) < 0.296
+        for one in sent
+        for two in sent
+        if (one.transmitter, two.transmitter) == ("button", "other")
+    )
+    assert met >= 1
+    assert len(phone.reports()) == len(sent) - 2 * met
