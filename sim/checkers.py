@@ -255,11 +255,12 @@ def _lost(
             yield from _lost_with_its_button(button, centre, happenings, taken, calm_from_ms, until_ms)
         elif end_ms - max(taken.at_ms, calm_from_ms) >= bound_ms and not button.forgot(end_ms):
             yield Broken(LOST, taken.at_ms, f"{button.name} took an alarm, and felt no receipt to the end")
-    alarms = [one for one in button.felt if one.what == RECEIVED and button.press_at(one.from_ms)[0] == ALARM]
+    felt_received = {button.press_at(one.from_ms): one.at_ms for one in button.felt if one.what == RECEIVED}
+    alarms = [at_ms for (event, _), at_ms in felt_received.items() if event == ALARM]
     count = len(centre.presses(button.device_id, ALARM))
     if len(alarms) > count and not button.forgot(end_ms):
         text = f"{button.name} felt {len(alarms)} alarms received, the centre has {count}"
-        yield Broken(LOST, alarms[-1].at_ms, text)
+        yield Broken(LOST, max(alarms), text)
 
 
 def _lost_with_its_button(

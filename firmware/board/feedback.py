@@ -31,7 +31,12 @@ class Feedback:
         self._on = False
 
     def play(self, name: object, now_ms: int) -> None:
-        """Queue the pattern called `name`; a full queue loses its oldest, the newest counts."""
+        """Queue the pattern called `name`; a full queue loses its oldest, the newest counts.
+
+        TAKEN is of a new press: what waits is of the last one, and would be believed of this.
+        """
+        if name == TAKEN:
+            self._waiting.clear()
         if len(self._waiting) == _WAITING_MAX:
             self._waiting.pop(0)
         self._waiting.append(PATTERNS[name])

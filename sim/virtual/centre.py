@@ -99,12 +99,14 @@ class Centre:
         if self.is_up or number != self._starts:
             return
         self.disk.open()
+        self.disk.on_kill = _nobody
         try:
             core = Core(Store("", self.disk.connect), self._sealer, self._clock_ms)
         except Killed:  # while it opens its database
             self.disk.fence()
             return
-        self._loop = Loop(self._time, self._disk_s, self._mistake, self.kill)  # type: ignore[abstract]
+        self._loop = Loop(self._time, self._disk_s, self._mistake)  # type: ignore[abstract]
+        self.disk.on_kill = self._strike
         self._worker, self._bells, log = OneThread(core), Bells(), Told(self._happen)
         respond = cast(Callable[[Mapping[str, str]], web.StreamResponse], Stream)
         streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, respond)
@@ -113,6 +115,11 @@ class Centre:
         self._refusals = Refusals(log)
         self.is_up = True
         self._happen(NAME, "listening")
+
+    def _strike(self) -> None:
+        """In the middle of a call: it is dead at once, and what is left of it a moment later."""
+        self._loop.strike()
+        self._time.after(0.0, self.kill)
 
     def kill(self) -> None:
         """SIGKILL: what is committed stays."""
@@ -255,6 +262,10 @@ class Stream:
 
 async def _handle(route: Route, request: web.Request) -> web.StreamResponse:
     return await route.handle(request)
+
+
+def _nobody() -> None:
+    """Nobody is told."""
 
 
 async def _nowhere(_request: web.Request) -> web.StreamResponse:

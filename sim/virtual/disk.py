@@ -15,7 +15,7 @@ WRITTEN_BACK_S = 30.0  # Linux: dirty_expire_centisecs
 
 
 class Disk:
-    """`now_s()` is the world's clock. `kill_in`: that many more statements, then Killed; None: never."""
+    """`now_s()` is the world's clock. `kill_in`: that many more statements, then `on_kill()` and Killed."""
 
     def __init__(self, image: bytes, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
@@ -25,6 +25,7 @@ class Disk:
         self._fenced = False
         self.is_full = False
         self.kill_in: int | None = None
+        self.on_kill: Callable[[], None] = lambda: None
         self._synced = False
         self._changes = 0  # of the database, when the transaction began
         self._before: tuple[float, bytes] | None = None  # since when, and what is on the disk for sure
@@ -85,6 +86,7 @@ class Disk:
             self.kill_in -= 1
             if self.kill_in < 0:
                 self.kill_in = None
+                self.on_kill()
                 raise Killed
         if statement.startswith("COMMIT"):
             if self.is_full and self._db.total_changes != self._changes:

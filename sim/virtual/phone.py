@@ -116,7 +116,8 @@ class Phone:
             return
         self.is_up = True
         self.disk.open()
-        self._loop = Loop(self._time, self._disk_s, self._mistake, self.kill)  # type: ignore[abstract]
+        self._loop = Loop(self._time, self._disk_s, self._mistake)  # type: ignore[abstract]
+        self.disk.on_kill = self._strike
         self._loop.create_task(self._run())
 
     async def _run(self) -> None:
@@ -150,6 +151,11 @@ class Phone:
         )
         self.radio.is_gone = self.adapter_is_gone
         return self.radio
+
+    def _strike(self) -> None:
+        """In the middle of a call: it is dead at once, and what is left of it a moment later."""
+        self._loop.strike()
+        self._time.after(0.0, self.kill)
 
     def kill(self) -> None:
         """SIGKILL: what is committed stays; its links end a moment later."""

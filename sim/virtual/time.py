@@ -117,16 +117,10 @@ def _settle(future: "asyncio.Future[Any]", value: Any, error: Exception | None) 
 
 class Loop(asyncio.AbstractEventLoop):
     """One process's event loop. `disk_s()` is how long a call in another thread takes; `on_mistake(text)` is
-    told of what nobody caught, `on_killed()` when a synchronous call was struck by Killed."""
+    told of what nobody caught."""
 
-    def __init__(
-        self,
-        time: Time,
-        disk_s: Callable[[], float],
-        on_mistake: Callable[[str], None],
-        on_killed: Callable[[], None],
-    ) -> None:
-        self._time, self._disk_s, self._on_mistake, self._on_killed = time, disk_s, on_mistake, on_killed
+    def __init__(self, time: Time, disk_s: Callable[[], float], on_mistake: Callable[[str], None]) -> None:
+        self._time, self._disk_s, self._on_mistake = time, disk_s, on_mistake
         self._ready: deque[Handle] = deque()
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._dead = self._in_grave = False
@@ -144,11 +138,17 @@ class Loop(asyncio.AbstractEventLoop):
     def turn(self) -> bool:
         """Run what is first; whether there is more."""
         ready = self._ready
+        if self._dead:
+            ready.clear()
         if not ready:
             return False
         events._set_running_loop(self)
         ready.popleft().run()
         return bool(ready)
+
+    def strike(self) -> None:
+        """Nothing of this process runs from here on; `kill` is still to come."""
+        self._dead = True
 
     def kill(self) -> None:
         """Nothing of this process runs from here on.
@@ -156,8 +156,6 @@ class Loop(asyncio.AbstractEventLoop):
         Its coroutines are unwound, so that nothing of them is left to be collected later; whoever kills
         has closed all that they could still reach.
         """
-        if self._dead:
-            return
         self._dead = self._in_grave = True
         self._ready.clear()
         running = events._get_running_loop()
@@ -258,7 +256,6 @@ class Loop(asyncio.AbstractEventLoop):
         try:
             value, error = func(*args), None
         except Killed:
-            self._on_killed()
             return
         except Exception as raised:
             value, error = None, raised

@@ -111,6 +111,15 @@ def test_the_motor_stops_by_itself_however_long_nothing_looked() -> None:
     assert (feedback.tick(5000), feedback.due_ms()) == (False, None)
 
 
+def test_a_new_press_is_felt_before_what_was_still_to_be_said_of_the_last() -> None:
+    """Nobody who has just pressed again is told that help comes for the press before."""
+    feedback = Feedback()
+    feedback.play(ACKNOWLEDGED, 0)
+    feedback.play(DISPATCHED, 0)
+    feedback.play(TAKEN, 100)
+    assert [length_ms for _, length_ms in pulses(feedback, 5000)] == [120, 120, 120, 60]
+
+
 # -- memory ------------------------------------------------------------------------------
 
 

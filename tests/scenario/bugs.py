@@ -1,0 +1,290 @@
+"""Bugs that somebody could well make, each as a small patch of the product, to see that they are found.
+
+Applied in tests alone, for as long as the block lasts. What a checker does not find here it would not find in
+earnest.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+from unittest.mock import patch
+
+from bridge import courier
+from bridge.disk import Disk
+from bridge.journal import Journal
+from bridge.line import CentreError, NotACentre
+from bridge.outbox import Outbox
+from bridge.relay import Relay
+from centre.store import Store
+from centre.work import presses
+from firmware.board.memory import Memory
+from firmware.board.press import SAVE_PRESS, Press
+from sim import checkers
+from sim.virtual import button as _virtual_button  # first, so that the firmware finds its `bluetooth`
+from wire import receipts
+
+assert _virtual_button
+Radio: Any = import_module("firmware.board.radio").Radio
+
+
+@dataclass(frozen=True)
+class Bug:
+    """`seeded()` has it in the product; `breaks` are the promises of which one must be seen to break."""
+
+    name: str
+    seeded: Callable[[], Any]
+    breaks: tuple[str, ...]
+
+
+BUGS: list[Bug] = []
+
+
+def bug(*breaks: str) -> Callable[[Callable[[], Iterator[None]]], None]:
+    """The function's name, with spaces, is the bug's."""
+
+    def add(seeded: Callable[[], Iterator[None]]) -> None:
+        BUGS.append(Bug(seeded.__name__.replace("_", " "), contextmanager(seeded), breaks))
+
+    return add
+
+
+def instead(owner: Any, name: str, make: Callable[[Any], Any]) -> Any:
+    """Patch `owner.name` by what `make(original)` gives."""
+    return patch.object(owner, name, make(getattr(owner, name)))
+
+
+# -- the bridge ---------------------------------------------------------------------------------------
+
+
+@bug(checkers.HEARD)
+def a_journal_without_sync() -> Iterator[None]:
+    def make(connect: Any) -> Any:
+        def unsynced(self: Journal) -> sqlite3.Connection:
+            db: sqlite3.Connection = connect(self)
+            db.execute("PRAGMA synchronous = NORMAL")
+            return db
+
+        return unsynced
+
+    with instead(Journal, "_connect", make):
+        yield
+
+
+@bug(checkers.HEARD)
+def heard_before_the_journal() -> Iterator[None]:
+    with patch.object(Disk, "is_kept", lambda *_: True):
+        yield
+
+
+@bug(checkers.LOST, checkers.INVENTED)
+def a_retry_with_a_new_identity() -> Iterator[None]:
+    def make(failed: Any) -> Any:
+        def renamed(self: Outbox, errand: courier.Errand, error: CentreError) -> None:
+            failed(self, errand, error)
+            if errand.kind == courier.ALARM:
+                self._presses[errand.key].counter += 1
+
+        return renamed
+
+    with instead(Outbox, "_failed", make):
+        yield
+
+
+@bug(checkers.LOST, checkers.LATE)
+def an_alarm_given_up_on_an_error() -> Iterator[None]:
+    def give_up(self: Outbox, errand: courier.Errand, _reason: str, _permanent: bool) -> bool:
+        self._courier.done(errand)
+        return True
+
+    with patch.object(Outbox, "_again", give_up):
+        yield
+
+
+@bug(checkers.LOST, checkers.LATE)
+def a_captive_portal_believed() -> Iterator[None]:
+    def make(failed: Any) -> Any:
+        def believes(self: Outbox, errand: courier.Errand, error: CentreError) -> None:
+            if isinstance(error, NotACentre):
+                self._courier.done(errand)
+            else:
+                failed(self, errand, error)
+
+        return believes
+
+    with instead(Outbox, "_failed", make):
+        yield
+
+
+@bug(checkers.LOST, checkers.LATE)
+def a_journal_that_is_written_and_never_read() -> Iterator[None]:
+    with patch.object(Relay, "_resume_presses", lambda *_: None):
+        yield
+
+
+@bug(checkers.LOST, checkers.LATE)
+def a_retry_that_comes_too_late() -> Iterator[None]:
+    with (
+        patch.object(courier, "RETRY_MS_MIN", 600_000),
+        patch.object(courier, "RETRY_MS_MAX", 600_000),
+        patch.object(courier.Courier, "hurry", lambda *_: None),
+    ):
+        yield
+
+
+@bug(checkers.LOST, checkers.LATE)
+def a_filter_that_forgets_what_it_missed() -> Iterator[None]:
+    button = import_module("bridge.watch")._Button
+    with patch.object(button, "missed", lambda *_: ([], 0)):
+        yield
+
+
+# -- the centre ---------------------------------------------------------------------------------------
+
+
+@bug(checkers.ONCE, checkers.LOST)
+def a_dedupe_on_the_wrong_key() -> Iterator[None]:
+    def make(one: Any) -> Any:
+        def by_device(self: Store, query: str, **values: Any) -> Any:
+            if query != "incident_of_press":
+                return one(self, query, **values)
+            sql = "SELECT * FROM incidents WHERE device_id = :device_id ORDER BY rowid DESC"
+            return self.db.execute(sql, values).fetchone()
+
+        return by_device
+
+    with instead(Store, "one", make):
+        yield
+
+
+@bug(checkers.KEPT)
+def received_before_the_commit() -> Iterator[None]:
+    take_alarm = presses.take_alarm
+
+    def early(core: Any, bridge_id: str, press: Any) -> Any:
+        db = core.store.db
+        core.store._grouped = True
+        db.execute("BEGIN")
+        try:
+            taken = take_alarm(core, bridge_id, press)
+        finally:
+            core.store._grouped = False
+            db.execute("ROLLBACK")
+        asyncio.get_running_loop().call_later(1.0, take_alarm, core, bridge_id, press)
+        return taken
+
+    with patch.object(presses, "take_alarm", early):
+        yield
+
+
+# -- the button ---------------------------------------------------------------------------------------
+
+
+@bug(checkers.FORGED, checkers.ORDER)
+def a_receipt_without_proof() -> Iterator[None]:
+    with patch.object(receipts, "check", lambda received, *_: min(received[0], receipts.CLOSED)):
+        yield
+
+
+@bug(checkers.REUSED, checkers.LOST, checkers.INVENTED)
+def a_counter_that_rolls_back() -> Iterator[None]:
+    def make(load: Any) -> Any:
+        def rolled(self: Memory) -> Any:
+            life = load(self)
+            life.press_counter = max(life.press_counter - self.power_lost, 0)
+            return life
+
+        return rolled
+
+    with instead(Memory, "load", make):
+        yield
+
+
+@bug(checkers.LOST, checkers.LATE)
+def an_open_press_forgotten_after_power_loss() -> Iterator[None]:
+    def make(load: Any) -> Any:
+        def forgotten(self: Memory) -> Any:
+            life = load(self)
+            life.event = 0 if self.power_lost else life.event
+            return life
+
+        return forgotten
+
+    with instead(Memory, "load", make):
+        yield
+
+
+@bug(checkers.LOST, checkers.REUSED)
+def a_press_felt_before_it_is_on_flash() -> Iterator[None]:
+    def make(opens: Any) -> Any:
+        def late(self: Press, event: int, now_ms: int) -> Any:
+            return [action for action in opens(self, event, now_ms) if action[0] != SAVE_PRESS]
+
+        return late
+
+    with instead(Press, "_open", make):
+        yield
+
+
+@bug(checkers.REUSED, checkers.ORDER)
+def a_stage_that_is_not_kept() -> Iterator[None]:
+    def make(receipt: Any) -> Any:
+        def forgets(self: Press, stage: int, now_ms: int) -> Any:
+            return [action for action in receipt(self, stage, now_ms) if action[0] != SAVE_PRESS]
+
+        return forgets
+
+    with instead(Press, "receipt", make):
+        yield
+
+
+@bug(checkers.LINKED)
+def a_reused_address() -> Iterator[None]:
+    def warm(self: Any) -> None:
+        self._ble.active(True)
+        self._record, self._warm = [], True
+
+    with patch.object(Radio, "warm", warm):
+        yield
+
+
+@bug(checkers.ORDER)
+def a_stage_that_goes_backwards() -> Iterator[None]:
+    def make(receipt: Any) -> Any:
+        def any_stage(self: Press, stage: int, now_ms: int) -> Any:
+            if stage > receipts.HEARD:
+                self.life.stage = min(self.life.stage, stage - 1)
+            return receipt(self, stage, now_ms)
+
+        return any_stage
+
+    with instead(Press, "receipt", make):
+        yield
+
+
+@bug(checkers.REUSED, checkers.LOST)
+def a_contact_that_is_not_fresh() -> Iterator[None]:
+    def make(slot: Any) -> Any:
+        def stale(self: Press, now_ms: int) -> Any:
+            self.life.alive_counter -= bool(self.life.event)
+            return slot(self, now_ms)
+
+        return stale
+
+    with instead(Press, "_slot", make):
+        yield
+
+
+@bug(checkers.TOLD)
+def a_hand_that_is_never_told() -> Iterator[None]:
+    with patch.object(Press, "_confirm_ms", lambda _: None):
+        yield
+
+
+@bug(checkers.LOST, checkers.LATE)
+def a_contact_once_an_hour() -> Iterator[None]:
+    with patch.object(import_module("firmware.board.press"), "_CONTACT_EVERY_MS", 3_600_000):
+        yield
