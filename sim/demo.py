@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from firmware.board.feedback import PATTERNS
+from sim import staff
+from sim.people import EXAMPLE
 from sim.world import Button, Happening, Trouble, World
 from wire import receipts
 
@@ -28,6 +30,8 @@ STAGES = (
 )
 _STAGE_S_MAX = 30
 _PATTERNS_OF_A_PRESS = 3  # taken, RECEIVED, ACKNOWLEDGED
+_WHERE = "50.8466,4.3528,25"
+_KEYS = "Space or Enter presses, t tests silently, a acknowledges, n new addresses, q ends"
 _EVENTS = {1: "alarm", 2: "silent test"}
 _WORDS = {
     "pressed": "a finger goes down",
@@ -204,7 +208,7 @@ class Demo:
         await self._all_felt.wait()
 
     async def keys(self) -> None:
-        """Space or Enter presses, t tests, a acknowledges, q ends."""
+        """As _KEYS tells."""
         pressed: asyncio.Queue[str] = asyncio.Queue()
         asyncio.get_running_loop().add_reader(sys.stdin, lambda: pressed.put_nowait(sys.stdin.read(1)))
         while (key := await pressed.get()) not in ("q", "\x03", "\x04", ""):
@@ -219,6 +223,14 @@ class Demo:
                 self._later(self.button.clicks())
             elif key == "a" and self.timeline.incident:
                 self._later(self._acknowledge())
+            elif key == "n":
+                self._later(self.entrances())
+
+    async def entrances(self) -> None:
+        """How each of the centre's people comes in."""
+        addresses = await asyncio.to_thread(staff.entrances, self.world.centre_home, self.world.url)
+        for role, address in addresses.items():
+            self.screen.say(f"{role.replace('_', ' '):14} {address}")
 
     async def _acknowledge(self) -> None:
         try:
@@ -249,6 +261,16 @@ def _raw_terminal() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
+async def furnish(world: World) -> Button:
+    """A centre with its people, a button, the invented person who has it, and her phone."""
+    await world.add_centre()
+    button = await world.add_button()
+    await asyncio.to_thread(staff.hand_out, world.centre_home, button.device_id)
+    await world.add_bridge(button.enrolment, "bridge", "--fix", _WHERE)
+    await world.wait_for(lambda h: h.by == button.name and h.what == "sleep")
+    return button
+
+
 async def run(*, once: bool, as_json: bool) -> int:
     """The whole demo; 0, or 1 with a sentence on stderr."""
     interactive = not once and sys.stdin.isatty() and sys.stdout.isatty()
@@ -257,16 +279,17 @@ async def run(*, once: bool, as_json: bool) -> int:
         try:
             async with World(Path(home)) as world:
                 screen.say("centre, button and bridge are starting ...", "2")
-                await world.add_centre()
-                button = await world.add_button()
-                await world.add_bridge(button.enrolment, "bridge", "--fix", "51.0543,3.7174,25")
+                button = await furnish(world)
                 demo = Demo(world, button, screen)
-                await world.wait_for(lambda h: h.by == "button" and h.what == "sleep")
-                screen.say(f"button    {button.device_id}, on {button.board.interpreter['version']}")
-                screen.say(f"operator  {world.console_url}")
+                screen.say(f"{'button':14} {button.device_id}, on {button.board.interpreter['version']}")
+                screen.say(
+                    f"{'case':14} {EXAMPLE.number}, {EXAMPLE.person.name}: invented, like everybody here"
+                )
+                screen.say("the centre's people come in with a browser, each once, within 10 minutes:", "2")
+                await demo.entrances()
                 with world.watching(demo.watch):
                     if interactive:
-                        screen.say("Space or Enter presses, t tests silently, a acknowledges, q ends", "1")
+                        screen.say(_KEYS, "1")
                         with _raw_terminal():
                             await demo.keys()
                     else:

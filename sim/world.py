@@ -193,6 +193,10 @@ class World:
         self._observers: list[Callable[[Happening], None]] = []
         self._last_advert: dict[str, tuple[str, bytes]] = {}
 
+    @property
+    def centre_home(self) -> Path:
+        return self.home / "centre"
+
     async def __aenter__(self) -> "World":
         self.air = Air(self._medium)
         self.air.on_advert(self._on_advert)
@@ -359,7 +363,7 @@ class World:
     # -- processes ---------------------------------------------------------------------
 
     def _centre(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "centre", *words, "--home", str(self.home / "centre")]
+        return [sys.executable, "-m", "centre", *words, "--home", str(self.centre_home)]
 
     async def _start(self, name: str, argv: list[str], ready: str) -> Happening:
         since = len(self.happenings)

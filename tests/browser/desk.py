@@ -1,7 +1,5 @@
-"""What the tests of the operator's page have in hand: an invented case, a photo, a walk."""
+"""What the tests of the operator's page have in hand: a button handed out, a walk."""
 
-import struct
-import zlib
 from pathlib import Path
 
 from centre.core import open_core
@@ -10,40 +8,11 @@ from centre.rules import access, times
 from centre.rules.cases import Address, CaseFile, Child, Person, Stalker
 from centre.rules.grants import FIRST, LAST
 from centre.work import cases, grants, handouts
+from sim.people import EXAMPLE
 from tests.unit.centre.parts import FIX, signed_in
 
-# Nobody; numbers that Belgium keeps unused.
-FILE = CaseFile(
-    number="XX.00.123456/26",
-    danger="very_high",
-    person=Person(
-        name="Example Lies Voorbeeld",
-        born_on="1991-04-17",
-        phone="+32 470 00 00 00",
-        speaks="Nederlands, français",
-        note="Asthma. Speaks softly on purpose when he is near.",
-    ),
-    stalker=Stalker(
-        name="Invented Jan Verzonnen",
-        born_on="1986-09-02",
-        relation="former partner, restraining order since 2026-06-01",
-        looks="1.85 m, short fair hair, limps on the left",
-        vehicle="grey VW Golf, 1-XXX-000",
-        weapons="hunting rifle, not handed in",
-        note="Was soldier; calm until he is spoken to.",
-    ),
-    do_first="Two patrols, no siren in the street. Do NOT ring her phone. "
-    "Ring the school: keep the child inside.",
-    standing_orders="Take him in on sight: order 2026/441. Neighbour at 14 has a key.",
-    addresses=(
-        Address("home", "Voorbeeldstraat 12, 1000 Brussel", "2nd floor, code 0000#"),
-        Address("work", "Bakkerij Fictie, Nergensplein 3, 1000 Brussel"),
-    ),
-    children=(Child("Noor", "2018-02-11", "school De Verzinsels, Nergenslaan 8, until 15:30"),),
-)
 
-
-def hand_out(home: Path, device_id: str, file: CaseFile = FILE, photo: bytes = b"") -> str:
+def hand_out(home: Path, device_id: str, file: CaseFile = EXAMPLE, photo: bytes = b"") -> str:
     """The button serves a new case; its case_id."""
     core = open_core(Home(home))
     try:
@@ -78,25 +47,6 @@ def hostile(text: str) -> CaseFile:
         (Address(text, text, text),),
         (Child(text, text, text),),
     )
-
-
-def face(width: int = 90, height: int = 120) -> bytes:
-    """A PNG of nobody: a head and shoulders in grey."""
-
-    def pixel(x: int, y: int) -> int:
-        head = ((x - width / 2) / 22) ** 2 + ((y - 42) / 28) ** 2 < 1
-        body = ((x - width / 2) / 42) ** 2 + ((y - 122) / 46) ** 2 < 1
-        return 90 if head else 70 if body else 185
-
-    rows = b"".join(b"\0" + bytes(pixel(x, y) for x in range(width)) for y in range(height))
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        summed = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + summed
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def walk(now_ms: int, count: int = 24, every_ms: int = 10_000) -> list[dict[str, object]]:

@@ -12,8 +12,9 @@ import pytest
 from centre.core import open_core
 from centre.home import Home
 from centre.rules import times
+from sim.people import placeholder
 from tests.browser.chromium import CHROMIUM, Tab, chromium, new_tab
-from tests.browser.desk import face, hand_out, hostile, walk
+from tests.browser.desk import hand_out, hostile, walk
 from tests.unit.centre.parts import FIX, Hand, Phone, Serving, centre
 from wire import codes, receipts
 
@@ -225,7 +226,7 @@ async def test_duress_is_on_top_until_it_is_seen(tmp_path: Path, address: str) -
 async def a_walk(serving: Serving, phone: Phone) -> str:
     """An incident with a case, a photo and four minutes of following."""
     await phone.enrol(HAND, pin="271828", duress_pin="3141")
-    hand_out(serving.home, HAND.device_id, photo=face())
+    hand_out(serving.home, HAND.device_id, photo=placeholder())
     now_ms = int(time.time() * 1000)
     fixes = walk(now_ms)
     incident = await press(phone, 1, fix=fixes[0], phone={"battery_percent": 64, "model": "Pixel 8"})
@@ -243,10 +244,10 @@ async def test_a_sheet_shows_the_case_and_the_way_she_went(tmp_path: Path, addre
             await page.until(f"document.activeElement.id === 'take-{incident}'")
             await page.key("o")
             await page.until("trail.fixes().length === 24")
-            await page.until("document.querySelector('img.photo')?.naturalWidth === 90")
+            await page.until("document.querySelector('img.photo')?.naturalWidth === 96")
             assert await stage(phone, 1) == receipts.RECEIVED  # looking is not taking
             text = await page.value("document.getElementById('sheet').innerText")
-            for said in ("Example Lies Voorbeeld", "Two patrols", "hunting rifle", "Noor", "battery 2.91"):
+            for said in ("Ann Example", "Two patrols", "hunting knife", "Lou Example", "battery 2.91"):
                 assert said in text
             shapes = await page.value("document.querySelector('.map').innerText")
             for said in ("□", "! jump", "! stale", "within 15 m", "°"):

@@ -14,7 +14,8 @@ from centre.core import open_core
 from centre.home import Home
 from centre.rules.access import LANGUAGES
 from centre.work import accounts
-from tests.browser.desk import FILE, face, hand_out
+from sim.people import EXAMPLE, placeholder
+from tests.browser.desk import hand_out
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, phone_of
 from wire import codes, receipts
 
@@ -306,10 +307,10 @@ async def test_a_case_is_seen_only_while_its_alarm_is_open_and_each_look_is_note
     """Her name and his photo: gone when it is closed; back when a duress PIN says that it was no mistake."""
     async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND, pin="271828", duress_pin="3141")
-        hand_out(tmp_path, HAND.device_id, photo=face())
+        hand_out(tmp_path, HAND.device_id, photo=placeholder())
         first, second = await alarm(phone), await alarm(phone, 2)
         await enter(phone, serving.console_url)
-        name = FILE.person.name
+        name = EXAMPLE.person.name
 
         async def seen(incident: str, query: str = "") -> bool:
             status, html = await phone.ask("GET", f"/console/incidents/{incident}/sheet{query}")

@@ -5,9 +5,12 @@ import json
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
-from sim.demo import STAGES, Demo, Screen
+from sim import staff
+from sim.demo import STAGES, Demo, Screen, furnish
+from sim.people import EXAMPLE
 from sim.world import Trouble, World
 from wire.codes import ALARM
 
@@ -43,3 +46,28 @@ async def test_a_missing_step_is_named(tmp_path: Path) -> None:
         demo = Demo(world, button, Screen(quiet=True), stage_s_max=4)
         with world.watching(demo.watch), pytest.raises(Trouble, match=r"^heard: did not happen"):
             await demo.once()
+
+
+async def test_behind_the_press_is_a_case_that_could_be_real(tmp_path: Path) -> None:
+    """The operator sees who she is, what to do first and where; each role comes in, and sees what is hers."""
+    async with World(tmp_path) as world:
+        button = await furnish(world)
+        demo = Demo(world, button, Screen(quiet=True))
+        with world.watching(demo.watch):
+            await demo.once()
+        pages = {}
+        for role, address in staff.entrances(world.centre_home, world.url).items():
+            async with (
+                aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
+                session.get(address, ssl=False) as entered,
+            ):
+                pages[role] = await entered.text()
+                assert entered.status == 200
+                if role == "operator":
+                    sheet = f"{world.url}/console/incidents/{demo.timeline.incident}"
+                    async with session.get(sheet, ssl=False) as answer:
+                        pages[role] = await answer.text()
+    for said in (EXAMPLE.person.name, EXAMPLE.do_first, EXAMPLE.stalker.weapons, "50.84660, 4.35280"):
+        assert said in pages["operator"]
+    assert EXAMPLE.person.name in pages["case_manager"]
+    assert EXAMPLE.person.name not in pages["institute"] + pages["administrator"]
