@@ -87,7 +87,7 @@ async def running(
     operator = Operator(worker, bells, log, guard, settings)
     parts = (
         *(intake, Static(), entrance, operator, Figures(worker, guard), Administration(worker, bells, guard)),
-        *_case_pages(worker, guard, authority.sha256, settings.public_url),
+        *_case_pages(worker, guard, authority.sha256, settings),
     )
     refusals = Refusals(log)
     app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
@@ -155,10 +155,11 @@ def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], 
 
 
 def _case_pages(
-    worker: Worker, guard: Guard, pin: str, public_url: str
+    worker: Worker, guard: Guard, pin: str, settings: Settings
 ) -> tuple[Cases, Handouts, DailyReport]:
-    cases = Cases(worker, guard)
-    return cases, Handouts(worker, guard, cases, pin, public_url), DailyReport(worker, guard)
+    cases = Cases(worker, guard, settings.test_every_days)
+    handouts = Handouts(worker, guard, cases, pin, settings.public_url)
+    return cases, handouts, DailyReport(worker, guard, settings.test_every_days)
 
 
 async def _close(runner: web.AppRunner) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from centre.rules import escalation, retention, supervision
+from centre.rules import escalation, losses, retention, supervision
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +12,7 @@ class Settings:
     public_url: str = ""  # as phones reach it: what enrolment codes say; else the address of the page
     alive_s: int = supervision.ALIVE_S  # how often bridges shall give a sign of life
     signs_per_s: int = supervision.SIGNS_PER_S  # how many of all bridges are taken in a second
+    test_every_days: int = losses.TEST_DAYS  # a button that was not tested for longer is named
     escalate_s: int = escalation.AFTER_S  # how long an alarm waits at each level before the next
     webhook: str | None = None  # who is told of incidents
     webhook_s: float = 10.0  # how long it may take to answer; fixed, and shorter in tests

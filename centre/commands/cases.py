@@ -2,11 +2,11 @@
 
 import argparse
 
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, no
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, days, no
 from centre.core import open_core
 from centre.home import Home
 from centre.log import now_ms
-from centre.rules import grants, times
+from centre.rules import grants, losses, times
 from centre.rules.refusals import REASONS, Refused
 from centre.work import cases, evidence, reports, retention
 from centre.work.reports import Held
@@ -16,6 +16,13 @@ def add(commands: Commands) -> None:
     made = commands.add("report", "one day: presses, tests, outcomes, batteries, grants due", report)
     made.add_argument("--zone", help="of one police zone (default: all)")
     made.add_argument("--day", metavar="YYYY-MM-DD", help="(default: today)")
+    made.add_argument(
+        "--test-every-days",
+        type=days,
+        default=losses.TEST_DAYS,
+        metavar="DAYS",
+        help="name buttons that were not tested for longer (default: %(default)s)",
+    )
     made = commands.add("erase", "erase a closed case: its file, photos and names, for ever", erase)
     made.add_argument("case_id", metavar="CASE")
     made.add_argument("--yes", action="store_true", help="do not ask")
@@ -28,7 +35,7 @@ def report(arguments: argparse.Namespace) -> int:
         times.check_day(day, grants.FIRST, today, field="--day")
     except Refused as refused:
         return no(BAD_INPUT, refused.detail)
-    made = reports.of_day(open_core(Home(arguments.home)), arguments.zone, day)
+    made = reports.of_day(open_core(Home(arguments.home)), arguments.zone, day, arguments.test_every_days)
     print(f"{day}, {f'zone {made.zone}' if made.zone else 'all zones'}")
     print(f"alarms: {len(made.alarms)}{''.join(f', {reason} {count}' for reason, count in made.outcomes)}")
     for row in made.alarms:
@@ -43,6 +50,8 @@ def report(arguments: argparse.Namespace) -> int:
     _print_buttons(made.low)
     print(f"not heard for a day: {len(made.silent)}")
     _print_buttons(made.silent)
+    print(f"not tested for {arguments.test_every_days} days: {len(made.untested)}")
+    _print_buttons(made.untested)
     print(f"grants to review, or ended: {len(made.due)}")
     for row in made.due:
         print(f"  case {row['case_id']}  since {row['due_on']}")
@@ -53,7 +62,8 @@ def _print_buttons(buttons: list[Held]) -> None:
     for button in buttons:
         heard = times.minute(button.heard_at_ms) if button.heard_at_ms else "never"
         battery = f"  {button.battery_mv / 1000:.2f} V" if button.battery_mv else ""
-        print(f"  {button.device_id}  case {button.case_id}  last heard {heard}{battery}")
+        tested = times.minute(button.tested_at_ms) if button.tested_at_ms else "never"
+        print(f"  {button.device_id}  case {button.case_id}  last heard {heard}  last test {tested}{battery}")
 
 
 def erase(arguments: argparse.Namespace) -> int:

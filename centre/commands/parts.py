@@ -1,6 +1,7 @@
 """What the commands share: exit codes, sentences, how a command is added."""
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from centre.home import default_path
+from centre.rules import retention
 
 COULD_NOT, BAD_INPUT = 1, 2
 
@@ -46,3 +48,10 @@ def no(code: int, sentence: str) -> int:
 
 def day(at_ms: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at_ms / 1000))
+
+
+def days(text: str) -> int:
+    """For argparse: how many."""
+    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not 1 <= int(text) <= retention.DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"it is 1 to {retention.DAYS_MAX} days")
+    return int(text)

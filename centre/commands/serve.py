@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from centre import hooks, tls
 from centre.app import running
-from centre.commands.parts import BAD_INPUT, Commands, no
+from centre.commands.parts import BAD_INPUT, Commands, days, no
 from centre.home import Home
 from centre.log import Log
-from centre.rules import escalation, retention, supervision
+from centre.rules import escalation, losses, retention, supervision
 from centre.settings import Settings
 
 
@@ -56,6 +56,13 @@ def add(commands: Commands) -> None:
         help="how often bridges shall give a sign of life (default: %(default)s)",
     )
     made.add_argument(
+        "--test-every-days",
+        type=days,
+        default=losses.TEST_DAYS,
+        metavar="DAYS",
+        help="a button that was not tested for longer is named to its case manager (default: %(default)s)",
+    )
+    made.add_argument(
         "--escalate-s",
         type=_escalate_s,
         default=escalation.AFTER_S,
@@ -72,11 +79,11 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--webhook-ca", metavar="FILE", help="PEM of the CA of --webhook, where the system does not know it"
     )
-    for what, days in (("positions", retention.POSITIONS_DAYS), ("incidents", retention.INCIDENTS_DAYS)):
+    for what, kept in (("positions", retention.POSITIONS_DAYS), ("incidents", retention.INCIDENTS_DAYS)):
         made.add_argument(
             f"--keep-{what}-days",
-            type=_days,
-            default=days,
+            type=days,
+            default=kept,
             metavar="DAYS",
             help=f"how long {what} are kept after an alarm was closed (default: %(default)s)",
         )
@@ -118,6 +125,7 @@ def serve(arguments: argparse.Namespace) -> int:
                 alive_s=arguments.alive_s,
                 public_url=arguments.public_url or "",
                 signs_per_s=arguments.signs_per_s,
+                test_every_days=arguments.test_every_days,
                 escalate_s=arguments.escalate_s,
                 webhook=arguments.webhook,
                 webhook_ca=arguments.webhook_ca,
@@ -189,12 +197,6 @@ def _alive_s(text: str) -> int:
     least, most = supervision.ALIVE_S_MIN, supervision.ALIVE_S_MAX
     if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"it is {least} to {most} seconds")
-    return int(text)
-
-
-def _days(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not 1 <= int(text) <= retention.DAYS_MAX:
-        raise argparse.ArgumentTypeError(f"it is 1 to {retention.DAYS_MAX} days")
     return int(text)
 
 

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 from centre.core import Core
+from centre.rules import losses as rules
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import buttons, cases, evidence, grants
+from centre.work import buttons, cases, evidence, grants, losses
+from centre.work.losses import Loss
 from wire import codes, receipts
 
 FREE_SHOWN_MAX = 200
+LOSSES_SHOWN_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Button:
     pressed_at_ms: int | None
     tests: int
     tested_at_ms: int | None
+    untested_days: int  # 0: tested lately enough
+    losses: list[Loss]  # of it and of its phones while she has it, those that go on first
 
 
 def hand_out(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
@@ -115,14 +120,16 @@ def free(core: Core) -> list[str]:
     return [row["device_id"] for row in core.store.all("free_buttons", at_most=FREE_SHOWN_MAX)]
 
 
-def of_case(core: Core, case_id: str) -> tuple[list[Button], list[Row]]:
+def of_case(
+    core: Core, case_id: str, test_every_days: int = rules.TEST_DAYS
+) -> tuple[list[Button], list[Row]]:
     """Those handed out, as they live; and the handouts that are over."""
     rows = core.store.all("handouts_of_case", case_id=case_id)
-    now = [_button(core, row) for row in rows if row["taken_back_at_ms"] is None]
+    now = [_button(core, row, test_every_days) for row in rows if row["taken_back_at_ms"] is None]
     return now, [row for row in rows if row["taken_back_at_ms"] is not None]
 
 
-def _button(core: Core, handout: Row) -> Button:
+def _button(core: Core, handout: Row, test_every_days: int) -> Button:
     which = {"device_id": handout["device_id"]}
     device = core.store.one("device", **which)
     assert device is not None
@@ -143,4 +150,6 @@ def _button(core: Core, handout: Row) -> Button:
         pressed["at_ms"],
         tested["count"],
         tested["at_ms"],
+        rules.untested_days(tested["at_ms"], handout["given_at_ms"], core.now_ms(), test_every_days),
+        losses.losses_of_button(core, handout["device_id"], handout["given_at_ms"], LOSSES_SHOWN_MAX),
     )

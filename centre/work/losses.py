@@ -194,11 +194,13 @@ def count(core: Core) -> int:
     return int(row["count"]) if row else 0
 
 
-def losses_of_button(core: Core, device_id: str, at_most: int = SHOWN_MAX) -> list[Loss]:
-    """For its case: of the button and of its bridges, open ones first, then the newest."""
-    return [
-        _loss(core, row) for row in core.store.all("losses_of_button", device_id=device_id, at_most=at_most)
-    ]
+def losses_of_button(core: Core, device_id: str, since_ms: int = 0, at_most: int = SHOWN_MAX) -> list[Loss]:
+    """For its case: of the button and of its bridges, open ones first, then the newest.
+
+    Not what had ended before `since_ms`: that was somebody else's.
+    """
+    which = {"device_id": device_id, "since_ms": since_ms}
+    return [_loss(core, row) for row in core.store.all("losses_of_button", at_most=at_most, **which)]
 
 
 def _loss(core: Core, row: Row) -> Loss:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from centre.core import Core
-from centre.rules import times
+from centre.rules import losses, times
 from centre.store import Row
 from wire import codes, receipts
 
@@ -22,6 +22,8 @@ class Held:
     battery_mv: int | None
     is_low: bool
     is_silent: bool  # for a day
+    tested_at_ms: int | None
+    untested_days: int  # 0: tested lately enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Report:
     tests: list[Row]
     low: list[Held]
     silent: list[Held]
+    untested: list[Held]
     due: list[Row]  # cases
 
     @property
@@ -46,10 +49,10 @@ class Report:
         return counted.most_common()
 
 
-def of_day(core: Core, zone: str | None, day: str) -> Report:
+def of_day(core: Core, zone: str | None, day: str, test_every_days: int = losses.TEST_DAYS) -> Report:
     begins_ms, ends_ms = times.day_ms(day)
     span, now_ms = {"begins_ms": begins_ms, "ends_ms": ends_ms, "zone": zone}, core.now_ms()
-    held = [_held(core, row, now_ms) for row in core.store.all("handed_out", zone=zone)]
+    held = [_held(core, row, now_ms, test_every_days) for row in core.store.all("handed_out", zone=zone)]
     return Report(
         day,
         zone,
@@ -58,15 +61,28 @@ def of_day(core: Core, zone: str | None, day: str) -> Report:
         core.store.all("alarms_of_day", event=codes.TEST, **span),
         [button for button in held if button.is_low],
         [button for button in held if button.is_silent],
+        [button for button in held if button.untested_days],
         core.store.all("due_anywhere", zone=zone, today=times.day(now_ms)),
     )
 
 
-def _held(core: Core, row: Row, now_ms: int) -> Held:
+def _held(core: Core, row: Row, now_ms: int, test_every_days: int) -> Held:
     state = core.store.one("button_state", device_id=row["device_id"])
     told = {name: state[name] for name in ("heard_at_ms", "battery_mv", "low")} if state else {}
     heard_at_ms = told.get("heard_at_ms")
     # Before it was handed out nobody expected to hear it.
     is_silent = now_ms - max(heard_at_ms or 0, row["given_at_ms"]) >= SILENT_MS
-    who = (row["device_id"], row["case_id"], row["zone"])
-    return Held(*who, heard_at_ms, told.get("battery_mv"), bool(told.get("low")), is_silent)
+    which = {"device_id": row["device_id"], "case_id": row["case_id"]}
+    last = core.store.one("last_of_button", event=codes.TEST, **which)
+    tested_at_ms = last["at_ms"] if last else None
+    return Held(
+        row["device_id"],
+        row["case_id"],
+        row["zone"],
+        heard_at_ms,
+        told.get("battery_mv"),
+        bool(told.get("low")),
+        is_silent,
+        tested_at_ms,
+        losses.untested_days(tested_at_ms, row["given_at_ms"], now_ms, test_every_days),
+    )

@@ -17,6 +17,7 @@ OF_ONE_BUTTON_MAX = 5
 TAKEN_SHOWN_MAX = 20
 CLOSED_SHOWN_MAX = 10
 TESTS_SHOWN_MAX = 5
+LOSSES_SHOWN_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Board:
     closed: list[Card]
     tests: list[tuple[str, int]]  # (device_id, received at ms)
     losses: list[Loss] = field(default_factory=list)
+    losses_hidden: int = 0  # bridges and buttons beyond those
     hidden: int = 0  # of the first two, beyond the bounds: shown as those are attended to
 
     @property
@@ -166,13 +168,15 @@ def board(core: Core) -> Board:
     taken = store.all("taken_alarms", alarm=codes.ALARM, at_most=TAKEN_SHOWN_MAX)
     closed = store.all("closed_alarms", alarm=codes.ALARM, at_most=CLOSED_SHOWN_MAX)
     tests = store.all("last_tests", test=codes.TEST, at_most=TESTS_SHOWN_MAX)
+    lost = losses.open_losses(core)[:LOSSES_SHOWN_MAX]
     return Board(
         [_card(core, row["incident_id"]) for row in untaken],
         [_card(core, row["incident_id"]) for row in raised],
         [_card(core, row["incident_id"]) for row in taken],
         [_card(core, row["incident_id"]) for row in closed],
         [(row["device_id"], row["opened_at_ms"]) for row in tests],
-        losses=losses.open_losses(core),
+        losses=lost,
+        losses_hidden=losses.count(core) - sum(loss.bridges for loss in lost),
         hidden=sum(rows[0]["in_all"] - len(rows) for rows in (untaken, raised) if rows),
     )
 

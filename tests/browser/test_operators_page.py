@@ -340,6 +340,53 @@ async def test_an_alarm_that_nobody_takes_gets_louder(tmp_path: Path, address: s
         assert page.complaints == []
 
 
+async def test_what_supervision_has_lost_stands_calmly_below(tmp_path: Path, address: str) -> None:
+    """Which button, which case, which part, since when; twelve phones at once are one line; no name."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND)
+        case_id = hand_out(tmp_path, HAND.device_id)
+        core = open_core(Home(tmp_path))
+        bridge, now_ms = core.store.db.execute("SELECT bridge_id FROM bridges").fetchone()[0], core.now_ms()
+        burst = [(f"BRIDGE{n}", f"{n:064d}") for n in range(12)]
+        db = core.store.db
+        db.executemany(
+            "INSERT INTO bridges (bridge_id, token_sha256, enrolled_at_ms) VALUES (?, ?, 0)", burst
+        )
+        rows = [
+            ("phone_silent", None, bridge, now_ms - 300_000, None, None),
+            ("button_out_of_reach", HAND.device_id, None, now_ms - 7_200_000, None, now_ms - 60_000),
+            *(("phone_silent", None, name, now_ms - 120_000, 1, None) for name, _ in burst),
+        ]
+        db.executemany(
+            "INSERT INTO losses (kind, device_id, bridge_id, began_at_ms, found_at_ms, burst_ms, back_at_ms)"
+            " VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)",
+            rows,
+        )
+        core.store.close()
+        incident = await press(phone, 1, fix=FIX)
+        async with opened(address, serving.console_url) as page:
+            await page.until(f"document.activeElement.id === 'take-{incident}'")
+            lost = await page.value("document.querySelector('.losses').innerText.replace(/\\s+/g, ' ')")
+            assert "12 phones silent at once: probably our own network" in lost
+            assert "phone silent: off, or without network" in lost
+            assert "button out of reach of its phone" in lost
+            assert "heard again since" in lost
+            assert case_id in lost
+            assert "Lies" not in lost
+            assert await page.value(
+                "document.querySelector('.untaken').getBoundingClientRect().bottom"
+                " <= document.querySelector('.losses').getBoundingClientRect().top"
+            )
+            await page.picture(PICTURES / "centre-losses.png")
+            await page.size(390, 900)
+            assert await page.value("document.documentElement.scrollWidth") == 390, "nothing is cut"
+            await page.picture(PICTURES / "centre-losses-phone.png", whole=True)
+            await page.call("Emulation.setEmulatedVisionDeficiency", type="achromatopsia")
+            await page.size(1280, 900)
+            await page.picture(PICTURES / "centre-losses-grey.png")
+            assert page.complaints == []
+
+
 @pytest.mark.parametrize(
     ("language", "said"),
     [

@@ -97,8 +97,9 @@ SELECT case_id FROM handouts WHERE device_id = :device_id AND taken_back_at_ms I
 -- Of a button and of its bridges, open ones first.
 -- name: losses_of_button
 SELECT l.*, :device_id AS device_ids, 1 AS bridges FROM losses l
-WHERE l.device_id = :device_id
-   OR l.bridge_id IN (SELECT bd.bridge_id FROM bridge_devices bd WHERE bd.device_id = :device_id)
+WHERE (l.device_id = :device_id
+       OR l.bridge_id IN (SELECT bd.bridge_id FROM bridge_devices bd WHERE bd.device_id = :device_id))
+  AND coalesce(l.ended_at_ms, :since_ms) >= :since_ms
 ORDER BY ended_at_ms IS NOT NULL, found_at_ms DESC LIMIT :at_most;
 
 -- Alarms that nobody has taken since `until_ms`, and that were not told further yet. One of a revoked

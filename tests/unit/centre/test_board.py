@@ -219,11 +219,13 @@ def test_what_supervision_has_lost_is_a_calm_list(language: str) -> None:
     """Each kind in words, with the button and since when; below what waits for somebody."""
     lost = [Loss(kind, (HAND.device_id,), None, 900_000, None, None, 1) for kind in KINDS]
     lost.append(Loss(KINDS[0], (), None, 0, None, None, 12))
-    html = render(Board([card()], [], [], [], [], lost), language, {"abc": 0})
-    assert html.index("take-abc") < html.index('class="losses"')
-    assert html.count("◌") == len(lost)
-    assert "12" in html
-    assert html.count("TEST BUTT") == len(KINDS) + 1
+    lost[0] = replace(lost[0], case_id="CASENO", back_at_ms=950_000)
+    had = card(stage=2)
+    html = render(Board([card()], [], [had], [], [], lost, losses_hidden=34), language, {"abc": 0})
+    assert html.index("take-abc") < html.index('class="taken"') < html.index('class="losses"')
+    assert (html.count("◌"), html.count("◐")) == (len(lost) - 1, 1)
+    assert all(text in html for text in ("12", "34", "CASENO"))
+    assert html.count("TEST BUTT") == len(KINDS) + 2
 
 
 def test_a_revoked_button_is_flagged() -> None:

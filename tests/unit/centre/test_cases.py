@@ -427,6 +427,26 @@ def test_an_alarm_of_a_revoked_button_waits_for_the_administrator(world: Zone) -
         administration.rule(core, world.administrator, "none", administration.ASIDE)
 
 
+def test_a_case_shows_no_loss_of_whoever_had_the_button_before(world: Zone) -> None:
+    """What goes on, and what ended while she has it; open ones first."""
+    core, case_id = world.core, world.case()
+    bridge = world.bridge()
+    handouts.hand_out(core, world.manager, case_id, HAND.device_id)
+    now_ms = core.now_ms()
+    lost = (
+        ("button_out_of_reach", HAND.device_id, None, now_ms - 9_000, now_ms - 1),
+        ("battery_low", HAND.device_id, None, now_ms - 8_000, None),
+        ("network_gone", None, bridge, now_ms + 1_000, now_ms + 2_000),
+    )
+    core.store.db.executemany(
+        "INSERT INTO losses (kind, device_id, bridge_id, began_at_ms, found_at_ms, ended_at_ms)"
+        " VALUES (?1, ?2, ?3, ?4, ?4, ?5)",
+        lost,
+    )
+    (button,) = handouts.of_case(core, case_id)[0]
+    assert [loss.kind for loss in button.losses] == ["battery_low", "network_gone"]
+
+
 def test_the_daily_report_counts_the_zones_day(world: Zone) -> None:
     """Presses by outcome, tests, batteries, silent buttons, grants due; nobody else's."""
     core, case_id = world.core, world.case(granted=False)
@@ -445,4 +465,8 @@ def test_the_daily_report_counts_the_zones_day(world: Zone) -> None:
     assert (elsewhere.alarms, elsewhere.tests, elsewhere.due) == ([], [], [])
     world.clock.ms += DAY_MS
     assert [one.device_id for one in reports.of_day(core, "5340", today).silent] == [HAND.device_id]
+    assert reports.of_day(core, "5340", today).untested == []
+    (untested,) = reports.of_day(core, "5340", today, 0).untested
+    assert (untested.device_id, untested.untested_days) == (HAND.device_id, 1)
+    assert handouts.of_case(core, case_id, 0)[0][0].untested_days == 1
     assert reports.of_day(core, None, times.day(core.now_ms())).alarms == []
