@@ -173,7 +173,8 @@ class VirtualLink:
         self._radio._aether.wrote(self._radio._name, self.button, value)
         if self._connection is None or not self._peripheral.write(self._connection, value):
             raise LinkLost("write_failed")
-        await self._packet("write")
+        # NimBLE answers by itself, before the program knows of it; what ends the link comes after that.
+        await asyncio.sleep(PACKET_S * self._radio._random.random())
 
     async def read_state(self) -> bytes:
         await self._packet("read")

@@ -87,6 +87,7 @@ class Time:
     def run(self, until_s: float) -> None:
         """All that happens up to then."""
         ready, timers, random = self._ready, self._timers, self._random
+        around = events._get_running_loop()  # a world may be played within a real loop
         try:
             while True:
                 while ready:
@@ -107,7 +108,7 @@ class Time:
                 else:
                     handle.loop.push(handle)
         finally:
-            events._set_running_loop(None)
+            events._set_running_loop(around)
 
 
 def _settle(future: "asyncio.Future[Any]", value: Any, error: Exception | None) -> None:

@@ -1,0 +1,214 @@
+"""Two worlds, one code: the same scenario in real time and in virtual time, the same order of events.
+
+In real time there are processes, the MicroPython VM, Bluetooth packets and TLS; in virtual time none of them.
+What each of the actors goes through must be the same, in the same order; and across actors what causes what.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim import felt
+from sim.happening import Happening
+from sim.virtual.schedule import SETTLE_S, Schedule, Step
+from sim.virtual.world import World as VirtualWorld
+from sim.world import Trouble, World
+from tests.integration.conftest import watched
+
+ACTORS = ("hand", "button", "bridge", "centre")
+LIMIT_S = 150.0
+
+Act = tuple[str, str]
+PRESSED: list[Act] = [("press", ""), ("until", "button receipt 1"), ("until", "bridge receipt 1.1 1")]
+SCENARIOS: dict[str, list[Act]] = {
+    "a press that is acknowledged": [*PRESSED, ("acknowledge", ""), ("until", "bridge receipt 1.1 2")],
+    "a silent test": [("clicks", ""), ("until", "bridge receipt 2.1 1")],
+    "two presses": [*PRESSED, ("press", ""), ("until", "bridge receipt 1.2 1")],
+    "the centre is away": [
+        ("kill", "centre"),
+        ("press", ""),
+        ("until", "bridge heard 1.1"),
+        ("start", "centre"),
+        ("until", "bridge receipt 1.1 1"),
+    ],
+    "the bridge dies after it has heard": [
+        ("kill", "centre"),
+        ("press", ""),
+        ("until", "bridge heard 1.1"),
+        ("kill", "bridge"),
+        ("start", "centre"),
+        ("start", "bridge"),
+        ("until", "bridge receipt 1.1 1"),
+    ],
+    "the bridge was away when it was pressed": [
+        ("kill", "bridge"),
+        ("press", ""),
+        ("start", "bridge"),
+        ("until", "bridge receipt 1.1 1"),
+    ],
+    "a reset in the middle": [
+        ("kill", "bridge"),
+        ("press", ""),
+        ("reset", ""),
+        ("start", "bridge"),
+        ("until", "bridge receipt 1.1 1"),
+    ],
+}
+QUICK = ("a press that is acknowledged", "a silent test")
+# What causes what, whatever the timing.
+CAUSES = (
+    ("hand pressed", "button advert {0}"),
+    ("button advert {0}", "bridge heard {0}"),
+    ("bridge heard {0}", "centre received {0}"),
+    ("centre received {0}", "bridge received {0}"),
+    ("bridge received {0}", "button receipt 1"),
+    ("bridge received {0}", "bridge receipt {0} 1"),  # NimBLE answers before the button's line says so
+    ("centre acknowledged {0}", "button receipt 2"),
+)
+
+
+def label(h: Happening) -> str | None:
+    """How an event is called in both worlds; None for what depends on timing (retries, HEARD, ...)."""
+    data = h.data
+    which = f"{data['event']}.{data['counter']}" if "event" in data and "counter" in data else ""
+    if h.by == "hand":
+        return f"hand {h.what}"
+    if h.by == "button" and h.what == "advert" and data["args"][0] in ("1", "2"):
+        return f"button advert {data['args'][0]}.{data['args'][1]}"
+    if h.by == "button" and h.what == "receipt" and data["args"][0] != "0":
+        return f"button receipt {data['args'][0]}"
+    if h.by == "bridge" and h.what in ("heard", "received") and data.get("event") in (1, 2):
+        return f"bridge {h.what} {which}"
+    if h.by == "bridge" and h.what == "receipt":
+        return f"bridge receipt {which} {data['stage']}"
+    if h.by == "centre" and h.what in ("received", "acknowledged"):
+        return f"centre {h.what} {which}"
+    return None
+
+
+def order(happenings: Sequence[Happening]) -> list[str]:
+    """All labels, each time that one is new for its actor: an advert is told again when it slows down."""
+    last: dict[str, str] = {}
+    found = []
+    for happening in happenings:
+        said = label(happening)
+        if said is not None and last.get(happening.by) != said:
+            last[happening.by] = said
+            found.append(said)
+    return found
+
+
+def of(actor: str, labels: Sequence[str]) -> list[str]:
+    return [said for said in labels if said.startswith(actor)]
+
+
+def patterns(happenings: Sequence[Happening]) -> list[Any]:
+    """What the hand felt."""
+    return [one.what for one in felt.felt([h for h in happenings if h.by == "button"])]
+
+
+def broken_causes(labels: Sequence[str]) -> Iterator[str]:
+    """Of the first press."""
+    which = next(said for said in labels if said.startswith("button advert")).split()[-1]
+    for cause, effect in CAUSES:
+        first, then = cause.format(which), effect.format(which)
+        if then in labels and (first not in labels or labels.index(first) > labels.index(then)):
+            yield f"{then} without {first} before it"
+
+
+# -- in real time -------------------------------------------------------------------------------------
+
+
+async def in_real_time(home: Path, acts: Sequence[Act]) -> list[Happening]:
+    async with World(home) as world:
+        await world.add_centre()
+        button = await watched(world, hold_ms=2000)
+        since = len(world.happenings)
+        for act, what in acts:
+            if act == "press":
+                await button.press()
+                await asyncio.sleep(0.3)
+            elif act == "clicks":
+                await button.clicks()
+            elif act == "reset":
+                await button.board.reset()
+            elif act == "acknowledge":
+                await _acknowledge(world)
+            elif act in ("kill", "start"):
+                await (world.kill(what) if act == "kill" else world.start(what))
+            else:
+                match = _said(what)
+                await world.wait_for(match, since=since, timeout_s=LIMIT_S)
+        await asyncio.sleep(2.5)  # what the motor still has to say
+        return world.happenings[since:]
+
+
+async def _acknowledge(world: World) -> None:
+    received = next(h for h in world.happenings if h.by == "centre" and h.what == "received")
+    for _ in range(100):
+        try:
+            return await world.acknowledge(received.data["incident"])
+        except Trouble:
+            await asyncio.sleep(0.2)
+    raise AssertionError("the centre did not take it")
+
+
+def _said(what: str) -> Callable[[Happening], bool]:
+    return lambda h: label(h) == what
+
+
+# -- in virtual time ----------------------------------------------------------------------------------
+
+
+def in_virtual_time(acts: Sequence[Act]) -> list[Happening]:
+    world = VirtualWorld(Schedule(1))
+    world.begin()
+    world.run_until(SETTLE_S)
+    since = len(world.happenings)
+    for act, what in acts:
+        if act == "press":
+            pressed = len(world.happenings)
+            world.buttons["button"].down()
+            _until(world, pressed, lambda h: (label(h) or "").startswith("button advert 1."))
+            world.run_until(world.time.now_s + 0.15)
+            world.buttons["button"].up()
+            world.run_until(world.time.now_s + 0.3)
+        elif act == "until":
+            _until(world, since, _said(what))
+        elif act in ("kill", "start"):
+            program: Any = world.centre if what == "centre" else world.phones[what]
+            program.kill() if act == "kill" else program.start()
+            world.run_until(world.time.now_s + 1.5)
+        else:
+            step = {"clicks": ("clicks", "button", 0), "reset": ("reset", "button", 0)}
+            verb, who, value = step.get(act, ("operate", "centre", 2))
+            world.do(Step(world.time.now_s, verb, who, value=value))
+    world.run_until(world.time.now_s + 2.5)
+    happenings = world.happenings[since:]
+    world.end()
+    return happenings
+
+
+def _until(world: VirtualWorld, since: int, match: Callable[[Happening], bool]) -> None:
+    until_s = world.time.now_s + LIMIT_S
+    while not any(match(h) for h in world.happenings[since:]):
+        assert world.time.now_s < until_s, world.trace()
+        world.run_until(world.time.now_s + 0.05)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SCENARIOS]
+)
+async def test_both_worlds_tell_the_same(tmp_path: Path, name: str) -> None:
+    """The same events in the same order for each actor, the same causes across them, the same in the hand."""
+    virtual = in_virtual_time(SCENARIOS[name])
+    real = await in_real_time(tmp_path, SCENARIOS[name])
+    for actor in ACTORS:
+        assert of(actor, order(virtual)) == of(actor, order(real)), actor
+    assert list(broken_causes(order(virtual))) == []
+    assert list(broken_causes(order(real))) == []
+    assert patterns(virtual) == patterns(real)
