@@ -15,8 +15,9 @@ demo: $(READY)  ## one press, all the way and back; ARGS=--once, ARGS="--once --
 test: $(READY)  ## everything that is quick (under five minutes)
 	$(BIN)/pytest -m "not slow and not bluez" -n $(WORKERS) $(ARGS)
 
-test-slow: $(READY)  ## kills, power cuts, two bridges, long fuzzing
+test-slow: $(READY)  ## kills, power cuts, two bridges, long fuzzing; four minutes of random schedules
 	$(BIN)/pytest -m slow -n $(WORKERS) $(ARGS)
+	$(BIN)/amr-sim explore --seeds 1000000 --seed today --for 240
 
 test-bluez: $(READY)  ## real BlueZ in a virtual machine (QEMU); skipped with the reason where it cannot be
 	$(BIN)/pytest -m bluez -rs tests/bluez $(ARGS)

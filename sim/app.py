@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -174,7 +175,9 @@ def _add_explore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "command that replays it. Exit codes: 0 all promises kept, 1 one is broken, 2 wrong usage.",
     )
     explore.add_argument("--seeds", type=_count, default=1000, metavar="N", help="how many (default 1000)")
-    explore.add_argument("--seed", type=int, default=1, metavar="S", help="the first of them (default 1)")
+    explore.add_argument(
+        "--seed", type=_seed, default=1, metavar="S", help="the first of them (default 1); today: by the date"
+    )
     explore.add_argument(
         "--minutes",
         type=_minutes,
@@ -182,9 +185,15 @@ def _add_explore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="M",
         help="of each (default 10, at least 6)",
     )
+    explore.add_argument("--for", type=_seconds, metavar="S", dest="for_s", help="end after so many seconds")
     explore.add_argument("--cores", type=_count, metavar="N", help="how many to use (default: all)")
     explore.add_argument("--play", metavar="SCHEDULE", help="one, as explore wrote it, with its trace")
     explore.set_defaults(run=_explore)
+
+
+def _seed(text: str) -> int:
+    """A number; `today` is another one every day."""
+    return int(date.today().strftime("%Y%m%d00000")) if text == "today" else int(text)
 
 
 def _count(text: str) -> int:
@@ -205,7 +214,9 @@ def _explore(arguments: argparse.Namespace) -> int:
     from sim.virtual import explore, schedule
 
     if arguments.play is None:
-        return explore.explore(arguments.seeds, arguments.seed, arguments.minutes, arguments.cores)
+        return explore.explore(
+            arguments.seeds, arguments.seed, arguments.minutes, arguments.cores, arguments.for_s
+        )
     try:
         given = schedule.read(arguments.play)
     except ValueError as error:

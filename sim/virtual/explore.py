@@ -4,6 +4,7 @@ On all cores, each a process that plays schedules one after the other. The first
 with the lowest seed, whoever finds it first, so that the same command says the same.
 """
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -11,7 +12,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -77,8 +78,10 @@ def _smallest(seed: int, minutes: float, broken: Broken) -> Found:
     return Found(seed, broken, shrink(draw(seed, minutes), breaks))
 
 
-def explore(count: int, first: int, minutes: float, cores: int | None = None) -> int:
-    """Seeds `first` to `first + count - 1`; the exit code."""
+def explore(
+    count: int, first: int, minutes: float, cores: int | None = None, for_s: float | None = None
+) -> int:
+    """Seeds `first` to `first + count - 1`, or as many as fit in `for_s`; the exit code."""
     cores = cores or os.cpu_count() or 1
     print(
         f"{count} schedules of {minutes:g} min from seed {first}, on {cores} core(s); "
@@ -86,14 +89,17 @@ def explore(count: int, first: int, minutes: float, cores: int | None = None) ->
         flush=True,
     )
     progress = _Progress(count)
-    for done, seed, broken in _played(count, first, minutes, cores):
-        progress.more(done)
-        if broken is not None:
-            progress.end()
-            print(_smallest(seed, minutes, broken).told())
-            return BROKEN
+    with contextlib.closing(played(count, first, minutes, cores)) as results:
+        for done, seed, broken in results:
+            progress.more(done)
+            if broken is not None:
+                progress.end()
+                print(_smallest(seed, minutes, broken).told())
+                return BROKEN
+            if for_s is not None and progress.spent_s() >= for_s:
+                break
     progress.end()
-    print(f"all promises kept in {count} schedules ({progress.rate():.0f} a minute)")
+    print(f"all promises kept in {progress.done} schedules ({progress.rate():.0f} a minute)")
     return OK
 
 
@@ -114,10 +120,13 @@ def replay(schedule: Schedule) -> int:
 _Result = tuple[int, int, Broken | None]
 
 
-def _played(count: int, first: int, minutes: float, cores: int) -> Iterator[_Result]:
+def played(count: int, first: int, minutes: float, cores: int) -> Generator[_Result]:
     """`(how many, the last seed, what it broke)`, in the order of the seeds."""
     chunks = [range(seed, min(seed + CHUNK, first + count)) for seed in range(first, first + count, CHUNK)]
     work = partial(_play_chunk, minutes)
+    if cores == 1:
+        yield from map(work, chunks)
+        return
     with multiprocessing.Pool(cores, _begin) as pool:
         yield from pool.imap(work, chunks)
 
@@ -139,17 +148,17 @@ class _Progress:
     """One line that is written over on a terminal, one every ten seconds elsewhere."""
 
     def __init__(self, count: int) -> None:
-        self._count, self._done = count, 0
+        self._count, self.done = count, 0
         self._since_s = self._said_s = time.monotonic()
         self._is_terminal = sys.stderr.isatty()
 
     def more(self, count: int) -> None:
-        self._done += count
+        self.done += count
         now_s = time.monotonic()
         if now_s - self._said_s < (0.3 if self._is_terminal else SAY_EVERY_S):
             return
         self._said_s = now_s
-        line = f"{self._done} of {self._count} schedules, {self.rate():.0f} a minute"
+        line = f"{self.done} of {self._count} schedules, {self.rate():.0f} a minute"
         print(
             f"\r{line}   " if self._is_terminal else line,
             end="" if self._is_terminal else "\n",
@@ -158,7 +167,10 @@ class _Progress:
         sys.stderr.flush()
 
     def rate(self) -> float:
-        return self._done * 60 / max(time.monotonic() - self._since_s, 0.001)
+        return self.done * 60 / max(self.spent_s(), 0.001)
+
+    def spent_s(self) -> float:
+        return time.monotonic() - self._since_s
 
     def end(self) -> None:
         if self._is_terminal:

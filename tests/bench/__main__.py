@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable
 
 from sim.medium import share_heard
-from tests.bench import adverts, awake, bluez, button, centre, hot, press
+from tests.bench import adverts, awake, bluez, button, centre, explore, hot, press
 
 _COLUMNS = ("what", "measured", "wanted", "beside it")
 
@@ -29,6 +29,7 @@ MEASURES: dict[str, Callable[[int], list[tuple[str, str, str, str]]]] = {
     "awake": awake.rows,
     "bluez": bluez.rows,
     "centre": centre.rows,
+    "explore": explore.rows,
     "air": lambda _runs: air_rows(1000),
 }
 
