@@ -54,11 +54,12 @@ class Seen:
 
 @dataclass(eq=False)
 class Scan:
-    """One application's scan."""
+    """One application's scan. `report`: told of every report just as the controller gives it, too."""
 
     hear: Callable[[Seen], None]
     active: bool
     every_packet: bool = False
+    report: Callable[[hci.HCI_LE_Advertising_Report_Event.Report], None] = lambda _: None
 
 
 @dataclass(eq=False)
@@ -287,6 +288,8 @@ class Radio(asyncio.Protocol):
         answer = report.event_type == hci.HCI_LE_Advertising_Report_Event.EventType.SCAN_RSP
         if answer and not report.data:
             return  # the advert itself was heard before it
+        for scan in list(self._scans):
+            scan.report(report)
         seen = self._seen.get(report.address)
         if seen is None:
             seen = self._seen[report.address] = Seen(report.address)

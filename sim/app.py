@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
+from sim.recording.arguments import add_record, add_replay
+
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _EXTRAS = ("bumble", "micropython")  # what only the extra `sim` installs
 
@@ -62,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     _add_run(commands)
+    add_record(commands)
+    add_replay(commands)
 
     execute = commands.add_parser(
         "exec",
@@ -82,8 +86,8 @@ def parser() -> argparse.ArgumentParser:
         "air",
         help="keep an air open for `micropython` processes started elsewhere",
         description="Keep an air open until Ctrl-C and print, as shell commands, the two environment "
-        "variables with which any `micropython` process becomes a board on it. Its stdin and stdout stay "
-        "its own.",
+        "variables with which any `micropython` process becomes a board on it, and AMR_HCI, where radios "
+        "(as `amr-sim record --air`) join it. A board's stdin and stdout stay its own.",
     )
     air.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1 (default: any free one)")
     _add_air_options(air)

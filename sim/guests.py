@@ -73,12 +73,18 @@ async def keep_air(port: int, *, seed: int = 0, loss: float = 0.0) -> int:
 
     sockets = Sockets(guest)
     await sockets.open(port)
+    host, hci_port = await air.serve_hci()
+    exported = (
+        ("MICROPYPATH", _micropypath()),
+        ("AMR_AIR", sockets.address),
+        ("AMR_HCI", f"{host}:{hci_port}"),
+    )
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, done.set)
     try:
-        for name, value in (("MICROPYPATH", _micropypath()), ("AMR_AIR", sockets.address)):
+        for name, value in exported:
             print(f"export {name}={shlex.quote(value)}", flush=True)
         await done.wait()
     finally:

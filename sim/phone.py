@@ -14,7 +14,7 @@ import logging
 import struct
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from bleak import BleakScanner
@@ -35,6 +35,7 @@ from bumble.gatt_client import Client as AttClient
 
 from sim.adapter import Adapter, Link, Radio, Scan, Seen
 from sim.medium import PROFILES
+from sim.recording.adverts import SERVICE_DATA, UUID_LISTS, structures
 
 _CCCD = normalize_uuid_16(0x2902)
 _ATT_MTU = 517  # what BlueZ asks for
@@ -119,12 +120,12 @@ def advertisement(seen: Seen) -> AdvertisementData:
     manufacturer: dict[int, bytes] = {}
     service_data: dict[str, bytes] = {}
     uuids: list[str] = []
-    for kind, value in (*_structures(seen.data), *_structures(seen.scan_response)):
-        if kind in _UUID_LISTS:
-            size = _UUID_LISTS[kind]
+    for kind, value in (*structures(seen.data), *structures(seen.scan_response)):
+        if kind in UUID_LISTS:
+            size = UUID_LISTS[kind]
             uuids += [_uuid(value[at : at + size]) for at in range(0, len(value) - size + 1, size)]
-        elif kind in _SERVICE_DATA and len(value) >= _SERVICE_DATA[kind]:
-            size = _SERVICE_DATA[kind]
+        elif kind in SERVICE_DATA and len(value) >= SERVICE_DATA[kind]:
+            size = SERVICE_DATA[kind]
             service_data[_uuid(value[:size])] = value[size:]
         elif kind in (Ad.SHORTENED_LOCAL_NAME, Ad.COMPLETE_LOCAL_NAME):
             name = value.decode(errors="replace")
@@ -135,18 +136,6 @@ def advertisement(seen: Seen) -> AdvertisementData:
     return AdvertisementData(
         name, manufacturer, service_data, uuids, tx_power, seen.rssi_dbm, (seen.address,)
     )
-
-
-_UUID_LISTS = {0x02: 2, 0x03: 2, 0x04: 4, 0x05: 4, 0x06: 16, 0x07: 16}
-_SERVICE_DATA = {0x16: 2, 0x20: 4, 0x21: 16}
-
-
-def _structures(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The AD structures `length:u8 || type:u8 || value` (Core 6.0, Vol 3, Part C, 11)."""
-    at = 0
-    while at < len(data) and 0 < data[at] < len(data) - at:
-        yield data[at + 1], data[at + 2 : at + 1 + data[at]]
-        at += 1 + data[at]
 
 
 def _uuid(little_endian: bytes) -> str:

@@ -45,13 +45,27 @@ class Played:
         return all(verdict.holds for verdict in self.verdicts)
 
 
+# Who else is there from before the first act until after the last: entered and left with the others present.
+Guests = Callable[[World], contextlib.AbstractAsyncContextManager[object]]
+
+
+def nobody(_world: World) -> contextlib.AbstractAsyncContextManager[object]:
+    return contextlib.nullcontext()
+
+
 class Play:
     """`happened` is told of everything, as it happens."""
 
     def __init__(
-        self, scenario: Scenario, beside: Path, home: Path, happened: Callable[[Happening], None]
+        self,
+        scenario: Scenario,
+        beside: Path,
+        home: Path,
+        happened: Callable[[Happening], None],
+        guests: Guests = nobody,
     ) -> None:
         """`beside`: the scenario's own folder; `home`: an empty one."""
+        self._guests = guests
         self.scenario, self._beside, self._home, self._happened = scenario, beside, home, happened
         self._places = Places(scenario)
         self._started_ms = time.time() * 1000
@@ -77,7 +91,7 @@ class Play:
             crowd=self.scenario.crowd,
             clocks=self._clocks,
         )
-        async with world, self._peopled(world):
+        async with world, self._peopled(world), self._guests(world):
             self._world = world
             started_ms = self._started_ms = time.time() * 1000
             since = len(world.happenings)
