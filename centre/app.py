@@ -12,6 +12,7 @@ from aiohttp import web
 from centre import hooks, signing, tls
 from centre.console.administration import Administration
 from centre.console.boards import ESCALATE_TICK_S
+from centre.console.cap import Cap
 from centre.console.cases import Cases
 from centre.console.entrance import Entrance
 from centre.console.figures import Figures
@@ -156,10 +157,11 @@ def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], 
 
 def _case_pages(
     worker: Worker, guard: Guard, pin: str, settings: Settings
-) -> tuple[Cases, Handouts, DailyReport]:
+) -> tuple[Cases, Handouts, DailyReport, Cap]:
     cases = Cases(worker, guard, settings.test_every_days)
     handouts = Handouts(worker, guard, cases, pin, settings.public_url)
-    return cases, handouts, DailyReport(worker, guard, settings.test_every_days)
+    report = DailyReport(worker, guard, settings.test_every_days)
+    return cases, handouts, report, Cap(worker, guard, pin, settings.public_url)
 
 
 async def _close(runner: web.AppRunner) -> None:

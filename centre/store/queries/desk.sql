@@ -94,3 +94,17 @@ SELECT shows FROM photos WHERE case_id = :case_id ORDER BY shows;
 
 -- name: photo_on_sheet
 SELECT media_type, image_sealed FROM photos WHERE case_id = :case_id AND shows = :shows;
+
+-- As other systems are told of it (CAP). Of a call-off when it first came: the same for either PIN.
+-- name: cap_incident
+SELECT i.incident_id, i.event, i.case_id, i.opened_at_ms, c.called_off_at_ms, t.reason AS close_reason,
+       (SELECT min(pressed_at_ms) FROM alarms a WHERE a.incident_id = i.incident_id) AS pressed_at_ms
+FROM incidents i LEFT JOIN call_offs c USING (incident_id)
+     LEFT JOIN acts t ON t.incident_id = i.incident_id AND t.stage = :closed
+WHERE i.incident_id = :incident_id AND held = 0 AND erased_at_ms IS NULL;
+
+-- When else it changed than by its receipts; the newest first.
+-- name: cap_moments
+SELECT DISTINCT received_at_ms AS at_ms FROM fixes WHERE incident_id = :incident_id
+UNION SELECT called_off_at_ms FROM call_offs WHERE incident_id = :incident_id
+ORDER BY at_ms DESC LIMIT :at_most;

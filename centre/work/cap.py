@@ -1,0 +1,29 @@
+"""An incident as CAP has it: read from the store; centre/rules/cap.py writes it."""
+
+from centre.core import Core
+from centre.rules import cap
+from centre.rules.cap import Standing
+from centre.rules.refusals import Refused
+from wire import receipts
+
+
+def standing(core: Core, incident_id: str) -> Standing:
+    """Alarms and tests alike, but none that an administrator rules on. Raises Refused("unknown_incident")."""
+    which = {"incident_id": incident_id}
+    row = core.store.one("cap_incident", closed=receipts.CLOSED, **which)
+    if row is None:
+        raise Refused("unknown_incident")
+    stages = [(receipt["at_ms"], receipt["stage"]) for receipt in core.store.all("receipts", **which)]
+    others_ms = [one["at_ms"] for one in core.store.all("cap_moments", at_most=cap.REFERENCES_MAX, **which)]
+    fix = core.store.one("newest_fix", **which)
+    opened_at_ms = row["opened_at_ms"]
+    return Standing(
+        row["incident_id"],
+        row["event"],
+        row["case_id"],
+        opened_at_ms if row["pressed_at_ms"] is None else row["pressed_at_ms"],
+        cap.moments(opened_at_ms, stages, others_ms),
+        row["called_off_at_ms"],
+        row["close_reason"],
+        None if fix is None else dict(fix),
+    )
