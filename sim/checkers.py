@@ -92,6 +92,12 @@ class _Button:
         hold = max((at for at in self.holds if at <= taken.from_ms), default=0.0)
         return hold > max((at for at in self.clicks if at <= taken.from_ms), default=-1.0)
 
+    def pressed_ms(self, taken: Felt) -> float:
+        """When the press that this pulse tells of was first on the air: a pulse may have to wait."""
+        press = self.press_at(taken.from_ms)
+        sessions = (one.at_ms for one in self.sessions if (one.event, one.counter) == press)
+        return min(sessions, default=taken.from_ms)
+
     def forgot(self, at_ms: float) -> bool:
         """Flash could not be written, and then power was lost, before `at_ms`: nothing can be promised."""
         return any(off > failed for failed in self.flash_failed for off in self.power_off if off <= at_ms)
@@ -248,7 +254,7 @@ def _lost(
     for taken in button.felt:
         if taken.what != TAKEN or not button.is_alarm(taken):
             continue
-        if bisect_left(received, taken.from_ms) < len(received):
+        if bisect_left(received, button.pressed_ms(taken)) < len(received):
             continue
         if button.destroyed_ms is not None:
             until_ms = end_ms - bound_ms
