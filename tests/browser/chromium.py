@@ -1,9 +1,13 @@
-"""A real Chromium, over the DevTools protocol."""
+"""A real Chromium, over the DevTools protocol.
+
+`AMR_PICTURES=docs` before it takes the guides' pictures anew; without, they go where all pictures go.
+"""
 
 import asyncio
 import base64
 import contextlib
 import itertools
+import os
 import shutil
 import subprocess
 import time
@@ -14,6 +18,7 @@ from typing import Any
 import aiohttp
 
 CHROMIUM = shutil.which("chromium")
+PICTURES = Path(__file__).parents[2] / "build"
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -98,6 +103,10 @@ class Tab:
         shot = await self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(base64.b64decode(shot["data"]))
+
+    async def guide_picture(self, name: str, *, whole: bool = False) -> None:
+        """That of a guide in docs/."""
+        await self.picture(Path(os.environ.get("AMR_PICTURES", PICTURES)) / f"{name}.png", whole=whole)
 
 
 @contextlib.contextmanager

@@ -14,11 +14,10 @@ from centre.rules import access, times
 from centre.rules.cases import to_form
 from centre.work import buttons
 from sim.people import EXAMPLE
-from tests.browser.chromium import CHROMIUM, Tab, chromium, new_tab
+from tests.browser.chromium import CHROMIUM, PICTURES, Tab, chromium, new_tab
 from tests.unit.centre.parts import Hand, centre
 
 HAND = Hand()
-PICTURES = Path(__file__).parents[2] / "build"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
 
@@ -44,10 +43,13 @@ async def press(page: Tab, selector: str) -> None:
     await page.key("Enter")
 
 
-async def picture(page: Tab, name: str) -> None:
-    """At a desk and on a phone; nothing is cut off there."""
+async def picture(page: Tab, name: str, *, guide: bool = False) -> None:
+    """At a desk and on a phone; nothing is cut off there. `guide`: it is the one in docs/."""
     await page.size(1280, 900)
-    await page.picture(PICTURES / f"{name}.png", whole=True)
+    if guide:
+        await page.guide_picture(name, whole=True)
+    else:
+        await page.picture(PICTURES / f"{name}.png", whole=True)
     await page.size(390, 900)
     assert await page.value("document.documentElement.scrollWidth") == 390, "nothing is cut on a phone"
     await page.picture(PICTURES / f"{name}-phone.png", whole=True)
@@ -80,7 +82,7 @@ async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path) 
         await write(page, "device_id", HAND.device_id.lower())
         await page.key("Enter")
         await page.until("Boolean(document.querySelector(\"form[action$='/enrolment']\"))")
-        await picture(page, "case")
+        await picture(page, "case-manager", guide=True)
 
         await press(page, "form[action$='/enrolment'] button")
         await page.until("Boolean(document.querySelector('svg.qr'))")
@@ -117,7 +119,7 @@ async def test_an_administrator_hands_a_revoked_buttons_alarm_over(tmp_path: Pat
         await page.until("/^Administration/.test(document.title)")
         await phone.post(HAND.alarm(1))
         await page.until("/1 ALARM/.test(document.title)")
-        await picture(page, "administration")
+        await picture(page, "administrator", guide=True)
         await press(page, "form[action$='/hand-over'] button")
         await page.until("/^Administration/.test(document.title)")
         assert page.complaints == []

@@ -10,10 +10,9 @@ from centre.core import open_core
 from centre.home import Home
 from centre.rules import access
 from centre.work import accounts
-from tests.browser.chromium import CHROMIUM, Tab, browser
+from tests.browser.chromium import CHROMIUM, PICTURES, Tab, browser
 from tests.unit.centre.parts import Serving, centre
 
-PICTURES = Path(__file__).parents[2] / "build"
 PASSWORD = "vier woorden zonder rijm"  # noqa: S105
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")

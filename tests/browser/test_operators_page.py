@@ -13,13 +13,12 @@ from centre.core import open_core
 from centre.home import Home
 from centre.rules import times
 from sim.people import placeholder
-from tests.browser.chromium import CHROMIUM, Tab, chromium, new_tab
+from tests.browser.chromium import CHROMIUM, PICTURES, Tab, chromium, new_tab
 from tests.browser.desk import hand_out, hostile, walk
 from tests.unit.centre.parts import FIX, Hand, Phone, Serving, centre
 from wire import codes, receipts
 
 HAND = Hand()
-PICTURES = Path(__file__).parents[2] / "build"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
 
@@ -456,9 +455,9 @@ async def test_nothing_is_lost_without_colours(tmp_path: Path, address: str) -> 
             text = await page.value("document.getElementById('board').innerText")
             for said in ("▲▲ DURESS: she is in danger", "▲ ALARM", "✓", "Ann Fictie has it", "◆◆◇"):
                 assert said in text
-            await page.picture(PICTURES / "operator.png")
+            await page.guide_picture("operator")
             await page.call("Emulation.setEmulatedVisionDeficiency", type="achromatopsia")
-            await page.picture(PICTURES / "operator-grey.png")
+            await page.guide_picture("operator-grey")
             await page.call("Emulation.setEmulatedVisionDeficiency", type="none")
             await page.size(390, 844)
             await page.picture(PICTURES / "operator-phone.png", whole=True)
