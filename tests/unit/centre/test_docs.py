@@ -129,4 +129,4 @@ def test_every_picture_is_in_a_guide() -> None:
     read = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
     shown = "\n".join(path.read_text("utf-8") for path in read)
     for picture in (*DOCS.glob("*.png"), *DOCS.glob("*.svg")):
-        assert f"{picture.name})" in shown, picture.name
+        assert picture.name in shown, picture.name
