@@ -1,7 +1,9 @@
 """The bridge between tasks and the synchronous work: one thread, three lanes, each with a bound.
 
 What waits in a lane is done in one go and committed once (group commit): the disk is waited for once, however
-many alarms come together, and nobody is answered before it.
+many alarms come together, and nobody is answered before it. Where one of a group fails half way, or the
+commit does, all of the group is undone and each is done again by itself: nobody fails because of a neighbour,
+nor has read what was never stored.
 """
 
 import asyncio
@@ -32,14 +34,16 @@ T = TypeVar("T")
 class _Job:
     """Something to do, and what became of it."""
 
-    __slots__ = ("error", "future", "result", "work")
+    __slots__ = ("alone", "error", "future", "result", "work")
 
     def __init__(self, future: "asyncio.Future[Any]", work: Callable[[], Any]) -> None:
         self.future, self.work = future, work
+        self.alone = False  # it is done again, after its group was undone
         self.result: Any = None
         self.error: BaseException | None = None
 
     def run(self) -> None:
+        self.error = None
         try:
             self.result = self.work()
         except BaseException as error:  # whoever waits for it is told
@@ -49,8 +53,7 @@ class _Job:
 class Worker:
     """`await worker(presses.take_alarm, ...)` runs it in the store's own thread, in order in its lane.
 
-    On disk when it returns, as if it had been alone: what fails beside it harms it only where the commit
-    itself fails, and then it raises that.
+    On disk when it returns, as if it had been alone. It may be done twice, if the first time is undone.
     """
 
     def __init__(self, make: Callable[[], Core]) -> None:
@@ -105,23 +108,32 @@ class Worker:
         return next((lane for lane, waiting in enumerate(self._lanes) if waiting), None)
 
     def _group(self, store: Store, lane: int) -> list[_Job]:
-        """Do what waits in that lane, until another's turn comes or the group is full, and commit it."""
-        group: list[_Job] = []
+        """Do what waits in that lane, until another's turn comes or the group is full, and commit it.
+
+        Empty where it had to be undone: they wait again, each to be done alone.
+        """
+        waiting, group = self._lanes[lane], list[_Job]()
         until_s = time.monotonic() + GROUP_S_MAX
         try:
             with store.group():
                 while self._highest() == lane and len(group) < GROUP_MAX and time.monotonic() < until_s:
-                    job = self._lanes[lane].popleft()
+                    if group and (waiting[0].alone or group[0].alone):
+                        break
+                    job = waiting.popleft()
                     if job.future.cancelled():
                         continue
-                    had_begun = store.db.in_transaction
-                    job.run()
                     group.append(job)
-                    if had_begun and not store.db.in_transaction:
-                        raise job.error or AssertionError  # SQLite has rolled back everybody's (a full disk)
+                    job.run()
+                    if store.is_spoilt:
+                        raise job.error or AssertionError
         except BaseException as error:
-            for job in group:
-                job.error = job.error or error
+            if len(group) == 1:
+                group[0].error = group[0].error or error
+                return group
+            for job in reversed(group):
+                job.alone = True
+                waiting.appendleft(job)
+            return []
         return group
 
 

@@ -42,7 +42,7 @@ def verify_log(arguments: argparse.Namespace) -> int:
     core.store.close()
     seq, head = seen.head
     print(f"{seen.entries} entries, {seen.erased} of them erased, {seen.signatures} signatures")
-    print(f"head: {seq}:{head.hex()}\npublic key: {signing.write_public(own)}")
+    print(f"head: {seq}:{head.hex()}\npublic key: --public-key={signing.write_public(own)}")
     if count:
         return no(COULD_NOT, f"the log is not as it was written: {count} finding(s)")
     print("the log is as it was written")

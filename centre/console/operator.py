@@ -3,6 +3,7 @@
 import json
 import re
 from functools import partial
+from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -153,14 +154,14 @@ class Operator:
         advance = partial(desk.advance, reason=reason, note=note, seen_duress=form.get("seen_duress") == "1")
         advanced: Advanced = await self._worker(advance, caller, incident_id, stage)
         if advanced.now:
+            more: dict[str, Any] = {} if reason is None else {"reason": reason}
             self._log(
                 event,
-                at_ms=advanced.committed_at_ms,
                 incident=incident_id,
                 device_id=advanced.device_id,
                 event=advanced.event,
                 counter=advanced.counter,
-                **({} if reason is None else {"reason": reason}),
+                **more,
             )
             self._bells.ring(incident_id, BOARD_BELL)
         if wants_html(request):

@@ -11,6 +11,7 @@ Stages of an incident, each written once, never backwards (protocol: a higher on
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from centre.rules import fields, registry
 from centre.rules.fields import Bad, Dropped
@@ -135,20 +136,33 @@ def read_call_off(body: object) -> CallOff:
     return CallOff(device_id, counter, pin)
 
 
+def new_id(now_ms: int, drawn: bytes) -> str:
+    """Of an incident. They rise with time, so that what is stored together lies together in each index.
+
+    No secret: whoever asks for an incident is checked, and how many there were is not in it.
+    """
+    return f"{now_ms:012x}{drawn.hex()}"
+
+
 def check_code(root: bytes, epoch: int, press: Press) -> None:
     """Recompute the code (protocol, "Codes and events"); raises Refused("bad_code")."""
     if not _CODE.fullmatch(press.code):
         raise Refused("bad_code")
     try:
-        mac_code = Mac(derive(root, "code", epoch))
-        codes.check(bytes.fromhex(press.code), mac_code, press.event, press.counter)
+        codes.check(bytes.fromhex(press.code), _mac(root, "code", epoch), press.event, press.counter)
     except keys.Refused:
         raise Refused("bad_code") from None
 
 
 def proof(root: bytes, epoch: int, stage: int, event: int, counter: int) -> bytes:
     """The 16 bytes by which the button knows that the centre, and nobody else, says `stage`."""
-    return receipts.proof(Mac(derive(root, "receipt", epoch)), stage, event, counter)
+    return receipts.proof(_mac(root, "receipt", epoch), stage, event, counter)
+
+
+@lru_cache(maxsize=4096)
+def _mac(root: bytes, label: str, epoch: int) -> Mac:
+    """Kept for the buttons that were heard last: most of what a code costs to check is its key."""
+    return Mac(derive(root, label, epoch))
 
 
 def advances(event: int, current: int, wanted: int) -> bool:

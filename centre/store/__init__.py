@@ -65,7 +65,7 @@ class Store:
         self._queries = _queries()
         self.db = connect(path)
         self.db.row_factory = sqlite3.Row
-        self._grouped = False
+        self._grouped = self._begun = self._half_done = False
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             self.db.execute(f"PRAGMA {pragma}")
         self._migrate()
@@ -96,12 +96,12 @@ class Store:
 
     @contextmanager
     def group(self) -> Iterator[None]:
-        """The transactions within share one commit, at its end; until then each still fails alone.
+        """The transactions within share one commit, at its end: on disk when the group ends without raising.
 
-        What was done in it is on disk when the group ends without raising, and not before.
+        None of them can be undone alone: where `is_spoilt`, leave it by raising, and do each again by itself.
         """
         assert not self._grouped
-        self._grouped = True
+        self._grouped, self._begun, self._half_done = True, False, False
         try:
             yield
             if self.db.in_transaction:
@@ -114,17 +114,20 @@ class Store:
 
     @contextmanager
     def _part_of_group(self) -> Iterator[None]:
-        if not self.db.in_transaction:  # the first that writes: a group that only reads locks nothing
+        if not self._begun:  # the first that writes: a group that only reads locks nothing
             self.db.execute("BEGIN IMMEDIATE")
-        self.db.execute("SAVEPOINT part")
+            self._begun = True
+        changes = self.db.total_changes
         try:
             yield
-        except BaseException:
-            if self.db.in_transaction:
-                self.db.execute("ROLLBACK TO part")
-                self.db.execute("RELEASE part")
+        except BaseException:  # a savepoint would undo it, but copies every page that is written
+            self._half_done = self._half_done or self.db.total_changes != changes
             raise
-        self.db.execute("RELEASE part")
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Something of this group was done by half, or SQLite has rolled all of it back (a full disk)."""
+        return self._half_done or (self._begun and not self.db.in_transaction)
 
     def _roll_back(self) -> None:
         if self.db.in_transaction:  # a full disk has rolled back already

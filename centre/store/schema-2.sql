@@ -4,7 +4,7 @@
 ALTER TABLE incidents ADD COLUMN stage INTEGER NOT NULL DEFAULT 1;  -- RECEIVED: nothing opens without it
 UPDATE incidents SET stage = coalesce(
     (SELECT max(r.stage) FROM receipts r WHERE r.incident_id = incidents.incident_id), 1);
-CREATE TRIGGER stage_follows_receipts AFTER INSERT ON receipts BEGIN
+CREATE TRIGGER stage_follows_receipts AFTER INSERT ON receipts WHEN NEW.stage > 1 BEGIN
     UPDATE incidents SET stage = NEW.stage WHERE incident_id = NEW.incident_id AND stage < NEW.stage;
 END;
 CREATE INDEX incidents_by_stage ON incidents (event, stage, opened_at_ms);
@@ -16,8 +16,7 @@ ALTER TABLE fixes ADD COLUMN marks TEXT NOT NULL DEFAULT '';  -- words, separate
 -- The same position, sent again, is one row; two sources may speak in the same millisecond.
 DROP INDEX one_fix_once;
 CREATE UNIQUE INDEX one_fix_once ON fixes
-    (device_id, coalesce(incident_id, ''), coalesce(bridge_id, ''), method, coalesce(source, ''), taken_at_ms,
-     lat, lon);
+    (incident_id, bridge_id, method, coalesce(source, ''), taken_at_ms, lat, lon);
 
 -- What its kind of board can do: a JSON object of booleans; NULL = provisioning did not say.
 ALTER TABLE devices ADD COLUMN capabilities TEXT;

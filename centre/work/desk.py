@@ -25,7 +25,6 @@ class Advanced:
     stage: int
     at_ms: int
     now: bool
-    committed_at_ms: float
     by: str = ""  # the name of who has it: who acted on it first
 
 
@@ -94,7 +93,6 @@ def advance(
         last["stage"],
         last["at_ms"],
         now,
-        core.clock_ms(),
         (had[0]["name"] or "") if had else "",
     )
 

@@ -83,7 +83,8 @@ def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[st
     row = core.store.one("incident_of_press", **who)
     if row is not None:
         return str(row["incident_id"]), True, row["erased_at_ms"] is not None
-    incident_id, now_ms = secrets.token_hex(8), core.now_ms()
+    now_ms = core.now_ms()
+    incident_id = incidents.new_id(now_ms, secrets.token_bytes(4))
     pressed_at_ms = incidents.pressed_at_ms(press.heard_at_ms, press.age_s, now_ms)
     case = core.store.one("case_of_press", device_id=press.device_id, pressed_at_ms=pressed_at_ms)
     # A revoked button may be in a thief's hand, or still in hers: it is taken, and an administrator rules.

@@ -218,10 +218,11 @@ def test_the_command_tells_what_it_found(tmp_path: Path, capsys: pytest.CaptureF
     out = capsys.readouterr().out
     head = out.partition("head: ")[2].split()[0]
     public = out.partition("public key: ")[2].split()[0]
-    assert main(["verify-log", *at, "--public-key", public, "--known-head", head]) == 0
+    assert public.startswith("--public-key=")
+    assert main(["verify-log", *at, public, "--known-head", head]) == 0
 
     other = signing.write_public(Ed25519PrivateKey.generate().public_key())
-    assert main(["verify-log", *at, "--public-key", other]) == 1
+    assert main(["verify-log", *at, f"--public-key={other}"]) == 1
     core.store.db.execute("DROP TRIGGER log_is_only_erased")
     core.store.db.execute("UPDATE log SET kind = CAST(x'ff' AS TEXT) WHERE seq = 1")
     capsys.readouterr()

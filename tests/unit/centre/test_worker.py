@@ -142,8 +142,8 @@ async def test_what_waits_together_is_committed_together(tmp_path: Path) -> None
     assert noted(tmp_path / "db") == ["job 1", "job 2"]
 
 
-async def test_a_commit_that_fails_is_told_to_all_of_its_group(tmp_path: Path) -> None:
-    """A promise that is broken only at the commit: nobody is told that it was kept, and the next one is."""
+async def test_a_commit_that_fails_harms_only_whose_it_is(tmp_path: Path) -> None:
+    """A promise that is broken only at the commit: the others of the group are done again, and kept."""
     worker = Worker(on_disk(tmp_path / "db"))
 
     def break_at_commit(core: Core) -> None:
@@ -152,10 +152,59 @@ async def test_a_commit_that_fails_is_told_to_all_of_its_group(tmp_path: Path) -
             core.store.run("add_bridge_device", bridge_id="nobody", device_id="nothing")
 
     answers = await Gate(worker).together(noting(1), break_at_commit, noting(2))
-    assert [type(answer) for answer in answers] == [sqlite3.IntegrityError] * 3
-    assert await worker(noting(3)) == 3
+    assert isinstance(answers.pop(1), sqlite3.IntegrityError)
+    assert answers == [1, 2]
     worker.close()
-    assert noted(tmp_path / "db") == ["job 3"]
+    assert noted(tmp_path / "db") == ["job 1", "job 2"]
+
+
+async def test_nobody_is_told_what_was_never_stored(tmp_path: Path) -> None:
+    """Who reads beside one whose commit fails is not failed by it, and does not see what it had written."""
+    worker = Worker(on_disk(tmp_path / "db"))
+
+    def break_at_commit(core: Core) -> None:
+        with core.store.transaction():
+            evidence.note(core, "never", evidence.CENTRE)
+            core.store.db.execute("PRAGMA defer_foreign_keys = ON")
+            core.store.run("add_bridge_device", bridge_id="nobody", device_id="nothing")
+
+    def read(core: Core) -> list[str]:
+        return [row["kind"] for row in core.store.all("log_entries")]
+
+    failed, seen = await Gate(worker).together(break_at_commit, read)
+    worker.close()
+    assert isinstance(failed, sqlite3.IntegrityError)
+    assert seen == []
+
+
+async def test_alarms_overtake_a_group_that_is_done_again() -> None:
+    """Whoever makes groups fail, in a lower lane, delays an alarm by one of its jobs, not by all."""
+    worker, done = Worker(made), []
+    failed, alarm_waits = threading.Event(), threading.Event()
+
+    def fails(core: Core) -> None:
+        with core.store.transaction():
+            evidence.note(core, "half", evidence.CENTRE)
+            failed.set()
+            alarm_waits.wait(10)
+            raise ZeroDivisionError
+
+    async def below(job: Callable[[Core], object]) -> None:
+        with contextlib.suppress(ZeroDivisionError):
+            await worker(job, lane=AFTER)
+
+    gate = threading.Event()
+    tasks = [asyncio.create_task(below(lambda _: gate.wait(10)))]
+    tasks += [asyncio.create_task(below(lambda _: done.append("fix"))), asyncio.create_task(below(fails))]
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.to_thread(failed.wait, 10)
+    alarm = asyncio.create_task(worker(lambda _: done.append("alarm")))
+    await asyncio.sleep(0)
+    alarm_waits.set()
+    await asyncio.gather(alarm, *tasks)
+    worker.close()
+    assert done == ["fix", "alarm", "fix"]
 
 
 async def test_a_full_disk_in_the_middle_of_a_group_is_told_to_all_who_wrote(tmp_path: Path) -> None:
