@@ -28,7 +28,7 @@ from centre.store import Store
 from centre.streams import Streams
 from centre.work import desk
 from centre.worker import ALARMS, Bells, Worker
-from sim.virtual.disk import Disk
+from sim.virtual.disk import DISK_S, Disk
 from sim.virtual.network import Exchange, Network, Response
 from sim.virtual.time import Killed, Loop, Time
 from wire import receipts
@@ -81,7 +81,7 @@ class Centre:
     ) -> None:
         self._time, self._network, self.disk, self._sealer = time, network, disk, sealer
         self._operator, self._random, self._happen, self._clock_ms = operator, random, happen, clock_ms
-        self.slow_s = 0.003
+        self.slow_s = DISK_S
         self.is_up = False
         self._starts = 0
         network.server = self

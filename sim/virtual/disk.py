@@ -11,6 +11,7 @@ from typing import Any
 
 from sim.virtual.time import Killed
 
+DISK_S = 0.004  # at most, for a call that has to do with it; unless it is slow
 WRITTEN_BACK_S = 30.0  # Linux: dirty_expire_centisecs
 
 

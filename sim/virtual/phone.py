@@ -15,7 +15,7 @@ from bridge.ports import Source
 from bridge.relay import Relay
 from bridge.watch import Watch, quick_texts
 from sim.virtual.air import Air, Receiver
-from sim.virtual.disk import Disk
+from sim.virtual.disk import DISK_S, Disk
 from sim.virtual.network import Network, VirtualLine
 from sim.virtual.radio import REPORTS_AGAIN_S, Aether, PhoneRadio
 from sim.virtual.time import Loop, Time
@@ -101,7 +101,7 @@ class Phone:
         self._is_filtered, self._has_fixes = is_filtered, has_fixes
         self.clock = Clock(time, epoch_ms)
         self.receiver = Receiver(name, lambda *_: None, REPORTS_AGAIN_S if repeats else None)
-        self.slow_s = 0.004
+        self.slow_s = DISK_S
         self.is_up = self.adapter_is_gone = False
         self._starts = 0
 

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
+from sim.virtual.disk import DISK_S
 from sim.virtual.network import FINE
 from sim.virtual.schedule import Step
 from sim.virtual.stranger import Stranger
 
 if TYPE_CHECKING:
+    from sim.virtual.centre import Centre
+    from sim.virtual.phone import Phone
     from sim.virtual.world import World
 
 HOLD_S = 2.3
@@ -140,11 +143,10 @@ class Steps:
 
     def _disk_slow(self, step: Step) -> None:
         program = self._program(step.who)
-        was_s = 0.003
         self._lasting(
             step,
             lambda: setattr(program, "slow_s", float(step.value)),
-            lambda: setattr(program, "slow_s", was_s),
+            lambda: setattr(program, "slow_s", DISK_S),
         )
 
     def _clock(self, step: Step) -> None:
@@ -160,7 +162,7 @@ class Steps:
         else:
             self._world.buttons[step.who].set_drift(float(step.value))
 
-    def _program(self, name: str):  # type: ignore[no-untyped-def]
+    def _program(self, name: str) -> "Centre | Phone":
         return self._world.centre if name == "centre" else self._world.phones[name]
 
     # -- the network ----------------------------------------------------------------------------------
