@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from aiohttp import web
 
 from centre import hooks, signing, tls
+from centre.console.account import Account
 from centre.console.administration import Administration
 from centre.console.boards import ESCALATE_TICK_S
 from centre.console.cap import Cap
@@ -87,7 +88,8 @@ async def running(
     entrance = Entrance(worker, bells, guard)
     operator = Operator(worker, bells, log, guard, settings)
     parts = (
-        *(intake, Static(), entrance, operator, Figures(worker, guard), Administration(worker, bells, guard)),
+        *(intake, Static(), entrance, Account(worker, guard, entrance.checks), operator),
+        *(Figures(worker, guard), Administration(worker, bells, guard)),
         *_case_pages(worker, guard, authority.sha256, settings),
     )
     refusals = Refusals(log)

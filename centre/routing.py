@@ -20,6 +20,7 @@ BODY_S_MAX = 10.0
 FIELDS_MAX = 256
 RETRY_AFTER_S = 5
 _DIGITS_MAX = 100
+_SHOWN = web.RequestKey("refused", Refused)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -108,6 +109,11 @@ def problem(refused: Refused, *, for_a_person: bool = False) -> web.Response:
     return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
 
 
+def shown_as_page(request: web.Request, refused: Refused) -> None:
+    """A page of ours says it, with what was typed; it counts as any other no."""
+    request[_SHOWN] = refused
+
+
 class Refusals:
     """The middleware that turns every no into a problem, counts it, and logs it once a minute."""
 
@@ -118,7 +124,11 @@ class Refusals:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            return await handler(request)
+            response = await handler(request)
+            refused = request.get(_SHOWN)
+            if refused is not None:
+                self._count(refused)
+            return response
         except Refused as refused:
             return self._no(request, refused)
         except web.HTTPException as error:
@@ -132,12 +142,15 @@ class Refusals:
             logging.getLogger("centre").exception("a mistake of ours in %s", request.path)
             return self._no(request, Refused("internal"), "a mistake of ours; stderr has the trace")
 
-    def _no(self, request: web.Request, refused: Refused, trouble: str = "") -> web.Response:
+    def _count(self, refused: Refused, trouble: str = "") -> None:
         count = self._tally.note(refused.reason, now_ms())
         if count is not None:
             if trouble:
                 self._log("trouble", reason=refused.reason, text=trouble)
             self._log("refused", reason=refused.reason, count=count)
+
+    def _no(self, request: web.Request, refused: Refused, trouble: str = "") -> web.Response:
+        self._count(refused, trouble)
         if refused.reason == "unauthorised" and wants_html(request) and request.path.startswith("/console"):
             headers = {"Location": "/console/sign-in", "Cache-Control": "no-store"}
             return web.Response(status=303, headers=headers)

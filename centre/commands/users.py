@@ -36,6 +36,8 @@ def add(commands: Commands) -> None:
     made.add_argument("--language", choices=access.LANGUAGES)
     made = group.add("disable", "she can no longer sign in, and what is open of hers ends", disable)
     made.add_argument("login", metavar="LOGIN")
+    made = group.add("enable", "who was disabled can sign in again, with the password that she had", enable)
+    made.add_argument("login", metavar="LOGIN")
 
 
 def enter(arguments: argparse.Namespace) -> int:
@@ -88,6 +90,15 @@ def disable(arguments: argparse.Namespace) -> int:
     if not accounts.disable(open_core(Home(arguments.home)), arguments.login):
         return no(COULD_NOT, f"there is no user {arguments.login} here")
     print(f"{arguments.login} can no longer sign in; what was open has ended")
+    return 0
+
+
+def enable(arguments: argparse.Namespace) -> int:
+    if not accounts.enable(open_core(Home(arguments.home)), arguments.login):
+        return no(COULD_NOT, f"there is no user {arguments.login} here who is disabled")
+    print(
+        f"{arguments.login} can sign in again; for a new password: amr-centre users invite {arguments.login}"
+    )
     return 0
 
 

@@ -13,7 +13,7 @@ from centre import slow
 from centre.console import pages, words
 from centre.console.guard import COOKIE, Guard, set_session
 from centre.intake import BOARD_BELL
-from centre.routing import Route, anyone, anyone_here, read_form, wants_html
+from centre.routing import Route, anyone, anyone_here, read_form, shown_as_page, wants_html
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.refusals import REASONS, Refused
@@ -27,7 +27,7 @@ LOGIN_CHARS_MAX = 32
 
 class Entrance:
     def __init__(self, worker: Worker, bells: Bells, guard: Guard) -> None:
-        self._worker, self._bells, self._checks = worker, bells, Checks("sign-in")
+        self._worker, self._bells, self.checks = worker, bells, Checks("sign-in")
         self.routes = (
             Route("GET", "/console/enter", anyone, self.enter),
             Route("GET", "/console/sign-in", anyone, self.sign_in_page),
@@ -53,17 +53,18 @@ class Entrance:
     async def sign_in(self, request: web.Request, _caller: str) -> web.Response:
         """Password and code at once; neither the answer nor its time tells which was wrong, or who exists."""
         form = await read_form(request)
-        login, code = form.get("login", "").strip().lower()[:LOGIN_CHARS_MAX], _digits(form)
+        login, code = form.get("login", "").strip().lower()[:LOGIN_CHARS_MAX], six_digits(form)
         password = form.get("password", "")[: access.PASSWORD_CHARS_MAX]
         try:
-            async with self._checks.turn(login):
+            async with self.checks.turn(login):
                 tried = await self._worker(signin.try_sign_in, login, lane=AFTER)
-                is_right = await self._checks.run(slow.matches, password, tried.password_hash)
+                is_right = await self.checks.run(slow.matches, password, tried.password_hash)
                 finish = partial(signin.sign_in, is_right=is_right)
                 return _in(*await self._worker(finish, tried, code, lane=AFTER))
         except Refused as refused:
             if refused.reason not in ("wrong_sign_in", "sign_in_locked") or not wants_html(request):
                 raise
+            shown_as_page(request, refused)
             language, minutes = _language(request), -(-(refused.retry_after_s or 0) // 60)
             key = "locked" if refused.reason == "sign_in_locked" else "wrong"
             mistake = words.say(language, f"entrance.{key}").format(minutes=minutes)
@@ -93,11 +94,11 @@ class Entrance:
             mistake = "password_differs"
         if mistake is None:
             try:
-                async with self._checks.turn(her.login):
-                    password_hash = await self._checks.run(slow.hash_of, password)
+                async with self.checks.turn(her.login):
+                    password_hash = await self.checks.run(slow.hash_of, password)
                     return _in(
                         *await self._worker(
-                            signin.set_password, key, password_hash, _digits(form), lane=AFTER
+                            signin.set_password, key, password_hash, six_digits(form), lane=AFTER
                         )
                     )
             except Refused as refused:
@@ -105,11 +106,12 @@ class Entrance:
                     raise
                 mistake = "wrong_code"
         if wants_html(request):
+            shown_as_page(request, Refused("wrong_code" if mistake == "wrong_code" else "bad_password"))
             return _set_page(her, key, words.say(her.language, f"entrance.{mistake}"))
         raise Refused("bad_password", words.say("en", f"entrance.{mistake}"))
 
     def close(self) -> None:
-        self._checks.close()
+        self.checks.close()
 
     async def speak(self, request: web.Request, caller: Caller) -> web.Response:
         """Her pages in another language, from now on; and back to where she was."""
@@ -174,7 +176,7 @@ def _language(request: web.Request) -> str:
     return chosen if chosen in access.LANGUAGES else words.choose(request.headers.get("Accept-Language", ""))
 
 
-def _digits(form: dict[str, str]) -> str:
+def six_digits(form: dict[str, str]) -> str:
     """Six digits, however she groups them; else none."""
     code = "".join(form.get("code", "").split())
     return code if re.fullmatch("[0-9]{6}", code, re.ASCII) else ""

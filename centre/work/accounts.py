@@ -66,6 +66,20 @@ def disable(core: Core, login: str) -> bool:
     return True
 
 
+def enable(core: Core, login: str) -> bool:
+    """Who was disabled may sign in again, with what she had; nothing that had ended begins again.
+
+    False: nobody who is disabled.
+    """
+    user = core.store.one("user_of_login", login=login)
+    if user is None or user["disabled_at_ms"] is None:
+        return False
+    with core.store.transaction():
+        core.store.run("enable_user", user_id=user["user_id"])
+        evidence.note(core, "user_enabled", evidence.COMMAND, user_id=user["user_id"])
+    return True
+
+
 def change_user(core: Core, login: str, **changes: str | None) -> bool:
     """Of name, role, zone, language what is given; it counts from her next click. False: nobody."""
     user = _in_use(core, login)

@@ -120,19 +120,58 @@ def sign_in(core: Core, tried: Try, code: str, *, is_right: bool) -> tuple[str, 
 
     Raises Refused("wrong_sign_in").
     """
-    step = access.totp_step(tried.secret, code, core.now_ms(), tried.used_step)
+    session = None
     with core.store.transaction():
-        used = core.store.run(
-            "use_totp_step",
-            user_id=tried.user_id if is_right and step is not None else None,
-            step=step or 0,
-            totp_sealed=tried.totp_sealed,
-        )
-        if not used or tried.user_id is None:
-            raise Refused("wrong_sign_in")
-        _forgive(core, tried.who)
-        session = accounts.open_session(core, tried.user_id)
+        if _has_shown(core, tried, code, is_right) and tried.user_id is not None:
+            session = accounts.open_session(core, tried.user_id)
+    if session is None:
+        raise Refused("wrong_sign_in")
     return session, accounts.session_of(core, session)
+
+
+def login_of(core: Core, caller: Caller) -> str:
+    row = core.store.one("user", user_id=caller.user_id)
+    assert row is not None
+    return str(row["login"])
+
+
+def change_password(
+    core: Core, caller: Caller, tried: Try, code: str, *, is_right: bool, password_hash: str
+) -> None:
+    """By herself, who has just been tried as for signing in: all that is open of hers ends but this session.
+
+    Raises Refused("wrong_sign_in").
+    """
+    with core.store.transaction():
+        shown = tried.user_id == caller.user_id and _has_shown(core, tried, code, is_right)
+        if shown:
+            sealed = core.sealer.seal(f"password:{caller.user_id}", password_hash.encode())
+            core.store.run("change_password", user_id=caller.user_id, password_sealed=sealed)
+            who = {"user_id": caller.user_id, "now_ms": core.now_ms()}
+            core.store.run("close_other_sessions", token_sha256=caller.session, **who)
+            core.store.run("use_invitations_of_user", **who)
+            evidence.note(core, "password_changed", caller.actor)
+    if not shown:
+        raise Refused("wrong_sign_in")
+
+
+def _has_shown(core: Core, tried: Try, code: str, is_right: bool) -> bool:
+    """Whether password and code are right; the code is used up then. Within a transaction.
+
+    What was wrong is noted, of whom where there is such a user; what was typed is not.
+    """
+    step = access.totp_step(tried.secret, code, core.now_ms(), tried.used_step)
+    used = core.store.run(
+        "use_totp_step",
+        user_id=tried.user_id if is_right and step is not None else None,
+        step=step or 0,
+        totp_sealed=tried.totp_sealed,
+    )
+    if used:
+        _forgive(core, tried.who)
+    else:
+        evidence.note(core, "sign_in_failed", evidence.CENTRE, user_id=tried.user_id)
+    return bool(used)
 
 
 def _who(core: Core, login: str) -> bytes:

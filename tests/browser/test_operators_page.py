@@ -386,6 +386,35 @@ async def test_what_supervision_has_lost_stands_calmly_below(tmp_path: Path, add
             assert page.complaints == []
 
 
+async def test_she_leaves_her_desk_and_changes_her_language_by_keyboard(tmp_path: Path, address: str) -> None:
+    """A goes there, Enter says it, and again when she is back; the board then speaks Dutch, and goes on."""
+    is_live = "document.getElementById('live')?.textContent.startsWith('● ')"
+    async with (
+        centre(tmp_path, HAND) as (serving, phone),
+        opened(address, serving.console_url) as page,
+    ):
+        await phone.enrol(HAND)
+        for is_away in ("true", "false"):
+            await page.key("a")
+            assert await focus(page) == "away"
+            await page.key("Enter")
+            await page.until(f"document.body?.dataset.away === '{is_away}' && {is_live}")
+            if is_away == "true":
+                assert "DESK AWAY" in await page.value("document.getElementById('away').innerText")
+                await page.picture(PICTURES / "centre-away.png")
+        await page.value("document.querySelector('.languages button[value=nl]').focus()")
+        await page.key("Enter")
+        await page.until(f"document.documentElement.lang === 'nl' && {is_live}")
+        assert "Ik ben even weg" in await page.value("document.getElementById('away').innerText")
+        for width in (1280, 390):
+            await page.size(width, 900)
+            assert await page.value("document.documentElement.scrollWidth") == width
+            await page.picture(PICTURES / f"centre-bar-{width}.png")
+        incident = await press(phone, 1)
+        await page.until(f"Boolean(document.getElementById('take-{incident}'))")
+        assert page.complaints == []
+
+
 @pytest.mark.parametrize(
     ("language", "said"),
     [

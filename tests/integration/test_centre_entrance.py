@@ -1,6 +1,7 @@
 """In and out: invitations, passwords, second factors, sessions, and who tries to get around them."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +15,8 @@ from centre.console import guard, pages
 from centre.core import Core, open_core
 from centre.home import Home
 from centre.rules import access
-from centre.work import accounts, signin
-from tests.unit.centre.parts import OPENAPI, Phone, Serving, centre
+from centre.work import accounts, evidence, signin
+from tests.unit.centre.parts import OPENAPI, Lines, Phone, Serving, centre, phone_of
 
 PASSWORD = "four words that rhyme not"  # noqa: S105
 HTML = {"Accept": "text/html"}
@@ -288,3 +289,85 @@ async def written(serving: Serving) -> list[Any]:
     """The event log: whatever matters is in it."""
     async with core_of(serving) as core:
         return core.store.db.execute("SELECT seq FROM log").fetchall()
+
+
+NEW = "quite another four words"
+
+
+async def change(phone: Phone, code: str, old: str = PASSWORD, **more: str) -> tuple[int, Any]:
+    form = {"old": old, "password": NEW, "again": NEW, "code": code} | more
+    return await phone.ask("POST", "/console/account", data=form)
+
+
+async def test_she_changes_her_password_and_her_other_sessions_end(tmp_path: Path) -> None:
+    """With the old one and a code; this session goes on; the old one opens nothing any more."""
+    async with (
+        centre(tmp_path) as (serving, phone),
+        phone_of(serving.url, serving.authority.pem.decode()) as other,
+    ):
+        secret = await ready(serving, phone)
+        assert (await sign_in(other, await code_of(serving, secret)))[0] == 303
+        assert (await phone.ask("GET", "/console/account"))[0] == 200
+        assert (await change(phone, await code_of(serving, secret, ahead=1)))[0] == 303
+        assert (await phone.ask("GET", "/console"))[0] == 200
+        assert (await other.ask("GET", "/console"))[0] == 401
+        async with core_of(serving) as core:
+            assert core.store.all("log_entries")[-1]["kind"] == "password_changed"
+            core.store.db.execute("UPDATE users SET totp_step = 0")  # as if time had passed
+        now = await code_of(serving, secret)
+        assert (await sign_in(other, now))[0] == 403
+        assert (await sign_in(other, now, password=NEW))[0] == 303
+
+
+async def test_a_session_left_open_changes_no_password(tmp_path: Path) -> None:
+    """Wrong old one, wrong code, weak, different: nothing changes; tries count as for signing in."""
+    async with centre(tmp_path) as (serving, phone):
+        secret = await ready(serving, phone)
+        right = await code_of(serving, secret, ahead=1)
+        for more in ({"password": "short", "again": "short"}, {"again": "not the same at all"}):
+            status, problem = await change(phone, right, **more)
+            assert (status, problem["reason"]) == (422, "bad_password")
+        assert (await change(phone, right, old="wrong"))[1]["reason"] == "wrong_sign_in"
+        form = {"old": PASSWORD, "password": NEW, "again": NEW, "code": "000000"}
+        status, page = await phone.ask("POST", "/console/account", data=form, headers=HTML)
+        assert status == 403
+        assert "The present password or the code is not right" in page
+        assert NEW not in page
+        for _ in range(3):
+            await change(phone, "000000")
+        assert (await change(phone, right))[1]["reason"] == "sign_in_locked"
+        assert (await phone.ask("GET", "/console"))[0] == 200, "she stays in"
+        elsewhere = {"Origin": "https://elsewhere.example"}
+        assert (await phone.ask("POST", "/console/account", headers=elsewhere))[0] == 403
+
+
+async def test_each_failed_sign_in_is_noted_and_counted(tmp_path: Path) -> None:
+    """Whose it was where that is known, never what was typed; a browser's counts like a program's."""
+    log = Lines()
+    async with centre(tmp_path, log=log) as (serving, phone):
+        await ready(serving, phone)
+        await sign_in(phone, "000000", password="a secret slip")  # noqa: S106
+        form = {"login": "secretly typed", "password": PASSWORD, "code": "000000"}
+        assert (await post(phone, "/console/sign-in", form, **HTML))[0] == 403
+        async with core_of(serving) as core:
+            ann = core.store.one("user_of_login", login="ann")
+            rows = [row for row in core.store.all("log_entries") if row["kind"] == "sign_in_failed"]
+            facts = [evidence.told(core, row).facts for row in rows]
+            assert ann
+            assert [fact["user_id"] for fact in facts] == [ann["user_id"], None]
+            assert "secret" not in json.dumps(facts)
+    counted = [line["count"] for line in log.of("refused") if line["reason"] == "wrong_sign_in"]
+    assert sum(counted) == 2
+
+
+async def test_who_was_disabled_can_be_let_in_again(tmp_path: Path) -> None:
+    """With the password that she had; nothing that had ended begins again."""
+    async with centre(tmp_path) as (serving, phone):
+        secret = await ready(serving, phone)
+        async with core_of(serving) as core:
+            assert not accounts.enable(core, "ann"), "she is not disabled"
+            assert accounts.disable(core, "ann")
+            assert not accounts.enable(core, "nobody")
+            assert accounts.enable(core, "ann")
+        assert (await phone.ask("GET", "/console"))[0] == 401
+        assert (await sign_in(phone, await code_of(serving, secret)))[0] == 303

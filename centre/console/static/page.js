@@ -250,6 +250,7 @@ const KEYS = {
   b: () => move(0),
   Escape: () => move(0),
   s: () => sound.toggle(),
+  a: () => $("away").focus(),
   "?": () => $("help").showModal(),
 };
 

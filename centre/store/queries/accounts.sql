@@ -76,3 +76,13 @@ UPDATE users SET disabled_at_ms = :now_ms WHERE user_id = :user_id AND disabled_
 
 -- name: set_user
 UPDATE users SET name = :name, role = :role, zone = :zone, language = :language WHERE user_id = :user_id;
+
+-- name: enable_user
+UPDATE users SET disabled_at_ms = NULL WHERE user_id = :user_id AND disabled_at_ms IS NOT NULL;
+
+-- name: change_password
+UPDATE users SET password_sealed = :password_sealed WHERE user_id = :user_id AND disabled_at_ms IS NULL;
+
+-- name: close_other_sessions
+UPDATE sessions SET closed_at_ms = :now_ms
+WHERE user_id = :user_id AND token_sha256 <> :token_sha256 AND closed_at_ms IS NULL;

@@ -1,0 +1,71 @@
+"""A signed-in person's own page: she changes her password."""
+
+from functools import partial
+
+from aiohttp import web
+
+from centre import slow
+from centre.console import pages, words
+from centre.console.entrance import six_digits
+from centre.console.guard import Guard
+from centre.routing import Route, read_form, shown_as_page, wants_html
+from centre.rules import access
+from centre.rules.access import Caller
+from centre.rules.refusals import REASONS, Refused
+from centre.slow import Checks
+from centre.work import signin
+from centre.worker import AFTER, Worker
+
+PAGE = "/console/account"
+
+
+class Account:
+    def __init__(self, worker: Worker, guard: Guard, checks: Checks) -> None:
+        """`checks`: the entrance's own, so that tries here and there come one after the other."""
+        self._worker, self._checks = worker, checks
+        self.routes = (
+            Route("GET", PAGE, guard.sees(*access.ROLES), self.page),
+            Route("POST", PAGE, guard.does(*access.ROLES), self.change),
+        )
+
+    async def page(self, request: web.Request, caller: Caller) -> web.Response:
+        return pages.page("account.html", caller, mistake="", changed=request.query.get("changed") == "1")
+
+    async def change(self, request: web.Request, caller: Caller) -> web.Response:
+        """Her old password and a code as for signing in, counted alike; then all her other sessions end."""
+        try:
+            await self._change(caller, await read_form(request))
+        except Refused as refused:
+            if not wants_html(request) or refused.reason in ("busy", "store_unavailable"):
+                raise
+            shown_as_page(request, refused)
+            mistake = self._why(caller, refused)
+            page = pages.page("account.html", caller, mistake=mistake, changed=False)
+            page.set_status(REASONS[refused.reason][0])
+            return page
+        headers = {"Location": f"{PAGE}?changed=1", "Cache-Control": "no-store"}
+        return web.Response(status=303, headers=headers)
+
+    async def _change(self, caller: Caller, form: dict[str, str]) -> None:
+        """Raises Refused: bad_password, wrong_sign_in, sign_in_locked."""
+        login = await self._worker(signin.login_of, caller, lane=AFTER)
+        password = form.get("password", "")
+        mistake = access.password_mistake(password, login, caller.name)
+        if mistake is None and password != form.get("again"):
+            mistake = "password_differs"
+        if mistake is not None:
+            raise Refused("bad_password", words.say("en", f"entrance.{mistake}"), field=mistake)
+        old = form.get("old", "")[: access.PASSWORD_CHARS_MAX]
+        async with self._checks.turn(login):
+            tried = await self._worker(signin.try_sign_in, login, lane=AFTER)
+            is_right = await self._checks.run(slow.matches, old, tried.password_hash)
+            password_hash = await self._checks.run(slow.hash_of, password) if is_right else ""
+            finish = partial(signin.change_password, is_right=is_right, password_hash=password_hash)
+            await self._worker(finish, caller, tried, six_digits(form), lane=AFTER)
+
+    def _why(self, caller: Caller, refused: Refused) -> str:
+        if refused.reason == "bad_password":
+            return words.say(caller.language, f"entrance.{refused.field}")
+        key = "locked" if refused.reason == "sign_in_locked" else "wrong_old"
+        minutes = -(-(refused.retry_after_s or 0) // 60)
+        return words.say(caller.language, f"entrance.{key}").format(minutes=minutes)
