@@ -29,7 +29,11 @@ class Account:
         )
 
     async def page(self, request: web.Request, caller: Caller) -> web.Response:
-        return pages.page("account.html", caller, mistake="", changed=request.query.get("changed") == "1")
+        return await self._page(caller, changed=request.query.get("changed") == "1")
+
+    async def _page(self, caller: Caller, mistake: str = "", *, changed: bool = False) -> web.Response:
+        login = await self._worker(signin.login_of, caller, lane=AFTER)  # for who keeps her passwords for her
+        return pages.page("account.html", caller, login=login, mistake=mistake, changed=changed)
 
     async def change(self, request: web.Request, caller: Caller) -> web.Response:
         """Her old password and a code as for signing in, counted alike; then all her other sessions end."""
@@ -39,8 +43,7 @@ class Account:
             if not wants_html(request) or refused.reason in ("busy", "store_unavailable"):
                 raise
             shown_as_page(request, refused)
-            mistake = self._why(caller, refused)
-            page = pages.page("account.html", caller, mistake=mistake, changed=False)
+            page = await self._page(caller, _why(caller, refused))
             page.set_status(REASONS[refused.reason][0])
             return page
         headers = {"Location": f"{PAGE}?changed=1", "Cache-Control": "no-store"}
@@ -63,9 +66,10 @@ class Account:
             finish = partial(signin.change_password, is_right=is_right, password_hash=password_hash)
             await self._worker(finish, caller, tried, six_digits(form), lane=AFTER)
 
-    def _why(self, caller: Caller, refused: Refused) -> str:
-        if refused.reason == "bad_password":
-            return words.say(caller.language, f"entrance.{refused.field}")
-        key = "locked" if refused.reason == "sign_in_locked" else "wrong_old"
-        minutes = -(-(refused.retry_after_s or 0) // 60)
-        return words.say(caller.language, f"entrance.{key}").format(minutes=minutes)
+
+def _why(caller: Caller, refused: Refused) -> str:
+    if refused.reason == "bad_password":
+        return words.say(caller.language, f"entrance.{refused.field}")
+    key = "locked" if refused.reason == "sign_in_locked" else "wrong_old"
+    minutes = -(-(refused.retry_after_s or 0) // 60)
+    return words.say(caller.language, f"entrance.{key}").format(minutes=minutes)

@@ -47,9 +47,11 @@ class Served:
 
 
 @asynccontextmanager
-async def served(home: Path) -> AsyncIterator[tuple[Served, Phone]]:
+async def served(home: Path, *options: object) -> AsyncIterator[tuple[Served, Phone]]:
     process = await asyncio.create_subprocess_exec(
-        *amr_centre("serve", "--home", home, "--port", 0, "--json-log"), cwd=ROOT, stdout=subprocess.PIPE
+        *amr_centre("serve", "--home", home, "--port", 0, "--json-log", *options),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
     )
     try:
         assert process.stdout is not None

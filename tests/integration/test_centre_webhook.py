@@ -16,6 +16,7 @@ from centre.core import open_core
 from centre.home import Home
 from centre.rules import access, incidents, webhook
 from centre.work import administration, buttons, desk, hooks, presses
+from tests.integration.test_centre_process import imported, served
 from tests.unit.bridge.parts import Authority, serve
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, signed_in
 from wire import receipts
@@ -36,6 +37,9 @@ class Receiver:
     async def hook(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         mood = self.moods.pop(0) if self.moods else "takes"
+        if mood == "is slow":
+            await asyncio.sleep(0.2)
+            mood = "takes"
         if mood == "takes":
             self.taken.append((dict(request.headers), body))
         else:
@@ -51,6 +55,13 @@ class Receiver:
     async def other(self, _request: web.Request) -> web.Response:
         self.elsewhere += 1
         return web.Response()
+
+    async def heard(self, count: int) -> None:
+        """So many different ones, that it did not take."""
+        async with asyncio.timeout(20):
+            while len(set(self.refused)) < count:
+                self._news.clear()
+                await self._news.wait()
 
     async def has(self, count: int) -> list[Any]:
         """What it was told, once it is so much."""
@@ -168,6 +179,43 @@ async def test_a_receiver_that_hangs_holds_up_no_alarm(tmp_path: Path) -> None:
             assert (await phone.post(HAND.alarm(counter)))[0] == 201
         await receiver.has(5)
         release.set()
+
+
+async def test_a_slow_receiver_is_told_all_once_and_in_order(tmp_path: Path) -> None:
+    """Each answer takes a while: what comes meanwhile waits on disk, and nothing is sent twice."""
+    receiver = Receiver(*["is slow"] * 8)
+    async with told(tmp_path, receiver) as (phone, log):
+        found = [(await phone.post(HAND.alarm(counter)))[1]["incident"] for counter in range(1, 5)]
+        for incident in found:
+            advance(tmp_path, incident, receipts.ACKNOWLEDGED)
+        events = await receiver.has(8)
+    assert len({one["id"] for one in events}) == len(receiver.taken) == 8
+    for incident in found:
+        steps = [one["event"] for one in events if one["incident"] == incident]
+        assert steps == ["opened", "acknowledged"]
+    assert log.of("trouble") == []
+
+
+async def test_killed_while_they_wait_none_is_lost_and_none_becomes_two(tmp_path: Path) -> None:
+    """SIGKILL while the receiver hears and never answers: later each is taken once, with the bytes it had."""
+    receiver, authority, home = Receiver(*["hangs up"] * 1000), Authority(), tmp_path / "home"
+    (tmp_path / "hook-ca.pem").write_bytes(authority.pem)
+    await imported(home, HAND)
+    async with serve(authority, {("POST", "/hook"): receiver.hook}) as url:
+        options = ("--webhook", f"{url}/hook", "--webhook-ca", tmp_path / "hook-ca.pem")
+        async with served(home, *options) as (running, phone):
+            await phone.enrol(HAND)
+            for counter in (1, 2, 3):
+                assert (await phone.post(HAND.alarm(counter)))[0] == 201
+            await receiver.heard(3)
+            running.process.kill()
+            await running.process.wait()
+        receiver.moods.clear()
+        async with served(home, *options):
+            events = await receiver.has(3)
+    bodies = [body for _, body in receiver.taken]
+    assert len({one["incident"] for one in events}) == len(set(bodies)) == len(bodies) == 3
+    assert set(receiver.refused) == set(bodies)
 
 
 async def test_what_was_not_told_before_a_restart_is_told_after_it(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from sim.network import Network
 from sim.world import World
 from tests.integration.conftest import said
 
@@ -48,3 +52,36 @@ async def test_a_bridge_that_cannot_say_goodbye_ends_all_the_same(world: World) 
     await world.kill("centre")
     await world.programs["bridge"].stop()
     assert not said("bridge", "trouble")(world.happenings[-1])
+
+
+def lost(world: World) -> list[dict[str, Any]]:
+    """Of bridges, as the centre keeps them."""
+    with closing(sqlite3.connect(f"file:{world.home}/centre/centre.sqlite?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        query = "SELECT kind, ended_at_ms FROM losses WHERE bridge_id IS NOT NULL"
+        return [dict(row) for row in database.execute(query)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(480)
+async def test_a_bridge_whose_network_was_cut_was_without_network(tmp_path: Path) -> None:
+    """Silent at first, nobody knows why; back, it has run all along: so its network was gone."""
+    async with World(tmp_path) as world:
+        await world.add_centre("--alive-s", "10")
+        host, _, port = world.url.removeprefix("https://").partition(":")
+        network = Network((host, int(port)), world.home / "centre", tmp_path)
+        try:
+            way = f"https://127.0.0.1:{await network.open()}"
+            button = await world.add_button()
+            await world.add_bridge(button.enrolment.replace(world.url, way), "bridge")
+            await bridge_lives(world)
+            await network.set(is_cut=True)
+            found = await world.wait_for(lambda h: h.what == "losses" and h.data["found"], timeout_s=120)
+            assert [(one["kind"], one["ended_at_ms"]) for one in lost(world)] == [("phone_silent", None)]
+            await network.set(is_cut=False)
+            since = world.happenings.index(found)
+            await world.wait_for(lambda h: h.what == "losses" and h.data["ended"], since=since, timeout_s=300)
+            assert [one["kind"] for one in lost(world)] == ["network_gone"]
+            assert told(world)["leaving"] == 0
+        finally:
+            await network.close()

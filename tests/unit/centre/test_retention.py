@@ -1,5 +1,9 @@
 """What the centre knows of people goes when its term is over; and only then, and not unnoticed."""
 
+import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -182,3 +186,47 @@ def test_half_the_days_must_have_been_signed() -> None:
     assert rules.over_before_ms(100 * DAY_MS, 30, None) is None
     assert rules.over_before_ms(100 * DAY_MS, 30, 80 * DAY_MS) == 70 * DAY_MS
     assert rules.over_before_ms(100 * DAY_MS, 30, 60 * DAY_MS) == 60 * DAY_MS
+
+
+ERASER = """
+import sys
+from centre.core import Core
+from centre.sealing import Sealer
+from centre.store import Store
+from centre.work import retention
+path, key, now_ms = sys.argv[1], bytes.fromhex(sys.argv[2]), int(sys.argv[3])
+core = Core(Store(path), Sealer(key), lambda: now_ms)
+while count := retention.erase_due(core, 6, 12):
+    print(count, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_killed_while_it_erases_nothing_is_half_erased(year: Year) -> None:
+    """SIGKILL again and again, at any moment: the chain verifies after each, and in the end all is gone."""
+    for counter in range(1, 121):
+        year.whole(counter)
+    for _ in range(INCIDENTS_DAYS + 1):
+        year.now_ms += DAY_MS
+        evidence.sign(year.core, year.key)
+    arguments = (str(year.path), year.sealing_key.hex(), str(year.now_ms))
+    by_chance, left = random.Random(7), [year.count("alarms")]
+    for _ in range(8):
+        eraser = subprocess.Popen([sys.executable, "-c", ERASER, *arguments], stdout=subprocess.PIPE)
+        assert eraser.stdout
+        eraser.stdout.readline()
+        time.sleep(by_chance.uniform(0, 0.004))  # somewhere within the next ones
+        eraser.kill()
+        eraser.wait()
+        eraser.stdout.close()
+        assert year.findings() == []
+        left.append(year.count("alarms"))
+        erased = year.core.store.db.execute(
+            "SELECT count(*) FROM incidents WHERE erased_at_ms IS NOT NULL"
+        ).fetchone()[0]
+        assert left[-1] + erased == left[0]
+    assert left[1] < left[0]
+    year.erase()
+    assert (year.count("alarms"), year.count("fixes"), year.count("outcomes")) == (0, 0, 120)
+    assert year.findings() == []
