@@ -12,6 +12,7 @@ one; the bounds are therefore chosen wide, and every one of them is a constant h
 import hashlib
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -53,6 +54,19 @@ FILTER_MISSED = 32
 FILTER_MULTIPLES = 8
 
 _ALIVES = (ALIVE, ALIVE_LOW, CONTACT)
+
+
+@dataclass(frozen=True)
+class Window:
+    """How much is expected at once, of each stream. Narrower than this is for thousands of bridges in one
+    process (a simulated city): each dictionary would fill megabytes."""
+
+    ahead: int = AHEAD
+    multiples: int = MULTIPLES
+    spare: int = SPARE_COUNT
+
+
+WIDE = Window()
 
 
 class Sighting(NamedTuple):
@@ -140,7 +154,7 @@ class _Stream:
                 del book[text]
                 accepted.discard((event, counter))
 
-    def move(self, high: int, ahead: int = AHEAD, multiples: int = MULTIPLES) -> None:
+    def move(self, high: int, ahead: int, multiples: int) -> None:
         """Let `high` be the highest heard, if it is; compute what may come next, forget the oldest."""
         self.high = high = max(self.high, high)
         self.move_at = high + STRIDE
@@ -163,9 +177,9 @@ class _Stream:
             return False
         self.hint = hint
         self._drop([counter for counter in self._hinted if not self._in_window(counter)])
-        block = (hint // RESERVE + 1) * RESERVE
-        ahead = range(hint + 1, min(hint + 1 + AHEAD, SPARE_FIRST))
-        multiples = range(block, min(block + MULTIPLES * RESERVE, SPARE_FIRST), RESERVE)
+        block, window = (hint // RESERVE + 1) * RESERVE, self._button.window
+        ahead = range(hint + 1, min(hint + 1 + window.ahead, SPARE_FIRST))
+        multiples = range(block, min(block + window.multiples * RESERVE, SPARE_FIRST), RESERVE)
         self._hinted = [counter for counter in (*ahead, *multiples) if counter not in self._keys]
         self.add(self._hinted)
         return True
@@ -183,8 +197,8 @@ class _Stream:
 class _Button:
     """One button's two streams, its accepted presses, and when it was last alive on time."""
 
-    def __init__(self, device: Device, book: "dict[str, _Entry]", texts: Texts) -> None:
-        self.device = device
+    def __init__(self, device: Device, book: "dict[str, _Entry]", texts: Texts, window: Window) -> None:
+        self.device, self.window = device, window
         self.period_ms = device.alive_period_s * 1000
         self.mac = Mac(device.k_code)
         self.text = texts(device.k_code)
@@ -199,7 +213,11 @@ class _Button:
         away_ms = AWAY_MS_MAX if self.heard_at_ms is None else now_ms - self.heard_at_ms
         slots = min(max(away_ms, 0), AWAY_MS_MAX) * 5 // (self.period_ms * 4)  # at most 20 % early
         dense = 0 if self.heard_at_ms is None else slots
-        return min(AHEAD + dense, ALIVE_AHEAD_MAX), min(MULTIPLES + slots // RESERVE, MULTIPLES_MAX)
+        ahead, multiples = self.window.ahead + dense, self.window.multiples + slots // RESERVE
+        return min(ahead, ALIVE_AHEAD_MAX), min(multiples, MULTIPLES_MAX)
+
+    def move_presses(self, high: int) -> None:
+        self.press.move(high, self.window.ahead, self.window.multiples)
 
     def may_have_missed(self, now_ms: int) -> bool:
         """Long enough without a sign for one of an open press to have gone by."""
@@ -241,8 +259,8 @@ class Watch:
     """The dictionary of all buttons of this bridge. `unknown` counts codes that nobody expects,
     `generation` changes whenever `filter_codes()` does."""
 
-    def __init__(self, texts: Texts = quick_texts) -> None:
-        self._texts = texts
+    def __init__(self, texts: Texts = quick_texts, window: Window = WIDE) -> None:
+        self._texts, self._window = texts, window
         self._book: dict[str, _Entry] = {}
         self._buttons: dict[str, _Button] = {}
         self.unknown = 0
@@ -259,12 +277,12 @@ class Watch:
         alive: Alive | None = None,
     ) -> None:
         """Expect `device`, whose accepted presses and last ALIVE the journal remembers."""
-        button = self._buttons[device.device_id] = _Button(device, self._book, self._texts)
+        button = self._buttons[device.device_id] = _Button(device, self._book, self._texts, self._window)
         button.accepted.update(accepted)
         heard = [counter for _, counter in button.accepted if counter < SPARE_FIRST]
         for stream in (button.press, button.alive):
-            stream.add(range(SPARE_FIRST, SPARE_FIRST + SPARE_COUNT))
-        button.press.move(max([device.press_counter, *heard]))
+            stream.add(range(SPARE_FIRST, SPARE_FIRST + self._window.spare))
+        button.move_presses(max([device.press_counter, *heard]))
         if alive:
             button.heard_at_ms = alive.heard_at_ms
             button.on_time = (alive.on_time_counter, alive.on_time_at_ms)
@@ -349,7 +367,7 @@ class Watch:
             press.high = counter
             self.generation += 1
             if counter >= press.move_at:
-                press.move(counter)
+                button.move_presses(counter)
         return True
 
     def _alive(self, button: _Button, event: int, counter: int, uuid: str, now_ms: int) -> Sighting:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
+from sim.city import command as city
 from sim.recording.arguments import add_record, add_replay
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -117,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     )
     board.set_defaults(run=_board)
     _add_explore(commands)
+    city.add_to(commands)
     return top
 
 

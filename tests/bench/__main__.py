@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable
 
 from sim.medium import share_heard
-from tests.bench import adverts, awake, bluez, button, centre, explore, hot, press
+from tests.bench import adverts, awake, bluez, button, centre, city, explore, hot, press
 
 _COLUMNS = ("what", "measured", "wanted", "beside it")
 
@@ -30,6 +30,7 @@ MEASURES: dict[str, Callable[[int], list[tuple[str, str, str, str]]]] = {
     "bluez": bluez.rows,
     "centre": centre.rows,
     "explore": explore.rows,
+    "city": city.rows,
     "air": lambda _runs: air_rows(1000),
 }
 

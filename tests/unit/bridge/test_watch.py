@@ -10,6 +10,7 @@ from bridge.watch import (
     STALE_MS,
     Sighting,
     Watch,
+    Window,
     quick_texts,
     uuid_text,
 )
@@ -363,3 +364,15 @@ def test_a_centre_that_says_something_else_each_minute_costs_no_memory() -> None
         sizes.add(len(ours))
     assert max(sizes) - min(sizes) < 200
     assert is_new(ours, ALARM, 12)
+
+
+def test_a_narrow_window_expects_less_and_hears_what_comes_next() -> None:
+    """For a city of bridges in one process: it stays small, and moves on as the wide one does."""
+    wide, narrow = Watch(), Watch(window=Window(ahead=8, multiples=1, spare=0))
+    for one in (wide, narrow):
+        one.add(device(1), 0, alive=Alive(device(1).device_id, 5, 0, 5, 0))
+    assert len(narrow) * 20 < len(wide)
+    for counter in range(1, 200):
+        sighting = narrow.hear(on_air(ALARM, counter), 0)
+        assert sighting is not None
+        assert sighting == wide.hear(on_air(ALARM, counter), 0)

@@ -1,0 +1,115 @@
+"""The centre of a city: its real work functions on its real schema, in memory; and how busy that keeps it.
+
+What is left out is what stands before them: TLS, HTTP, JSON of signs of life. `make bench` measures those.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from bridge.model import Device
+from centre.core import Core
+from centre.rules import incidents, supervision
+from centre.rules.access import OPERATOR, Caller
+from centre.rules.flow import Flow
+from centre.rules.registry import Button as Registered
+from centre.rules.supervision import SignOfLife
+from centre.sealing import Sealer, new_key
+from centre.store import Store
+from centre.work import accounts, buttons, desk, presses, signs
+from centre.work.presses import Receipt, Taken
+from sim.city.tally import Key
+
+_AT_ONCE = 500  # buttons that are imported in one transaction
+
+
+class Centre:
+    def __init__(self, now_ms: Callable[[], float]) -> None:
+        self._core = Core(Store(":memory:"), Sealer(new_key()), now_ms)
+        user_id = accounts.add_user(self._core, "operator", "An operator", OPERATOR, None, "en")
+        assert user_id
+        self._caller = Caller(user_id, "An operator", OPERATOR, None, "en", "")
+        self._flow = Flow(supervision.SIGNS_PER_S)
+        self.busy_s = 0.0  # real time
+
+    def enrol(self, roots: dict[str, bytes], alive_period_s: int) -> Iterator[tuple[str, Device]]:
+        """Buttons by device_id, each with one bridge: its id, and what the bridge is told of its button."""
+        for first in range(0, len(roots), _AT_ONCE):
+            few = list(roots.items())[first : first + _AT_ONCE]
+            with self._core.store.group():
+                buttons.import_buttons(
+                    self._core,
+                    [
+                        Registered(
+                            device_id,
+                            root,
+                            hashlib.sha256(device_id.encode()).hexdigest(),
+                            "button",
+                            "esp32",
+                            alive_period_s=alive_period_s,
+                        )
+                        for device_id, root in few
+                    ],
+                )
+                enrolled = [buttons.enrol(self._core, device_id, None, None) for device_id, _ in few]
+            for answer in enrolled:
+                token = str(answer["token"])
+                yield buttons.bridge_of(self._core, token), _device(answer, token)
+
+    def takes_sign(self, now_ms: int) -> bool:
+        """Whether one more sign of life fits into this second; else it is refused unread."""
+        return self._flow.takes(now_ms)
+
+    def take_signs(self, of: Sequence[tuple[str, SignOfLife]]) -> list[dict[str, dict[str, int]]]:
+        """What came in one moment, in one commit, as the centre's own worker does it."""
+        with self._working(), self._core.store.group():
+            return [signs.take_sign_of_life(self._core, bridge_id, sign) for bridge_id, sign in of]
+
+    def take_alarm(self, bridge_id: str, body: dict[str, Any]) -> Taken:
+        with self._working():
+            return presses.take_alarm(self._core, bridge_id, incidents.read(body))
+
+    def advance(self, incident_id: str, stage: int, reason: str | None = None) -> None:
+        """An operator acts."""
+        with self._working():
+            desk.advance(self._core, self._caller, incident_id, stage, reason=reason)
+
+    def last_receipt(self, bridge_id: str, incident_id: str) -> Receipt:
+        """What a bridge's stream of receipts has come to."""
+        with self._working():
+            told = presses.receipts_after(self._core, bridge_id, incident_id, 0)
+        assert told
+        return told[-1]
+
+    def incidents(self) -> list[Key]:
+        """All that there are, by press: for the verdict, past all of the centre's own functions."""
+        rows = self._core.store.db.execute("SELECT device_id, event, counter FROM incidents")
+        return [(row["device_id"], row["event"], row["counter"]) for row in rows]
+
+    def close(self) -> None:
+        self._core.store.close()
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        since_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.busy_s += time.perf_counter() - since_s
+
+
+def _device(answer: dict[str, Any], token: str) -> Device:
+    (told,) = answer["devices"]
+    return Device(
+        told["device_id"],
+        told["epoch"],
+        bytes.fromhex(told["k_code"]),
+        bytes.fromhex(told["k_heard"]),
+        bytes.fromhex(told["k_state"]),
+        told["alive_period_s"],
+        told["counters"]["press"],
+        told["counters"]["alive"],
+        token,
+    )

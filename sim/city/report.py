@@ -1,0 +1,193 @@
+"""What came of a city, for people (a few lines, a page with one picture) and for programs (JSON). Pure."""
+
+import json
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any
+
+from sim.city.tally import percentile
+from sim.city.town import BATTERY_MAH, BOARD, Outcome
+from wire.codes import ALARM, TEST
+
+_STAGES = {
+    "heard": "the phone has it on disk",
+    "received": "the centre has it on disk",
+    "confirmed": "proven to the button",
+}
+
+
+def figures(outcome: Outcome) -> dict[str, Any]:
+    """All but `machine` is the same for the same plan."""
+    plan, tally = outcome.plan, outcome.tally
+    by_minute = sorted(tally.posts)
+    a_day_mah = outcome.spent_mah / plan.buttons / plan.hours * 24
+    simulated_s = plan.span_ms / 1000
+    return {
+        "buttons": plan.buttons,
+        "hours": plan.hours,
+        "seed": plan.seed,
+        "holds": outcome.holds,
+        "presses": {
+            "alarms": tally.of(ALARM),
+            "tests": tally.of(TEST),
+            "tests_unanswered": tally.unheard_tests(),
+            "lost": len(outcome.lost),
+            "doubled": len(outcome.doubled),
+        },
+        "latency_ms": {stage: _latency(tally.spans_ms(stage)) for stage in _STAGES},
+        "posts_per_s": {
+            "mean": round(sum(by_minute) / simulated_s, 2),
+            "p99_of_a_minute": round(percentile(by_minute, 0.99) / 60, 2),
+            "max_of_a_minute": round(by_minute[-1] / 60, 2),
+        },
+        "energy": {
+            "board": BOARD,
+            "battery_mah": BATTERY_MAH,
+            "mah_per_button_and_day": round(a_day_mah, 3),
+            "days_of_life": round(outcome.usable_mah / a_day_mah, 1),
+        },
+        "counts": {name: count for name, count in sorted(tally.counts.items()) if count},
+        "machine": {
+            "took_s": round(outcome.took_s, 1),
+            "simulated_s_per_s": round(simulated_s / outcome.took_s, 1),
+            "simulated_s_per_computed_s": round(simulated_s / outcome.computed_s, 1),
+            # As if time were real: what share of one core the centre's own work takes.
+            "centre_busy": round(outcome.busy_s / simulated_s, 5),
+        },
+    }
+
+
+def _latency(spans_ms: Sequence[int]) -> dict[str, int]:
+    if not spans_ms:
+        return {"count": 0}
+    shares = {"median": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+    found = {name: round(percentile(spans_ms, share)) for name, share in shares.items()}
+    return {"count": len(spans_ms)} | found
+
+
+def as_json(outcome: Outcome) -> str:
+    broken = {"lost": outcome.lost, "doubled": outcome.doubled}
+    return json.dumps(figures(outcome) | {"broken": broken}, indent=1) + "\n"
+
+
+def lines(outcome: Outcome) -> Iterator[str]:
+    """For the terminal."""
+    rows = list(_rows(figures(outcome)))
+    wide = max(len(name) for name, _ in rows) + 2
+    yield from (f"{name:{wide}}{value}" for name, value in rows)
+    for what, keys in (("LOST", outcome.lost), ("DOUBLED", outcome.doubled)):
+        yield from (f"{what} event {event} number {number} of {who}" for who, event, number in keys[:20])
+
+
+def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    presses, posts, energy = found["presses"], found["posts_per_s"], found["energy"]
+    machine = found["machine"]
+    yield "alarms, tests", f"{presses['alarms']:,}, {presses['tests']:,}"
+    yield "alarms lost, presses doubled", f"{presses['lost']}, {presses['doubled']}"
+    yield "tests that nobody answered", f"{presses['tests_unanswered']}: their hands felt it"
+    for stage, words in _STAGES.items():
+        it = found["latency_ms"][stage]
+        if it["count"]:
+            times = (f"{name} {_seconds(it[name])}" for name in ("median", "p95", "p99", "max"))
+            yield f"{stage}: {words}", ", ".join(times)
+    yield (
+        "posts to the centre, a second",
+        f"mean {posts['mean']}, 99 % of minutes {posts['p99_of_a_minute']}, "
+        f"worst minute {posts['max_of_a_minute']}",
+    )
+    yield "the centre's own work, of a core", f"{machine['centre_busy']:.2%}"
+    yield (
+        f"energy ({energy['board']}, {energy['battery_mah']:g} mAh)",
+        f"{energy['mah_per_button_and_day']} mAh a button and day: {energy['days_of_life']} days",
+    )
+    for name, count in found["counts"].items():
+        yield name, f"{count:,}"
+    yield (
+        "took",
+        f"{machine['took_s']} s: {machine['simulated_s_per_s']:g} simulated seconds in one, "
+        f"{machine['simulated_s_per_computed_s']:g} in one of computing",
+    )
+
+
+def _seconds(ms: float) -> str:
+    return f"{ms / 1000:.1f} s" if ms < 600_000 else f"{ms / 60_000:.0f} min"
+
+
+# -- the page ----------------------------------------------------------------------------------------
+
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 900, 260, 56, 20, 34
+_RIGHT = 26  # half of the last hour's width
+_POINTS_MAX = 720
+
+
+def as_html(outcome: Outcome) -> str:
+    plan = outcome.plan
+    verdict = "no alarm was lost, no press doubled" if outcome.holds else "a promise was broken"
+    title = f"{plan.buttons:,} buttons, {plan.hours:g} hours: {verdict}"
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in _rows(figures(outcome))
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f"<h1>{'✓' if outcome.holds else '✕'} {title}</h1>"
+        f"<h2>Posts to the centre, a second</h2>{picture(outcome)}<table>{rows}</table></html>\n"
+    )
+
+
+def picture(outcome: Outcome) -> str:
+    """Posts a second over the hours, as SVG; of long times each point is the busiest minute of several."""
+    posts, hours = outcome.tally.posts, outcome.plan.hours
+    step = -(-len(posts) // _POINTS_MAX)
+    rates = [max(posts[at : at + step]) / 60 for at in range(0, len(posts), step)]
+    most = _round_up(max(*rates, 1.0))
+    wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+
+    def x(hour: float) -> float:
+        return _LEFT + wide * min(1.0, hour / hours)
+
+    def y(rate: float) -> float:
+        return _TOP + high * (1 - rate / most)
+
+    drawn = []
+    if outcome.plan.outage_ms is not None:
+        left, right = (x(ms / 3_600_000) for ms in outcome.plan.outage_ms)
+        drawn.append(f'<rect x="{left:.1f}" y="{_TOP}" width="{max(1, right - left):.1f}" height="{high}"/>')
+        drawn.append(f'<text class="out" x="{left + 4:.1f}" y="{_TOP + 14}">no network</text>')
+    for part in range(5):
+        rate = most * part / 4
+        drawn.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(rate):.1f}" y2="{y(rate):.1f}"/>')
+        drawn.append(f'<text class="rate" x="{_LEFT - 8}" y="{y(rate) + 4:.1f}">{rate:g}</text>')
+    for part in range(7):
+        hour = hours * part / 6
+        drawn.append(f'<text class="hour" x="{x(hour):.1f}" y="{_HEIGHT - 12}">{_clock(hour)}</text>')
+    points = " ".join(f"{x(n * step / 60):.1f},{y(rate):.1f}" for n, rate in enumerate(rates))
+    drawn.append(f'<polyline points="{points}"/>')
+    label = f"posts a second over {hours:g} hours, at most {max(rates):.1f}"
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(drawn)}</svg>'
+
+
+def _round_up(value: float) -> float:
+    """To 1, 2 or 4 times a power of ten, so that a quarter of it is a round number, too."""
+    unit = 1.0
+    while unit * 10 < value:
+        unit *= 10
+    return next(unit * times for times in (1, 2, 4, 6, 8, 10) if unit * times >= value)
+
+
+def _clock(hour: float) -> str:
+    minutes = round(hour * 60)
+    return f"{minutes // 60}:{minutes % 60:02}"
+
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  color: #16202a }
+h1 { font-size: 1.4rem } h2 { font-size: 1.05rem; margin-bottom: 0 }
+svg { width: 100%; height: auto } line { stroke: #d7dee4 } rect { fill: #f3d9a4 }
+polyline { fill: none; stroke: #0b5cad; stroke-width: 1.6 }
+text { font: 12px system-ui, sans-serif; fill: #16202a }
+text.rate { text-anchor: end } text.hour { text-anchor: middle } text.out { fill: #6b4500 }
+table { border-collapse: collapse; width: 100% } tr { border-top: 1px solid #d7dee4 }
+th { text-align: left; font-weight: 400; color: #44515d; padding: 0.25rem 1rem 0.25rem 0 }
+td { font-variant-numeric: tabular-nums }
+"""
