@@ -23,6 +23,7 @@ from centre.console.operator import Operator
 from centre.console.pages import Static
 from centre.console.report import DailyReport
 from centre.core import Core, open_core, open_reader
+from centre.door import QUIET, Door
 from centre.home import CannotServe, Home
 from centre.housekeeping import Housekeeping
 from centre.intake import BOARD_BELL, Intake
@@ -99,7 +100,9 @@ async def running(
         app.router.add_route(route.method, route.path, route.handle)
 
     app.on_response_prepare.append(_headers(settings))
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S_MAX)
+    runner = web.AppRunner(
+        app, access_log=None, logger=QUIET, shutdown_timeout=STOP_S_MAX, keepalive_timeout=settings.idle_s
+    )
     sender = hooks.Sender(worker, log, receiver)
     jobs = Jobs(log)
     _add_jobs(jobs, worker, bells, log, settings)
@@ -115,9 +118,8 @@ async def running(
         await worker(evidence.started, asdict(settings))
         await runner.setup()
         jobs.start()
-        site = web.TCPSite(runner, host, port, ssl_context=context)
         try:
-            await site.start()
+            await Door(runner, host, port, context, settings).start()
         except OSError as error:
             raise CannotServe(f"cannot listen on {host} port {port}: {_why(error)}") from error
         url = _url(host, runner.addresses[0][1])

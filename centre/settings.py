@@ -12,6 +12,9 @@ class Settings:
     public_url: str = ""  # as phones reach it: what enrolment codes say; else the address of the page
     alive_s: int = supervision.ALIVE_S  # how often bridges shall give a sign of life
     signs_per_s: int = supervision.SIGNS_PER_S  # how many of all bridges are taken in a second
+    connections: int = 12_000  # that may be held at once: 10,000 bridges, and room
+    idle_s: float = 75.0  # how long one may ask for nothing, or take for a request's head
+    handshake_s: float = 10.0  # and for its handshake; these two are fixed, and shorter in tests
     test_every_days: int = losses.TEST_DAYS  # a button that was not tested for longer is named
     escalate_s: int = escalation.AFTER_S  # how long an alarm waits at each level before the next
     webhook: str | None = None  # who is told of incidents

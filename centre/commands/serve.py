@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from centre import hooks, tls
+from centre import door, hooks, tls
 from centre.app import running
 from centre.commands.parts import BAD_INPUT, Commands, days, no
 from centre.home import Home
@@ -47,6 +47,13 @@ def add(commands: Commands) -> None:
         default=supervision.SIGNS_PER_S,
         metavar="N",
         help="signs of life that are taken in a second, of all bridges (default: %(default)s)",
+    )
+    made.add_argument(
+        "--connections",
+        type=_connections,
+        default=Settings().connections,
+        metavar="N",
+        help="that may be held at once; one more, and the oldest is cut (default: %(default)s)",
     )
     made.add_argument(
         "--alive-s",
@@ -108,6 +115,7 @@ def serve(arguments: argparse.Namespace) -> int:
     home = Home(arguments.home)
     lock = home.lock()
     assert lock  # held until the process ends
+    door.allow_files(arguments.connections)
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
@@ -125,6 +133,7 @@ def serve(arguments: argparse.Namespace) -> int:
                 alive_s=arguments.alive_s,
                 public_url=arguments.public_url or "",
                 signs_per_s=arguments.signs_per_s,
+                connections=arguments.connections,
                 test_every_days=arguments.test_every_days,
                 escalate_s=arguments.escalate_s,
                 webhook=arguments.webhook,
@@ -190,6 +199,12 @@ def _address(text: str) -> str:
 def _signs_per_s(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) < 1:
         raise argparse.ArgumentTypeError("it is 1 to 99999 in a second")
+    return int(text)
+
+
+def _connections(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) or int(text) < 1:
+        raise argparse.ArgumentTypeError("it is 1 to 999999")
     return int(text)
 
 

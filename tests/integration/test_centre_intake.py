@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,10 +165,13 @@ async def test_a_revoked_bridge_is_refused_at_once(tmp_path: Path) -> None:
     """While we serve, by a command of another process; nothing is stored."""
     async with centre(tmp_path, HAND) as (_, phone):
         await phone.enrol(HAND)
-        core = command(tmp_path)
-        buttons.revoke_bridge(core, buttons.all_bridges(core)[0]["bridge_id"])
-        assert await phone.post(HAND.alarm(1)) == (403, Problem("revoked"))
-    assert incidents_in(tmp_path) == 0
+        assert (await phone.post(HAND.alarm(1)))[0] == 201  # it was known a moment ago
+        (bridge,) = buttons.all_bridges(command(tmp_path))
+        words = ("centre", "bridges", "revoke", bridge["bridge_id"], "--home", str(tmp_path))
+        command_line = await asyncio.create_subprocess_exec(sys.executable, "-m", *words)
+        assert await command_line.wait() == 0
+        assert await phone.post(HAND.alarm(2)) == (403, Problem("revoked"))
+    assert incidents_in(tmp_path) == 1
 
 
 async def test_a_revoked_button_is_still_heard(tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""Those who only hold connections, by the means they have, keep no alarm out."""
+
+import asyncio
+import ssl
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.unit.centre.parts import Hand, Phone, Serving, centre, phone_of
+
+HAND = Hand()
+WAIT_S = 20  # for what comes in far less; a test that waits so long has failed
+HEAD = b"POST /v1/alarms HTTP/1.1\r\nHost: centre\r\n"
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def held(serving: Serving, *, tls: bool = True, sends: bytes = b"") -> Ends:
+    """A connection that somebody holds."""
+    url = urlsplit(serving.url)
+    context = ssl.create_default_context(cadata=serving.authority.pem.decode()) if tls else None
+    reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=context)
+    writer.write(sends)
+    await writer.drain()
+    return reader, writer
+
+
+async def cut(ends: Ends) -> bytes:
+    """What came on it until the centre has ended it."""
+    reader, writer = ends
+    async with asyncio.timeout(WAIT_S):
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+        finally:
+            writer.transport.abort()
+
+
+async def is_taken(serving: Serving, phone: Phone, counter: int) -> bool:
+    """An alarm on a connection of its own, as a phone that comes from nowhere sends it."""
+    async with asyncio.timeout(WAIT_S), phone_of(serving.url, serving.authority.pem.decode()) as new:
+        new.headers = phone.headers
+        status, _ = await new.post(HAND.alarm(counter))
+        return status == 201
+
+
+async def test_an_alarm_comes_in_however_many_hold_a_connection(tmp_path: Path) -> None:
+    """More idle ones than may be held: the oldest end, the alarm is taken."""
+    async with centre(tmp_path, HAND, connections=8) as (serving, phone), AsyncExitStack() as ended:
+        await phone.enrol(HAND)
+        ends = [await held(serving) for _ in range(24)]
+        for _, writer in ends:
+            ended.callback(writer.transport.abort)
+        assert await is_taken(serving, phone, 1)
+        assert [await cut(old) for old in ends[:16]] == [b""] * 16
+        assert not ends[-1][0].at_eof()
+
+
+async def test_a_head_that_never_ends_is_cut(tmp_path: Path) -> None:
+    """However slowly its bytes come; alarms are taken meanwhile."""
+    async with centre(tmp_path, HAND, idle_s=1.0) as (serving, phone):
+        await phone.enrol(HAND)
+        slow = [await held(serving, sends=HEAD + b"X-Slow: ") for _ in range(30)]
+
+        async def drip(writer: asyncio.StreamWriter) -> None:
+            while not writer.is_closing():
+                writer.write(b"x")
+                await asyncio.sleep(0.05)
+
+        drips = [asyncio.create_task(drip(writer)) for _, writer in slow]
+        assert await is_taken(serving, phone, 1)
+        assert await asyncio.gather(*(cut(ends) for ends in slow)) == [b""] * 30
+        await asyncio.gather(*drips)
+
+
+async def test_a_connection_that_asks_for_nothing_more_is_cut(tmp_path: Path) -> None:
+    """After an answer as before one."""
+    async with centre(tmp_path, HAND, idle_s=0.3) as (serving, _):
+        answered = await held(serving, sends=b"GET /ca.pem HTTP/1.1\r\nHost: centre\r\n\r\n")
+        silent = await held(serving)
+        assert (await cut(answered)).startswith(b"HTTP/1.1 200")
+        assert await cut(silent) == b""
+
+
+async def test_a_handshake_that_is_never_finished_is_cut(tmp_path: Path) -> None:
+    """Nothing is sent, or the beginning of a record; alarms are taken meanwhile."""
+    async with centre(tmp_path, HAND, handshake_s=1.0) as (serving, phone):
+        await phone.enrol(HAND)
+        begun = [await held(serving, tls=False, sends=sent) for sent in (b"", b"\x16\x03\x01") * 15]
+        assert await is_taken(serving, phone, 1)
+        assert await asyncio.gather(*(cut(ends) for ends in begun)) == [b""] * 30
+
+
+async def test_a_head_that_is_too_large_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One line, or many; the connection ends, and no trace of it fills a disk."""
+    with caplog.at_level("ERROR"):
+        await _large(tmp_path)
+    assert not caplog.records
+
+
+async def _large(tmp_path: Path) -> None:
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND)
+        for lines in (b"X-Large: " + b"x" * 20_000, b"\r\n".join(b"X-%d: x" % n for n in range(500))):
+            answer = await cut(await held(serving, sends=HEAD + lines + b"\r\n\r\n"))
+            assert answer == b"" or b" 400 " in answer[:16]  # TCP drops an answer where more was on its way
+        assert await is_taken(serving, phone, 1)
+
+
+async def test_requests_sent_without_waiting_for_answers_hold_up_nobody_else(tmp_path: Path) -> None:
+    """Thousands on one connection that reads none of the answers."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND)
+        _, writer = await held(serving)
+        writer.write((HEAD + b"Content-Length: 2\r\n\r\n{}") * 5_000)
+        assert await is_taken(serving, phone, 1)
+        writer.transport.abort()
