@@ -80,7 +80,10 @@ async def running(
 ) -> AsyncGenerator[Running]:
     """The centre, serving until the block ends. Raises CannotServe."""
     settings = settings or Settings()
-    authority, context = certificate or (tls.development(home), tls.development_context(home, host))
+    authority, context = certificate or (
+        tls.development(home),
+        tls.development_context(home, host, *settings.hosts),
+    )
     signing_key = signing.key_of(home)
     receiver = hooks.receiver(home, settings)
     worker, bells = Worker(lambda: open_core(home, tells=receiver is not None)), Bells()

@@ -1,6 +1,7 @@
 """What can be set about a running centre; `amr-centre serve` has an option for each, docs/centre.md a row."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from centre.rules import escalation, losses, retention, supervision
 
@@ -24,6 +25,11 @@ class Settings:
     keep_incidents_days: int = retention.INCIDENTS_DAYS  # then only that there was one stays
     tiles: str = ""  # a map's tiles, https://HOST/{z}/{x}/{y}.png; without, the map is plain
     tiles_by: str = ""  # whose they are, written on the map
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """As others reach this centre: names of the development certificate."""
+        return tuple(urlsplit(url).hostname or "" for url in (self.public_url, *self.addresses))
 
     @property
     def tiles_origin(self) -> str:

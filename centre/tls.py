@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,12 +55,12 @@ def development(home: Home) -> Authority:
     return Authority(home.write(CA_FILE, pem), pem, _spki_sha256(certificate))
 
 
-def development_context(home: Home, host: str, *, days_old: int = 0, name: str = LEAF_FILE) -> ssl.SSLContext:
-    """A server's context with a new leaf for this machine's names and `host`, kept as the file `name`."""
+def development_context(home: Home, *hosts: str, days_old: int = 0, name: str = LEAF_FILE) -> ssl.SSLContext:
+    """A server's context with a new leaf for this machine's names and `hosts`, kept as the file `name`."""
     secret = home.secret(CA_KEY_FILE, _new_ca)
     ca, ca_key = x509.load_pem_x509_certificate(secret), load_pem_private_key(secret, None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
-    return _context(home.write(name, _new_leaf(ca, ca_key, host, days_old)), None)
+    return _context(home.write(name, _new_leaf(ca, ca_key, hosts, days_old)), None)
 
 
 def given(cert: Path, key: Path) -> tuple[Authority, ssl.SSLContext]:
@@ -153,12 +154,14 @@ def _new_ca() -> bytes:
     return _pem(key) + certificate.public_bytes(Encoding.PEM)
 
 
-def _new_leaf(ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, host: str, days_old: int) -> bytes:
+def _new_leaf(
+    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, hosts: Sequence[str], days_old: int
+) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     ca_id = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     certificate = (
         _certificate(_name("localhost"), ca.subject, key.public_key(), LEAF_DAYS, days_old)
-        .add_extension(x509.SubjectAlternativeName(_names(host)), critical=False)
+        .add_extension(x509.SubjectAlternativeName(_names(hosts)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(ca=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -168,9 +171,9 @@ def _new_leaf(ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, host: st
     return _pem(key) + certificate.public_bytes(Encoding.PEM)
 
 
-def _names(host: str) -> list[x509.GeneralName]:
+def _names(hosts: Sequence[str]) -> list[x509.GeneralName]:
     names: list[x509.GeneralName] = []
-    for name in dict.fromkeys(("localhost", "127.0.0.1", "::1", socket.gethostname(), host)):
+    for name in dict.fromkeys(("localhost", "127.0.0.1", "::1", socket.gethostname(), *hosts)):
         try:
             address = ipaddress.ip_address(name)
         except ValueError:

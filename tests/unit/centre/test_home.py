@@ -4,10 +4,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from centre import tls
 from centre.core import open_core
 from centre.home import CannotServe, Home
+from centre.settings import Settings
 from centre.work import buttons
 from tests.unit.centre.parts import Hand
 
@@ -23,6 +25,21 @@ def test_only_the_owner_reads_what_is_in_it(tmp_path: Path) -> None:
     tls.development_context(home, "localhost")
     assert mode(home.path) == 0o700
     assert {path.name: mode(path) for path in home.path.iterdir() if mode(path) != 0o600} == {}
+
+
+def test_the_development_certificate_is_for_every_name_of_the_centre(tmp_path: Path) -> None:
+    """Else a phone that was told another of its addresses could not believe it there."""
+    told = Settings(
+        public_url="https://alarm.example:8443", addresses=("https://192.0.2.7:1", "https://[2001:db8::7]")
+    )
+    home = Home(tmp_path)
+    tls.development_context(home, "0.0.0.0", *told.hosts)  # noqa: S104
+    leaf = x509.load_pem_x509_certificate((tmp_path / tls.LEAF_FILE).read_bytes())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "alarm.example" in names.get_values_for_type(x509.DNSName)
+    addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+    assert {"192.0.2.7", "2001:db8::7", "127.0.0.1"} <= set(addresses)
+    assert "0.0.0.0" not in addresses  # noqa: S104
 
 
 def test_a_secret_is_made_once(tmp_path: Path) -> None:
