@@ -16,7 +16,7 @@ from tests.unit.centre.parts import centre
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
 
 ZONES = {"9991": 25, "9992": 12, "9993": 8, "9994": 3}  # no police zone has such a number
-OUTCOMES = ("mis-press", "mis-press", "mis-press", "called-off", "technical", "real")
+OUTCOMES = (*["mis-press"] * 6, *["called-off"] * 3, *["technical"] * 2, "real")
 
 
 def invented() -> Facts:
@@ -31,6 +31,11 @@ def invented() -> Facts:
             facts.count("tests", zone)
             facts.count("buttons", zone, chance.choice(("low", *["well"] * 8)))
             facts.count("grants_running", zone)
+            if chance.random() < 0.12:
+                facts.count("grants_started", zone)
+                facts.count("grants_ended", zone, chance.choice(("3-5", "6-11", "12-23")))
+                facts.count("out_of_reach", zone)
+                facts.sample("out_of_reach_min", zone, int(chance.lognormvariate(4, 0.6)))
             facts.sample("battery_mv", zone, chance.randint(2700, 3050))
     return facts
 
