@@ -97,11 +97,14 @@ class Operator:
         body = {"fixes": [_point(position) for position in trail], "more": len(trail) == desk.TRAIL_MAX}
         return web.json_response(body, headers={"Cache-Control": "no-store"})
 
-    async def photo(self, request: web.Request, _caller: Caller) -> web.Response:
-        shows = request.match_info["shows"]
+    async def photo(self, request: web.Request, caller: Caller) -> web.Response:
+        """On the sheet opened last it is part of that look; fetched alone, it is one of its own."""
+        incident_id, shows = request.match_info["incident"], request.match_info["shows"]
         if shows not in cases.SHOWS:
             raise Refused("unknown_incident")
-        media_type, image = await self._worker(desk.photo, request.match_info["incident"], shows)
+        again = self._opened.get(caller.session) == incident_id
+        asked = partial(desk.photo, again=again)
+        media_type, image = await self._worker(asked, caller, incident_id, shows)
         return web.Response(body=image, content_type=media_type, headers={"Cache-Control": "no-store"})
 
     async def live(self, request: web.Request, caller: Caller) -> web.StreamResponse:

@@ -135,12 +135,21 @@ def trail(core: Core, incident_id: str, after: int) -> list[Position]:
     return [views.position(row) for row in rows]
 
 
-def photo(core: Core, incident_id: str, shows: str) -> tuple[str, bytes]:
-    """Its media type and bytes, as long as the case may be seen. Raises Refused("unknown_incident")."""
-    case_id = _case_in_sight(core, incident_id)
-    row = core.store.one("photo_on_sheet", case_id=case_id, shows=shows)
-    if row is None:
-        raise Refused("unknown_incident")
+def photo(
+    core: Core, caller: Caller, incident_id: str, shows: str, *, again: bool = False
+) -> tuple[str, bytes]:
+    """Its media type and bytes, as long as the case may be seen: a look is noted, unless `again`.
+
+    Raises Refused("unknown_incident").
+    """
+    with core.store.transaction():
+        case_id = _case_in_sight(core, incident_id)
+        row = core.store.one("photo_on_sheet", case_id=case_id, shows=shows)
+        if row is None:
+            raise Refused("unknown_incident")
+        if not again:
+            which = {"case_id": case_id, "incident_id": incident_id}
+            evidence.note(core, "photo_seen", caller.actor, shows=shows, **which)
     return row["media_type"], core.sealer.unseal(f"photo:{case_id}:{shows}", row["image_sealed"])
 
 

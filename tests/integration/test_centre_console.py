@@ -294,10 +294,11 @@ async def test_the_language_and_being_away_are_hers(tmp_path: Path) -> None:
     assert (user["language"], session["is_away"]) == ("nl", 1)
 
 
-def looks(home: Path) -> list[tuple[str, str]]:
+def looks(home: Path, kind: str = "case_seen") -> list[tuple[str, str]]:
     """At cases, as the event log has them: who, because of which incident."""
     core = open_core(Home(home))
-    rows = core.store.db.execute("SELECT actor, incident_id FROM log WHERE kind = 'case_seen' ORDER BY seq")
+    asked = "SELECT actor, incident_id FROM log WHERE kind = ? ORDER BY seq"
+    rows = core.store.db.execute(asked, (kind,))
     found = [(str(row["actor"]), str(row["incident_id"])) for row in rows]
     core.store.close()
     return found
@@ -332,6 +333,9 @@ async def test_a_case_is_seen_only_while_its_alarm_is_open_and_each_look_is_note
         assert [incident for _, incident in looks(tmp_path)] == [first, second, first]
         assert all(actor.startswith("user:") for actor, _ in looks(tmp_path))
         assert [await photo(first), await photo(first, "vehicle"), await photo(first, "x")] == [200, 404, 404]
+        assert looks(tmp_path, "photo_seen") == [], "it is on the sheet that she has opened"
+        assert await photo(second) == 200
+        assert [incident for _, incident in looks(tmp_path, "photo_seen")] == [second]
 
         await act(phone, first, "close", {"reason": "mis-press"})
         assert not await seen(first)
