@@ -198,6 +198,11 @@ class _Centre:
         ]
         return sorted(found)
 
+    def gave_button(self, device_id: str) -> list[tuple[float, int]]:
+        return [
+            gave for press in self.incidents_of if press[0] == device_id for gave in self.gave_press(press)
+        ]
+
     def gave_press(self, press: Press) -> list[tuple[float, int]]:
         return [(at, stage) for at, incident, stage, _ in self.gave if self.press_of.get(incident) == press]
 
@@ -308,6 +313,8 @@ def _receipts(button: _Button, centre: _Centre) -> Iterator[Broken]:
             continue
         current = button.press_at(one.from_ms)
         given = centre.gave_press((button.device_id, *current))
+        if button.forgot(one.from_ms):  # and with it, which press is open: an earlier one may be again
+            given = centre.gave_button(button.device_id)
         if not any(stage >= one.what and at <= one.from_ms for at, stage in given):
             text = f"{button.name} feels stage {one.what} of event {current[0]} number {current[1]}"
             yield Broken(FORGED, one.at_ms, text)
