@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sim.city import command as city
 from sim.recording.arguments import add_record, add_replay
+from sim.stalker.arguments import add_stalk
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _EXTRAS = ("bumble", "micropython")  # what only the extra `sim` installs
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     add_record(commands)
     add_replay(commands)
+    add_stalk(commands)
 
     execute = commands.add_parser(
         "exec",

@@ -97,8 +97,12 @@ def judge(
     """What the scenario expects, in its order, and then what must always hold."""
     made = presses(happenings, device_ids)
     asked = [_expected(expect, made, happenings, started_ms) for expect in scenario.expects]
-    always = [_one_incident_per_press(made, happenings), _nothing_felt_too_early(made), _fresh(happenings)]
-    return asked + always
+    return asked + always(made, happenings)
+
+
+def always(made: Sequence[Press], happenings: Sequence[Happening]) -> list[Verdict]:
+    """What must hold in every scenario, and whoever interferes."""
+    return [_one_incident_per_press(made, happenings), _nothing_felt_too_early(made), _fresh(happenings)]
 
 
 def _expected(

@@ -71,6 +71,7 @@ class Air:
         self._receivers: dict[Receiver, None] = {}
         self._aims: dict[tuple[Sender, Receiver], Handle] = {}
         self._reported: dict[tuple[Sender, Receiver], tuple[str, str]] = {}
+        self.on_send: Callable[[Sender], None] = lambda _: None  # told of each beginning, change and end
 
     @property
     def loss(self) -> float:
@@ -98,6 +99,7 @@ class Air:
         self._senders[sender] = None
         sender.session += 1
         sender.since_us = int(self._time.now_s * 1e6)
+        self.on_send(sender)
         for receiver in self._receivers:
             self._aim(sender, receiver)
 

@@ -32,6 +32,8 @@ PURE = [
     "bridge/tracking.py",
     "bridge/location/measure.py",
     "bridge/location/selector.py",
+    *(f"sim/recording/{name}.py" for name in ("adverts", "pseudonyms")),
+    *(f"sim/stalker/{name}.py" for name in ("attacks", "questions")),
     *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "centre/rules").glob("*.py"))),
 ]
 IMPURE = {

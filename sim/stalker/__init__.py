@@ -1,0 +1,1 @@
+"""An attacker beside the wearer: what he hears, what he can tell from it, and what he tries."""
