@@ -223,12 +223,13 @@ class Centre:
             self._happen("auditor", "incident", **who, stages=[stage for (stage,) in stages])
 
 
-class Request:
-    """What the routes ask of an aiohttp request."""
+class Request(dict[Any, Any]):
+    """What the routes ask of an aiohttp request; as a mapping it is what they keep with it."""
 
     content_type = "application/json"
 
     def __init__(self, exchange: Exchange) -> None:
+        super().__init__()
         self.exchange = exchange
         self.method, self.path, self.headers = exchange.method, exchange.path, exchange.headers
         self.content_length = len(exchange.body)
