@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
-from centre import hooks, signing, tls
+from centre import hooks, provider, signing, tls
 from centre.console.account import Account
 from centre.console.administration import Administration
 from centre.console.boards import ESCALATE_TICK_S
@@ -21,6 +21,7 @@ from centre.console.guard import Guard
 from centre.console.handouts import Handouts
 from centre.console.operator import Operator
 from centre.console.pages import Static
+from centre.console.provided import Provided
 from centre.console.report import DailyReport
 from centre.core import Core, open_core, open_reader
 from centre.door import QUIET, Door
@@ -85,15 +86,16 @@ async def running(
         tls.development_context(home, host, *settings.hosts),
     )
     signing_key = signing.key_of(home)
-    receiver = hooks.receiver(home, settings)
+    receiver, vouching = hooks.receiver(home, settings), provider.provider(home, settings, log)
     worker, bells = Worker(lambda: open_core(home, tells=receiver is not None)), Bells()
     intake = Intake(worker, _reader(home, worker), bells, log, authority.pem, settings)
     guard = Guard(worker)
-    entrance = Entrance(worker, bells, guard)
+    entrance, provided = Entrance(worker, bells, guard, provided=bool(vouching)), Provided(worker, vouching)
     operator = Operator(worker, bells, log, guard, settings)
     parts = (
         *(intake, Static(), entrance, Account(worker, guard, entrance.checks), operator),
         *(Figures(worker, guard), Administration(worker, bells, guard)),
+        provided,
         *_case_pages(worker, guard, authority.sha256, settings),
     )
     refusals = Refusals(log)
@@ -130,6 +132,7 @@ async def running(
     finally:
         await jobs.stop()
         await sender.close()
+        await provided.close()
         intake.streams.stopping = operator.streams.stopping = True
         bells.ring_all()
         await _close(runner)

@@ -23,6 +23,13 @@ class Settings:
     webhook_ca: str | None = None  # its authorities, where they are not the system's
     keep_positions_days: int = retention.POSITIONS_DAYS  # of closed incidents
     keep_incidents_days: int = retention.INCIDENTS_DAYS  # then only that there was one stays
+    oidc_issuer: str = ""  # who may vouch for somebody who works here, beside her password
+    oidc_client_id: str = ""
+    oidc_claim: str = "sub"  # of the ID token: her login here
+    oidc_acr: tuple[str, ...] = ()  # how she must have signed in there: one of these, asked for
+    oidc_amr: tuple[str, ...] = ()  # by what means: one of these
+    oidc_ca: str | None = None  # its authorities, where they are not the system's
+    oidc_s: float = 10.0  # how long it may take; fixed, and shorter in tests
     tiles: str = ""  # a map's tiles, https://HOST/{z}/{x}/{y}.png; without, the map is plain
     tiles_by: str = ""  # whose they are, written on the map
 

@@ -94,6 +94,7 @@ def add(commands: Commands) -> None:
             metavar="DAYS",
             help=f"how long {what} are kept after an alarm was closed (default: %(default)s)",
         )
+    _add_oidc(made)
     made.add_argument(
         "--tiles",
         type=_tiles,
@@ -106,11 +107,38 @@ def add(commands: Commands) -> None:
     commands.add("ca", "print where the development CA is, making it if needed", ca)
 
 
+def _add_oidc(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--oidc-issuer",
+        type=_issuer,
+        metavar="URL",
+        help="a provider (OpenID Connect) through which people may sign in, beside their password",
+    )
+    made.add_argument("--oidc-client-id", metavar="ID", help="who we are to it; its secret is in oidc.secret")
+    made.add_argument(
+        "--oidc-claim",
+        default="sub",
+        metavar="NAME",
+        help="what of its ID token is somebody's login here (default: %(default)s)",
+    )
+    for name, what in (("acr", "kind (asked for)"), ("amr", "means")):
+        made.add_argument(
+            f"--oidc-{name}",
+            action="append",
+            default=[],
+            metavar="VALUE",
+            help=f"a {what} of sign-in that it must have been there; may be repeated, then one of them",
+        )
+    made.add_argument("--oidc-ca", metavar="FILE", help="PEM of its CA, where the system does not know it")
+
+
 def serve(arguments: argparse.Namespace) -> int:
     if bool(arguments.cert) != bool(arguments.key):
         return no(BAD_INPUT, "--cert and --key go together")
     if arguments.webhook_ca and not arguments.webhook:
         return no(BAD_INPUT, "--webhook-ca is for --webhook")
+    if bool(arguments.oidc_issuer) != bool(arguments.oidc_client_id):
+        return no(BAD_INPUT, "--oidc-issuer and --oidc-client-id go together")
     certificate = tls.given(arguments.cert, arguments.key) if arguments.cert else None
     home = Home(arguments.home)
     lock = home.lock()
@@ -140,6 +168,12 @@ def serve(arguments: argparse.Namespace) -> int:
                 webhook_ca=arguments.webhook_ca,
                 keep_positions_days=arguments.keep_positions_days,
                 keep_incidents_days=arguments.keep_incidents_days,
+                oidc_issuer=arguments.oidc_issuer or "",
+                oidc_client_id=arguments.oidc_client_id or "",
+                oidc_claim=arguments.oidc_claim,
+                oidc_acr=tuple(arguments.oidc_acr),
+                oidc_amr=tuple(arguments.oidc_amr),
+                oidc_ca=arguments.oidc_ca,
                 tiles=arguments.tiles or "",
                 tiles_by=arguments.tiles_by,
             ),
@@ -213,6 +247,13 @@ def _alive_s(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"it is {least} to {most} seconds")
     return int(text)
+
+
+def _issuer(text: str) -> str:
+    url = _webhook(text)
+    if "?" in url:
+        raise argparse.ArgumentTypeError("an issuer is https://HOST[:PORT]/PATH, without a query")
+    return url
 
 
 def _webhook(text: str) -> str:

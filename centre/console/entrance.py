@@ -26,8 +26,10 @@ LOGIN_CHARS_MAX = 32
 
 
 class Entrance:
-    def __init__(self, worker: Worker, bells: Bells, guard: Guard) -> None:
+    def __init__(self, worker: Worker, bells: Bells, guard: Guard, *, provided: bool = False) -> None:
+        """`provided`: one may sign in through a provider, too (console/provided.py)."""
         self._worker, self._bells, self.checks = worker, bells, Checks("sign-in")
+        self._provided = provided
         self.routes = (
             Route("GET", "/console/enter", anyone, self.enter),
             Route("GET", "/console/sign-in", anyone, self.sign_in_page),
@@ -48,7 +50,7 @@ class Entrance:
         return _in(*await self._worker(accounts.enter, key, lane=AFTER))
 
     async def sign_in_page(self, request: web.Request, _caller: str) -> web.Response:
-        return _page("sign-in.html", _language(request), login="", mistake="")
+        return sign_in_page(language_of(request), provided=self._provided)
 
     async def sign_in(self, request: web.Request, _caller: str) -> web.Response:
         """Password and code at once; neither the answer nor its time tells which was wrong, or who exists."""
@@ -65,10 +67,11 @@ class Entrance:
             if refused.reason not in ("wrong_sign_in", "sign_in_locked") or not wants_html(request):
                 raise
             shown_as_page(request, refused)
-            language, minutes = _language(request), -(-(refused.retry_after_s or 0) // 60)
+            language, minutes = language_of(request), -(-(refused.retry_after_s or 0) // 60)
             key = "locked" if refused.reason == "sign_in_locked" else "wrong"
             mistake = words.say(language, f"entrance.{key}").format(minutes=minutes)
-            return _page("sign-in.html", language, REASONS[refused.reason][0], login=login, mistake=mistake)
+            status = REASONS[refused.reason][0]
+            return sign_in_page(language, status, login=login, mistake=mistake, provided=self._provided)
 
     async def set_page(self, request: web.Request, _caller: str) -> web.Response:
         key = request.query.get("key", "")
@@ -163,6 +166,12 @@ def _page(template: str, language: str, status: int = 200, **shown: Any) -> web.
     return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
 
+def sign_in_page(
+    language: str, status: int = 200, *, login: str = "", mistake: str = "", provided: bool
+) -> web.Response:
+    return _page("sign-in.html", language, status, login=login, mistake=mistake, provided=provided)
+
+
 def _set_page(her: Invited, key: str, mistake: str = "") -> web.Response:
     """Its address is a secret, good once; the secret of the second factor in groups, to be typed."""
     grouped = " ".join(re.findall(".{1,4}", her.secret))
@@ -170,7 +179,7 @@ def _set_page(her: Invited, key: str, mistake: str = "") -> web.Response:
     return _page("set-password.html", her.language, 400 if mistake else 200, **shown)
 
 
-def _language(request: web.Request) -> str:
+def language_of(request: web.Request) -> str:
     """Of who is not known yet: the one she clicked, else the one that her browser asks for."""
     chosen = request.query.get("language", "")
     return chosen if chosen in access.LANGUAGES else words.choose(request.headers.get("Accept-Language", ""))

@@ -54,6 +54,7 @@ REASONS = {
     "malformed_http": (400, "The request is not HTTP as expected"),
     "internal": (500, "The centre has made a mistake"),
     "store_unavailable": (503, "The centre cannot write to its disk; send it again"),
+    "provider_unavailable": (503, "The provider does not answer; sign in with your password"),
     "busy": (503, "The centre has too much to do at once; send it again"),
     "shed": (503, "The centre does without this sign of life; the next one may pass"),
     "too_many_streams": (503, "Too many streams are open; try again later"),

@@ -118,11 +118,11 @@ def use_invitation(core: Core, token: str, purpose: str) -> str:
     return str(row["user_id"])
 
 
-def open_session(core: Core, user_id: str) -> str:
+def open_session(core: Core, user_id: str, **how: str) -> str:
     """Its token, of which only the hash is kept. Within a transaction."""
     token = secrets.token_urlsafe(32)
     core.store.run("add_session", token_sha256=sha256(token), user_id=user_id, now_ms=core.now_ms())
-    evidence.note(core, "signed_in", f"user:{user_id}")
+    evidence.note(core, "signed_in", f"user:{user_id}", **how)
     return token
 
 

@@ -174,6 +174,19 @@ def _has_shown(core: Core, tried: Try, code: str, is_right: bool) -> bool:
     return bool(used)
 
 
+def vouched(core: Core, login: str) -> tuple[str, Caller]:
+    """Somebody for whom the provider vouches, if she is here already; then as `accounts.enter`.
+
+    Raises Refused("wrong_sign_in").
+    """
+    with core.store.transaction():
+        user = core.store.one("user_of_login", login=login)
+        if user is None or user["disabled_at_ms"] is not None:
+            raise Refused("wrong_sign_in")
+        session = accounts.open_session(core, user["user_id"], by="provider")
+    return session, accounts.session_of(core, session)
+
+
 def _who(core: Core, login: str) -> bytes:
     return core.sealer.word(f"login:{login}")
 

@@ -11,6 +11,7 @@ from centre.home import Home
 from centre.rules import access
 from centre.work import accounts
 from tests.browser.chromium import CHROMIUM, PICTURES, Tab, browser
+from tests.integration.idp import Idp, provided_by
 from tests.unit.centre.parts import Serving, centre
 
 PASSWORD = "vier woorden zonder rijm"  # noqa: S105
@@ -92,3 +93,25 @@ async def test_from_an_invitation_to_signing_in_again_by_keyboard(tmp_path: Path
         await pictures(page, "sign-in-mistake")
         await fill(page, {"password": PASSWORD, "code": code(serving, secret, 1)})
         await page.until("location.pathname === '/console'")
+
+
+async def test_in_through_the_provider_and_to_the_board(tmp_path: Path) -> None:
+    """From another site (localhost) back to ours, where the session's cookie is strict: she is in at once."""
+    idp = Idp()
+    async with provided_by(idp, tmp_path) as (serving, _, _lines), browser(tmp_path / "b") as page:
+        elsewhere = idp.url.replace("127.0.0.1", "localhost")
+        idp.metadata = {"authorization_endpoint": f"{elsewhere}/realm/authorize"}
+        await page.open(f"{serving.url}/console/sign-in?language=en")
+        await page.until("!!document.querySelector('a[href^=\"/console/oidc\"]')")
+        await pictures(page, "provided")
+        await tab_to(page, 'a[href^="/console/oidc"]')
+        await page.key("Enter")
+        await page.until("location.pathname == '/console'")
+        assert idp.last["client_id"] == "amr"
+        await page.open(f"{serving.url}/console/sign-in?language=en")
+        await page.until("!!document.querySelector('a[href^=\"/console/oidc\"]')")
+        idp.subject = "nobody-here"
+        await tab_to(page, 'a[href^="/console/oidc"]')
+        await page.key("Enter")
+        await page.until("!!document.querySelector('[role=alert]')")
+        await pictures(page, "provided-refused")

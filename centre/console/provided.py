@@ -1,0 +1,81 @@
+"""In by somebody else's word: there, and back. Who comes in so is here already, and has the same session."""
+
+from aiohttp import web
+
+from centre.console import pages, words
+from centre.console.entrance import language_of, sign_in_page
+from centre.console.guard import set_session
+from centre.provider import JOURNEY_S, Provider
+from centre.routing import Route, anyone, shown_as_page, wants_html
+from centre.rules import access
+from centre.rules.refusals import REASONS, Refused
+from centre.work import signin
+from centre.worker import AFTER, Worker
+
+COOKIE = "__Host-amr-oidc"
+BACK = "/console/oidc/back"
+_MISTAKES = {
+    "wrong_sign_in": "wrong",
+    "provider_unavailable": "unavailable",
+    "busy": "unavailable",
+}
+
+
+class Provided:
+    def __init__(self, worker: Worker, provider: Provider | None) -> None:
+        self._worker, self._provider = worker, provider
+        self.routes = (
+            Route("GET", "/console/oidc", anyone, self.leave),
+            Route("GET", BACK, anyone, self.arrive),
+        )
+
+    async def leave(self, request: web.Request, _caller: str) -> web.Response:
+        """To the provider. Where she comes back to is here, whatever the address of this request says."""
+        provider = self._there()
+        try:
+            address, brought = await provider.leave(f"https://{request.host}{BACK}")
+        except Refused as refused:
+            return _mistake(request, refused)
+        response = web.Response(status=303, headers={"Location": address, "Cache-Control": "no-store"})
+        # Lax: she comes back from another site.
+        response.set_cookie(
+            COOKIE, brought, max_age=JOURNEY_S, path="/", secure=True, httponly=True, samesite="Lax"
+        )
+        return response
+
+    async def arrive(self, request: web.Request, _caller: str) -> web.Response:
+        """A page, not a redirect: a browser sends a strict cookie only where our own page led."""
+        provider = self._there()
+        try:
+            login = await provider.arrive(request.query, request.cookies.get(COOKIE, ""))
+            token, caller = await self._worker(signin.vouched, login, lane=AFTER)
+        except Refused as refused:
+            response = _mistake(request, refused)
+        else:
+            shown = {"home": access.home_of(caller.role), "name": caller.name}
+            text = pages.render("oidc-back.html", caller.language, **shown)
+            response = web.Response(
+                text=text, content_type="text/html", headers={"Cache-Control": "no-store"}
+            )
+            set_session(response, token)
+        response.del_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
+        return response
+
+    async def close(self) -> None:
+        if self._provider is not None:
+            await self._provider.close()
+
+    def _there(self) -> Provider:
+        if self._provider is None:
+            raise Refused("unknown_path")
+        return self._provider
+
+
+def _mistake(request: web.Request, refused: Refused) -> web.Response:
+    """The sign-in page, where the password is asked for: nobody is locked out by the provider."""
+    if refused.reason not in _MISTAKES or not wants_html(request):
+        raise refused
+    shown_as_page(request, refused)
+    language = language_of(request)
+    text = words.say(language, f"provider.{_MISTAKES[refused.reason]}")
+    return sign_in_page(language, REASONS[refused.reason][0], mistake=text, provided=True)
