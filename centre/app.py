@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from aiohttp import web
 
 from centre import hooks, provider, signing, tls
+from centre.console import tiles
 from centre.console.account import Account
 from centre.console.administration import Administration
 from centre.console.boards import ESCALATE_TICK_S
@@ -23,6 +24,7 @@ from centre.console.operator import Operator
 from centre.console.pages import Static
 from centre.console.provided import Provided
 from centre.console.report import DailyReport
+from centre.console.tiles import Tiles
 from centre.core import Core, open_core, open_reader
 from centre.door import QUIET, Door
 from centre.home import CannotServe, Home
@@ -50,12 +52,12 @@ HEADERS = {
 }
 
 
-def policy(tiles_origin: str) -> str:
+def policy(settings: Settings) -> str:
     """Nothing is loaded from elsewhere, but the map's tiles where they are set (CSP Level 3).
 
     The map library puts an empty `data:` picture where a tile is taken away.
     """
-    images = f"'self' data: {tiles_origin}" if tiles_origin else "'self'"
+    images = f"'self' data: {settings.tiles_origin}".rstrip() if settings.tiles else "'self'"
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -80,7 +82,7 @@ async def running(
     certificate: tuple[tls.Authority, ssl.SSLContext] | None = None,
 ) -> AsyncGenerator[Running]:
     """The centre, serving until the block ends. Raises CannotServe."""
-    settings = settings or Settings()
+    archive, settings = tiles.opened(settings or Settings())
     authority, context = certificate or (
         tls.development(home),
         tls.development_context(home, host, *settings.hosts),
@@ -91,11 +93,11 @@ async def running(
     intake = Intake(worker, _reader(home, worker), bells, log, authority.pem, settings)
     guard = Guard(worker)
     entrance, provided = Entrance(worker, bells, guard, provided=bool(vouching)), Provided(worker, vouching)
-    operator = Operator(worker, bells, log, guard, settings)
+    operator, map_tiles = Operator(worker, bells, log, guard, settings), Tiles(archive, guard, log)
     parts = (
         *(intake, Static(), entrance, Account(worker, guard, entrance.checks), operator),
         *(Figures(worker, guard), Administration(worker, bells, guard)),
-        provided,
+        *(provided, map_tiles),
         *_case_pages(worker, guard, authority.sha256, settings),
     )
     refusals = Refusals(log)
@@ -132,7 +134,7 @@ async def running(
     finally:
         await jobs.stop()
         await sender.close()
-        await provided.close()
+        await asyncio.gather(provided.close(), map_tiles.close())
         intake.streams.stopping = operator.streams.stopping = True
         bells.ring_all()
         await _close(runner)
@@ -157,7 +159,7 @@ def _add_jobs(jobs: Jobs, worker: Worker, bells: Bells, log: Log, settings: Sett
 
 def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
     """What every answer carries."""
-    headers = HEADERS | {"Content-Security-Policy": policy(settings.tiles_origin)}
+    headers = HEADERS | {"Content-Security-Policy": policy(settings)}
 
     async def set_headers(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(headers)

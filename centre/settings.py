@@ -31,6 +31,8 @@ class Settings:
     oidc_ca: str | None = None  # its authorities, where they are not the system's
     oidc_s: float = 10.0  # how long it may take; fixed, and shorter in tests
     tiles: str = ""  # a map's tiles, https://HOST/{z}/{x}/{y}.png; without, the map is plain
+    tiles_file: str = ""  # or a file of them (PMTiles), and we are that server
+    tiles_zoom: int = 19  # the closest that there are
     tiles_by: str = ""  # whose they are, written on the map
 
     @property
@@ -40,5 +42,7 @@ class Settings:
 
     @property
     def tiles_origin(self) -> str:
-        """The only place from which the pages may load anything."""
+        """The only place elsewhere from which the pages may load anything; "" where there is none."""
+        if self.tiles.startswith("/"):
+            return ""
         return "/".join(self.tiles.split("/")[:3])

@@ -98,8 +98,10 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--tiles",
         type=_tiles,
-        metavar="URL",
-        help="a map's tiles for operators, https://HOST/{z}/{x}/{y}.png (default: a plain map)",
+        default="",
+        metavar="URL|FILE",
+        help="a map's tiles for operators, https://HOST/{z}/{x}/{y}.png or a FILE.pmtiles of pictures "
+        "(default: a plain map)",
     )
     made.add_argument("--tiles-by", default="", metavar="TEXT", help="whose tiles they are, on the map")
     made.add_argument("--json-log", action="store_true", help="one JSON object per event on stdout")
@@ -174,7 +176,8 @@ def serve(arguments: argparse.Namespace) -> int:
                 oidc_acr=tuple(arguments.oidc_acr),
                 oidc_amr=tuple(arguments.oidc_amr),
                 oidc_ca=arguments.oidc_ca,
-                tiles=arguments.tiles or "",
+                tiles="" if _is_file(arguments.tiles) else arguments.tiles,
+                tiles_file=arguments.tiles if _is_file(arguments.tiles) else "",
                 tiles_by=arguments.tiles_by,
             ),
         ) as centre:
@@ -275,10 +278,16 @@ def _escalate_s(text: str) -> int:
     return int(text)
 
 
+def _is_file(tiles: str) -> bool:
+    return tiles.endswith(".pmtiles") and not tiles.startswith("https://")
+
+
 def _tiles(url: str) -> str:
     """Its origin goes into the pages' security policy: nothing that could end a word there."""
+    if _is_file(url):
+        return url
     if not re.fullmatch(
         r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[A-Za-z0-9._~/{}?=&%-]*", url, re.ASCII
     ) or not all(part in url for part in ("{z}", "{x}", "{y}")):
-        raise argparse.ArgumentTypeError(f"{url!r} is not https://HOST/{{z}}/{{x}}/{{y}}.png")
+        raise argparse.ArgumentTypeError(f"{url!r} is not https://HOST/{{z}}/{{x}}/{{y}}.png or FILE.pmtiles")
     return url

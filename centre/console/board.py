@@ -91,6 +91,7 @@ def page(
         state=json.dumps(state),
         script_words=json.dumps(script | {"somebody": said["somebody"]}, ensure_ascii=False),
         tiles=settings.tiles,
+        tiles_zoom=settings.tiles_zoom,
         tiles_by=settings.tiles_by,
     )
 

@@ -15,6 +15,7 @@ from centre.rules import times
 from sim.people import placeholder
 from tests.browser.chromium import CHROMIUM, PICTURES, Tab, chromium, new_tab
 from tests.browser.desk import hand_out, hostile, walk
+from tests.integration.town import archive, around
 from tests.unit.centre.parts import FIX, Hand, Phone, Serving, centre
 from wire import codes, receipts
 
@@ -303,6 +304,30 @@ async def test_tiles_come_from_the_configured_server_and_from_no_other(tmp_path:
         async with phone.session.get(f"{phone.url}/console/static/page.js") as response:
             policy = response.headers["Content-Security-Policy"]
         assert "img-src 'self' data: https://tiles.example.org;" in policy
+
+
+async def test_the_map_comes_out_of_a_file_of_our_own(tmp_path: Path, address: str) -> None:
+    """Without a connection to anywhere, under a policy that names nobody; closer than its pictures, too."""
+    lat, lon = FIX["lat"], FIX["lon"]
+    assert isinstance(lat, float)
+    assert isinstance(lon, float)
+    path = archive(tmp_path / "town.pmtiles", around(lat, lon, 15))
+    async with centre(tmp_path, HAND, tiles_file=str(path), tiles_by="Invented town") as (serving, phone):
+        await phone.enrol(HAND)
+        incident = await press(phone, 1, fix=FIX)
+        async with opened(address, serving.console_url) as page:
+            await page.until(f"document.activeElement.id === 'take-{incident}'")
+            await page.key("o")
+            seen = (
+                "[...document.querySelectorAll('.leaflet-tile')].filter((tile) => tile.naturalWidth === 256)"
+            )
+            await page.until(f"{seen}.length >= 4")
+            assert await page.value(f"{seen}.every((tile) => tile.src.startsWith(location.origin))")
+            assert "Content Security Policy" not in json.dumps(page.complaints)
+            await page.picture(PICTURES / "operator-map-of-file.png")
+        async with phone.session.get(f"{phone.url}/console/static/page.js") as response:
+            policy = response.headers["Content-Security-Policy"]
+        assert "img-src 'self' data:; connect-src" in policy
 
 
 async def test_an_alarm_that_nobody_takes_gets_louder(tmp_path: Path, address: str) -> None:

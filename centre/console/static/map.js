@@ -13,12 +13,12 @@ const trail = (() => {
   let asking = false;
 
   function make() {
-    const { tiles, tilesBy } = document.body.dataset;
+    const { tiles, tilesBy, tilesZoom } = document.body.dataset;
     map = L.map(node, { attributionControl: Boolean(tiles), zoomControl: false, zoomSnap: 0.5, fadeAnimation: false });
     L.control.zoom({ position: "topright" }).addTo(map);
     if (tiles) {
       map.attributionControl.setPrefix(false);
-      L.tileLayer(tiles, { attribution: plain(tilesBy), maxZoom: 19 }).addTo(map);
+      L.tileLayer(tiles, { attribution: plain(tilesBy), maxZoom: 19, maxNativeZoom: Number(tilesZoom) }).addTo(map);
     }
     L.control.scale({ imperial: false, maxWidth: 160 }).addTo(map);
     lines = L.layerGroup().addTo(map);
