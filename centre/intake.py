@@ -164,6 +164,7 @@ class Intake:
         if wait_ms:  # and who starts again at once is heard at once
             self._pace.forget(bridge_id)
         alive_s = self._settings.alive_s
+        await self._shedding.until_the_next()
         counters = await self._worker(signs.take_sign_of_life, bridge_id, sign, alive_s, lane=SPARE)
         answer = {
             "next_in_s": alive_s,

@@ -25,7 +25,7 @@ from centre.store import Store
 # What waits in a lower lane is done only when nothing waits in a higher one. Alarms, and what operators
 # see and do; positions and call-offs; signs of life.
 ALARMS, AFTER, SPARE = range(3)
-LANES = ((1000, "busy"), (1000, "busy"), (32, "shed"))  # how many may wait, and the refusal of one more
+LANES = ((1000, "busy"), (1000, "busy"), (64, "shed"))  # how many may wait, and the refusal of one more
 GROUP_MAX = 64  # jobs of one commit
 GROUP_S_MAX = 0.010  # then no further job is begun before the commit
 T = TypeVar("T")
@@ -34,10 +34,10 @@ T = TypeVar("T")
 class _Job:
     """Something to do, and what became of it."""
 
-    __slots__ = ("alone", "error", "future", "result", "work")
+    __slots__ = ("alone", "error", "future", "lane", "result", "work")
 
-    def __init__(self, future: "asyncio.Future[Any]", work: Callable[[], Any]) -> None:
-        self.future, self.work = future, work
+    def __init__(self, future: "asyncio.Future[Any]", work: Callable[[], Any], lane: int) -> None:
+        self.future, self.work, self.lane = future, work, lane
         self.alone = False  # it is done again, after its group was undone
         self.result: Any = None
         self.error: BaseException | None = None
@@ -77,7 +77,7 @@ class Worker:
         if len(self._lanes[lane]) >= at_most:
             raise Refused(reason)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._lanes[lane].append(_Job(future, partial(method, self._core, *arguments)))
+        self._lanes[lane].append(_Job(future, partial(method, self._core, *arguments), lane))
         self._calls.put(True)
         return await future
 
@@ -100,7 +100,9 @@ class Worker:
                 group = self._group(core.store, lane)
                 if group:
                     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                        group[0].future.get_loop().call_soon_threadsafe(_answer, group)
+                        group[0].future.get_loop().call_soon_threadsafe(
+                            _answer, deque(sorted(group, key=lambda job: job.lane))
+                        )
         core.store.close()
 
     def _highest(self) -> int | None:
@@ -108,15 +110,20 @@ class Worker:
         return next((lane for lane, waiting in enumerate(self._lanes) if waiting), None)
 
     def _group(self, store: Store, lane: int) -> list[_Job]:
-        """Do what waits in that lane, until another's turn comes or the group is full, and commit it.
+        """Do what waits in that lane, until a lower one's turn comes or the group is full, and commit it.
 
+        What comes meanwhile in a higher lane is done next, in the same group: it waits for no other commit.
         Empty where it had to be undone: they wait again, each to be done alone.
         """
-        waiting, group = self._lanes[lane], list[_Job]()
+        group: list[_Job] = []
         until_s = time.monotonic() + GROUP_S_MAX
         try:
             with store.group():
-                while self._highest() == lane and len(group) < GROUP_MAX and time.monotonic() < until_s:
+                while len(group) < GROUP_MAX:
+                    turn = self._highest()
+                    if turn is None or turn > lane or (turn == lane and time.monotonic() > until_s):
+                        break
+                    lane, waiting = turn, self._lanes[turn]
                     if group and (waiting[0].alone or group[0].alone):
                         break
                     job = waiting.popleft()
@@ -132,19 +139,23 @@ class Worker:
                 return group
             for job in reversed(group):
                 job.alone = True
-                waiting.appendleft(job)
+                self._lanes[job.lane].appendleft(job)
             return []
         return group
 
 
-def _answer(group: list[_Job]) -> None:
-    for job in group:
-        if job.future.cancelled():
-            continue
-        if job.error is None:
-            job.future.set_result(job.result)
-        else:
-            job.future.set_exception(job.error)
+def _answer(group: deque[_Job]) -> None:
+    """Each who waits; of signs of life one in a turn of the loop, so that alarms are heard between them."""
+    while group:
+        job = group.popleft()
+        if not job.future.cancelled():
+            if job.error is None:
+                job.future.set_result(job.result)
+            else:
+                job.future.set_exception(job.error)
+        if group and job.lane == SPARE:
+            job.future.get_loop().call_soon(_answer, group)
+            return
 
 
 class Bells:

@@ -31,7 +31,7 @@ class Centre:
         user_id = accounts.add_user(self._core, "operator", "An operator", OPERATOR, None, "en")
         assert user_id
         self._caller = Caller(user_id, "An operator", OPERATOR, None, "en", "")
-        self._flow = Flow(supervision.SIGNS_PER_S)
+        self._flow = Flow(supervision.SIGNS_PER_S, burst=supervision.SIGNS_PER_S // 10)
         self.busy_s = 0.0  # real time
 
     def enrol(self, roots: dict[str, bytes], alive_period_s: int) -> Iterator[tuple[str, Device]]:

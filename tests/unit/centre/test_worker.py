@@ -252,3 +252,28 @@ async def test_a_lower_lane_gives_way_in_the_middle_of_its_group() -> None:
     await asyncio.gather(alarm, *signs)
     worker.close()
     assert done[:2] == ["alive", "alarm"]
+
+
+async def test_an_alarm_in_the_middle_of_lower_work_waits_for_no_other_commit(tmp_path: Path) -> None:
+    """It is done next, and committed with what was done before it."""
+    worker, seen = Worker(on_disk(tmp_path / "db")), []
+    begun, alarm_waits = threading.Event(), threading.Event()
+
+    def sign(core: Core) -> None:
+        noting(1)(core)
+        begun.set()
+        alarm_waits.wait(10)
+
+    def alarm(core: Core) -> None:
+        seen.append(noted(tmp_path / "db"))
+        noting(2)(core)
+
+    tasks = [asyncio.create_task(worker(sign, lane=SPARE))]
+    await asyncio.to_thread(begun.wait, 10)
+    tasks.append(asyncio.create_task(worker(alarm)))
+    await asyncio.sleep(0)
+    alarm_waits.set()
+    await asyncio.gather(*tasks)
+    worker.close()
+    assert seen == [[]]
+    assert noted(tmp_path / "db") == ["job 1", "job 2"]
