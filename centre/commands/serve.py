@@ -98,7 +98,6 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--tiles",
         type=_tiles,
-        default="",
         metavar="URL|FILE",
         help="a map's tiles for operators, https://HOST/{z}/{x}/{y}.png or a FILE.pmtiles of pictures "
         "(default: a plain map)",
@@ -176,7 +175,7 @@ def serve(arguments: argparse.Namespace) -> int:
                 oidc_acr=tuple(arguments.oidc_acr),
                 oidc_amr=tuple(arguments.oidc_amr),
                 oidc_ca=arguments.oidc_ca,
-                tiles="" if _is_file(arguments.tiles) else arguments.tiles,
+                tiles="" if _is_file(arguments.tiles) else arguments.tiles or "",
                 tiles_file=arguments.tiles if _is_file(arguments.tiles) else "",
                 tiles_by=arguments.tiles_by,
             ),
@@ -278,8 +277,8 @@ def _escalate_s(text: str) -> int:
     return int(text)
 
 
-def _is_file(tiles: str) -> bool:
-    return tiles.endswith(".pmtiles") and not tiles.startswith("https://")
+def _is_file(tiles: str | None) -> bool:
+    return tiles is not None and tiles.endswith(".pmtiles") and not tiles.startswith("https://")
 
 
 def _tiles(url: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pmtiles.tile import Compression, TileType
 
-from centre.commands import main
+from centre.commands import main, parser
 from centre.home import CannotServe
 from tests.integration.town import archive
 from tests.unit.centre.parts import Hand, Lines, centre
@@ -113,3 +113,4 @@ def test_an_address_or_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as caught:
         main(["serve", "--home", home, "--tiles", "town.mbtiles"])
     assert caught.value.code == 2
+    assert parser().parse_args(["serve", "--home", home]).tiles is None  # and without it, a plain map
