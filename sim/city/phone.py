@@ -11,7 +11,7 @@ from bridge.courier import Courier, Errand, press_errand
 from bridge.model import Alive, Device
 from bridge.model import Key as PressKey
 from bridge.supervision import Supervision
-from bridge.watch import Watch, Window
+from bridge.watch import WIDE, Sighting, Watch, Window
 from centre.rules.incidents import Phone as PhoneState
 from centre.rules.supervision import ButtonState, SignOfLife
 from sim.city.air import first_heard_us
@@ -61,9 +61,11 @@ class Phone:
         self._heard_mac, self._device_id = Mac(device.k_heard), device.device_id
         self._period_s = device.alive_period_s
         now_ms, counter = town.schedule.now_ms, button.press.life.alive_counter
-        self._watch = Watch(window=NARROW)
+        self._device, self._accepted = device, set[tuple[int, int]]()
         heard_ms = button.heard_last_ms
-        self._watch.add(device, now_ms, alive=Alive(device.device_id, counter, heard_ms, counter, heard_ms))
+        self._watch = self._expecting(
+            NARROW, Alive(device.device_id, counter, heard_ms, counter, heard_ms), now_ms
+        )
         self._supervision = Supervision(PHONE_LOW_PERCENT)
         self._supervision.add(device.device_id, device.alive_period_s, now_ms)
         self._supervision.listening(True, now_ms)
@@ -141,8 +143,7 @@ class Phone:
         if self.is_off or airing != button.airing:
             return
         now_ms = town.schedule.now_ms
-        self._watch.tick(now_ms)
-        sighting = self._watch.hear([button.text], now_ms)
+        sighting = self._recognise(now_ms)
         if sighting is None:
             town.tally.counts["codes that were not known"] += 1
             return
@@ -158,6 +159,22 @@ class Phone:
             self._take(PressKey(self._device_id, sighting.event, sighting.counter))
         if sighting.event in (*PRESSES, CONTACT):
             town.schedule.at(now_ms + self._chance.randint(*CONNECT_MS), self._connect, button.session)
+
+    def _recognise(self, now_ms: int) -> Sighting | None:
+        """By the narrow dictionary; what that does not know is asked of one as wide as a phone's."""
+        self._watch.tick(now_ms)
+        sighting = self._watch.hear([self._button.text], now_ms)
+        if sighting is None:
+            wide = self._expecting(WIDE, self._watch.alive(self._device_id), now_ms)
+            sighting = wide.hear([self._button.text], now_ms)
+            self._watch = self._expecting(NARROW, wide.alive(self._device_id), now_ms)
+        return sighting
+
+    def _expecting(self, window: Window, alive: Alive | None, now_ms: int) -> Watch:
+        """What a bridge expects that has just started, and reads its journal."""
+        watch = Watch(window=window)
+        watch.add(self._device, now_ms, self._accepted, alive)
+        return watch
 
     def _low(self, is_low: bool) -> None:
         if is_low and not self._is_low:
@@ -206,6 +223,7 @@ class Phone:
         """On this phone's disk, and from now on it is told to the centre until that has it."""
         now_ms = self._town.schedule.now_ms + JOURNAL_MS
         self._town.tally.heard(key, now_ms)
+        self._accepted.add((key.event, key.counter))
         self._unanswered[key] = now_ms
         self._courier.add(press_errand(key), now_ms)
         self._town.schedule.at(now_ms, self._send)

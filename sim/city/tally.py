@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from wire.codes import ALARM, TEST
 
 Key = tuple[str, int, int]  # device_id, event, counter
+INVENTED = "presses that nobody made"
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class Tally:
         """A bridge has it on disk. What no button has made is kept, too, for the verdict."""
         made = self.made.get(key)
         if made is None:
-            self.counts["presses that nobody made"] += 1
+            self.counts[INVENTED] += 1
         elif made.heard_ms < 0:
             made.heard_ms = now_ms
 

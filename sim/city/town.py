@@ -3,19 +3,21 @@
 import gc
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 from centre.rules.registry import DEVICE_ID
 from centre.rules.supervision import ALIVE_S
+from centre.shedding import HOLD_S
 from firmware.board.press import Press
 from sim.city.button import PERIOD_S, Button, Power
 from sim.city.centre import Centre
 from sim.city.habits import DAY_MS, HOUR_MS, Habits
 from sim.city.phone import Phone
 from sim.city.schedule import Schedule
-from sim.city.tally import Key, Tally
+from sim.city.tally import INVENTED, Key, Tally
 from sim.medium import Medium
 from wire.receipts import ACKNOWLEDGED, CLOSED, DISPATCHED
 
@@ -74,7 +76,7 @@ class Outcome:
 
     @property
     def holds(self) -> bool:
-        return not (self.lost or self.doubled or self.tally.counts["presses that nobody made"])
+        return not (self.lost or self.doubled or self.tally.counts[INVENTED])
 
 
 class City:
@@ -106,7 +108,10 @@ class City:
             spent_mah = sum(button.spent_mah() for button in self._buttons)
             took_s, computed_s = time.perf_counter() - since_s, time.process_time() - since_cpu_s
             busy_s = self.centre.busy_s
+            counts, self.tally.counts = self.tally.counts, Counter()
             self._drain()
+            counts[INVENTED] += self.tally.counts[INVENTED]
+            self.tally.counts = counts
         finally:
             gc.unfreeze()
         there = self.centre.incidents()
@@ -193,13 +198,17 @@ class City:
         else:
             awake = [phone for phone in due if not phone.is_off]
             taken = [phone for phone in awake if self.centre.takes_sign(now_ms)]
+            shed = awake[len(taken) :]  # within one moment, what comes after the last that fits
             self.tally.counts["signs of life taken"] += len(taken)
-            self.tally.counts["signs of life shed"] += len(awake) - len(taken)
+            self.tally.counts["signs of life shed"] += len(shed)
             self.tally.posted(now_ms, len(awake))
             answers = self.centre.take_signs([(phone.bridge_id, phone.sign(now_ms)) for phone in taken])
             for phone, answer in zip(taken, answers, strict=True):
                 phone.answered(answer)
-            self._signs.setdefault(second + ALIVE_S, []).extend(due)
+            off = [phone for phone in due if phone.is_off]
+            self._signs.setdefault(second + ALIVE_S, []).extend(taken + off)
+            # Whoever is refused is kept waiting first (centre/shedding.py): a herd does not stay one.
+            self._signs.setdefault(second + ALIVE_S + round(HOLD_S), []).extend(shed)
         if now_ms + 1000 < self._end_ms:
             self.schedule.at(now_ms + 1000, self._second)
 

@@ -4,11 +4,13 @@ import json
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from firmware.board.press import Press
 from firmware.flash.life import TYPICAL, Currents, estimate
 from sim.app import main
 from sim.city import report
@@ -226,3 +228,29 @@ def test_ctrl_c_ends_it_without_a_trace() -> None:
         out, err = city.communicate()
     assert city.returncode == 130
     assert "Traceback" not in out + err
+
+
+def test_a_herd_after_an_outage_is_shed_and_disperses() -> None:
+    """All phones try again within ten seconds; whoever is refused comes a little later."""
+    city = City(Plan(4000, 0.45, 2, 3000, 0.1, 3))
+    shed = []
+    outcome = city.run(lambda _done_ms, _presses: shed.append(city.tally.counts["signs of life shed"]))
+    city.close()
+    by_minute = [after - before for before, after in pairwise(shed)]
+    assert max(by_minute) > 500
+    assert by_minute[-1] < 100
+    assert outcome.holds
+
+
+def test_a_press_while_the_phone_is_off_for_hours_is_received_when_it_is_on_again() -> None:
+    """By then its codes are far ahead of what the phone has heard."""
+    city = City(Plan(1, 9, 1, 0))
+    (button,), (phone,) = city._buttons, city._phones
+    city.schedule.at(START_MS + HOUR_MS, phone.switch_off)
+    city.schedule.at(START_MS + HOUR_MS + 60_000, city._press, button, Press.hold)
+    city.schedule.at(START_MS + 7 * HOUR_MS, phone.switch_on)
+    outcome = city.run(lambda _done_ms, _presses: None)
+    city.close()
+    ((key, made),) = outcome.tally.made.items()
+    assert key[1] == ALARM
+    assert START_MS + 7 * HOUR_MS < made.received_ms < START_MS + 9 * HOUR_MS
