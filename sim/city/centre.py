@@ -17,6 +17,7 @@ from centre.rules.flow import Flow
 from centre.rules.registry import Button as Registered
 from centre.rules.supervision import SignOfLife
 from centre.sealing import Sealer, new_key
+from centre.shedding import TOGETHER_S
 from centre.store import Store
 from centre.work import accounts, buttons, desk, presses, signs
 from centre.work.presses import Receipt, Taken
@@ -31,7 +32,7 @@ class Centre:
         user_id = accounts.add_user(self._core, "operator", "An operator", OPERATOR, None, "en")
         assert user_id
         self._caller = Caller(user_id, "An operator", OPERATOR, None, "en", "")
-        self._flow = Flow(supervision.SIGNS_PER_S, burst=supervision.SIGNS_PER_S // 10)
+        self._flow = Flow(supervision.SIGNS_PER_S, burst=round(supervision.SIGNS_PER_S * TOGETHER_S))
         self.busy_s = 0.0  # real time
 
     def enrol(self, roots: dict[str, bytes], alive_period_s: int) -> Iterator[tuple[str, Device]]:

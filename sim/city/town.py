@@ -197,8 +197,10 @@ class City:
             self._signs.setdefault(second + AGAIN_MS // 1000, []).extend(due)
         else:
             awake = [phone for phone in due if not phone.is_off]
-            taken = [phone for phone in awake if self.centre.takes_sign(now_ms)]
-            shed = awake[len(taken) :]  # within one moment, what comes after the last that fits
+            taken, shed = list[Phone](), list[Phone]()
+            for number, phone in enumerate(awake):  # evenly over the second
+                fits = self.centre.takes_sign(now_ms + number * 1000 // len(awake))
+                (taken if fits else shed).append(phone)
             self.tally.counts["signs of life taken"] += len(taken)
             self.tally.counts["signs of life shed"] += len(shed)
             self.tally.posted(now_ms, len(awake))
@@ -208,7 +210,9 @@ class City:
             off = [phone for phone in due if phone.is_off]
             self._signs.setdefault(second + ALIVE_S, []).extend(taken + off)
             # Whoever is refused is kept waiting first (centre/shedding.py): a herd does not stay one.
-            self._signs.setdefault(second + ALIVE_S + round(HOLD_S), []).extend(shed)
+            for phone in shed:
+                held_s = round(self._operators.uniform(*HOLD_S))
+                self._signs.setdefault(second + ALIVE_S + held_s, []).append(phone)
         if now_ms + 1000 < self._end_ms:
             self.schedule.at(now_ms + 1000, self._second)
 
