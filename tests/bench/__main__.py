@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable
 
 from sim.medium import share_heard
-from tests.bench import adverts, awake, bluez, button, centre, city, explore, hot, press
+from tests.bench import adverts, awake, bluez, button, centre, city, explore, hot, press, size
 
 _COLUMNS = ("what", "measured", "wanted", "beside it")
 
@@ -29,6 +29,7 @@ MEASURES: dict[str, Callable[[int], list[tuple[str, str, str, str]]]] = {
     "awake": awake.rows,
     "bluez": bluez.rows,
     "centre": centre.rows,
+    "size": size.rows,
     "explore": explore.rows,
     "city": city.rows,
     "air": lambda _runs: air_rows(1000),
