@@ -1,10 +1,11 @@
 """What the centre says: JSON lines on stdout for programs, or plain English on stderr for people."""
 
+import asyncio
 import contextlib
 import json
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 from wire import codes
 
@@ -32,7 +33,7 @@ class Log:
     """`log("received", device_id=..., ...)`. Nothing secret is a field."""
 
     def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
+        self._as_json, self._will_flush = as_json, False
 
     def __call__(self, what: str, *, at_ms: float | None = None, **fields: Any) -> None:
         template = EVENTS[what]
@@ -47,4 +48,21 @@ class Log:
             clock = time.strftime("%H:%M:%S", time.localtime(at_ms / 1000))
             line, stream = f"{clock} {template.format_map(words | fields)}", sys.stderr
         with contextlib.suppress(OSError, ValueError):  # nobody reads us any more: alarms go on
-            print(line, file=stream, flush=True)
+            stream.write(line + "\n")
+            self._flush_soon(stream)
+
+    def _flush_soon(self, stream: TextIO) -> None:
+        """Once for all that is said in one turn of the loop: alarms come in groups, a write costs much."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            stream.flush()
+            return
+        if not self._will_flush:
+            self._will_flush = True
+            loop.call_soon(self._flush, stream)
+
+    def _flush(self, stream: TextIO) -> None:
+        self._will_flush = False
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
