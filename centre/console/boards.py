@@ -1,6 +1,7 @@
 """The board as all operators see it: read and made once per change and language, however many look."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,8 @@ from centre.work.views import Board
 from centre.worker import Bells, Worker
 
 ESCALATE_TICK_S = 0.5
-_OLD_MS = 5_000  # another process (a command) may have changed something, and rings no bell
-_YOUNG_MS = 200  # a flood of alarms is read five times a second, not a thousand
+_OLD_S = 5.0  # another process (a command) may have changed something, and rings no bell
+_YOUNG_S = 0.2  # a flood of alarms is read five times a second, not a thousand
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class Snapshot:
     board: Board
     levels: dict[str, int]  # of escalation, by incident_id
     bell: asyncio.Event  # rings when it is no longer true
-    made_at_ms: float
+    made_at_s: float  # of the clock that nobody sets: set back an hour, no board is an hour young
     _lists: dict[str, str] = field(default_factory=dict)
 
     def listed(self, language: str) -> str:
@@ -52,14 +53,13 @@ class Boards:
     async def now(self) -> Snapshot:
         """As it is: nothing that has happened before the call is missing. Raises as the worker does."""
         async with self._reading:
-            if self._now is None or self._now.bell.is_set() or now_ms() - self._now.made_at_ms >= _OLD_MS:
-                if self._now is not None:
-                    await asyncio.sleep(max(0.0, _YOUNG_MS - (now_ms() - self._now.made_at_ms)) / 1000)
+            age_s = time.monotonic() - self._now.made_at_s if self._now else _OLD_S
+            if self._now is None or self._now.bell.is_set() or age_s >= _OLD_S:
+                await asyncio.sleep(max(0.0, _YOUNG_S - age_s))
                 bell = self._bells.bell(BOARD_BELL)
                 board = await self._worker(desk.board)
-                at_ms = now_ms()
-                levels = html.levels(board, at_ms, self._escalate_s)
-                fresh = Snapshot(board, levels, bell, at_ms)
+                levels = html.levels(board, now_ms(), self._escalate_s)
+                fresh = Snapshot(board, levels, bell, time.monotonic())
                 if self._now is not None and (board, levels) == (self._now.board, self._now.levels):
                     fresh._lists = self._now._lists
                 self._now = fresh

@@ -388,3 +388,17 @@ async def test_many_pages_are_one_reading(tmp_path: Path) -> None:
             _, event, board = await anext(events)
             assert (event, board["untaken"]) == ("board", 1)
             assert said[language] in board["html"]
+
+
+async def test_a_clock_set_back_hides_no_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten minutes back between two alarms: the page shows the second as soon as ever."""
+    async with centre(tmp_path, HAND) as (serving, phone), asyncio.timeout(30):
+        await phone.enrol(HAND)
+        await enter(phone, serving.entrance())
+        async with phone.stream("/console/live") as events:
+            await anext(events)
+            true_time = time.time
+            monkeypatch.setattr(time, "time", lambda: true_time() - 600)
+            await alarm(phone)
+            while (await anext(events))[2].get("untaken") != 1:
+                pass
