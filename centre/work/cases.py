@@ -12,6 +12,7 @@ from centre.rules.access import Caller
 from centre.rules.cases import CaseFile
 from centre.rules.grants import Grant
 from centre.rules.refusals import Refused
+from centre.sealing import Broken
 from centre.store import Row
 from centre.work import evidence, grants
 from centre.work.buttons import BASE32
@@ -81,7 +82,15 @@ def file_of(core: Core, case_id: str) -> CaseFile | None:
 
 
 def _file(core: Core, row: Row) -> CaseFile:
-    return cases.read(core.sealer.unseal(f"case:{row['case_id']}", row["file_sealed"]))
+    return opened(core, row["case_id"], row["file_sealed"])
+
+
+def opened(core: Core, case_id: str, sealed: bytes) -> CaseFile:
+    """Raises sealing.Broken, also where what opens is no file."""
+    try:
+        return cases.read(core.sealer.unseal(f"case:{case_id}", sealed))
+    except (ValueError, TypeError, KeyError) as error:
+        raise Broken(f"what was sealed of case:{case_id} is no file") from error
 
 
 def look(core: Core, caller: Caller, case_id: str) -> tuple[Row, CaseFile]:

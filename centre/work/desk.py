@@ -6,6 +6,7 @@ from centre.core import Core
 from centre.rules import incidents, sight, webhook
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
+from centre.sealing import Broken
 from centre.work import evidence, hooks, views
 from centre.work.cases import file_of
 from centre.work.views import Position, Sheet
@@ -46,7 +47,7 @@ def advance(
     """
     with core.store.transaction():
         incident = core.store.one("incident", incident_id=incident_id)
-        if incident is None:
+        if incident is None or incident["held"]:  # of a revoked button: none of an operator's
             raise Refused("unknown_incident")
         event, counter = incident["event"], incident["counter"]
         now = incidents.advances(event, incident["stage"], stage)
@@ -110,8 +111,11 @@ def sheet(core: Core, caller: Caller, incident_id: str, *, again: bool = False) 
         incident = views.incident(core.store, incident_id)
         if incident is None:
             raise Refused("unknown_incident")
-        case_id = _case_in_sight(core, incident_id)
-        file = file_of(core, case_id) if case_id else None
+        case_id, file, is_broken = _case_in_sight(core, incident_id), None, False
+        try:
+            file = file_of(core, case_id) if case_id else None
+        except Broken:
+            is_broken = True  # all else is worth as much as ever
         photos = core.store.all("photos_of_case", case_id=case_id) if file else []
         if file and not again:
             evidence.note(core, "case_seen", caller.actor, case_id=case_id, incident_id=incident_id)
@@ -124,6 +128,7 @@ def sheet(core: Core, caller: Caller, incident_id: str, *, again: bool = False) 
         tuple(photo["shows"] for photo in photos),
         None if incident.positions else views.last_known(core.store, incident, row["case_id"]),
         views.button(core.store, incident.device_id),
+        is_broken,
     )
 
 
@@ -155,6 +160,8 @@ def photo(
 
 def _case_in_sight(core: Core, incident_id: str) -> str | None:
     """The case that an operator may look into because of this incident."""
+    if core.store.one("incident_on_sheet", incident_id=incident_id, alarm=codes.ALARM) is None:
+        return None  # a silent test is never over, and opens no case
     row = core.store.one("card", incident_id=incident_id)
     if row is None or row["case_id"] is None:
         return None

@@ -1,14 +1,15 @@
 """What operators see, as it is read from the store: the board's cards, and the sheet of one incident."""
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 
 from centre.core import Core
-from centre.rules import cases
 from centre.rules.cases import CaseFile
 from centre.rules.incidents import Fix
+from centre.sealing import Broken
 from centre.store import Row, Store
-from centre.work import losses
+from centre.work import cases, losses
 from centre.work.losses import Loss
 from wire import codes, receipts
 
@@ -74,7 +75,7 @@ class Card:
     age_s: float | None
     stage: int
     stage_at_ms: int
-    danger: str = ""  # one of cases.DANGERS, "" where there is no case
+    danger: str = ""  # one of cases.DANGERS, "" where there is no case, or where its file does not open
     call_off: CallOffSeen | None = None
     newest: Position | None = None
     taken_by: str = ""
@@ -158,6 +159,7 @@ class Sheet:
     photos: tuple[str, ...] = ()  # what they show
     last_known: Position | None = None  # of an earlier alarm, where this one has no position
     button: ButtonHealth | None = None
+    is_broken: bool = False  # the case's file does not open
 
 
 def board(core: Core) -> Board:
@@ -187,7 +189,8 @@ def _card(core: Core, incident_id: str) -> Card:
     is_open = row["stage"] < receipts.CLOSED or row["duress_at_ms"] is not None
     danger = ""
     if is_open and row["file_sealed"] is not None:
-        danger = cases.read(core.sealer.unseal(f"case:{row['case_id']}", row["file_sealed"])).danger
+        with contextlib.suppress(Broken):  # one file that does not open hides no alarm, of nobody
+            danger = cases.opened(core, row["case_id"], row["file_sealed"]).danger
     newest = None
     if row["taken_at_ms"] is not None:
         fix = Fix(0, 0, row["radius_m"], None, "", row["taken_at_ms"], marks=tuple(row["marks"].split()))

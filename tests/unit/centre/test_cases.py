@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from centre.console.board import render_sheet
 from centre.rules import access, times
 from centre.rules import cases as rules
 from centre.rules.access import Caller
@@ -68,6 +69,36 @@ def test_a_press_is_about_the_case_that_its_button_served_then(world: Zone) -> N
     world.clock.ms += 60_000
     for counter, age_s in ((2, 0), (3, 30), (4, 900)):
         assert world.case_of(world.press(bridge, counter, age_s=age_s)) == case_id
+
+
+def test_one_file_that_does_not_open_hides_no_alarm(world: Zone) -> None:
+    """Neither of others nor its own: it is on the board, its sheet says what is wrong, it can be taken."""
+    core, case_id = world.core, world.case()
+    handouts.hand_out(core, world.manager, case_id, HAND.device_id)
+    incident_id = world.press(world.bridge(), 1)
+    for broken in (b"no seal", core.sealer.seal(f"case:{case_id}", b"{}")):
+        core.store.db.execute("UPDATE cases SET file_sealed = ?", (broken,))
+        (card,) = desk.board(core).untaken
+        assert (card.incident_id, card.danger) == (incident_id, "")
+        sheet = desk.sheet(core, world.operator, incident_id)
+        assert sheet.is_broken
+        assert f"Case {case_id} cannot be opened" in render_sheet(sheet, "en", core.now_ms())
+    assert desk.advance(core, world.operator, incident_id, receipts.ACKNOWLEDGED).now
+
+
+def test_an_operator_comes_to_no_case_by_a_test_nor_by_an_alarm_that_is_not_hers(world: Zone) -> None:
+    """A silent test never ends; an alarm of a revoked button is an administrator's; known ids too."""
+    core, case_id, bridge = world.core, world.case(), world.bridge()
+    handouts.hand_out(core, world.manager, case_id, HAND.device_id)
+    cases.set_photo(core, world.manager, case_id, "stalker", placeholder())
+    test = world.press(bridge, 1, event=codes.TEST)
+    buttons.revoke_button(core, HAND.device_id)
+    held = world.press(bridge, 2)
+    for incident_id in (test, held):
+        with pytest.raises(Refused, match="unknown_incident"):
+            desk.photo(core, world.operator, incident_id, "stalker")
+    with pytest.raises(Refused, match="unknown_incident"):
+        desk.advance(core, world.operator, held, receipts.CLOSED)
 
 
 def test_a_late_press_of_a_former_handout_belongs_to_the_former_case(world: Zone) -> None:
