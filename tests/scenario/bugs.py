@@ -7,7 +7,7 @@ earnest.
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -160,19 +160,18 @@ def a_dedupe_on_the_wrong_key() -> Iterator[None]:
         yield
 
 
+class _Undone(Exception):
+    pass
+
+
 @bug(checkers.KEPT)
 def received_before_the_commit() -> Iterator[None]:
     take_alarm = presses.take_alarm
 
     def early(core: Any, bridge_id: str, press: Any) -> Any:
-        db = core.store.db
-        core.store._grouped = True
-        db.execute("BEGIN")
-        try:
+        with suppress(_Undone), core.store.group():
             taken = take_alarm(core, bridge_id, press)
-        finally:
-            core.store._grouped = False
-            db.execute("ROLLBACK")
+            raise _Undone  # answered, and not committed
         asyncio.get_running_loop().call_later(1.0, take_alarm, core, bridge_id, press)
         return taken
 
