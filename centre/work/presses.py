@@ -67,7 +67,7 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
     root = core.root(device)
     incidents.check_code(root, device["epoch"], press)
     with core.store.transaction():
-        incident_id, known, erased = _incident_of(core, press, device, root)
+        incident_id, known, erased = _incident_of(core, bridge_id, press, device, root)
         if not erased:  # else it is answered, and nothing of it is kept again
             _add_arrival(core, incident_id, bridge_id, press, known)
         if not known:
@@ -77,7 +77,9 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
     return Taken(incident_id, known, last["stage"], last["proof"], press.dropped, press)
 
 
-def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[str, bool, bool]:
+def _incident_of(
+    core: Core, bridge_id: str, press: Press, device: Row, root: bytes
+) -> tuple[str, bool, bool]:
     """Its id, whether it was known, whether its term is over."""
     who = {"device_id": press.device_id, "event": press.event, "counter": press.counter}
     row = core.store.one("incident_of_press", **who)
@@ -85,8 +87,13 @@ def _incident_of(core: Core, press: Press, device: Row, root: bytes) -> tuple[st
         return str(row["incident_id"]), True, row["erased_at_ms"] is not None
     now_ms = core.now_ms()
     incident_id = incidents.new_id(now_ms, secrets.token_bytes(4))
-    pressed_at_ms = incidents.pressed_at_ms(press.heard_at_ms, press.age_s, now_ms)
-    case = core.store.one("case_of_press", device_id=press.device_id, pressed_at_ms=pressed_at_ms)
+    case = core.store.one(
+        "case_of_press",
+        device_id=press.device_id,
+        bridge_id=bridge_id,
+        heard_at_ms=incidents.pressed_at_ms(press.heard_at_ms, None, now_ms),
+        age_ms=round((press.age_s or 0) * 1000),
+    )
     # A revoked button may be in a thief's hand, or still in hers: it is taken, and an administrator rules.
     revoked, case_id = device["revoked_at_ms"] is not None, case and case["case_id"]
     opened = {"incident_id": incident_id, "case_id": case_id, "device_revoked": revoked, "now_ms": now_ms}

@@ -113,6 +113,17 @@ def test_a_late_press_of_a_former_handout_belongs_to_the_former_case(world: Zone
     assert world.case_of(world.press(bridge, 2, age_s=30)) == now
 
 
+def test_a_phone_whose_clock_is_wrong_brings_nobody_the_former_persons_case(world: Zone) -> None:
+    """It says that it heard her a day ago: police sent to the former person's door would find nobody."""
+    former, now = world.case(), world.case()
+    handouts.hand_out(world.core, world.manager, former, HAND.device_id)
+    world.clock.ms += 60_000
+    handouts.hand_out(world.core, world.manager, now, HAND.device_id)
+    bridge = world.bridge()
+    heard_at = times.write(world.core.now_ms() - DAY_MS)
+    assert world.case_of(world.press(bridge, 1, heard_at=heard_at)) == now
+
+
 def test_another_zones_case_is_as_unknown_as_none(world: Zone) -> None:
     """To look, to change, to close, to hand out, to see its photos."""
     case_id, core, neighbour = world.case(), world.core, world.neighbour
