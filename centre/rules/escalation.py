@@ -10,4 +10,7 @@ WAITS, LOUDER, OTHERS, TOLD = range(4)
 
 def level(opened_at_ms: int, now_ms: int, after_s: int) -> int:
     """How far an alarm that came at `opened_at_ms` and that nobody has taken has escalated."""
-    return min(max(0, now_ms - opened_at_ms) // max(1, after_s * 1000), TOLD)
+    step_ms = max(1, after_s * 1000)
+    if opened_at_ms - now_ms > step_ms:
+        return TOLD  # the clock was set back: nobody knows how long it has waited
+    return min(max(0, now_ms - opened_at_ms) // step_ms, TOLD)

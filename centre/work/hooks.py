@@ -100,7 +100,8 @@ def escalate(core: Core, after_s: int) -> list[Escalated]:
     """Alarms that nobody took, and that now go beyond this room; each once."""
     now_ms = core.now_ms()
     until_ms = now_ms - escalation.TOLD * after_s * 1000
-    query = {"alarm": codes.ALARM, "until_ms": until_ms, "at_most": ESCALATE_AT_MOST}
+    when = {"until_ms": until_ms, "ahead_ms": now_ms + after_s * 1000}
+    query = {"alarm": codes.ALARM, "at_most": ESCALATE_AT_MOST} | when
     rows = core.store.all("to_escalate", **query)
     if not rows:
         return []

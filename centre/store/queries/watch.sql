@@ -103,10 +103,10 @@ WHERE (l.device_id = :device_id
 ORDER BY ended_at_ms IS NOT NULL, found_at_ms DESC LIMIT :at_most;
 
 -- Alarms that nobody has taken since `until_ms`, and that were not told further yet. One of a revoked
--- button is an administrator's, until she hands it over.
+-- button is an administrator's, until she hands it over. One from after `ahead_ms`: the clock was set back.
 -- name: to_escalate
 SELECT i.* FROM incidents i
-WHERE event = :alarm AND stage = 1 AND opened_at_ms <= :until_ms AND held = 0 AND erased_at_ms IS NULL
+WHERE event = :alarm AND stage = 1 AND (opened_at_ms <= :until_ms OR opened_at_ms > :ahead_ms) AND held = 0 AND erased_at_ms IS NULL
   AND NOT EXISTS (SELECT 1 FROM escalations e WHERE e.incident_id = i.incident_id)
 ORDER BY opened_at_ms LIMIT :at_most;
 

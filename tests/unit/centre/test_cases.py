@@ -12,7 +12,18 @@ from centre.rules.cases import CaseFile, Person, Stalker
 from centre.rules.grants import ENDED, REVIEW_DUE, RUNNING, Grant
 from centre.rules.incidents import read
 from centre.rules.refusals import Refused
-from centre.work import administration, buttons, cases, desk, evidence, grants, handouts, presses, reports
+from centre.work import (
+    administration,
+    buttons,
+    cases,
+    desk,
+    evidence,
+    grants,
+    handouts,
+    hooks,
+    presses,
+    reports,
+)
 from sim.people import EXAMPLE, placeholder
 from tests.unit.centre.parts import Hand, signed_in
 from tests.unit.centre.test_service import HAND, World
@@ -122,6 +133,14 @@ def test_a_phone_whose_clock_is_wrong_brings_nobody_the_former_persons_case(worl
     bridge = world.bridge()
     heard_at = times.write(world.core.now_ms() - DAY_MS)
     assert world.case_of(world.press(bridge, 1, heard_at=heard_at)) == now
+
+
+def test_an_alarm_that_nobody_takes_goes_further_whatever_the_clock_does(world: Zone) -> None:
+    """Set back an hour, it does not wait an hour more."""
+    incident_id = world.press(world.bridge(), 1)
+    assert hooks.escalate(world.core, 30) == []
+    world.clock.ms -= 3_600_000
+    assert [told.incident_id for told in hooks.escalate(world.core, 30)] == [incident_id]
 
 
 def test_another_zones_case_is_as_unknown_as_none(world: Zone) -> None:
