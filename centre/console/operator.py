@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -81,7 +82,13 @@ class Operator:
     async def _sheet(self, caller: Caller, incident_id: str, *, again: bool = False) -> str:
         """A look at a case is noted once per opening: `again` counts only for the sheet opened last."""
         again = again and self._opened.get(caller.session) == incident_id
-        sheet = await self._worker(partial(desk.sheet, again=again), caller, incident_id)
+        try:
+            sheet = await self._worker(partial(desk.sheet, again=again), caller, incident_id)
+        except sqlite3.Error as error:
+            # On a full disk she still sees whom to help and where; that she looked is told here instead.
+            text = f"that {caller.actor} looks at incident {incident_id} cannot be noted: {error}"
+            self._log("trouble", reason="look_not_noted", text=text)
+            sheet = await self._worker(partial(desk.sheet, again=True), caller, incident_id)
         self._opened.pop(caller.session, None)
         self._opened[caller.session] = incident_id
         if len(self._opened) > _OPENED_MAX:

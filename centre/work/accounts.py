@@ -131,15 +131,15 @@ def session_of(core: Core, token: str) -> Caller:
     return session(core, sha256(token))
 
 
-def session(core: Core, token_sha256: str) -> Caller:
-    """Whose it is; she has just been seen. Raises Refused("unauthorised")."""
+def session(core: Core, token_sha256: str, *, seen: bool = True) -> Caller:
+    """Whose it is; that she was seen is written down if `seen`. Raises Refused("unauthorised")."""
     row, now_ms = core.store.one("session", token_sha256=token_sha256), core.now_ms()
     if row is None:
         raise Refused("unauthorised")
     opened_at_ms, seen_at_ms = access.after_a_jump(row["opened_at_ms"], row["seen_at_ms"], now_ms)
     if access.is_over(opened_at_ms, seen_at_ms, now_ms):
         raise Refused("unauthorised")
-    if abs(now_ms - row["seen_at_ms"]) >= SEEN_EVERY_MS:
+    if seen and abs(now_ms - row["seen_at_ms"]) >= SEEN_EVERY_MS:
         with core.store.transaction():
             times = {"opened_at_ms": opened_at_ms, "now_ms": now_ms}
             core.store.run("see_session", token_sha256=row["token_sha256"], **times)

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import resource
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -402,3 +404,35 @@ async def test_a_clock_set_back_hides_no_alarm(tmp_path: Path, monkeypatch: pyte
             await alarm(phone)
             while (await anext(events))[2].get("untaken") != 1:
                 pass
+
+
+async def test_on_a_full_disk_an_operator_still_sees_her_alarms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New ones are refused aloud; open ones and their cases are seen, and the look is told in the log."""
+    log = Lines()
+    async with centre(tmp_path, HAND, log=log) as (serving, phone):
+        await phone.enrol(HAND)
+        hand_out(tmp_path, HAND.device_id)
+        incident = await alarm(phone)
+        await enter(phone, serving.console_url)
+        wal = (tmp_path / "centre.sqlite-wal").stat().st_size
+        true_time = time.time
+        monkeypatch.setattr(time, "time", lambda: true_time() + 300)  # she was seen long enough ago
+        with files_of_at_most(wal):
+            assert (await phone.post(HAND.alarm(2)))[0] == 503
+            assert incident in (await phone.ask("GET", "/console"))[1]
+            status, html = await phone.ask("GET", f"/console/incidents/{incident}/sheet")
+        assert (status, EXAMPLE.person.name in html) == (200, True)
+        assert "look_not_noted" in [told["reason"] for told in log.of("trouble")]
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """As on a full disk: no file of this process grows beyond."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
