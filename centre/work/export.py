@@ -52,7 +52,7 @@ def incidents_of(core: Core, case_id: str | None, incident_id: str | None) -> li
 def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> dict[str, Any]:
     """All of one incident, as JSON has it. That it was exported is an entry of the log."""
     which = {"incident_id": incident_id}
-    with core.store.transaction():
+    with core.store.reading():  # a year of the log may lie between: no alarm waits for it
         incident = core.store.one("incident", **which)
         assert incident is not None
         told = evidence.of_incident(core, incident_id)
@@ -72,6 +72,7 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
             "people": _people(core, told),
             "chain": _chain(core, told, key) if told else None,
         }
+    with core.store.transaction():
         evidence.note(core, "exported", actor, incident_id=incident_id, case_id=case_id)
     return found
 

@@ -5,17 +5,22 @@ import hashlib
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from centre import signing
 from centre.commands import main
+from centre.core import Core
 from centre.home import Home
 from centre.rules import access
 from centre.rules.cases import CaseFile, Person, Stalker
+from centre.store import Row, Store
 from centre.work import cases, evidence
+from centre.work.export import export
 from tests.unit.centre.parts import granted, signed_in
 from tests.unit.centre.test_evidence import HAND, Night
 
@@ -146,3 +151,20 @@ def test_it_prints(told: Told, tmp_path: Path, language: str) -> None:
         [str(CHROMIUM), *flags, f"--print-to-pdf={pdf}", page.as_uri()], check=True, capture_output=True
     )
     assert pdf.read_bytes().startswith(b"%PDF")
+
+
+def test_no_alarm_waits_for_an_export(told: Told) -> None:
+    """It reads a year of the log: presses are taken meanwhile, and its chain is of one moment."""
+
+    class Reader(Store):
+        def each(self, query: str, **values: Any) -> Iterator[Row]:
+            if query == "log_span":
+                told.press(3)
+            return super().each(query, **values)
+
+    reader = Core(Reader(str(told.home / "centre.sqlite")), told.core.sealer)
+    told.core.store.db.execute("PRAGMA busy_timeout = 0")
+    found = export(reader, "command", told.incident_id, signing.key_of(Home(told.home)))
+    assert found["incident"]["incident_id"] == told.incident_id
+    hashed(found)
+    reader.store.close()
