@@ -528,3 +528,17 @@ async def test_a_page_that_lost_the_centre_says_so(tmp_path: Path, address: str)
         assert "NOT LIVE" in await page.value("document.title")
         await page.picture(PICTURES / "centre-lost.png", whole=True)
         assert json.dumps(page.complaints).count("exception") == 0
+
+
+async def test_a_page_that_was_refused_once_comes_back_by_itself(tmp_path: Path, address: str) -> None:
+    """A browser gives a stream up for ever at the first 503: the page says so, and asks again."""
+    async with (
+        centre(tmp_path, HAND) as (serving, phone),
+        opened(address, serving.console_url) as page,
+    ):
+        await phone.enrol(HAND)
+        await page.value("source.close(); followed_ms = performance.now(); tick()")
+        assert await page.value("document.body.classList.contains('is-lost')")
+        await press(phone, 1)
+        await page.until("document.querySelector('#board .untaken article') !== null")
+        await page.until("!document.body.classList.contains('is-lost')")

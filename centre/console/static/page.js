@@ -2,6 +2,7 @@
 // Shows what /console/live says. No alarm is known here that the centre does not know.
 
 const LOST_MS = 15000; // three missed heartbeats
+const AGAIN_MS = 3000; // between two tries to be live again
 const ARM_MS = 800; // a button that has just appeared under the hand is not pressed by it
 
 const $ = (id) => document.getElementById(id);
@@ -55,7 +56,8 @@ function tick() {
   if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
 
   const silence_ms = performance.now() - heard_ms;
-  const lost = silence_ms > LOST_MS || source.readyState === EventSource.CLOSED;
+  follow_again();
+  const lost = silence_ms > LOST_MS || given_up;
   $("lost").hidden = !lost;
   document.body.classList.toggle("is-lost", lost);
   if (lost) {
@@ -152,14 +154,13 @@ function mark_opened() {
 function alive(event) {
   const data = JSON.parse(event.data);
   heard_ms = performance.now();
+  given_up = false;
   ahead_ms = data.now_ms - Date.now();
   $("live").textContent = `● ${words.live}`;
   return data;
 }
 
-const source = new EventSource("/console/live");
-source.addEventListener("alive", alive);
-source.addEventListener("board", (event) => {
+function on_board(event) {
   const data = alive(event);
   const { html, ...told } = data;
   const changed = opened && told.versions[opened] !== state.versions[opened];
@@ -168,7 +169,26 @@ source.addEventListener("board", (event) => {
   mark_opened();
   if (changed) open_sheet(opened, true);
   tick();
-});
+}
+
+function follow() {
+  const stream = new EventSource("/console/live");
+  stream.addEventListener("alive", alive);
+  stream.addEventListener("board", on_board);
+  return stream;
+}
+
+let source = follow();
+let given_up = false;
+let followed_ms = performance.now();
+
+/** A browser that was once refused (busy, a proxy whose centre starts again) does not ask anew by itself. */
+function follow_again() {
+  given_up ||= source.readyState === EventSource.CLOSED;
+  if (source.readyState !== EventSource.CLOSED || performance.now() - followed_ms < AGAIN_MS) return;
+  followed_ms = performance.now();
+  source = follow();
+}
 
 // --- acts
 
