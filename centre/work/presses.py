@@ -107,7 +107,7 @@ def _incident_of(
 
 def _add_arrival(core: Core, incident_id: str, bridge_id: str, press: Press, known: bool) -> None:
     now_ms, path = core.now_ms(), press.path or "unknown"
-    phone, fix = press.phone, press.fix
+    phone, fix, limit = press.phone, press.fix, incidents.FIXES_PER_BRIDGE_MAX
     where = {"incident_id": incident_id, "bridge_id": bridge_id, "path": path}
     repeated = known and core.store.one("arrival", **where) is not None
     core.store.run(
@@ -120,6 +120,9 @@ def _add_arrival(core: Core, incident_id: str, bridge_id: str, press: Press, kno
         model=phone and phone.model,
         now_ms=now_ms,
     )
+    if repeated and fix is not None and _kept(core, incident_id, bridge_id) >= limit:
+        press.dropped.append(Dropped("fix", "too_many_fixes"))  # the press itself is never refused
+        fix = None
     new_fix = fix is not None and _add_fix(core, press.device_id, incident_id, bridge_id, fix, now_ms)
     if repeated and not new_fix:
         return  # the same post again: counted, and nothing that was not told before
@@ -158,6 +161,12 @@ def _add_fix(core: Core, device_id: str, incident_id: str, bridge_id: str, fix: 
     return bool(core.store.run("add_fix", **where, **values, now_ms=now_ms))
 
 
+def _kept(core: Core, incident_id: str, bridge_id: str) -> int:
+    """How many positions."""
+    row = core.store.one("fixes_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
+    return int(row["count"]) if row else 0
+
+
 def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) -> FixesStored:
     """All of them, or none.
 
@@ -173,8 +182,7 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
             raise Refused("incident_closed")
         now_ms, device_id = core.now_ms(), incident["device_id"]
         new = [_add_fix(core, device_id, incident_id, bridge_id, fix, now_ms) for fix in fixes]
-        kept = core.store.one("fixes_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
-        if kept is not None and kept["count"] > incidents.FIXES_PER_BRIDGE_MAX:
+        if _kept(core, incident_id, bridge_id) > incidents.FIXES_PER_BRIDGE_MAX:
             raise Refused("too_many_fixes")
         if any(new):
             evidence.note(

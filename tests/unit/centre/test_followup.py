@@ -130,6 +130,12 @@ def test_one_phone_cannot_fill_the_disk_with_positions(world: Called) -> None:
         send(world.phone, fitting)
     assert len(world.rows("fixes")) == fitting
     assert send(world.phone, 0) == 0, "what is known still is"
+    again = HAND.alarm(1)
+    for n in range(2 * 64):
+        posted = read(again | {"fix": FIX | {"taken_at": f"2026-11-24T10:{n // 60:02d}:{n % 60:02d}Z"}})
+        taken = presses.take_alarm(world.core, world.phone, posted)
+    assert [(one.field, one.reason) for one in taken.dropped] == [("fix", "too_many_fixes")]
+    assert len(world.rows("fixes")) == incidents.FIXES_PER_BRIDGE_MAX
     assert send(world.bridge(), 0) == 64
 
 
