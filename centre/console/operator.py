@@ -28,6 +28,7 @@ from wire import receipts
 
 HEARTBEAT_S = 5.0  # the page says that it is not live after three missed ones
 STREAMS_MAX = 64
+STREAMS_PER_SESSION_MAX = 8  # her forgotten tabs make nobody else blind
 _OPENED_MAX = 1000  # sessions whose open sheet is remembered
 
 
@@ -36,7 +37,7 @@ class Operator:
         self._worker, self._bells, self._log, self._settings = worker, bells, log, settings
         self._guard = guard
         self.boards = Boards(worker, bells, settings.escalate_s)
-        self.streams = Streams(STREAMS_MAX, STREAMS_MAX)
+        self.streams = Streams(STREAMS_MAX, STREAMS_PER_SESSION_MAX)
         self._opened: dict[str, str] = {}  # by session: the incident of the sheet that it opened last
         sees, does = guard.sees(OPERATOR), guard.does(OPERATOR)
         at = "/console/incidents/{incident}"

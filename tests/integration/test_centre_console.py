@@ -392,6 +392,18 @@ async def test_many_pages_are_one_reading(tmp_path: Path) -> None:
             assert said[language] in board["html"]
 
 
+async def test_one_operators_many_pages_make_nobody_blind(tmp_path: Path) -> None:
+    """So many of one session are live; a colleague's is whatever she does."""
+    async with centre(tmp_path, HAND) as (serving, phone), contextlib.AsyncExitStack() as stack:
+        other = await stack.enter_async_context(phone_of(serving.url, serving.authority.pem.decode()))
+        await enter(phone, serving.entrance(login="ann"))
+        await enter(other, serving.entrance(login="eva"))
+        for _ in range(8):
+            await stack.enter_async_context(phone.stream("/console/live"))
+        assert (await phone.ask("GET", "/console/live"))[0] == 503
+        await anext(await stack.enter_async_context(other.stream("/console/live")))
+
+
 async def test_a_clock_set_back_hides_no_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten minutes back between two alarms: the page shows the second as soon as ever."""
     async with centre(tmp_path, HAND) as (serving, phone), asyncio.timeout(30):
