@@ -58,6 +58,7 @@ def rule(core: Core, caller: Caller, incident_id: str, ruling: int) -> None:
             raise Refused("not_held")
         if ruling == OPERATORS:
             hooks.add(core, incident_id, webhook.OPENED)
+            core.store.run("erase_escalations", incident_id=incident_id)  # from now on it waits for others
         kind = "alarm_handed_over" if ruling == OPERATORS else "alarm_set_aside"
         which = {"incident_id": incident_id, "case_id": incident["case_id"]}
         evidence.note(core, kind, caller.actor, device_id=incident["device_id"], **which)

@@ -102,11 +102,12 @@ WHERE (l.device_id = :device_id
   AND coalesce(l.ended_at_ms, :since_ms) >= :since_ms
 ORDER BY ended_at_ms IS NOT NULL, found_at_ms DESC LIMIT :at_most;
 
--- Alarms that nobody has taken since `until_ms`, and that were not told further yet. One of a revoked
--- button is an administrator's, until she hands it over. One from after `ahead_ms`: the clock was set back.
+-- Alarms that nobody has taken since `until_ms`, and that were not told further yet; of revoked buttons those
+-- that no administrator has ruled on. From after `ahead_ms`: the clock was set back.
 -- name: to_escalate
 SELECT i.* FROM incidents i
-WHERE event = :alarm AND stage = 1 AND (opened_at_ms <= :until_ms OR opened_at_ms > :ahead_ms) AND held = 0 AND erased_at_ms IS NULL
+WHERE event = :alarm AND stage = 1 AND held <> 2 AND erased_at_ms IS NULL
+  AND (opened_at_ms <= :until_ms OR opened_at_ms > :ahead_ms)
   AND NOT EXISTS (SELECT 1 FROM escalations e WHERE e.incident_id = i.incident_id)
 ORDER BY opened_at_ms LIMIT :at_most;
 

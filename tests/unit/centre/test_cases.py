@@ -143,6 +143,19 @@ def test_an_alarm_that_nobody_takes_goes_further_whatever_the_clock_does(world: 
     assert [told.incident_id for told in hooks.escalate(world.core, 30)] == [incident_id]
 
 
+def test_an_alarm_of_a_revoked_button_that_no_administrator_sees_is_told_in_the_log(world: Zone) -> None:
+    """She may be elsewhere, and the button in her hand. Handed over, it waits anew; set aside, no more."""
+    core, bridge = world.core, world.bridge()
+    buttons.revoke_button(core, HAND.device_id)
+    first, second = world.press(bridge, 1), world.press(bridge, 2)
+    administration.rule(core, world.administrator, second, administration.ASIDE)
+    world.clock.ms += 90_000
+    assert [told.incident_id for told in hooks.escalate(core, 30)] == [first]
+    assert hooks.escalate(core, 30) == []
+    administration.rule(core, world.administrator, first, administration.OPERATORS)
+    assert [told.incident_id for told in hooks.escalate(core, 30)] == [first]
+
+
 def test_another_zones_case_is_as_unknown_as_none(world: Zone) -> None:
     """To look, to change, to close, to hand out, to see its photos."""
     case_id, core, neighbour = world.case(), world.core, world.neighbour
