@@ -124,7 +124,7 @@ def callers(case: Case) -> list[str]:
 
 
 @DOCUMENT.parametrize()
-@often(4)
+@often(2)
 def test_every_answer_is_described(case: Case, served: Served) -> None:
     """For those whom the document lets in, a few of each route."""
     for caller in callers(case):
@@ -132,7 +132,7 @@ def test_every_answer_is_described(case: Case, served: Served) -> None:
 
 
 @DOCUMENT.parametrize()
-@often(2)
+@often(1)
 def test_nobody_is_answered_as_described(case: Case, served: Served) -> None:
     """The same without any credential."""
     ask(case, served, {})

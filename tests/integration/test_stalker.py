@@ -9,6 +9,7 @@ from sim.app import main
 from sim.run import SHIPPED
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_what_he_tries_against_a_press_is_told_and_holds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
