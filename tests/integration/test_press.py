@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
 from littlefs import LittleFS
 
 from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT
-from sim.phone import backends
+from sim.strangers import Stranger
 from sim.world import Button, Trouble, World
 from tests.integration.conftest import incidents, is_stage, said, watched
 from wire.codes import ALARM, TEST
@@ -169,29 +168,9 @@ async def test_a_sleeping_android_hears_it_through_half_of_the_packets_lost(tmp_
 # -- strangers ---------------------------------------------------------------------------
 
 
-class Stranger:
-    """A phone of somebody else, who connects to whatever advertises."""
-
-    def __init__(self, world: World, name: str) -> None:
-        host, _, port = world.hci.rpartition(":")
-        self.scanner, self.client = backends(host, int(port), name)
-        self.link: BleakClient | None = None
-
-    async def connect(self) -> BleakClient:
-        device = await BleakScanner.find_device_by_filter(lambda *_: True, timeout=10, backend=self.scanner)
-        assert device
-        self.link = BleakClient(device, backend=self.client)
-        await self.link.connect()
-        return self.link
-
-    async def leave(self) -> None:
-        if self.link:
-            await self.link.disconnect()
-
-
 @pytest.fixture
 async def strangers(world: World) -> AsyncIterator[list[Stranger]]:
-    made = [Stranger(world, f"stranger{n}") for n in range(4)]
+    made = [Stranger(world.hci, f"stranger{n}") for n in range(4)]
     yield made
     await asyncio.gather(*(stranger.leave() for stranger in made), return_exceptions=True)
 
