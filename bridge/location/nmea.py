@@ -67,9 +67,11 @@ class Nmea:
         except OSError as error:  # serial.SerialException is one
             raise self._why(error, line is not None) from None
         finally:
-            if line is not None:
-                with_port.submit(line.close)
-            with_port.shutdown(wait=False)
+            try:
+                if line is not None:  # whoever has ended has let go of the port: the next one finds it free
+                    await loop.run_in_executor(with_port, line.close)
+            finally:
+                with_port.shutdown(wait=False)
 
     def _open(self) -> serial.Serial:
         return serial.Serial(str(self._port), self._baud, timeout=READ_S, exclusive=True)
