@@ -42,6 +42,7 @@ STOP_S_MAX = 5.0
 FLUSH_S = 5.0
 SIGN_S = 600.0  # how soon after midnight
 ERASE_S = 3600.0
+STRANGERS_S = 20.0
 FIGURES_S = 3600.0  # how soon after the end of a month
 
 # Nothing frames us, nothing learns our addresses.
@@ -90,12 +91,13 @@ async def running(
     signing_key = signing.key_of(home)
     receiver, vouching = hooks.receiver(home, settings), provider.provider(home, settings, log)
     worker, bells = Worker(lambda: open_core(home, tells=receiver is not None)), Bells()
-    intake = Intake(worker, _reader(home, worker), bells, log, authority.pem, settings)
-    guard = Guard(worker)
-    entrance, provided = Entrance(worker, bells, guard, provided=bool(vouching)), Provided(worker, vouching)
+    reader = _reader(home, worker)
+    intake = Intake(worker, reader, bells, log, authority.pem, settings)
+    guard, provided = Guard(worker), Provided(worker, vouching)
+    entrance = Entrance(worker, reader, bells, guard, provided=bool(vouching))
     operator, map_tiles = Operator(worker, bells, log, guard, settings), Tiles(archive, guard, log)
     parts = (
-        *(intake, Static(), entrance, Account(worker, guard, entrance.checks), operator),
+        *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
         *(Figures(worker, guard), Administration(worker, bells, guard)),
         *(provided, map_tiles),
         *_case_pages(worker, guard, authority.sha256, settings),
@@ -117,10 +119,6 @@ async def running(
     jobs.add(hooks.SEND_S, sender.send)
     jobs.add(ESCALATE_TICK_S, operator.boards.escalate)
     jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))
-
-    housekeeping = Housekeeping(worker, settings)
-    jobs.add(FIGURES_S, housekeeping.make_figures)  # first: what is erased is counted already
-    jobs.add(ERASE_S, housekeeping.erase_due)
     try:
         await worker(evidence.started, asdict(settings))
         await runner.setup()
@@ -155,6 +153,10 @@ def _reader(home: Home, worker: Worker) -> Core:
 def _add_jobs(jobs: Jobs, worker: Worker, bells: Bells, log: Log, settings: Settings) -> None:
     jobs.add(ESCALATE_S, Escalation(worker, bells, log, settings, BOARD_BELL).look)
     jobs.add(LOOK_S, Watchman(worker, bells, log, settings, BOARD_BELL).look)
+    housekeeping = Housekeeping(worker, settings)
+    jobs.add(FIGURES_S, housekeeping.make_figures)  # first: what is erased is counted already
+    jobs.add(ERASE_S, housekeeping.erase_due)
+    jobs.add(STRANGERS_S, housekeeping.tidy_after_strangers)
 
 
 def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:

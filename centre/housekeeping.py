@@ -3,7 +3,7 @@
 import asyncio
 
 from centre.settings import Settings
-from centre.work import figures, retention
+from centre.work import figures, retention, tallies, tries
 from centre.worker import SPARE, Worker
 
 
@@ -29,3 +29,8 @@ class Housekeeping:
                     while await self._worker(turn, lane=SPARE):
                         pass
                 await self._worker(figures.keep, counting, lane=SPARE)
+
+    async def tidy_after_strangers(self) -> None:
+        """What they did is noted by its number, and what they leave is bounded."""
+        await self._worker(tallies.due, lane=SPARE)
+        await self._worker(tries.forget, lane=SPARE)

@@ -60,8 +60,8 @@ NOBODYS = hash_of(secrets.token_hex())
 class Checks:
     """Who may compute slow hashes, and when: not the loop nor the store's thread, so that no alarm waits."""
 
-    def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(AT_ONCE_MAX, name)
+    def __init__(self, name: str, at_once: int = AT_ONCE_MAX) -> None:
+        self._pool = ThreadPoolExecutor(at_once, name)
         self._waiting: Counter[str] = Counter()
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 

@@ -8,11 +8,12 @@ from centre import slow
 from centre.console import pages, words
 from centre.console.entrance import six_digits
 from centre.console.guard import Guard
+from centre.queues import Queues
 from centre.routing import Route, read_form, shown_as_page, wants_html
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.refusals import REASONS, Refused
-from centre.slow import Checks
+from centre.rules.tries import BROWSER
 from centre.work import signin
 from centre.worker import AFTER, Worker
 
@@ -20,9 +21,9 @@ PAGE = "/console/account"
 
 
 class Account:
-    def __init__(self, worker: Worker, guard: Guard, checks: Checks) -> None:
-        """`checks`: the entrance's own, so that tries here and there come one after the other."""
-        self._worker, self._checks = worker, checks
+    def __init__(self, worker: Worker, guard: Guard, queues: Queues) -> None:
+        """`queues`: the entrance's own."""
+        self._worker, self._queues = worker, queues
         self.routes = (
             Route("GET", PAGE, guard.sees(*access.ROLES), self.page),
             Route("POST", PAGE, guard.does(*access.ROLES), self.change),
@@ -59,10 +60,10 @@ class Account:
         if mistake is not None:
             raise Refused("bad_password", words.say("en", f"entrance.{mistake}"), field=mistake)
         old = form.get("old", "")[: access.PASSWORD_CHARS_MAX]
-        async with self._checks.turn(login):
-            tried = await self._worker(signin.try_sign_in, login, lane=AFTER)
-            is_right = await self._checks.run(slow.matches, old, tried.password_hash)
-            password_hash = await self._checks.run(slow.hash_of, password) if is_right else ""
+        async with self._queues.turn(BROWSER, login) as checks:
+            tried = await self._worker(signin.try_again, caller, login, lane=AFTER)
+            is_right = await checks.run(slow.matches, old, tried.password_hash)
+            password_hash = await checks.run(slow.hash_of, password) if is_right else ""
             finish = partial(signin.change_password, is_right=is_right, password_hash=password_hash)
             await self._worker(finish, caller, tried, six_digits(form), lane=AFTER)
 

@@ -12,23 +12,33 @@ from aiohttp import hdrs, web
 from centre import slow
 from centre.console import pages, words
 from centre.console.guard import COOKIE, Guard, set_session
+from centre.core import Core
 from centre.intake import BOARD_BELL
+from centre.queues import Queues
 from centre.routing import Route, anyone, anyone_here, read_form, shown_as_page, wants_html
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.refusals import REASONS, Refused
-from centre.slow import Checks
-from centre.work import accounts, signin
+from centre.rules.tries import BROWSER as KNOWN_BROWSER
+from centre.rules.tries import KNOWN_MS, Place
+from centre.work import accounts, signin, tries
 from centre.work.signin import Invited
 from centre.worker import AFTER, Bells, Worker
 
 LOGIN_CHARS_MAX = 32
+BROWSER = "__Host-amr-browser"  # the cookie of a browser in which somebody has signed in; it lets nobody in
+MISTAKES = {"wrong_sign_in": "wrong", "sign_in_locked": "locked", "busy": "busy"}
 
 
 class Entrance:
-    def __init__(self, worker: Worker, bells: Bells, guard: Guard, *, provided: bool = False) -> None:
-        """`provided`: one may sign in through a provider, too (console/provided.py)."""
-        self._worker, self._bells, self.checks = worker, bells, Checks("sign-in")
+    def __init__(
+        self, worker: Worker, reader: Core, bells: Bells, guard: Guard, *, provided: bool = False
+    ) -> None:
+        """`reader` sees where somebody comes from, as long as nothing is to be written.
+
+        `provided`: one may sign in through a provider, too (console/provided.py).
+        """
+        self._worker, self._reader, self._bells, self.queues = worker, reader, bells, Queues()
         self._provided = provided
         self.routes = (
             Route("GET", "/console/enter", anyone, self.enter),
@@ -58,20 +68,24 @@ class Entrance:
         login, code = form.get("login", "").strip().lower()[:LOGIN_CHARS_MAX], six_digits(form)
         password = form.get("password", "")[: access.PASSWORD_CHARS_MAX]
         try:
-            async with self.checks.turn(login):
-                tried = await self._worker(signin.try_sign_in, login, lane=AFTER)
-                is_right = await self.checks.run(slow.matches, password, tried.password_hash)
+            place = self._place(request)
+            tries.refuse_locked(self._reader, place, login)
+            async with self.queues.turn(place.kind, login) as checks:
+                tried = await self._worker(signin.try_sign_in, login, place, lane=AFTER)
+                is_right = await checks.run(slow.matches, password, tried.password_hash)
                 finish = partial(signin.sign_in, is_right=is_right)
-                return _in(*await self._worker(finish, tried, code, lane=AFTER))
+                return _in(*await self._worker(finish, tried, code, lane=AFTER), place)
         except Refused as refused:
-            if refused.reason not in ("wrong_sign_in", "sign_in_locked") or not wants_html(request):
+            if refused.reason not in MISTAKES or not wants_html(request):
                 raise
             shown_as_page(request, refused)
             language, minutes = language_of(request), -(-(refused.retry_after_s or 0) // 60)
-            key = "locked" if refused.reason == "sign_in_locked" else "wrong"
-            mistake = words.say(language, f"entrance.{key}").format(minutes=minutes)
+            mistake = words.say(language, f"entrance.{MISTAKES[refused.reason]}").format(minutes=minutes)
             status = REASONS[refused.reason][0]
             return sign_in_page(language, status, login=login, mistake=mistake, provided=self._provided)
+
+    def _place(self, request: web.Request) -> Place:
+        return tries.place_of(self._reader, request.cookies.get(BROWSER, ""), request.remote or "")
 
     async def set_page(self, request: web.Request, _caller: str) -> web.Response:
         key = request.query.get("key", "")
@@ -97,13 +111,11 @@ class Entrance:
             mistake = "password_differs"
         if mistake is None:
             try:
-                async with self.checks.turn(her.login):
-                    password_hash = await self.checks.run(slow.hash_of, password)
-                    return _in(
-                        *await self._worker(
-                            signin.set_password, key, password_hash, six_digits(form), lane=AFTER
-                        )
-                    )
+                place = self._place(request)
+                async with self.queues.turn(KNOWN_BROWSER, her.login) as checks:  # who was invited is known
+                    password_hash = await checks.run(slow.hash_of, password)
+                    filled = key, password_hash, six_digits(form), place
+                    return _in(*await self._worker(signin.set_password, *filled, lane=AFTER), place)
             except Refused as refused:
                 if refused.reason != "wrong_code" or not wants_html(request):
                     raise
@@ -114,7 +126,7 @@ class Entrance:
         raise Refused("bad_password", words.say("en", f"entrance.{mistake}"))
 
     def close(self) -> None:
-        self.checks.close()
+        self.queues.close()
 
     async def speak(self, request: web.Request, caller: Caller) -> web.Response:
         """Her pages in another language, from now on; and back to where she was."""
@@ -151,11 +163,20 @@ def _back(request: web.Request, caller: Caller) -> str:
     return access.home_of(caller.role)
 
 
-def _in(token: str, caller: Caller) -> web.Response:
-    """To her first page, with a session that nobody has had before."""
+def _in(token: str, caller: Caller, place: Place | None = None) -> web.Response:
+    """To her first page, with a session that nobody has had before; at a place that is known from now on."""
     headers = {"Location": access.home_of(caller.role), "Cache-Control": "no-store"}
     response = web.Response(status=303, headers=headers)
     set_session(response, token)
+    if place is not None:
+        response.set_cookie(
+            *(BROWSER, place.browser),
+            max_age=KNOWN_MS // 1000,
+            path="/",
+            secure=True,
+            httponly=True,
+            samesite="Strict",
+        )
     return response
 
 

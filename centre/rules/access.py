@@ -120,7 +120,3 @@ def totp_step(secret: str, code: str, now_ms: int, used: int) -> int | None:
 
 def _six(totp: pyotp.TOTP, step: int) -> str:
     return totp.generate_otp(max(0, step))
-
-
-SIGN_INS_MAX, SIGN_INS_MS = 120, 10 * 60_000  # wrong ones, of all logins together
-TRIES_FORGOTTEN_MS = 24 * 3_600_000

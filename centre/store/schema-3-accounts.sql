@@ -36,12 +36,33 @@ CREATE TABLE invitations (
 ) STRICT, WITHOUT ROWID;
 
 -- Wrong sign-ins since the last right one, of whatever was typed as a login: whoever tries is not told
--- whether there is such a user. Of all together: the row whose `who` is empty.
+-- whether there is such a user. Which are counted together: centre/rules/tries.py.
 CREATE TABLE sign_in_tries (
-    who             BLOB PRIMARY KEY,           -- the login as a word (centre/sealing.py)
+    place           BLOB NOT NULL,              -- a browser or a network, as a word; empty: any strange one
+    login           BLOB NOT NULL,              -- as a word (centre/sealing.py); empty: any
     tries           INTEGER NOT NULL,
-    since_ms        INTEGER NOT NULL,           -- the first of them, or the last that was locked
-    locked_until_ms INTEGER NOT NULL
+    tried_at_ms     INTEGER NOT NULL,           -- the last one
+    locked_until_ms INTEGER NOT NULL,
+    PRIMARY KEY (login, place)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sign_in_tries_by_time ON sign_in_tries (tried_at_ms);
+
+-- Browsers and networks from which somebody has signed in: tries from there stand apart from strangers'.
+CREATE TABLE known_places (
+    place           BLOB PRIMARY KEY,           -- as a word: no address can be read here
+    seen_at_ms      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX known_places_by_time ON known_places (seen_at_ms);
+
+-- What strangers cause is noted in the log at most once a minute, with how often it was.
+CREATE TABLE tallies (
+    kind            TEXT NOT NULL,
+    why             TEXT NOT NULL,
+    waiting         INTEGER NOT NULL,           -- not noted yet
+    noted_at_ms     INTEGER NOT NULL,
+    PRIMARY KEY (kind, why)
 ) STRICT, WITHOUT ROWID;
 
 -- Who took an alarm, sent help, closed it. NULL: before there were users.

@@ -9,9 +9,8 @@ from centre.core import Core
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
-from centre.work import accounts, evidence
-
-ALL = b""  # the row that counts the tries of all logins together
+from centre.rules.tries import Place
+from centre.work import accounts, evidence, tallies, tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,8 @@ class Invited:
 class Try:
     """What is needed to check a sign-in; of nobody, what nobody can pass."""
 
-    who: bytes = field(repr=False)
+    login: str = field(repr=False)
+    place: Place
     user_id: str | None
     password_hash: str = field(repr=False)
     totp_sealed: bytes | None = field(repr=False)
@@ -48,7 +48,9 @@ def invited(core: Core, token: str) -> Invited:
     return Invited(user["user_id"], user["login"], user["name"], user["language"], secret)
 
 
-def set_password(core: Core, token: str, password_hash: str, code: str) -> tuple[str, Caller]:
+def set_password(
+    core: Core, token: str, password_hash: str, code: str, place: Place | None = None
+) -> tuple[str, Caller]:
     """Uses the invitation up; all that was open of hers ends, and she is signed in: as `accounts.enter`.
 
     Raises Refused: unauthorised, wrong_code.
@@ -69,44 +71,34 @@ def set_password(core: Core, token: str, password_hash: str, code: str) -> tuple
         )
         for query in ("close_sessions_of_user", "use_invitations_of_user"):
             core.store.run(query, user_id=user_id, now_ms=now_ms)
-        _forgive(core, _who(core, her.login))
+        tries.forgive_login(core, her.login)
+        if place is not None:
+            tries.know(core, place)
         evidence.note(core, "password_set", f"user:{user_id}")
         session = accounts.open_session(core, user_id)
     return session, accounts.session_of(core, session)
 
 
-def try_sign_in(core: Core, login: str) -> Try:
+def try_sign_in(core: Core, login: str, place: Place) -> Try:
     """Count a try before it is checked: a kill wins no free one. The same work for a login that is nobody's.
 
     Raises Refused: sign_in_locked.
     """
-    now_ms, who = core.now_ms(), _who(core, login)
     with core.store.transaction():
-        _count_of_all(core, now_ms)
-        row = core.store.one("sign_in_tries", who=who)
-        if row is not None and now_ms < row["locked_until_ms"]:
-            raise _locked(row["locked_until_ms"] - now_ms)
-        tries = 1 + (row["tries"] if row else 0)
-        locked_until_ms = now_ms + access.lock_ms(tries)
-        counted = {"tries": tries, "since_ms": now_ms, "locked_until_ms": locked_until_ms}
-        core.store.run("set_sign_in_tries", who=who, **counted)
+        tries.refuse_locked(core, place, login)
+        locked_until_ms = tries.count(core, place, login)
         user = core.store.one("user_of_login", login=login)
         user = user if user and user["disabled_at_ms"] is None and user["password_sealed"] else None
-        if locked_until_ms > now_ms:
-            user_id = user and user["user_id"]
-            evidence.note(core, "sign_in_locked", evidence.CENTRE, user_id=user_id, until_ms=locked_until_ms)
+        if locked_until_ms and user:
+            facts = {"user_id": user["user_id"], "until_ms": locked_until_ms, "place": place.kind}
+            evidence.note(core, "sign_in_locked", evidence.CENTRE, **facts)
     if user is None:
-        return Try(
-            who,
-            None,
-            _opened(core, "nobody", None),
-            None,
-            base64.b32encode(secrets.token_bytes(16)).decode(),
-            0,
-        )
+        nobodys = base64.b32encode(secrets.token_bytes(16)).decode()
+        return Try(login, place, None, _opened(core, "nobody", None), None, nobodys, 0)
     user_id = user["user_id"]
     return Try(
-        who,
+        login,
+        place,
         user_id,
         _opened(core, f"password:{user_id}", user["password_sealed"]),
         user["totp_sealed"],
@@ -123,10 +115,16 @@ def sign_in(core: Core, tried: Try, code: str, *, is_right: bool) -> tuple[str, 
     session = None
     with core.store.transaction():
         if _has_shown(core, tried, code, is_right) and tried.user_id is not None:
+            tries.know(core, tried.place)
             session = accounts.open_session(core, tried.user_id)
     if session is None:
         raise Refused("wrong_sign_in")
     return session, accounts.session_of(core, session)
+
+
+def try_again(core: Core, caller: Caller, login: str) -> Try:
+    """Of somebody who is in, as `try_sign_in`: no stranger's tries are counted with hers."""
+    return try_sign_in(core, login, tries.of_session(core, caller.session))
 
 
 def login_of(core: Core, caller: Caller) -> str:
@@ -158,7 +156,8 @@ def change_password(
 def _has_shown(core: Core, tried: Try, code: str, is_right: bool) -> bool:
     """Whether password and code are right; the code is used up then. Within a transaction.
 
-    What was wrong is noted, of whom where there is such a user; what was typed is not.
+    What was wrong is noted, of whom where there is such a user, else by number (work/tallies.py); what was
+    typed is not.
     """
     step = access.totp_step(tried.secret, code, core.now_ms(), tried.used_step)
     used = core.store.run(
@@ -168,9 +167,12 @@ def _has_shown(core: Core, tried: Try, code: str, is_right: bool) -> bool:
         totp_sealed=tried.totp_sealed,
     )
     if used:
-        _forgive(core, tried.who)
+        tries.forgive(core, tried.place, tried.login)
+    elif tried.user_id is not None:
+        facts = {"user_id": tried.user_id, "place": tried.place.kind}
+        evidence.note(core, "sign_in_failed", evidence.CENTRE, **facts)
     else:
-        evidence.note(core, "sign_in_failed", evidence.CENTRE, user_id=tried.user_id)
+        tallies.add(core, "sign_in_failed", "no such user")
     return bool(used)
 
 
@@ -185,34 +187,6 @@ def vouched(core: Core, login: str) -> tuple[str, Caller]:
             raise Refused("wrong_sign_in")
         session = accounts.open_session(core, user["user_id"], by="provider")
     return session, accounts.session_of(core, session)
-
-
-def _who(core: Core, login: str) -> bytes:
-    return core.sealer.word(f"login:{login}")
-
-
-def _count_of_all(core: Core, now_ms: int) -> None:
-    row = core.store.one("sign_in_tries", who=ALL)
-    if row is None or not 0 <= now_ms - row["since_ms"] < access.SIGN_INS_MS:
-        core.store.run("set_sign_in_tries", who=ALL, tries=1, since_ms=now_ms, locked_until_ms=0)
-    elif row["tries"] >= access.SIGN_INS_MAX:
-        raise _locked(row["since_ms"] + access.SIGN_INS_MS - now_ms)
-    else:
-        counted = {"tries": row["tries"] + 1, "since_ms": row["since_ms"], "locked_until_ms": 0}
-        core.store.run("set_sign_in_tries", who=ALL, **counted)
-
-
-def _locked(wait_ms: int) -> Refused:
-    return Refused("sign_in_locked", retry_after_s=-(-wait_ms // 1000))
-
-
-def _forgive(core: Core, who: bytes) -> None:
-    """A right one forgives what was wrong before; and what is older than a day is forgotten."""
-    core.store.run("forget_sign_in_tries", who=who, before_ms=core.now_ms() - access.TRIES_FORGOTTEN_MS)
-    row = core.store.one("sign_in_tries", who=ALL)
-    if row is not None:
-        counted = {"tries": max(0, row["tries"] - 1), "since_ms": row["since_ms"], "locked_until_ms": 0}
-        core.store.run("set_sign_in_tries", who=ALL, **counted)
 
 
 def _opened(core: Core, name: str, sealed: bytes | None) -> str:

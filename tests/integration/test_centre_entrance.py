@@ -21,6 +21,7 @@ from tests.unit.centre.parts import OPENAPI, Lines, Phone, Serving, centre, phon
 PASSWORD = "four words that rhyme not"  # noqa: S105
 HTML = {"Accept": "text/html"}
 NOTHING: dict[str, str] = {}
+EMPTY = {"password": "", "code": ""}
 
 
 @asynccontextmanager
@@ -99,11 +100,11 @@ async def test_a_code_is_good_once(tmp_path: Path) -> None:
     """Read over a shoulder, it opens nothing; nor does the one before it."""
     async with centre(tmp_path) as (serving, phone):
         secret = await ready(serving, phone)
-        now = await code_of(serving, secret)
+        before, now = await code_of(serving, secret, ahead=-1), await code_of(serving, secret)
         answers = await asyncio.gather(*(sign_in(phone, now) for _ in range(3)))
         assert sorted(status for status, _ in answers) == [303, 403, 403]
-        for ahead in (0, -1):
-            assert (await sign_in(phone, await code_of(serving, secret, ahead=ahead)))[0] == 403
+        for code in (now, before):
+            assert (await sign_in(phone, code))[0] == 403
 
 
 async def test_whoever_tries_cannot_tell_what_was_wrong(tmp_path: Path) -> None:
@@ -129,6 +130,7 @@ async def test_a_lock_lasts_over_a_restart_and_an_invitation_opens_it(tmp_path: 
     """Nobody who guesses can keep her out for good."""
     async with centre(tmp_path) as (serving, phone):
         secret = await ready(serving, phone)
+        phone.session.cookie_jar.clear()
         for _ in range(5):
             await sign_in(phone, "000000")
     async with centre(tmp_path) as (serving, phone):
@@ -137,6 +139,25 @@ async def test_a_lock_lasts_over_a_restart_and_an_invitation_opens_it(tmp_path: 
         key, secret = await invite(serving)
         assert (await set_password(phone, key, await code_of(serving, secret, ahead=-1)))[0] == 303
         assert (await sign_in(phone, await code_of(serving, secret)))[0] == 303
+
+
+async def test_a_strangers_flood_keeps_nobody_out_who_has_signed_in_before(tmp_path: Path) -> None:
+    """With her login and with others, at the same moment: her browser passes, and so does her network."""
+    async with centre(tmp_path) as (serving, phone):
+        secret = await ready(serving, phone)
+        ca_pem = serving.authority.pem.decode()
+        async with phone_of(serving.url, ca_pem, "127.0.0.9") as stranger:
+            logins = [*["ann"] * 150, *(f"login{n}" for n in range(150))]
+            flood = asyncio.gather(*(sign_in(stranger, "000000", login=login) for login in logins))
+            assert (await sign_in(phone, await code_of(serving, secret)))[0] == 303
+            assert {problem["reason"] for _, problem in await flood} <= {
+                *("wrong_sign_in", "sign_in_locked", "busy")
+            }
+            page = (await post(stranger, "/console/sign-in", {"login": "bob"} | EMPTY, **HTML))[1]
+            assert "Sign in" in page
+        async with phone_of(serving.url, ca_pem) as colleague:
+            code = await code_of(serving, secret, ahead=1)
+            assert (await sign_in(colleague, code))[0] == 303, "another browser, in her network"
 
 
 async def test_an_invitation_used_at_the_same_moment_lets_one_in(tmp_path: Path) -> None:
@@ -354,7 +375,8 @@ async def test_each_failed_sign_in_is_noted_and_counted(tmp_path: Path) -> None:
             rows = [row for row in core.store.all("log_entries") if row["kind"] == "sign_in_failed"]
             facts = [evidence.told(core, row).facts for row in rows]
             assert ann
-            assert [fact["user_id"] for fact in facts] == [ann["user_id"], None]
+            assert facts[0] == {"user_id": ann["user_id"], "place": "browser"}
+            assert facts[1] == {"why": "no such user", "count": 1}
             assert "secret" not in json.dumps(facts)
     counted = [line["count"] for line in log.of("refused") if line["reason"] == "wrong_sign_in"]
     assert sum(counted) == 2

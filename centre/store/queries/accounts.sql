@@ -60,16 +60,50 @@ UPDATE users SET totp_step = :step
 WHERE user_id = :user_id AND totp_step < :step AND totp_sealed = :totp_sealed AND disabled_at_ms IS NULL;
 
 -- name: sign_in_tries
-SELECT * FROM sign_in_tries WHERE who = :who;
+SELECT * FROM sign_in_tries WHERE login = :login AND place = :place;
 
 -- name: set_sign_in_tries
-INSERT INTO sign_in_tries (who, tries, since_ms, locked_until_ms)
-VALUES (:who, :tries, :since_ms, :locked_until_ms)
-ON CONFLICT (who) DO UPDATE SET
-    tries = excluded.tries, since_ms = excluded.since_ms, locked_until_ms = excluded.locked_until_ms;
+INSERT INTO sign_in_tries (login, place, tries, tried_at_ms, locked_until_ms)
+VALUES (:login, :place, :tries, :now_ms, :locked_until_ms)
+ON CONFLICT (login, place) DO UPDATE SET
+    tries = excluded.tries, tried_at_ms = excluded.tried_at_ms, locked_until_ms = excluded.locked_until_ms;
 
--- name: forget_sign_in_tries
-DELETE FROM sign_in_tries WHERE who = :who OR (locked_until_ms < :before_ms AND since_ms < :before_ms);
+-- name: forgive_tries
+DELETE FROM sign_in_tries WHERE login = :login AND place = :place;
+
+-- name: forgive_login
+DELETE FROM sign_in_tries WHERE login = :login;
+
+-- name: forget_tries
+DELETE FROM sign_in_tries WHERE (login, place) IN (
+    SELECT login, place FROM sign_in_tries
+    WHERE tried_at_ms < :before_ms OR tried_at_ms <= (
+        SELECT tried_at_ms FROM sign_in_tries ORDER BY tried_at_ms DESC LIMIT 1 OFFSET :kept
+    )
+    ORDER BY tried_at_ms LIMIT :at_most
+);
+
+-- name: known_place
+SELECT seen_at_ms FROM known_places WHERE place = :place AND seen_at_ms >= :since_ms;
+
+-- name: know_place
+INSERT INTO known_places (place, seen_at_ms) VALUES (:place, :now_ms)
+ON CONFLICT (place) DO UPDATE SET seen_at_ms = excluded.seen_at_ms;
+
+-- name: forget_places
+DELETE FROM known_places WHERE seen_at_ms < :before_ms OR seen_at_ms <= (
+    SELECT seen_at_ms FROM known_places ORDER BY seen_at_ms DESC LIMIT 1 OFFSET :kept
+);
+
+-- name: tally
+SELECT waiting, noted_at_ms FROM tallies WHERE kind = :kind AND why = :why;
+
+-- name: set_tally
+INSERT INTO tallies (kind, why, waiting, noted_at_ms) VALUES (:kind, :why, :waiting, :noted_at_ms)
+ON CONFLICT (kind, why) DO UPDATE SET waiting = excluded.waiting, noted_at_ms = excluded.noted_at_ms;
+
+-- name: tallies_waiting
+SELECT kind, why FROM tallies WHERE waiting > 0;
 
 -- name: disable_user
 UPDATE users SET disabled_at_ms = :now_ms WHERE user_id = :user_id AND disabled_at_ms IS NULL;

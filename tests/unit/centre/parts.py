@@ -153,9 +153,11 @@ async def _events(response: aiohttp.ClientResponse, operation: Any) -> AsyncIter
 
 
 @asynccontextmanager
-async def phone_of(url: str, ca_pem: str) -> AsyncIterator[Phone]:
+async def phone_of(url: str, ca_pem: str, address: str = "") -> AsyncIterator[Phone]:
+    """`address`: its own, of this machine."""
     # The default jar refuses cookies of numeric hosts.
-    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cadata=ca_pem), limit=0)
+    context, local = ssl.create_default_context(cadata=ca_pem), (address, 0) if address else None
+    connector = aiohttp.TCPConnector(ssl=context, limit=0, local_addr=local)
     async with aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)
     ) as session:

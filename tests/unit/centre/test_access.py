@@ -120,20 +120,6 @@ def test_a_password_is_long_and_not_what_anybody_would_try_first(password: str, 
     assert access.password_mistake(password, "l.voorbeeld", "Lotte Voorbeeld") == mistake
 
 
-def test_tries_of_all_logins_together_are_bounded() -> None:
-    """Whoever tries many is stopped for ten minutes; and no login can be read in the table."""
-    office = Office()
-    for n in range(access.SIGN_INS_MAX):
-        signin.try_sign_in(office.core, f"login{n}")
-    with pytest.raises(Refused, match="sign_in_locked") as refused:
-        signin.try_sign_in(office.core, "ann")
-    assert refused.value.retry_after_s == 600
-    office.ms += access.SIGN_INS_MS
-    signin.try_sign_in(office.core, "ann")
-    rows = office.core.store.db.execute("SELECT who FROM sign_in_tries").fetchall()
-    assert {len(row["who"]) for row in rows} == {0, 16}
-
-
 def test_what_is_kept_of_her_is_sealed() -> None:
     """The hash, the second factor; and the invitation's address alone does not tell the second factor."""
     office = Office()
