@@ -83,7 +83,7 @@ class Cases:
         return page
 
     async def edit(self, request: web.Request, caller: Caller) -> web.Response:
-        row, file = await self._worker(cases.look, caller, request.match_info["case"])
+        row, file = await self._worker(cases.look_into, caller, request.match_info["case"])
         return self._form(caller, rules.to_form(file), row["case_id"], row["changed_at_ms"])
 
     async def change(self, request: web.Request, caller: Caller) -> web.Response:
@@ -97,7 +97,7 @@ class Cases:
                 raise
             theirs = None
             if refused.reason == "changed_meanwhile":
-                row, file = await self._worker(cases.look, caller, case_id)
+                row, file = await self._worker(cases.look_into, caller, case_id)
                 read_at_ms, theirs = row["changed_at_ms"], rules.to_form(file)
             return self._form(caller, form, case_id, read_at_ms, refused, theirs)
         return see(case_id)

@@ -52,6 +52,7 @@ REASONS = {
     "sign_in_locked": (429, "Too many wrong sign-ins; wait before the next try"),
     "too_often": (429, "Signs of life come more often than asked for"),
     "malformed_http": (400, "The request is not HTTP as expected"),
+    "case_broken": (500, "The case's file does not open; an administrator can restore a backup"),
     "internal": (500, "The centre has made a mistake"),
     "store_unavailable": (503, "The centre cannot write to its disk; send it again"),
     "provider_unavailable": (503, "The provider does not answer; sign in with your password"),

@@ -24,7 +24,7 @@ _LAST_MS = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A case as the list shows it."""
+    """A case as the list shows it; where its file does not open, without what stands in it."""
 
     case_id: str
     number: str
@@ -34,6 +34,7 @@ class Listed:
     closed_at_ms: int | None
     grant: Grant | None
     buttons: int
+    is_broken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +94,37 @@ def opened(core: Core, case_id: str, sealed: bytes) -> CaseFile:
         raise Broken(f"what was sealed of case:{case_id} is no file") from error
 
 
-def look(core: Core, caller: Caller, case_id: str) -> tuple[Row, CaseFile]:
-    """The case and its file, and that she has seen it. Raises Refused("unknown_case")."""
+def look(core: Core, caller: Caller, case_id: str) -> tuple[Row, CaseFile | None]:
+    """The case and its file, and that she has seen it; None: the file does not open.
+
+    Raises Refused("unknown_case").
+    """
     with core.store.transaction():
         row = of_zone(core, caller, case_id)
         evidence.note(core, "case_seen", caller.actor, case_id=case_id)
-    return row, _file(core, row)
+    return row, _readable(core, row)
+
+
+def look_into(core: Core, caller: Caller, case_id: str) -> tuple[Row, CaseFile]:
+    """As `look`. Raises Refused: unknown_case, case_broken."""
+    row, file = look(core, caller, case_id)
+    if file is None:
+        raise Refused("case_broken")
+    return row, file
+
+
+def _readable(core: Core, row: Row) -> CaseFile | None:
+    """One file that does not open hides no other, nor what else there is of its case."""
+    try:
+        return _file(core, row)
+    except Broken:
+        return None
 
 
 def change_case(core: Core, caller: Caller, case_id: str, file: CaseFile, read_at_ms: int) -> None:
     """`read_at_ms`: `changed_at_ms` of the file that she has read.
 
-    Raises Refused: unknown_case, case_closed, changed_meanwhile.
+    Raises Refused: unknown_case, case_closed, changed_meanwhile, case_broken.
     """
     with core.store.transaction():
         row = of_zone(core, caller, case_id)
@@ -112,7 +132,10 @@ def change_case(core: Core, caller: Caller, case_id: str, file: CaseFile, read_a
             raise Refused("case_closed")
         if row["changed_at_ms"] != read_at_ms:
             raise Refused("changed_meanwhile")
-        names = cases.changed(_file(core, row), file)
+        before = _readable(core, row)
+        if before is None:
+            raise Refused("case_broken")
+        names = cases.changed(before, file)
         if not names:
             return
         now_ms = max(core.now_ms(), read_at_ms + 1)  # it rises, whatever the clock does
@@ -171,18 +194,19 @@ def _cursor(row: Row, closed: bool, found: bool) -> str:
 
 
 def _listed(core: Core, row: Row) -> Listed:
-    file, which = _file(core, row), {"case_id": row["case_id"]}
+    file, which = _readable(core, row), {"case_id": row["case_id"]}
     count = core.store.one("buttons_of_case_count", **which)
     assert count is not None
     return Listed(
         row["case_id"],
-        file.number,
-        file.person.name,
-        file.danger,
+        file.number if file else "",
+        file.person.name if file else "",
+        file.danger if file else "",
         row["opened_at_ms"],
         row["closed_at_ms"],
         grants.last(core, row["case_id"]),
         count["count"],
+        file is None,
     )
 
 
@@ -209,7 +233,7 @@ def remove_photo(core: Core, caller: Caller, case_id: str, shows: str) -> None:
 
 
 def look_at_photo(core: Core, caller: Caller, case_id: str, shows: str) -> tuple[str, bytes]:
-    """Its media type and bytes, and that she has seen it. Raises Refused("unknown_case")."""
+    """Its media type and bytes, and that she has seen it. Raises Refused: unknown_case, case_broken."""
     with core.store.transaction():
         of_zone(core, caller, case_id)
         found = photo_of(core, case_id, shows)
@@ -220,11 +244,21 @@ def look_at_photo(core: Core, caller: Caller, case_id: str, shows: str) -> tuple
 
 
 def photo_of(core: Core, case_id: str, shows: str) -> tuple[str, bytes] | None:
-    """Its media type and bytes. Whoever shows it to somebody notes "photo_seen"."""
+    """Its media type and bytes. Whoever shows it to somebody notes "photo_seen".
+
+    Raises Refused("case_broken").
+    """
     row = core.store.one("photo", case_id=case_id, shows=shows)
-    if row is None:
-        return None
-    return row["media_type"], core.sealer.unseal(_photo(case_id, shows), row["image_sealed"])
+    return None if row is None else photo_opened(core, case_id, shows, row)
+
+
+def photo_opened(core: Core, case_id: str, shows: str, row: Row) -> tuple[str, bytes]:
+    """Of a row of `photos`. Raises Refused("case_broken")."""
+    try:
+        image = core.sealer.unseal(_photo(case_id, shows), row["image_sealed"])
+    except Broken:
+        raise Refused("case_broken") from None
+    return row["media_type"], image
 
 
 def photos_of(core: Core, case_id: str) -> list[str]:

@@ -8,7 +8,7 @@ from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.sealing import Broken
 from centre.work import evidence, hooks, views
-from centre.work.cases import file_of
+from centre.work.cases import file_of, photo_opened
 from centre.work.views import Position, Sheet
 from wire import codes, receipts
 
@@ -145,17 +145,17 @@ def photo(
 ) -> tuple[str, bytes]:
     """Its media type and bytes, as long as the case may be seen: a look is noted, unless `again`.
 
-    Raises Refused("unknown_incident").
+    Raises Refused: unknown_incident, case_broken.
     """
     with core.store.transaction():
         case_id = _case_in_sight(core, incident_id)
         row = core.store.one("photo_on_sheet", case_id=case_id, shows=shows)
-        if row is None:
+        if row is None or case_id is None:
             raise Refused("unknown_incident")
         if not again:
             which = {"case_id": case_id, "incident_id": incident_id}
             evidence.note(core, "photo_seen", caller.actor, shows=shows, **which)
-    return row["media_type"], core.sealer.unseal(f"photo:{case_id}:{shows}", row["image_sealed"])
+    return photo_opened(core, case_id, shows, row)
 
 
 def _case_in_sight(core: Core, incident_id: str) -> str | None:

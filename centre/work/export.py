@@ -11,6 +11,7 @@ from centre.core import Core
 from centre.rules import evidence as rules
 from centre.rules import times
 from centre.rules.evidence import Entry
+from centre.sealing import Broken
 from centre.store import Row
 from centre.work import cases, evidence
 from centre.work.evidence import Told
@@ -58,8 +59,7 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
         told = evidence.of_incident(core, incident_id)
         case_id, case = incident["case_id"], None
         if case_id is not None:
-            file = cases.file_of(core, case_id)
-            case = {"case_id": case_id, "file": file and asdict(file)}
+            case = {"case_id": case_id} | _file(core, case_id)
         found = {
             "format": FORMAT,
             "exported_at": times.write(core.now_ms()),
@@ -75,6 +75,15 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
     with core.store.transaction():
         evidence.note(core, "exported", actor, incident_id=incident_id, case_id=case_id)
     return found
+
+
+def _file(core: Core, case_id: str) -> dict[str, Any]:
+    """What happened can be proven also where the case's file is damaged."""
+    try:
+        file = cases.file_of(core, case_id)
+    except Broken:
+        return {"file": None, "unreadable": True}
+    return {"file": file and asdict(file)}
 
 
 def _columns(row: Row, names: str) -> dict[str, Any]:

@@ -54,6 +54,27 @@ async def test_whoever_is_no_case_manager_sees_nothing(tmp_path: Path) -> None:
         assert (await phone.ask("GET", at))[0] == 401
 
 
+async def test_a_case_whose_file_is_damaged_is_one_row_that_says_so(tmp_path: Path) -> None:
+    """The list and the other cases are as always; its page shows grants and buttons, no form of the file."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await enter(serving, phone)
+        broken, other = await opened(phone), await opened(phone)
+        core = open_core(Home(serving.home))
+        case_id = broken.rpartition("/")[2]
+        core.store.db.execute("UPDATE cases SET file_sealed = x'00' WHERE case_id = ?", (case_id,))
+        core.store.close()
+        status, page = await phone.ask("GET", "/console/cases", headers=HTML)
+        assert status == 200
+        assert "The file cannot be opened" in page
+        assert EXAMPLE.person.name in page
+        status, page = await phone.ask("GET", broken, headers=HTML)
+        assert status == 200
+        assert "ask your administrator for a backup" in page
+        assert f"{broken}/edit" not in page
+        assert (await phone.ask("GET", f"{broken}/edit"))[1]["reason"] == "case_broken"
+        assert (await phone.ask("GET", other, headers=HTML))[0] == 200
+
+
 async def test_html_in_every_field_is_text(tmp_path: Path) -> None:
     """On the list, the page and the form; also in what is searched for and what was refused."""
     evil = "<script>alert(1)</script>\"'><img src=x>"

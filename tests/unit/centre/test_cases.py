@@ -3,6 +3,7 @@
 import datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from centre.console.board import render_sheet
 from centre.rules import access, times
@@ -18,6 +19,7 @@ from centre.work import (
     cases,
     desk,
     evidence,
+    export,
     grants,
     handouts,
     hooks,
@@ -95,6 +97,44 @@ def test_one_file_that_does_not_open_hides_no_alarm(world: Zone) -> None:
         assert sheet.is_broken
         assert f"Case {case_id} cannot be opened" in render_sheet(sheet, "en", core.now_ms())
     assert desk.advance(core, world.operator, incident_id, receipts.ACKNOWLEDGED).now
+
+
+def test_one_file_that_does_not_open_hides_no_other_from_its_case_manager(world: Zone) -> None:
+    """Her list shows it as unreadable, on top too; its grants and buttons go on; no act changes the file."""
+    core, manager, broken_id, other_id = world.core, world.manager, world.case(), world.case()
+    incident_id = world.press(world.bridge(), 1)
+    handouts.hand_out(core, manager, broken_id, HAND.device_id)
+    core.store.db.execute("UPDATE incidents SET case_id = ?", (broken_id,))
+    core.store.db.execute("UPDATE cases SET due_on = '2000-01-01' WHERE case_id = ?", (broken_id,))
+    read_at_ms = cases.look(core, manager, broken_id)[0]["changed_at_ms"]
+    for broken in (b"no seal", core.sealer.seal(f"case:{broken_id}", b"{}")):
+        core.store.db.execute("UPDATE cases SET file_sealed = ? WHERE case_id = ?", (broken, broken_id))
+        listing = cases.listing(core, manager, closed=False, find="", after="")
+        assert {case.case_id: case.is_broken for case in listing.cases} == {broken_id: True, other_id: False}
+        assert [case.is_broken for case in listing.due] == [True]
+        assert cases.look(core, manager, broken_id)[1] is None
+        with pytest.raises(Refused, match="case_broken"):
+            cases.look_into(core, manager, broken_id)
+        with pytest.raises(Refused, match="case_broken"):
+            cases.change_case(core, manager, broken_id, EXAMPLE, read_at_ms)
+    assert reports.of_day(core, manager.zone, times.day(core.now_ms())).due
+    exported = export.export(core, evidence.COMMAND, incident_id, Ed25519PrivateKey.generate())
+    assert exported["case"] == {"case_id": broken_id, "file": None, "unreadable": True}
+    desk.advance(core, world.operator, incident_id, receipts.CLOSED, reason="test")
+    handouts.take_back(core, manager, broken_id, HAND.device_id)
+
+
+def test_a_photo_that_does_not_open_is_a_refusal(world: Zone) -> None:
+    """To the case manager as to an operator."""
+    core, case_id = world.core, world.case()
+    handouts.hand_out(core, world.manager, case_id, HAND.device_id)
+    cases.set_photo(core, world.manager, case_id, "stalker", placeholder())
+    core.store.db.execute("UPDATE photos SET image_sealed = x'00'")
+    incident_id = world.press(world.bridge(), 1)
+    with pytest.raises(Refused, match="case_broken"):
+        cases.look_at_photo(core, world.manager, case_id, "stalker")
+    with pytest.raises(Refused, match="case_broken"):
+        desk.photo(core, world.operator, incident_id, "stalker")
 
 
 def test_an_operator_comes_to_no_case_by_a_test_nor_by_an_alarm_that_is_not_hers(world: Zone) -> None:
@@ -209,7 +249,7 @@ def test_what_is_personal_lies_sealed(world: Zone) -> None:
 def test_two_who_edit_at_once_overwrite_nothing(world: Zone) -> None:
     """The second is told; even when the clock has gone back meanwhile."""
     case_id = world.case()
-    row, file = cases.look(world.core, world.manager, case_id)
+    row, file = cases.look_into(world.core, world.manager, case_id)
     mine = rules.from_form(rules.to_form(file) | {"do_first": "Ring twice."})
     theirs = rules.from_form(rules.to_form(file) | {"do_first": "Ring once."})
     world.clock.ms -= 3_600_000
