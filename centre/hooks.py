@@ -15,6 +15,7 @@ import aiohttp
 from centre.home import CannotServe, Home
 from centre.log import Log
 from centre.rules import webhook
+from centre.seldom import Seldom
 from centre.settings import Settings
 from centre.work import hooks
 from centre.work.hooks import Hook
@@ -22,7 +23,6 @@ from centre.worker import AFTER, Worker
 
 KEY_FILE = "webhook.key"
 SEND_S = 1.0
-TROUBLE_EVERY_S = 60.0
 
 
 def key_of(home: Home) -> bytes:
@@ -62,8 +62,8 @@ def receiver(home: Home, settings: Settings) -> Receiver | None:
 class Sender:
     def __init__(self, worker: Worker, log: Log, receiver: Receiver | None) -> None:
         self._worker, self._log, self._receiver = worker, log, receiver
+        self._trouble = Seldom(log)
         self._session: aiohttp.ClientSession | None = None
-        self._told_s: dict[str, float] = {}
 
     async def send(self) -> None:
         """All that is due: of each incident one at a time, in order."""
@@ -108,15 +108,8 @@ class Sender:
             return f"no answer within {receiver.answer_s_max:.0f} s"
         except aiohttp.ClientSSLError:
             return "its certificate is not to be believed"
-        except aiohttp.ClientError as error:
+        except Exception as error:  # whatever it is: tried again as late as after any other failure
             return type(error).__name__
-
-    def _trouble(self, reason: str, text: str) -> None:
-        """At most once a minute and reason."""
-        now_s = time.monotonic()
-        if now_s - self._told_s.get(reason, -TROUBLE_EVERY_S) >= TROUBLE_EVERY_S:
-            self._told_s[reason] = now_s
-            self._log("trouble", reason=reason, text=text)
 
     async def close(self) -> None:
         if self._session is not None:

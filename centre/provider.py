@@ -24,6 +24,7 @@ from centre.log import Log, now_ms
 from centre.rules import oidc
 from centre.rules.oidc import Client, Endpoints, Journey, Untrusted
 from centre.rules.refusals import Refused
+from centre.seldom import Seldom
 from centre.settings import Settings
 
 SECRET_FILE = "oidc.secret"  # noqa: S105  its name
@@ -33,7 +34,6 @@ KEYS_EVERY_S = 60.0  # at most so often for the sake of a key that we do not kno
 ANSWER_BYTES_MAX = 256 * 1024
 ASKING_MAX = 32
 USED_MAX = 10_000
-TROUBLE_EVERY_S = 60.0
 
 
 class _Unreachable(Exception):
@@ -44,15 +44,14 @@ class Provider:
     def __init__(
         self, client: Client, secret: str, context: ssl.SSLContext, log: Log, answer_s: float
     ) -> None:
-        self._client, self._secret, self._context, self._log = client, secret, context, log
-        self._answer_s = answer_s
+        self._client, self._secret, self._context = client, secret, context
+        self._trouble, self._answer_s = Seldom(log), answer_s
         self._session: aiohttp.ClientSession | None = None
         self._box = Fernet(Fernet.generate_key())  # a restart ends who is on the way
         self._used: dict[str, None] = {}  # states that came back, the oldest first
         self._known: tuple[float, Endpoints] | None = None  # since when
         self._shown: tuple[float, KeySet] | None = None
         self._asking = 0
-        self._told_s: dict[str, float] = {}
 
     async def leave(self, back: str) -> tuple[str, str]:
         """Where to send her browser, and what it must bring back.
@@ -162,13 +161,6 @@ class Provider:
             return json.loads(body)
         except (ValueError, RecursionError):
             raise _Unreachable("its answer is not JSON") from None
-
-    def _trouble(self, reason: str, text: str) -> None:
-        """At most once a minute and reason."""
-        now_s = time.monotonic()
-        if now_s - self._told_s.get(reason, -TROUBLE_EVERY_S) >= TROUBLE_EVERY_S:
-            self._told_s[reason] = now_s
-            self._log("trouble", reason=reason, text=text)
 
     async def close(self) -> None:
         if self._session is not None:

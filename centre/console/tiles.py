@@ -7,7 +7,6 @@ are kept as they are met, so that a tile is one read.
 import asyncio
 import os
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
@@ -33,6 +32,7 @@ from centre.log import Log
 from centre.routing import Route
 from centre.rules import access
 from centre.rules.refusals import Refused
+from centre.seldom import Seldom
 from centre.settings import Settings
 
 URL = "/console/tiles/{z}/{x}/{y}"
@@ -41,7 +41,6 @@ WAITING_MAX = 256
 DIRECTORIES_KEPT = 64
 DIRECTORY_BYTES_MAX, TILE_BYTES_MAX = 1 << 20, 4 << 20
 KEPT_S = 3600  # by a browser
-TROUBLE_EVERY_S = 60.0
 _HEADER_BYTES = 127
 _DEPTH_MAX = 4  # of directories
 _ZOOM_MAX = 24
@@ -124,10 +123,9 @@ class Tiles:
     """The route of an archive; `archive` None: there is none, and nothing is here."""
 
     def __init__(self, archive: Archive | None, guard: Guard, log: Log) -> None:
-        self._archive, self._log = archive, log
+        self._archive, self._trouble = archive, Seldom(log)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tiles")
         self._waiting = 0
-        self._told_s = -TROUBLE_EVERY_S
         self.routes = (Route("GET", URL, guard.sees(access.OPERATOR), self.tile),)
 
     async def tile(self, request: web.Request, _caller: access.Caller) -> web.Response:
@@ -144,7 +142,7 @@ class Tiles:
             loop = asyncio.get_running_loop()
             picture = await loop.run_in_executor(self._thread, self._archive.tile, z, x, y)
         except Exception as error:  # the map is not worth more than its absence
-            self._trouble(f"tile {z}/{x}/{y} of the map cannot be read: {error}")
+            self._trouble("tiles", f"tile {z}/{x}/{y} of the map cannot be read: {error}")
             picture = None
         finally:
             self._waiting -= 1
@@ -152,13 +150,6 @@ class Tiles:
             return web.Response(status=204, headers={"Cache-Control": "no-store"})
         headers = {"Cache-Control": f"private, max-age={KEPT_S}"}
         return web.Response(body=picture, content_type=self._archive.media_type, headers=headers)
-
-    def _trouble(self, text: str) -> None:
-        """At most once a minute."""
-        now_s = time.monotonic()
-        if now_s - self._told_s >= TROUBLE_EVERY_S:
-            self._told_s = now_s
-            self._log("trouble", reason="tiles", text=text)
 
     async def close(self) -> None:
         self._thread.shutdown()

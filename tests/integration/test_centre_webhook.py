@@ -161,6 +161,21 @@ async def test_a_receiver_whom_nobody_vouches_for_is_told_nothing(tmp_path: Path
     assert "certificate" in log.of("trouble")[0]["text"]
 
 
+async def test_whatever_goes_wrong_it_is_tried_again_later_and_later(tmp_path: Path) -> None:
+    """Also what no library of ours has an error for: a name that is no name of the Internet."""
+    async with centre(tmp_path, HAND, log=Lines(), webhook=f"https://{'x' * 64}.example/hook") as (_, phone):
+        await phone.enrol(HAND)
+        assert (await phone.post(HAND.alarm(1)))[0] == 201
+        core = open_core(Home(tmp_path))
+        tried = None
+        async with asyncio.timeout(20):
+            while tried is None:
+                await asyncio.sleep(0.05)
+                tried = core.store.db.execute("SELECT * FROM hooks WHERE tries > 1").fetchone()
+        core.store.close()
+    assert tried["next_at_ms"] - tried["made_at_ms"] >= webhook.again_ms(1) + webhook.again_ms(2)
+
+
 async def test_a_receiver_that_hangs_holds_up_no_alarm(tmp_path: Path) -> None:
     """Nor the other incidents, once its time is over."""
     release = asyncio.Event()
