@@ -116,6 +116,7 @@ async def running(
     jobs = Jobs(log)
     _add_jobs(jobs, worker, bells, log, settings)
     jobs.add(FLUSH_S, refusals.flush_due)
+    jobs.add(FLUSH_S, provided.note_due)
     jobs.add(hooks.SEND_S, sender.send)
     jobs.add(ESCALATE_TICK_S, operator.boards.escalate)
     jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))

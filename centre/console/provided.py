@@ -5,12 +5,14 @@ from aiohttp import web
 from centre.console import pages, words
 from centre.console.entrance import language_of, sign_in_page
 from centre.console.guard import set_session
+from centre.log import now_ms
 from centre.provider import JOURNEY_S, Provider
 from centre.routing import Route, anyone, shown_as_page, wants_html
 from centre.rules import access
-from centre.rules.refusals import REASONS, Refused
+from centre.rules.oidc import Untrusted
+from centre.rules.refusals import REASONS, Refused, Tally
 from centre.work import signin
-from centre.worker import AFTER, Worker
+from centre.worker import AFTER, SPARE, Worker
 
 COOKIE = "__Host-amr-oidc"
 BACK = "/console/oidc/back"
@@ -23,7 +25,7 @@ _MISTAKES = {
 
 class Provided:
     def __init__(self, worker: Worker, provider: Provider | None) -> None:
-        self._worker, self._provider = worker, provider
+        self._worker, self._provider, self._refused = worker, provider, Tally()
         self.routes = (
             Route("GET", "/console/oidc", anyone, self.leave),
             Route("GET", BACK, anyone, self.arrive),
@@ -35,6 +37,7 @@ class Provided:
         try:
             address, brought = await provider.leave(f"https://{request.host}{BACK}")
         except Refused as refused:
+            await self._note(refused)
             return _mistake(request, refused)
         response = web.Response(status=303, headers={"Location": address, "Cache-Control": "no-store"})
         # Lax: she comes back from another site.
@@ -50,6 +53,7 @@ class Provided:
             login = await provider.arrive(request.query, request.cookies.get(COOKIE, ""))
             token, caller = await self._worker(signin.vouched, login, lane=AFTER)
         except Refused as refused:
+            await self._note(refused)
             response = _mistake(request, refused)
         else:
             shown = {"home": access.home_of(caller.role), "name": caller.name}
@@ -61,9 +65,22 @@ class Provided:
         response.del_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
         return response
 
+    async def _note(self, refused: Refused) -> None:
+        """Why nobody was let in, in the event log at most once a minute: anybody can come with anything."""
+        if isinstance(refused.__cause__, Untrusted):
+            why = str(refused.__cause__)
+            count = self._refused.note(why, now_ms())
+            if count is not None:
+                await self._worker(signin.not_vouched, why, count, lane=AFTER)
+
+    async def note_due(self, *, all_of_it: bool = False) -> None:
+        for why, count in self._refused.due(None if all_of_it else now_ms()):
+            await self._worker(signin.not_vouched, why, count, lane=SPARE)
+
     async def close(self) -> None:
         if self._provider is not None:
             await self._provider.close()
+            await self.note_due(all_of_it=True)
 
     def _there(self) -> Provider:
         if self._provider is None:

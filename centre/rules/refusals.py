@@ -80,7 +80,7 @@ class Refused(Exception):
 class Tally:
     """Counts refusals by reason, so that a flood costs one log line a minute and reason.
 
-    Pure: time is an argument, in ms. Bounded: there are only as many reasons as in REASONS.
+    Pure: time is an argument, in ms. Bounded: there are only as many reasons as the code has.
     """
 
     WINDOW_MS = 60_000

@@ -181,12 +181,24 @@ def vouched(core: Core, login: str) -> tuple[str, Caller]:
 
     Raises Refused("wrong_sign_in").
     """
+    session = None
     with core.store.transaction():
         user = core.store.one("user_of_login", login=login)
-        if user is None or user["disabled_at_ms"] is not None:
-            raise Refused("wrong_sign_in")
-        session = accounts.open_session(core, user["user_id"], by="provider")
+        if user is None:
+            tallies.add(core, "provider_refused", "nobody has that login here")
+        elif user["disabled_at_ms"] is not None:
+            tallies.add(core, "provider_refused", f"user {user['user_id']} is disabled")
+        else:
+            session = accounts.open_session(core, user["user_id"], by="provider")
+    if session is None:
+        raise Refused("wrong_sign_in")
     return session, accounts.session_of(core, session)
+
+
+def not_vouched(core: Core, why: str, count: int) -> None:
+    """So many came from the provider, or said so, and were not believed."""
+    with core.store.transaction():
+        evidence.note(core, "provider_refused", evidence.CENTRE, why=why, count=count)
 
 
 def _opened(core: Core, name: str, sealed: bytes | None) -> str:

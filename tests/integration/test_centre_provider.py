@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from centre.console import guard, provided
 from centre.core import open_core
 from centre.home import CannotServe, Home
-from centre.work import accounts
+from centre.work import accounts, evidence
 from tests.integration.idp import SECRET, Idp, provided_by
 from tests.unit.centre.parts import Lines, Phone, centre
 
@@ -117,6 +117,24 @@ async def test_an_answer_is_good_once_and_in_one_browser(tmp_path: Path) -> None
         assert (await phone.ask("GET", mixed, headers=cookie))[1]["reason"] == "wrong_sign_in"
         forged = {"Cookie": f"{provided.COOKIE}=gAAAA"}
         assert (await phone.ask("GET", back, headers=forged))[1]["reason"] == "wrong_sign_in"
+
+
+async def test_who_was_not_believed_is_in_the_event_log_but_fills_it_not(tmp_path: Path) -> None:
+    """Why, and how many of those who come with nothing; and her who is disabled."""
+    idp = Idp()
+    async with provided_by(idp, tmp_path) as (serving, phone, _):
+        for _ in range(50):
+            assert (await phone.ask("GET", provided.BACK))[1]["reason"] == "wrong_sign_in"
+        core = open_core(Home(serving.home))
+        assert accounts.disable(core, "ann")
+        assert (await phone.ask("GET", await leave(idp, phone)))[1]["reason"] == "wrong_sign_in"
+    rows = [row for row in core.store.all("log_entries") if row["kind"] == "provider_refused"]
+    told = [tuple(evidence.told(core, row).facts.values()) for row in rows]
+    core.store.close()
+    stranger = "this browser did not ask, or took too long"
+    assert [fact for fact in told if stranger in fact] == [(1, stranger), (49, stranger)]
+    assert sum("is disabled" in str(fact) for fact in told) == 1
+    assert len(told) == 3
 
 
 async def test_nothing_in_an_address_leads_elsewhere(tmp_path: Path) -> None:
