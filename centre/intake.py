@@ -1,6 +1,7 @@
 """The centre's routes for bridges."""
 
 import asyncio
+import hashlib
 import json
 import re
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from centre import openapi, slow
 from centre.core import Core
 from centre.log import Log
 from centre.pins import Verdict, check_pin
-from centre.routing import Route, anyone, read_json
+from centre.routing import Route, answer, anyone, read_json
 from centre.rules import incidents, supervision, times
 from centre.rules.refusals import Refused
 from centre.rules.supervision import Pace
@@ -25,6 +26,7 @@ from centre.worker import AFTER, SPARE, Bells, Worker
 
 STREAMS_MAX = 2000
 STREAMS_PER_BRIDGE_MAX = 64
+KNOWN_MAX = 10_000
 TRACKING_S = 900  # a button that was called off is followed for so long, whichever PIN it was
 
 _PIN = re.compile(r"[0-9]{4,8}", re.ASCII)
@@ -48,13 +50,14 @@ class Intake:
         self._worker, self._reader, self._bells, self._log = worker, reader, bells, log
         self._ca_pem, self._settings = ca_pem, settings
         self._checks, self._pace, self._goodbyes = slow.Checks("pins"), Pace(), Pace()
+        self._known: dict[bytes, str] = {}  # the bridge of each token that was good: it is never another's
         self._shedding = Shedding(settings.signs_per_s, settings.alive_s)
         self.streams = streams or Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX)
         self.routes = (
             Route("GET", "/ca.pem", anyone, self.ca),
             Route("GET", "/openapi.json", anyone, self.openapi),
             Route("POST", "/v1/enrolments", anyone, self.enrol),
-            Route("POST", "/v1/alarms", self.bearer, self.alarm),
+            Route("POST", "/v1/alarms", self.bearer_of_alarm, self.alarm),
             Route("GET", "/v1/incidents/{incident}/receipts", self.bearer, self.receipts),
             Route("POST", "/v1/incidents/{incident}/fixes", self.bearer, self.fixes),
             Route("POST", "/v1/call-offs", self.bearer, self.call_off),
@@ -67,10 +70,19 @@ class Intake:
 
     async def bearer(self, request: web.Request) -> str:
         """The bridge_id behind `Authorization: Bearer` (RFC 6750)."""
-        match = _BEARER.fullmatch(request.headers.get(hdrs.AUTHORIZATION, ""))
-        if not match:
-            raise Refused("unauthorised")
-        return buttons.bridge_of(self._reader, match[1])
+        return buttons.bridge_of(self._reader, _token(request))
+
+    async def bearer_of_alarm(self, request: web.Request) -> str:
+        """The same, of a token that was good once: whether it still is, `take_alarm` sees for itself."""
+        token = _token(request)
+        as_kept = hashlib.sha256(token.encode()).digest()
+        bridge_id = self._known.get(as_kept)
+        if bridge_id is None:
+            bridge_id = buttons.bridge_of(self._reader, token)
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            self._known[as_kept] = bridge_id
+        return bridge_id
 
     async def bearer_of_sign(self, request: web.Request) -> str:
         """The same, where one more sign of life is taken at all."""
@@ -90,10 +102,10 @@ class Intake:
         pin, duress_pin = _pins(body)
         await self._worker(buttons.check_enrolment, body["code"])  # before the work of hashing
         hashes = [pin and await self._checks.run(slow.hash_of, pin) for pin in (pin, duress_pin)]
-        answer = await self._worker(buttons.enrol, body["code"], *hashes)
+        enrolled = await self._worker(buttons.enrol, body["code"], *hashes)
         if self._settings.addresses:
-            answer["addresses"] = list(self._settings.addresses)
-        return web.json_response(answer, status=201)
+            enrolled["addresses"] = list(self._settings.addresses)
+        return answer(enrolled, 201)
 
     async def alarm(self, request: web.Request, bridge_id: str) -> web.Response:
         """On disk before the answer, and the answer is the same however often it is asked for."""
@@ -108,12 +120,12 @@ class Intake:
             known=taken.known,
         )
         self._bells.ring(BOARD_BELL)
-        answer = {
+        told = {
             "incident": taken.incident_id,
             "receipt": {"stage": taken.stage, "proof": taken.proof.hex()},
             "dropped": [asdict(dropped) for dropped in taken.dropped],
         }
-        return web.json_response(answer, status=200 if taken.known else 201)
+        return answer(told, 200 if taken.known else 201)
 
     async def fixes(self, request: web.Request, bridge_id: str) -> web.Response:
         """Where she is now: all of the batch, or a refusal that names the first wrong one."""
@@ -129,7 +141,7 @@ class Intake:
         )
         if done.stored:
             self._bells.ring(BOARD_BELL)
-        return web.json_response({"stored": done.stored, "known": done.known})
+        return answer({"stored": done.stored, "known": done.known})
 
     async def call_off(self, request: web.Request, bridge_id: str) -> web.Response:
         """The wearer takes an alarm back. The answer is the same for her PIN and for the duress PIN."""
@@ -149,7 +161,7 @@ class Intake:
             known=done.known,
         )
         self._bells.ring(BOARD_BELL)
-        return web.json_response({"incident": given.incident_id, "tracking_s": TRACKING_S})
+        return answer({"incident": given.incident_id, "tracking_s": TRACKING_S})
 
     async def alive(self, request: web.Request, bridge_id: str) -> web.Response:
         """Who lives; never at the cost of an alarm."""
@@ -166,12 +178,12 @@ class Intake:
         alive_s = self._settings.alive_s
         await self._shedding.until_the_next()
         counters = await self._worker(signs.take_sign_of_life, bridge_id, sign, alive_s, lane=SPARE)
-        answer = {
+        told = {
             "next_in_s": alive_s,
             "counters": counters,
             "dropped": [asdict(dropped) for dropped in sign.dropped],
         }
-        return web.json_response(answer)
+        return answer(told)
 
     async def receipts(self, request: web.Request, bridge_id: str) -> web.StreamResponse:
         """From after Last-Event-ID, or from the beginning, until no receipt can follow."""
@@ -201,6 +213,13 @@ class Intake:
             if not new:
                 await stream.heartbeat()
             await rung(bell, self._settings.heartbeat_s)
+
+
+def _token(request: web.Request) -> str:
+    match = _BEARER.fullmatch(request.headers.get(hdrs.AUTHORIZATION, ""))
+    if not match:
+        raise Refused("unauthorised")
+    return match[1]
 
 
 @cache

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-import json
 import sys
 import time
 from typing import Any, TextIO
+
+import orjson
 
 from wire import codes
 
@@ -39,7 +40,7 @@ class Log:
         template = EVENTS[what]
         at_ms = now_ms() if at_ms is None else at_ms
         if self._as_json:
-            line, stream = json.dumps({"at_ms": at_ms, "what": what, **fields}), sys.stdout
+            line, stream = orjson.dumps({"at_ms": at_ms, "what": what, **fields}).decode(), sys.stdout
         else:
             words = {
                 "name": codes.NAMES.get(fields.get("event", 0), ""),

@@ -59,9 +59,8 @@ class Worker:
     def __init__(self, make: Callable[[], Core]) -> None:
         """`make` is called in the thread: SQLite's connections do not like to travel."""
         self._lanes: tuple[deque[_Job], ...] = tuple(deque() for _ in LANES)
-        self._calls: SimpleQueue[bool] = (
-            SimpleQueue()
-        )  # that there is something to do; False: for the last time
+        self._calls: SimpleQueue[bool] = SimpleQueue()  # there is something to do; False: for the last time
+        self._will_call = False
         made: Future[Core] = Future()
         self._thread = threading.Thread(target=self._work, args=(make, made), name="store")
         self._thread.start()
@@ -76,10 +75,18 @@ class Worker:
         at_most, reason = LANES[lane]
         if len(self._lanes[lane]) >= at_most:
             raise Refused(reason)
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
         self._lanes[lane].append(_Job(future, partial(method, self._core, *arguments), lane))
-        self._calls.put(True)
+        if not self._will_call:
+            self._will_call = True
+            loop.call_soon(self._call)
         return await future
+
+    def _call(self) -> None:
+        """Once for all that has come in one turn of the loop."""
+        self._will_call = False
+        self._calls.put(True)
 
     def close(self) -> None:
         """When all that waits is done."""

@@ -32,9 +32,9 @@ class Entry:
     device_id: str | None
 
 
-def digest(salt: bytes, content: str) -> bytes:
+def digest(salt: bytes, content: bytes) -> bytes:
     """32 bytes. `salt` keeps a short content from being guessed after it has been erased."""
-    return hashlib.sha256(salt + content.encode()).digest()
+    return hashlib.sha256(salt + content).digest()
 
 
 def chained(before: bytes, entry: Entry, content_digest: bytes) -> bytes:
@@ -44,13 +44,10 @@ def chained(before: bytes, entry: Entry, content_digest: bytes) -> bytes:
 
 def link(entry: Entry, content_digest: bytes) -> bytes:
     """What the entry itself brings to the chain."""
-    hashed = hashlib.sha256()
-    for name in Entry.__slots__:
-        value = getattr(entry, name)
-        raw = b"" if value is None else str(value).encode("utf-8", "surrogateescape")
-        hashed.update(len(raw).to_bytes(4, "big") + raw)
-    hashed.update(content_digest)
-    return hashed.digest()
+    values = [getattr(entry, name) for name in Entry.__slots__]
+    raws = [b"" if value is None else str(value).encode("utf-8", "surrogateescape") for value in values]
+    head = b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])
+    return hashlib.sha256(head + content_digest).digest()
 
 
 def to_sign(day: str, at_ms: int, seq: int, head: bytes) -> bytes:

@@ -10,7 +10,7 @@ Stages of an incident, each written once, never backwards (protocol: a higher on
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from centre.rules import fields, registry
@@ -235,8 +235,7 @@ def _fix_of_alarm(value: object, dropped: list[Dropped]) -> Fix:
     """As `_fix`, but a bad `source` costs only itself: the position is worth more than its label."""
     if not isinstance(value, dict):
         raise Bad("wrong_type")
-    fix = _fix(value | {"source": None})
-    return replace(fix, source=fields.optional(value, "source", _source, dropped, "fix."))
+    return _fix(value | {"source": fields.optional(value, "source", _source, dropped, "fix.")})
 
 
 def _source(value: object) -> str | None:

@@ -7,7 +7,7 @@ a `with store.group():` it is when the group ends.
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,26 +66,32 @@ class Store:
         self.db = connect(path)
         self.db.row_factory = sqlite3.Row
         self._grouped = self._begun = self._half_done = False
+        self._part = _PartOfGroup(self)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             self.db.execute(f"PRAGMA {pragma}")
         self._migrate()
 
+    def _version(self) -> int:
+        version: int = self.db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise TooNew(f"version {version}, known up to {len(MIGRATIONS)}")
+        return version
+
     def _migrate(self) -> None:
+        if self._version() == len(MIGRATIONS):
+            return  # and who only looks waits for nobody who writes
         with self.transaction():
-            version: int = self.db.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(MIGRATIONS):
-                raise TooNew(f"version {version}, known up to {len(MIGRATIONS)}")
+            version = self._version()
             for name in MIGRATIONS[version:]:
                 for statement in _statements(Path(__file__).with_name(name).read_text("utf-8")):
                     self.db.execute(statement)
             self.db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
+    def transaction(self) -> AbstractContextManager[None]:
+        return self._part if self._grouped else self._whole()
+
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        if self._grouped:
-            with self._part_of_group():
-                yield
-            return
+    def _whole(self) -> Iterator[None]:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -112,17 +118,16 @@ class Store:
         finally:
             self._grouped = False
 
-    @contextmanager
-    def _part_of_group(self) -> Iterator[None]:
+    def begin_part(self) -> int:
+        """Of a group; what `end_part` is to be told."""
         if not self._begun:  # the first that writes: a group that only reads locks nothing
             self.db.execute("BEGIN IMMEDIATE")
             self._begun = True
-        changes = self.db.total_changes
-        try:
-            yield
-        except BaseException:  # a savepoint would undo it, but copies every page that is written
+        return self.db.total_changes
+
+    def end_part(self, changes: int, failed: bool) -> None:
+        if failed:  # a savepoint would undo it, but copies every page that is written
             self._half_done = self._half_done or self.db.total_changes != changes
-            raise
 
     @property
     def is_spoilt(self) -> bool:
@@ -162,6 +167,19 @@ class Store:
 
     def close(self) -> None:
         self.db.close()
+
+
+class _PartOfGroup:
+    """One transaction after the other; none within another. (A generator would cost more than a query.)"""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._changes = store, 0
+
+    def __enter__(self) -> None:
+        self._changes = self._store.begin_part()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._store.end_part(self._changes, kind is not None)
 
 
 def as_storage(store: Store) -> Storage:

@@ -86,7 +86,7 @@ CREATE INDEX fixes_of_incident ON fixes (incident_id, taken_at_ms);
 
 -- The order that server-sent events follow; signals in memory only wake those who read it.
 CREATE TABLE receipts (
-    seq             INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq             INTEGER PRIMARY KEY,
     incident_id     TEXT NOT NULL REFERENCES incidents,
     stage           INTEGER NOT NULL,
     proof           BLOB NOT NULL,

@@ -115,7 +115,7 @@ def _content(core: Core, row: Row, erased_by: Row | None) -> Findings:
     else:
         if erased_by is not None:
             yield f"entry {erased_by['by_seq']} tells that entry {seq} was erased, but its content is there"
-        if evidence.digest(entry.salt, entry.content) != entry.digest:
+        if evidence.digest(entry.salt, entry.content.encode()) != entry.digest:
             yield f"the content of entry {seq} is not the one that was written"
     _take_stage(core, entry)
 

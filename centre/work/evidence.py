@@ -5,6 +5,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from centre.core import Core
@@ -12,7 +13,6 @@ from centre.rules import evidence, times
 from centre.rules.evidence import BEGINNING, SALT_BYTES, Entry
 from centre.store import Row
 
-_AS_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 COMMAND, CENTRE = "command", "centre"
 ERASED = "erased"
 
@@ -51,12 +51,12 @@ def note(
     head = core.store.one("log_head")
     seq, before = (head["seq"] + 1, head["hash"]) if head else (1, BEGINNING)
     entry = Entry(seq, core.now_ms(), kind, actor, incident_id, case_id, device_id)
-    salt, text = secrets.token_bytes(SALT_BYTES), _AS_JSON.encode(content)
+    salt, text = secrets.token_bytes(SALT_BYTES), _as_json(content)
     digest = evidence.digest(salt, text)
     core.store.run(
         "add_log",
         **{name: getattr(entry, name) for name in Entry.__slots__},
-        sealed=core.sealer.seal(_sealed_as(seq), salt + text.encode()),
+        sealed=core.sealer.seal(_sealed_as(seq), salt + text),
         digest=digest,
         hash=evidence.chained(before, entry, digest),
     )
@@ -145,6 +145,13 @@ def told(core: Core, row: Row) -> Told:
     opened = core.sealer.unseal(_sealed_as(entry.seq), row["sealed"])
     salt, content = opened[:SALT_BYTES], opened[SALT_BYTES:].decode("utf-8", "replace")
     return Told(entry, salt, content, row["digest"], row["hash"])
+
+
+def _as_json(content: dict[str, object]) -> bytes:
+    try:
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # half a character of a command line: Python escapes it
+        return json.dumps(content, sort_keys=True).encode()
 
 
 def _sealed_as(seq: int) -> str:

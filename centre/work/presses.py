@@ -60,53 +60,60 @@ class CalledOff:
 
 
 def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
-    """Exactly one incident per press. Raises Refused: unknown_device, bad_code."""
-    device = core.store.one("device_of_bridge", device_id=press.device_id, bridge_id=bridge_id)
-    if device is None:
-        raise Refused("unknown_device")
-    root = core.root(device)
-    incidents.check_code(root, device["epoch"], press)
+    """Exactly one incident per press. Raises Refused: unknown_device, revoked, bad_code."""
+    now_ms = core.now_ms()
     with core.store.transaction():
-        incident_id, known, erased = _incident_of(core, bridge_id, press, device, root)
-        if not erased:  # else it is answered, and nothing of it is kept again
-            _add_arrival(core, incident_id, bridge_id, press, known)
-        if not known:
-            hooks.add(core, incident_id, webhook.OPENED)
+        known = core.store.one(
+            "press_of_bridge",
+            bridge_id=bridge_id,
+            device_id=press.device_id,
+            event=press.event,
+            counter=press.counter,
+            heard_at_ms=incidents.pressed_at_ms(press.heard_at_ms, None, now_ms),
+            age_ms=round((press.age_s or 0) * 1000),
+        )
+        if known is None:
+            raise Refused("unknown_device")
+        if known["bridge_revoked_at_ms"] is not None:
+            raise Refused("revoked")
+        root = core.root(known)
+        incidents.check_code(root, known["epoch"], press)
+        if known["incident_id"] is None:
+            return _open(core, bridge_id, press, known, root, now_ms)
+        incident_id = str(known["incident_id"])
+        if known["erased_at_ms"] is None:  # else it is answered, and nothing of it is kept again
+            _add_arrival(core, incident_id, bridge_id, press, now_ms, known=True)
         last = core.store.one("last_receipt", incident_id=incident_id)
     assert last is not None  # written with the incident
-    return Taken(incident_id, known, last["stage"], last["proof"], press.dropped, press)
+    return Taken(incident_id, True, last["stage"], last["proof"], press.dropped, press)
 
 
-def _incident_of(
-    core: Core, bridge_id: str, press: Press, device: Row, root: bytes
-) -> tuple[str, bool, bool]:
-    """Its id, whether it was known, whether its term is over."""
-    who = {"device_id": press.device_id, "event": press.event, "counter": press.counter}
-    row = core.store.one("incident_of_press", **who)
-    if row is not None:
-        return str(row["incident_id"]), True, row["erased_at_ms"] is not None
-    now_ms = core.now_ms()
+def _open(core: Core, bridge_id: str, press: Press, of: Row, root: bytes, now_ms: int) -> Taken:
+    """An incident of a press that is new; `of`: its button, and the case that this serves."""
     incident_id = incidents.new_id(now_ms, secrets.token_bytes(4))
-    case = core.store.one(
-        "case_of_press",
-        device_id=press.device_id,
-        bridge_id=bridge_id,
-        heard_at_ms=incidents.pressed_at_ms(press.heard_at_ms, None, now_ms),
-        age_ms=round((press.age_s or 0) * 1000),
-    )
-    # A revoked button may be in a thief's hand, or still in hers: it is taken, and an administrator rules.
-    revoked, case_id = device["revoked_at_ms"] is not None, case and case["case_id"]
-    opened = {"incident_id": incident_id, "case_id": case_id, "device_revoked": revoked, "now_ms": now_ms}
-    core.store.run("open_incident", **opened, **who)
-    proof = incidents.proof(root, device["epoch"], receipts.RECEIVED, press.event, press.counter)
     core.store.run(
-        "add_receipt", incident_id=incident_id, stage=receipts.RECEIVED, proof=proof, now_ms=now_ms
+        "open_incident",
+        incident_id=incident_id,
+        device_id=press.device_id,
+        event=press.event,
+        counter=press.counter,
+        case_id=of["case_id"],
+        # It may be in a thief's hand, or still in hers: it is taken, and an administrator rules.
+        device_revoked=of["revoked_at_ms"] is not None,
+        now_ms=now_ms,
     )
-    return incident_id, False, False
+    stage = receipts.RECEIVED
+    proof = incidents.proof(root, of["epoch"], stage, press.event, press.counter)
+    core.store.run("add_receipt", incident_id=incident_id, stage=stage, proof=proof, now_ms=now_ms)
+    _add_arrival(core, incident_id, bridge_id, press, now_ms, known=False)
+    hooks.add(core, incident_id, webhook.OPENED)
+    return Taken(incident_id, False, stage, proof, press.dropped, press)
 
 
-def _add_arrival(core: Core, incident_id: str, bridge_id: str, press: Press, known: bool) -> None:
-    now_ms, path = core.now_ms(), press.path or "unknown"
+def _add_arrival(
+    core: Core, incident_id: str, bridge_id: str, press: Press, now_ms: int, *, known: bool
+) -> None:
+    path = press.path or "unknown"
     phone, fix, limit = press.phone, press.fix, incidents.FIXES_PER_BRIDGE_MAX
     where = {"incident_id": incident_id, "bridge_id": bridge_id, "path": path}
     repeated = known and core.store.one("arrival", **where) is not None

@@ -234,6 +234,11 @@ class Request(dict[Any, Any]):
         self.method, self.path, self.headers = exchange.method, exchange.path, exchange.headers
         self.content_length = len(exchange.body)
         self.match_info: dict[str, str] = {}
+        self.content = self
+
+    def is_eof(self) -> bool:
+        """All of it has come."""
+        return True
 
     async def read(self) -> bytes:
         return self.exchange.body

@@ -149,9 +149,9 @@ def a_filter_that_forgets_what_it_missed() -> Iterator[None]:
 def a_dedupe_on_the_wrong_key() -> Iterator[None]:
     def make(one: Any) -> Any:
         def by_device(self: Store, query: str, **values: Any) -> Any:
-            if query != "incident_of_press":
+            if query != "press_of_bridge":
                 return one(self, query, **values)
-            sql = "SELECT * FROM incidents WHERE device_id = :device_id ORDER BY rowid DESC"
+            sql = self._queries[query].replace("AND i.event = :event AND i.counter = :counter", "")
             return self.db.execute(sql, values).fetchone()
 
         return by_device

@@ -113,12 +113,6 @@ SELECT * FROM handouts WHERE case_id = :case_id ORDER BY given_at_ms, handout_id
 -- Of a press: the first handout that had not ended by then. A phone's clock that is behind makes it no
 -- stranger's: no phone has heard anything before it was enrolled. A late press of a former handout, by the
 -- button's own word (`age_ms`), is about the case of then.
--- name: case_of_press
-SELECT case_id FROM handouts
-WHERE device_id = :device_id AND (taken_back_at_ms IS NULL OR taken_back_at_ms > -:age_ms
-       + max(:heard_at_ms, (SELECT enrolled_at_ms FROM bridges WHERE bridge_id = :bridge_id)))
-ORDER BY given_at_ms LIMIT 1;
-
 -- A revoked bridge keeps K_code, which predicts every code to come (wire/SPEC.md).
 -- name: trackable
 SELECT 1 FROM bridge_devices JOIN bridges USING (bridge_id)

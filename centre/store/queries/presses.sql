@@ -76,6 +76,19 @@ GROUP BY bridge_id ORDER BY b.rowid;
 -- name: revoke_bridge
 UPDATE bridges SET revoked_at_ms = coalesce(revoked_at_ms, :now_ms) WHERE bridge_id = :bridge_id;
 
+-- The button of a press, the incident if the press is known, and the case that the button served when it was
+-- pressed: all that decides what becomes of it.
+-- name: press_of_bridge
+SELECT d.device_id, d.epoch, d.root_sealed, d.revoked_at_ms, b.revoked_at_ms AS bridge_revoked_at_ms,
+       i.incident_id, i.erased_at_ms,
+       (SELECT case_id FROM handouts h
+        WHERE h.device_id = d.device_id AND (taken_back_at_ms IS NULL
+              OR taken_back_at_ms > max(:heard_at_ms, b.enrolled_at_ms) - :age_ms)
+        ORDER BY given_at_ms LIMIT 1) AS case_id
+FROM bridge_devices bd JOIN devices d USING (device_id) JOIN bridges b USING (bridge_id)
+     LEFT JOIN incidents i ON i.device_id = d.device_id AND i.event = :event AND i.counter = :counter
+WHERE bd.bridge_id = :bridge_id AND bd.device_id = :device_id;
+
 -- name: incident_of_press
 SELECT * FROM incidents WHERE device_id = :device_id AND event = :event AND counter = :counter;
 
