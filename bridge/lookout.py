@@ -76,7 +76,8 @@ class Lookout:
             text = f"a sign of life of {device_id} came far from its time: it may be a recording"
             self._troubles.tell(f"button {device_id} stale", "stale", text)
             return
-        self._lives(device_id, now_ms)
+        counts = sighting.event not in codes.PRESSES and sighting.counter < codes.SPARE_FIRST
+        self._lives(device_id, now_ms, sighting.counter if counts else None)
         if sighting.event in (codes.ALIVE, codes.ALIVE_LOW):
             self._know(replace(self.healths[device_id], low=sighting.event == codes.ALIVE_LOW))
 
@@ -96,8 +97,8 @@ class Lookout:
         """As the journal has it."""
         self._know(health)
 
-    def _lives(self, device_id: str, now_ms: int) -> None:
-        self.supervision.heard(device_id, self._clock.tick_ms())
+    def _lives(self, device_id: str, now_ms: int, counter: int | None = None) -> None:
+        self.supervision.heard(device_id, self._clock.tick_ms(), counter)
         self.heard_at_ms[device_id] = now_ms
         self.stale.discard(device_id)
         self._troubles.over(f"button {device_id} stale")
@@ -259,6 +260,7 @@ class Lookout:
             "battery_mv": health.battery_mv,
             "low": health.low,
             "in_reach": self.supervision.in_reach(device_id, self._clock.tick_ms()),
+            "lost_after_s": self.supervision.lost_after_s(device_id),
             "press_counter": press,
             "alive_counter": alive,
             "faults": list(self._faults(device_id)),

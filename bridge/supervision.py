@@ -2,7 +2,7 @@
 
 | what is gone | told within |
 |---|---|
-| the button: out of reach, or dead | two of its periods, each 20 % late, and 1 min: 37 min at 15 min |
+| the button: out of reach, or dead | as many of its periods as hearing.py says, each 20 % late, and 1 min |
 | the button's battery | its next sign of life: 18 min at 15 min |
 | this phone's battery | 1 min |
 | the centre, or the network to it | 2 min, where the centre asks for a sign of life every minute |
@@ -12,9 +12,10 @@ The monotonic clock stands still while the machine sleeps, and so does the butto
 listened. The same holds while Bluetooth is off.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-PERIODS_MISSED_MAX = 2
+from bridge.hearing import Hearing
+
 REACH_SLACK_MS = 60_000
 # One failure may be a wave in the network; the second is news.
 CENTRE_FAILURES = 2
@@ -25,9 +26,15 @@ BATTERY_BACK_PERCENT = 5
 
 @dataclass(slots=True)
 class _Button:
-    reach_ms: int
+    period_s: int
     counted_from_ms: int  # the last sign of life, or the start of listening
     heard: bool = False
+    counter: int | None = None  # of the last sign; None: who knows how many nobody listened to since
+    hearing: Hearing = field(default_factory=Hearing)
+
+    @property
+    def lost_after_ms(self) -> int:
+        return self.hearing.missed_max * self.period_s * 1200 + REACH_SLACK_MS
 
 
 class Supervision:
@@ -42,8 +49,7 @@ class Supervision:
         self.battery_percent: int | None = None
 
     def add(self, device_id: str, alive_period_s: int, now_ms: int) -> None:
-        reach_ms = PERIODS_MISSED_MAX * alive_period_s * 1200 + REACH_SLACK_MS
-        self._buttons[device_id] = _Button(reach_ms, now_ms)
+        self._buttons[device_id] = _Button(alive_period_s, now_ms)
 
     def listening(self, yes: bool, now_ms: int) -> None:
         """The radio hears again, or no more."""
@@ -53,22 +59,32 @@ class Supervision:
             for button in self._buttons.values():
                 # What it may have said meanwhile nobody heard.
                 button.counted_from_ms += now_ms - max(self._deaf_since_ms, button.counted_from_ms)
+                button.counter = None
             self._deaf_since_ms = None
 
     @property
     def is_listening(self) -> bool:
         return self._deaf_since_ms is None
 
-    def heard(self, device_id: str, now_ms: int) -> None:
+    def heard(self, device_id: str, now_ms: int, counter: int | None = None) -> None:
+        """It lives; `counter`: its alive counter, where that was what was heard."""
         button = self._buttons[device_id]
         button.counted_from_ms, button.heard = now_ms, True
+        if counter is not None:
+            if button.counter is not None and counter > button.counter:
+                button.hearing.heard(counter - button.counter - 1)
+            button.counter = counter
+
+    def lost_after_s(self, device_id: str) -> int:
+        """After how long without a sign it is taken for out of reach."""
+        return -(-self._buttons[device_id].lost_after_ms // 1000)
 
     def in_reach(self, device_id: str, now_ms: int) -> bool | None:
         """None: not known (not listening, or not long enough yet)."""
         button = self._buttons[device_id]
         if self._deaf_since_ms is not None:
             return None
-        if now_ms - button.counted_from_ms > button.reach_ms:
+        if now_ms - button.counted_from_ms > button.lost_after_ms:
             return False
         return True if button.heard else None
 

@@ -173,7 +173,7 @@ def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], 
 def _case_pages(
     worker: Worker, guard: Guard, pin: str, settings: Settings
 ) -> tuple[Cases, Handouts, DailyReport, Cap]:
-    cases = Cases(worker, guard, settings.test_every_days)
+    cases = Cases(worker, guard, settings.test_every_days, settings.alive_s)
     handouts = Handouts(worker, guard, cases, pin, settings.public_url)
     report = DailyReport(worker, guard, settings.test_every_days)
     return cases, handouts, report, Cap(worker, guard, pin, settings.public_url)

@@ -178,8 +178,9 @@ class Intake:
         alive_s = self._settings.alive_s
         await self._shedding.until_the_next()
         counters = await self._worker(signs.take_sign_of_life, bridge_id, sign, alive_s, lane=SPARE)
+        name, now_s = min(counters, default=bridge_id), int(asyncio.get_running_loop().time())
         told = {
-            "next_in_s": alive_s,
+            "next_in_s": supervision.next_in_s(name, now_s, alive_s),
             "counters": counters,
             "dropped": [asdict(dropped) for dropped in sign.dropped],
         }

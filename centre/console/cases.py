@@ -24,8 +24,8 @@ ALARMS_SHOWN_MAX = 20
 
 
 class Cases:
-    def __init__(self, worker: Worker, guard: Guard, test_every_days: int) -> None:
-        self._worker, self._test_every_days = worker, test_every_days
+    def __init__(self, worker: Worker, guard: Guard, test_every_days: int, alive_s: int) -> None:
+        self._worker, self._shown = worker, partial(_shown, test_every_days=test_every_days, alive_s=alive_s)
         sees, does = guard.sees(CASE_MANAGER), guard.does(CASE_MANAGER)
         uploads_photo = guard.does(CASE_MANAGER, read=uploads.read_upload)
         one = f"{LIST}/{{case}}"
@@ -76,7 +76,7 @@ class Cases:
         self, request: web.Request, caller: Caller, refused: Refused | None = None, form: Any = None
     ) -> web.Response:
         """The page of one case; with what was refused, and what was typed into the form of it."""
-        shown = await self._worker(_shown, caller, request.match_info["case"], self._test_every_days)
+        shown = await self._worker(self._shown, caller, request.match_info["case"])
         page = pages.page("case.html", caller, refused=refused, form=form or {}, **shown)
         if refused is not None:
             page.set_status(REASONS[refused.reason][0])
@@ -189,10 +189,10 @@ def see(case_id: str, part: str = "") -> web.Response:
     return web.Response(status=303, headers={"Location": at, "Cache-Control": "no-store"})
 
 
-def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int) -> dict[str, Any]:
+def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int, alive_s: int) -> dict[str, Any]:
     """All that the page of a case shows, from one moment."""
     row, file = cases.look(core, caller, case_id)
-    held, former = handouts.of_case(core, case_id, test_every_days)
+    held, former = handouts.of_case(core, case_id, test_every_days, alive_s)
     return {
         "case": row,
         "file": file,

@@ -2,7 +2,7 @@
 
 | kind | what is gone | found after |
 |---|---|---|
-| button_out_of_reach | a phone listens, and hears it no more | 2 periods, 20 % late, 1 min, 2 paces |
+| button_out_of_reach | a phone listens, and hears it no more | as it says: 2 to 24 periods; and 2 paces |
 | phone_off | the phone said goodbye | 2 min: a restart is no news |
 | phone_off | the phone fell silent, its battery at 5 % or less | 3 paces and 30 s |
 | phone_silent | the phone fell silent: off, or its network | 3 paces and 30 s |
@@ -10,6 +10,9 @@
 | bridge_deaf | the phone lives, and cannot listen: Bluetooth | its next sign of life |
 | battery_low | the button's battery | the bridge's next sign of life |
 | phone_battery_low | the phone's, under 15 % | the bridge's next sign of life |
+
+How many signs a phone misses of a button beside it depends on how its system listens; so it says itself after
+how long a silence means something, by what it has heard lately. One that does not say is taken to hear all.
 
 A pace is how often bridges shall give a sign of life (a setting). Silence is not counted from before
 `watching_since_ms`: our own start, an hour in which we stood still, a clock that was set. Then
@@ -31,7 +34,9 @@ KINDS = (
 SILENCES = (PHONE_OFF, PHONE_SILENT)  # two guesses at one thing: a bridge has one of them at most
 
 SIGNS_MISSED, SILENCE_SLACK_MS = 3, 30_000
-PERIODS_MISSED, REACH_SLACK_MS, PACES_LATE = 2, 60_000, 2
+# Of a button's periods, each 20 % late and a minute: who hears all of them, and who hears fewest.
+MISSED_MIN, MISSED_MAX, REACH_SLACK_MS = 2, 24, 60_000
+PACES_LATE = 2
 GOODBYE_MS = 120_000
 STEADY_MS = 120_000  # one sign may be all that came through
 PHONE_EMPTY_PERCENT, PHONE_LOW_PERCENT, PHONE_WELL_PERCENT = 5, 15, 20
@@ -53,9 +58,14 @@ def silence_ms(alive_s: int) -> int:
     return SIGNS_MISSED * alive_s * 1000 + SILENCE_SLACK_MS
 
 
-def reach_ms(period_s: int, alive_s: int) -> int:
-    """After how long a button is lost that speaks every `period_s`, +-20 %, to such a bridge."""
-    return PERIODS_MISSED * period_s * 1200 + REACH_SLACK_MS + PACES_LATE * alive_s * 1000
+def reach_ms(period_s: int, alive_s: int, lost_after_s: int | None = None) -> int:
+    """After how long a button is lost that speaks every `period_s`, +-20 %.
+
+    `lost_after_s`: as the bridge says itself, within what a bridge may need.
+    """
+    least_ms, most_ms = (missed * period_s * 1200 + REACH_SLACK_MS for missed in (MISSED_MIN, MISSED_MAX))
+    told_ms = least_ms if lost_after_s is None else lost_after_s * 1000
+    return min(max(least_ms, told_ms), most_ms) + PACES_LATE * alive_s * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class Ear:
     bridge: Bridge
     in_reach: bool | None
     news_at_ms: int | None
+    lost_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +131,19 @@ def of_button(
     period_s: int, low: bool | None, ears: Iterable[Ear], watching_since_ms: int, now_ms: int, alive_s: int
 ) -> list[Finding]:
     """Of one button: out of reach only where at least one bridge listens, and none of these hears it."""
-    listening = []
-    last_ms, limit_ms = 0, reach_ms(period_s, alive_s)
+    last_ms, lost_at_ms = 0, list[int]()  # of each that listens: from when on it counts as lost to it
     for ear in ears:
         last_ms = max(last_ms, ear.news_at_ms or 0)
         since_ms = ear.bridge.listening_since_ms
         away = ear.bridge.leaving or ear.bridge.is_silent(watching_since_ms, now_ms, alive_s)
         if since_ms is not None and not away:
             counted_from_ms = max(ear.news_at_ms or 0, since_ms, watching_since_ms)
-            told_gone = ear.in_reach is False
-            listening.append(counted_from_ms if not told_gone else now_ms - limit_ms - 1)
+            silent_at_ms = counted_from_ms + reach_ms(period_s, alive_s, ear.lost_after_s) + 1
+            lost_at_ms.append(now_ms if ear.in_reach is False else silent_at_ms)
     battery = Finding(BATTERY_LOW, low, now_ms)
-    if not listening:
+    if not lost_at_ms:
         return [Finding(BUTTON_OUT_OF_REACH, None, last_ms), battery]
-    due_ms = max(listening) + limit_ms + 1
+    due_ms = max(lost_at_ms)
     lost = now_ms >= due_ms
     return [Finding(BUTTON_OUT_OF_REACH, lost, last_ms, None if lost else due_ms), battery]
 

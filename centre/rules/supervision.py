@@ -5,6 +5,7 @@ Nothing in it is worth refusing the rest: what cannot be believed is dropped and
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from centre.rules import fields, registry
 from centre.rules.fields import Bad, Dropped
@@ -19,6 +20,7 @@ BUTTONS_MAX = 64
 FAULTS_MAX = 8
 TROUBLES_MAX = 16
 BATTERY_MV_MAX = 20_000
+LOST_AFTER_S_MAX = 31 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class ButtonState:
     battery_mv: int | None
     low: bool
     in_reach: bool | None
+    lost_after_s: int | None
     press_counter: int | None
     alive_counter: int | None
     faults: tuple[str, ...]
@@ -84,6 +87,9 @@ def _button(value: object, dropped: list[Dropped], at: str) -> ButtonState:
         ),
         fields.optional(value, "low", fields.boolean, dropped, at) or False,
         fields.optional(value, "in_reach", fields.boolean, dropped, at),
+        fields.optional(
+            value, "lost_after_s", lambda part: fields.integer(part, 0, LOST_AFTER_S_MAX), dropped, at
+        ),
         fields.optional(value, "press_counter", fields.counter, dropped, at),
         fields.optional(value, "alive_counter", _alive_counter, dropped, at),
         fields.optional(value, "faults", lambda part: fields.words(part, FAULTS_MAX), dropped, at) or (),
@@ -118,6 +124,16 @@ def moves_up(told: int, known: int, since_ms: int, period_s: int) -> bool:
     """
     slots = since_ms // (period_s * 800) + 1
     return known < told <= known + slots + _COLD_BOOTS * codes.RESERVE
+
+
+def next_in_s(name: str, now_s: int, alive_s: int) -> int:
+    """When it shall speak next: in its own second, so that those whom an outage brought into step fall out.
+
+    Which that is, its `name` says: as good as drawn, and always the same. So it speaks every `alive_s`, but
+    for the first time: up to 9 s later, which losses.SILENCE_SLACK_MS has room for.
+    """
+    wait_s = (crc32(name.encode()) - now_s) % alive_s
+    return wait_s if wait_s >= ALIVE_S_MIN else wait_s + alive_s
 
 
 class Pace:

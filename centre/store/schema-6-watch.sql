@@ -8,6 +8,8 @@ CREATE INDEX bridges_to_look_at ON bridge_states (look_at_ms) WHERE look_at_ms I
 
 -- When this bridge told that it had heard the button anew, by our clock.
 ALTER TABLE button_states ADD COLUMN news_at_ms INTEGER;
+-- After how long without a sign this bridge takes it for lost; NULL: it does not say.
+ALTER TABLE button_states ADD COLUMN lost_after_s INTEGER;
 CREATE INDEX states_of_button ON button_states (device_id);
 
 CREATE TABLE watched_buttons (

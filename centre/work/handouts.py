@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from centre.core import Core
 from centre.rules import losses as rules
+from centre.rules import supervision
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.store import Row
@@ -29,6 +30,7 @@ class Button:
     pressed_at_ms: int | None
     tests: int
     tested_at_ms: int | None
+    found_after_min: int | None  # if it is lost; None: no phone has spoken of it yet
     untested_days: int  # 0: tested lately enough
     losses: list[Loss]  # of it and of its phones while she has it, those that go on first
 
@@ -121,15 +123,15 @@ def free(core: Core) -> list[str]:
 
 
 def of_case(
-    core: Core, case_id: str, test_every_days: int = rules.TEST_DAYS
+    core: Core, case_id: str, test_every_days: int = rules.TEST_DAYS, alive_s: int = supervision.ALIVE_S
 ) -> tuple[list[Button], list[Row]]:
     """Those handed out, as they live; and the handouts that are over."""
     rows = core.store.all("handouts_of_case", case_id=case_id)
-    now = [_button(core, row, test_every_days) for row in rows if row["taken_back_at_ms"] is None]
+    now = [_button(core, row, test_every_days, alive_s) for row in rows if row["taken_back_at_ms"] is None]
     return now, [row for row in rows if row["taken_back_at_ms"] is not None]
 
 
-def _button(core: Core, handout: Row, test_every_days: int) -> Button:
+def _button(core: Core, handout: Row, test_every_days: int, alive_s: int) -> Button:
     which = {"device_id": handout["device_id"]}
     device = core.store.one("device", **which)
     assert device is not None
@@ -139,17 +141,29 @@ def _button(core: Core, handout: Row, test_every_days: int) -> Button:
     )
     assert pressed is not None
     assert tested is not None
+    bridges = core.store.all("bridges_of_device", **which)
     return Button(
         handout["device_id"],
         handout["given_at_ms"],
         device["revoked_at_ms"] is not None,
         is_trackable(core, handout["device_id"]),
         core.store.one("button_state", **which),
-        core.store.all("bridges_of_device", **which),
+        bridges,
         pressed["count"],
         pressed["at_ms"],
         tested["count"],
         tested["at_ms"],
+        _found_after_min(bridges, device["alive_period_s"], alive_s),
         rules.untested_days(tested["at_ms"], handout["given_at_ms"], core.now_ms(), test_every_days),
         losses.losses_of_button(core, handout["device_id"], handout["given_at_ms"], LOSSES_SHOWN_MAX),
     )
+
+
+def _found_after_min(bridges: list[Row], period_s: int, alive_s: int) -> int | None:
+    """By those of its phones that live; it is lost when none of them hears it any more."""
+    waits_ms = [
+        rules.reach_ms(period_s, alive_s, bridge["lost_after_s"])
+        for bridge in bridges
+        if bridge["revoked_at_ms"] is None and bridge["alive_at_ms"] is not None
+    ]
+    return round(max(waits_ms) / 60_000) if waits_ms else None

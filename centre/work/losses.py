@@ -89,7 +89,7 @@ def _look_at_button(core: Core, looked: Looked, row: Row, watching_since_ms: int
     findings: list[Finding] | None = None
     if core.store.one("is_button_watched", device_id=device_id):
         told = core.store.all("ears_of_button", device_id=device_id)
-        ears = [Ear(_bridge(ear), _flag(ear["in_reach"]), ear["news_at_ms"]) for ear in told]
+        ears = [_ear(ear) for ear in told]
         low = bool(told[-1]["low"]) if told else None  # who spoke last
         findings = losses.of_button(row["alive_period_s"], low, ears, watching_since_ms, now_ms, alive_s)
     subject, none = {"bridge_id": None, "device_id": device_id}, {"running_since_ms": None, "goodbye": 0}
@@ -166,6 +166,10 @@ def _find_burst(core: Core, now_ms: int, alive_s: int) -> int:
 
 def _bridge(row: Row) -> Bridge:
     return Bridge(row["alive_at_ms"], bool(row["leaving"]), row["battery_percent"], row["listening_since_ms"])
+
+
+def _ear(row: Row) -> Ear:
+    return Ear(_bridge(row), _flag(row["in_reach"]), row["news_at_ms"], row["lost_after_s"])
 
 
 def _flag(value: int | None) -> bool | None:

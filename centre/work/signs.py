@@ -57,13 +57,15 @@ def _take_button_state(
         battery_mv=button.battery_mv,
         low=button.low,
         in_reach=button.in_reach,
+        lost_after_s=button.lost_after_s,
         press_counter=button.press_counter,
         alive_counter=button.alive_counter,
         faults=" ".join(button.faults),
         now_ms=now_ms,
     )
     at_once = button.low or button.in_reach is False
-    wait_ms = 0 if at_once else losses.reach_ms(device["alive_period_s"], alive_s) + 1
+    reach_ms = losses.reach_ms(device["alive_period_s"], alive_s, button.lost_after_s)
+    wait_ms = 0 if at_once else reach_ms + 1
     core.store.run("watch_button", device_id=device_id, look_at_ms=now_ms + wait_ms, now_ms=now_ms)
     since_ms = now_ms - (device["alive_counter_at_ms"] or device["imported_at_ms"])
     told, known = button.alive_counter or 0, device["alive_counter"]

@@ -77,6 +77,8 @@ class Button:
         self.airing = self.session = self._timer = 0
         self.interval_us, self.since_ms, self.text, self.on_radio = 0, now_ms, "", False
         self.is_empty = False
+        self._emptied: list[tuple[int, int]] = []  # and charged again
+        self._empty_ms = 0
         self._use, self._last_ms, self._charged_ms = Use(), now_ms, now_ms
         self._used_before_mah = power.usable_mah * chance.uniform(0, 0.9)
         self.earlier_mah = -self._used_before_mah  # of earlier charges; what was used before does not count
@@ -140,6 +142,7 @@ class Button:
         self._tally.counts["charges"] += 1
         if self.is_empty:
             self.is_empty = False
+            self._emptied.append((self._empty_ms, self._schedule.now_ms))
             self.do(lambda now_ms: self.press.boot(now_ms, False, True))
 
     # -- its battery ----------------------------------------------------------------------------------
@@ -160,6 +163,10 @@ class Button:
         hours = (self._schedule.now_ms - self._charged_ms) / 3_600_000
         return self._used_before_mah + self._power.used_mah(self._use, hours)
 
+    def empty_spans(self) -> list[tuple[int, int]]:
+        """When it was empty, until now."""
+        return self._emptied + [(self._empty_ms, self._schedule.now_ms)] * self.is_empty
+
     # -- its time -------------------------------------------------------------------------------------
 
     def _aim(self) -> None:
@@ -173,7 +180,7 @@ class Button:
             level = self.level
             self.press.life.battery_low = level < LOW
             if level <= 0:
-                self.is_empty = True
+                self.is_empty, self._empty_ms = True, self._schedule.now_ms
                 self._tally.counts["buttons empty"] += 1
                 return
         self.do(self.press.tick)

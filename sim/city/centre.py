@@ -14,12 +14,13 @@ from centre.core import Core
 from centre.rules import incidents, supervision
 from centre.rules.access import OPERATOR, Caller
 from centre.rules.flow import Flow
+from centre.rules.losses import BUTTON_OUT_OF_REACH
 from centre.rules.registry import Button as Registered
 from centre.rules.supervision import SignOfLife
 from centre.sealing import Sealer, new_key
 from centre.shedding import TOGETHER_S
 from centre.store import Store
-from centre.work import accounts, buttons, desk, presses, signs
+from centre.work import accounts, buttons, desk, losses, presses, signs
 from centre.work.presses import Receipt, Taken
 from sim.city.tally import Key
 
@@ -83,6 +84,21 @@ class Centre:
             told = presses.receipts_after(self._core, bridge_id, incident_id, 0)
         assert told
         return told[-1]
+
+    def next_in_s(self, device_id: str, now_ms: int) -> int:
+        """What the answer to a sign of life says, by the bridge's first button."""
+        return supervision.next_in_s(device_id, now_ms // 1000, supervision.ALIVE_S)
+
+    def look(self, watching_since_ms: int) -> None:
+        """For what is lost, as watchman.py does."""
+        with self._working():
+            while losses.look(self._core, watching_since_ms, supervision.ALIVE_S).more:
+                pass
+
+    def out_of_reach(self) -> list[tuple[str, int, int]]:
+        """Each time that operators were told so of a button: its last sign, and when it was found."""
+        query = "SELECT device_id, began_at_ms, found_at_ms FROM losses WHERE kind = ? ORDER BY found_at_ms"
+        return [tuple(row) for row in self._core.store.db.execute(query, (BUTTON_OUT_OF_REACH,))]
 
     def incidents(self) -> list[Key]:
         """All that there are, by press: for the verdict, past all of the centre's own functions."""

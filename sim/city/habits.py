@@ -3,6 +3,7 @@
 All of it is assumed; it makes the days uneven, as days are. Times are ms since 1970, days begin at midnight.
 """
 
+from collections.abc import Iterable, Iterator
 from random import Random
 
 from sim.systems import PROFILES, System
@@ -14,10 +15,12 @@ _IPHONES = 0.4  # of all phones
 _SCREEN_ON = 0.25  # of the quarters of an hour in which its owner is awake
 _OFF = 0.02  # of all days: not charged, or switched off, for some hours
 _OFF_HOURS = (1, 8)
+_APART = 0.02  # of all days: her phone is with her, and the button lies where she has forgotten it
+_APART_HOURS = (1, 12)
 
 
 class Habits:
-    """`off` are the spans in which the phone is off, in order."""
+    """`off` are the spans in which the phone is off, `apart` those in which the button is not with it."""
 
     def __init__(self, seed: str, first_ms: int, last_ms: int) -> None:
         chance = Random(seed)  # noqa: S311 -- a simulated life, not a secret
@@ -26,13 +29,9 @@ class Habits:
         self._night_ms = round(chance.uniform(6.5, 8.5) * HOUR_MS)
         self._evening_percent = chance.uniform(15, 60)
         self._screen = [chance.random() < _SCREEN_ON for _ in range(96)]
-        self.off: list[tuple[int, int]] = []
-        for day_ms in range(first_ms - first_ms % DAY_MS, last_ms, DAY_MS):
-            begins_ms = day_ms + chance.randrange(DAY_MS)
-            ends_ms = begins_ms + round(chance.uniform(*_OFF_HOURS) * HOUR_MS)
-            apart = not self.off or begins_ms > self.off[-1][1]
-            if chance.random() < _OFF and begins_ms >= first_ms and apart:
-                self.off.append((begins_ms, ends_ms))
+        days = range(first_ms - first_ms % DAY_MS, last_ms, DAY_MS)
+        self.off = list(_spans(chance, days, first_ms, _OFF, _OFF_HOURS))
+        self.apart = list(_spans(chance, days, first_ms, _APART, _APART_HOURS))
 
     def _since_bed_ms(self, now_ms: int) -> int:
         return (now_ms - self._bed_ms) % DAY_MS
@@ -52,3 +51,16 @@ class Habits:
             return round(self._evening_percent + (100 - self._evening_percent) * since_ms / self._night_ms)
         day = (since_ms - self._night_ms) / (DAY_MS - self._night_ms)
         return round(100 - (100 - self._evening_percent) * day)
+
+
+def _spans(
+    chance: Random, days: Iterable[int], first_ms: int, share: float, hours: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
+    """On such a share of days one of so many hours; in order, and apart from each other."""
+    free_ms = first_ms
+    for day_ms in days:
+        begins_ms = day_ms + chance.randrange(DAY_MS)
+        ends_ms = begins_ms + round(chance.uniform(*hours) * HOUR_MS)
+        if chance.random() < share and begins_ms >= free_ms:
+            free_ms = ends_ms + 1
+            yield begins_ms, ends_ms

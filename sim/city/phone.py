@@ -19,7 +19,7 @@ from sim.city.button import Button
 from sim.city.centre import Centre
 from sim.city.habits import Habits
 from sim.city.schedule import Schedule
-from sim.city.tally import Tally
+from sim.city.tally import CALLED_GONE, CALLED_GONE_WRONGLY, Tally
 from sim.medium import Medium
 from wire import receipts
 from wire.codes import ALARM, ALIVE, ALIVE_LOW, CONTACT, PRESSES
@@ -55,7 +55,7 @@ class Phone:
     def __init__(
         self, town: Town, button: Button, habits: Habits, device: Device, bridge_id: str, seed: str
     ) -> None:
-        self._town, self._button, self._habits, self.bridge_id = town, button, habits, bridge_id
+        self._town, self.button, self.habits, self.bridge_id = town, button, habits, bridge_id
         self._name = button.name.replace("button", "phone")
         self._chance = Random(seed)  # noqa: S311 -- a simulated life, not a secret
         self._heard_mac, self._device_id = Mac(device.k_heard), device.device_id
@@ -75,7 +75,8 @@ class Phone:
         self._proven: dict[PressKey, tuple[int, bytes]] = {}
         self._is_low, self._running_ms, self._link = False, now_ms, 0
         self._starts = 0
-        self.is_off = False
+        self.is_off = self.is_apart = False
+        self._was_away = False  # the button, at some time since it was heard last
         self._heard_ms: int | None = None
         self._battery_mv: int | None = None
         self._news: tuple[int | None, ...] = ()
@@ -102,16 +103,27 @@ class Phone:
         self.catch_up()
         self.listen()
 
+    def part(self, apart: bool) -> None:
+        """She has left without her button, or is back with it."""
+        self.is_apart = apart
+        if apart:
+            self._unlink()
+        else:
+            self.listen()
+
     def sign(self, now_ms: int) -> SignOfLife:
         """What it posts once a minute; mostly the same as a minute ago."""
         in_reach = self._supervision.in_reach(self._device_id, now_ms)
-        self._town.tally.counts["signs of life that tell of a button out of reach"] += in_reach is False
-        counters, percent = self._watch.counters(self._device_id), self._habits.percent(now_ms)
-        news = (self._heard_ms, self._battery_mv, self._is_low, in_reach, *counters, percent)
+        self._was_away |= self.is_apart or self.button.is_empty
+        self._town.tally.counts[CALLED_GONE] += in_reach is False
+        self._town.tally.counts[CALLED_GONE_WRONGLY] += in_reach is False and not self._was_away
+        counters, percent = self._watch.counters(self._device_id), self.habits.percent(now_ms)
+        lost_after_s = self._supervision.lost_after_s(self._device_id)
+        news = (self._heard_ms, self._battery_mv, self._is_low, in_reach, lost_after_s, *counters, percent)
         if news != self._news:
             self._news = news
             button = ButtonState(self._device_id, *news[:-1], ())
-            self._sign = SignOfLife([button], PhoneState(percent, self._habits.model), (), self._running_ms)
+            self._sign = SignOfLife([button], PhoneState(percent, self.habits.model), (), self._running_ms)
         return self._sign
 
     def answered(self, counters: dict[str, dict[str, int]]) -> None:
@@ -123,8 +135,9 @@ class Phone:
 
     def listen(self) -> None:
         """Something new is on the air, or this phone is on again: when will it be heard?"""
-        town, button, now_ms = self._town, self._button, self._town.schedule.now_ms
-        if self.is_off or not button.interval_us or button.session == self._link:
+        town, button, now_ms = self._town, self.button, self._town.schedule.now_ms
+        deaf = self.is_off or self.is_apart
+        if deaf or not button.interval_us or button.session == self._link:
             return
         times_us = (button.since_ms * 1000, now_ms * 1000, button.until_ms * 1000)
         at_us = first_heard_us(
@@ -133,14 +146,14 @@ class Phone:
             button.session,
             times_us,
             button.interval_us,
-            self._habits.system(now_ms),
+            self.habits.system(now_ms),
         )
         if at_us is not None:
             town.schedule.at(-(-at_us // 1000), self._hear, button.airing)
 
     def _hear(self, airing: int) -> None:
-        button, town = self._button, self._town
-        if self.is_off or airing != button.airing:
+        button, town = self.button, self._town
+        if self.is_off or self.is_apart or airing != button.airing:
             return
         now_ms = town.schedule.now_ms
         sighting = self._recognise(now_ms)
@@ -150,8 +163,9 @@ class Phone:
         if sighting.stale:
             town.tally.counts["signs that were stale"] += 1
         elif sighting.new:
-            self._supervision.heard(self._device_id, now_ms)
-            self._heard_ms = now_ms
+            counter = None if sighting.event in PRESSES else sighting.counter
+            self._supervision.heard(self._device_id, now_ms, counter)
+            self._heard_ms, self._was_away = now_ms, False
         if sighting.event in (ALIVE, ALIVE_LOW):
             town.tally.counts["bursts of life heard"] += 1
             self._low(sighting.event == ALIVE_LOW)
@@ -163,10 +177,10 @@ class Phone:
     def _recognise(self, now_ms: int) -> Sighting | None:
         """By the narrow dictionary; what that does not know is asked of one as wide as a phone's."""
         self._watch.tick(now_ms)
-        sighting = self._watch.hear([self._button.text], now_ms)
+        sighting = self._watch.hear([self.button.text], now_ms)
         if sighting is None:
             wide = self._expecting(WIDE, self._watch.alive(self._device_id), now_ms)
-            sighting = wide.hear([self._button.text], now_ms)
+            sighting = wide.hear([self.button.text], now_ms)
             self._watch = self._expecting(NARROW, wide.alive(self._device_id), now_ms)
         return sighting
 
@@ -178,14 +192,14 @@ class Phone:
 
     def _low(self, is_low: bool) -> None:
         if is_low and not self._is_low:
-            self._town.battery_told(self._button)
+            self._town.battery_told(self.button)
         self._is_low = is_low
 
     # -- the link -------------------------------------------------------------------------------------
 
     def _connect(self, session: int) -> None:
-        button, watch = self._button, self._watch
-        if self.is_off or session != button.session or not button.on_radio:
+        button, watch = self.button, self._watch
+        if self.is_off or self.is_apart or session != button.session or not button.on_radio:
             return
         self._link = session
         button.do(button.press.links, 1, 0)
@@ -204,13 +218,13 @@ class Phone:
             self._unlink()
 
     def _unlink(self) -> None:
-        if self._link and self._link == self._button.session and self._button.on_radio:
-            self._button.do(self._button.press.links, 0, 0)
+        if self._link and self._link == self.button.session and self.button.on_radio:
+            self.button.do(self.button.press.links, 0, 0)
         self._link = 0
 
     def _bring(self, key: PressKey) -> None:
         """The highest proof, if the button is linked and has not got it."""
-        button = self._button
+        button = self.button
         if self._link != button.session or not button.on_radio or key not in self._proven:
             return
         stage, proof = self._proven[key]

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
-from sim.city.tally import percentile
+from sim.city.tally import CALLED_GONE_WRONGLY, SIGNS, percentile
 from sim.city.town import BATTERY_MAH, BOARD, Outcome
 from wire.codes import ALARM, TEST
 
+_MINUTES_AFTER = 5  # an outage
 _STAGES = {
     "heard": "the phone has it on disk",
     "received": "the centre has it on disk",
@@ -39,7 +40,10 @@ def figures(outcome: Outcome) -> dict[str, Any]:
             "mean": round(sum(by_minute) / simulated_s, 2),
             "p99_of_a_minute": round(percentile(by_minute, 0.99) / 60, 2),
             "max_of_a_minute": round(by_minute[-1] / 60, 2),
+            "max": max(tally.busiest),
         },
+        "after_outage_per_s": _after_outage(outcome),
+        "out_of_reach": _out_of_reach(outcome),
         "energy": {
             "board": BOARD,
             "battery_mah": BATTERY_MAH,
@@ -54,6 +58,28 @@ def figures(outcome: Outcome) -> dict[str, Any]:
             # As if time were real: what share of one core the centre's own work takes.
             "centre_busy": round(outcome.busy_s / simulated_s, 5),
         },
+    }
+
+
+def _after_outage(outcome: Outcome) -> list[int]:
+    """Of each minute after it, how many posts came in the busiest second."""
+    if outcome.plan.outage_ms is None:
+        return []
+    first = -(-outcome.plan.outage_ms[1] // 60_000)
+    return outcome.tally.busiest[first : first + _MINUTES_AFTER]
+
+
+def _out_of_reach(outcome: Outcome) -> dict[str, Any]:
+    """What operators were told of buttons that were gone, and of such that were not."""
+    plan, watched, counts = outcome.plan, outcome.watched, outcome.tally.counts
+    found_ms, absences = watched.found_after_ms(), sum(map(len, watched.absences.values()))
+    return {
+        "told": len(watched.losses),
+        "wrongly": watched.wrong,
+        "wrongly_per_button_and_day": round(watched.wrong / (plan.buttons * plan.hours / 24), 5),
+        "wrongly_of_signs": round(counts[CALLED_GONE_WRONGLY] / max(1, counts[SIGNS]), 5),
+        "absences": absences,
+        "found_after_ms": _latency(found_ms),
     }
 
 
@@ -85,6 +111,7 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "alarms, tests", f"{presses['alarms']:,}, {presses['tests']:,}"
     yield "alarms lost, presses doubled", f"{presses['lost']}, {presses['doubled']}"
     yield "tests that nobody answered", f"{presses['tests_unanswered']}: their hands felt it"
+    yield from _rows_of_supervision(found["out_of_reach"], found["after_outage_per_s"])
     for stage, words in _STAGES.items():
         it = found["latency_ms"][stage]
         if it["count"]:
@@ -93,7 +120,7 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield (
         "posts to the centre, a second",
         f"mean {posts['mean']}, 99 % of minutes {posts['p99_of_a_minute']}, "
-        f"worst minute {posts['max_of_a_minute']}",
+        f"worst minute {posts['max_of_a_minute']}, worst second {posts['max']}",
     )
     yield "the centre's own work, of a core", f"{machine['centre_busy']:.2%}"
     yield (
@@ -107,6 +134,27 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"{machine['took_s']} s: {machine['simulated_s_per_s']:g} simulated seconds in one, "
         f"{machine['simulated_s_per_computed_s']:g} in one of computing",
     )
+
+
+def _rows_of_supervision(gone: dict[str, Any], after_outage: list[int]) -> Iterator[tuple[str, str]]:
+    yield (
+        "buttons beside their phone, called out of reach",
+        f"{gone['wrongly']:,}: {gone['wrongly_per_button_and_day']:.2%} of buttons a day, "
+        f"{gone['wrongly_of_signs']:.3%} of signs of life",
+    )
+    it, found = gone["found_after_ms"], f"{gone['found_after_ms']['count']} of {gone['absences']}"
+    if it["count"]:
+        found += f", after {_hours(it['median'])} (median), {_hours(it['p95'])} (p95)"
+    yield "buttons left behind or empty, found while so", found
+    if after_outage:
+        yield (
+            "busiest second of each minute after the outage",
+            ", ".join(f"{posts:,}" for posts in after_outage),
+        )
+
+
+def _hours(ms: float) -> str:
+    return f"{ms // 3_600_000} h {ms % 3_600_000 // 60_000:02} min"
 
 
 def _seconds(ms: float) -> str:

@@ -9,6 +9,10 @@ from wire.codes import ALARM, TEST
 
 Key = tuple[str, int, int]  # device_id, event, counter
 INVENTED = "presses that nobody made"
+SIGNS = "signs of life taken"
+CALLED_GONE = "signs of life that call a button out of reach"
+CALLED_GONE_WRONGLY = "signs of life that wrongly do"
+Span = tuple[int, int]  # ms since 1970
 
 
 @dataclass(slots=True)
@@ -28,14 +32,18 @@ class Tally:
     made: dict[Key, Made] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     posts: list[int] = field(init=False)  # that reached the centre, in each minute
+    busiest: list[int] = field(init=False)  # of those, in the busiest second of each minute
+    _second: list[int] = field(default_factory=lambda: [0, 0])  # which it is, and how many in it so far
 
     def __post_init__(self) -> None:
-        self.posts = [0] * self.minutes
+        self.posts, self.busiest = [0] * self.minutes, [0] * self.minutes
 
     def posted(self, now_ms: int, posts: int = 1) -> None:
-        minute = (now_ms - self.start_ms) // 60_000
+        minute, second = (now_ms - self.start_ms) // 60_000, now_ms // 1000
         if minute < len(self.posts):
             self.posts[minute] += posts
+            self._second = [second, posts + (self._second[1] if second == self._second[0] else 0)]
+            self.busiest[minute] = max(self.busiest[minute], self._second[1])
 
     def heard(self, key: Key, now_ms: int) -> None:
         """A bridge has it on disk. What no button has made is kept, too, for the verdict."""
@@ -84,6 +92,35 @@ class Tally:
 
     def unheard_tests(self) -> int:
         return sum(key[1] == TEST and made.received_ms < 0 for key, made in self.made.items())
+
+
+@dataclass
+class Watched:
+    """What operators were told of buttons, next to where those were.
+
+    `absences` by device_id: when it was not with its phone, or was empty. `losses`: device_id, when there was
+    last news of it, and when it was found lost.
+    """
+
+    absences: dict[str, list[Span]]
+    losses: list[tuple[str, int, int]]
+
+    @property
+    def wrong(self) -> int:
+        """Losses of buttons that had been there all the time."""
+        return sum(not self._causes(*loss) for loss in self.losses)
+
+    def found_after_ms(self) -> list[int]:
+        """Of each absence that was found while it lasted: after how long; sorted."""
+        found: dict[tuple[str, Span], int] = {}
+        for loss in self.losses:
+            for span in self._causes(*loss):
+                found.setdefault((loss[0], span), loss[2] - span[0])
+        return sorted(after_ms for (_, span), after_ms in found.items() if after_ms <= span[1] - span[0])
+
+    def _causes(self, device_id: str, last_ms: int, found_ms: int) -> list[Span]:
+        spans = self.absences.get(device_id, ())
+        return [span for span in spans if span[0] <= found_ms and span[1] >= last_ms]
 
 
 def percentile(values: Sequence[float], share: float) -> float:

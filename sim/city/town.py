@@ -17,7 +17,7 @@ from sim.city.centre import Centre
 from sim.city.habits import DAY_MS, HOUR_MS, Habits
 from sim.city.phone import Phone
 from sim.city.schedule import Schedule
-from sim.city.tally import INVENTED, Key, Tally
+from sim.city.tally import INVENTED, SIGNS, Key, Span, Tally, Watched
 from sim.medium import Medium
 from wire.receipts import ACKNOWLEDGED, CLOSED, DISPATCHED
 
@@ -27,7 +27,7 @@ LOSS = 0.3  # of adverts, assumed: a house with Wi-Fi in it
 # Of ten presses in the field nine are tests and mistakes; mistakes are alarms like any other.
 TESTS = 0.7
 AGAIN_MS = 10_000  # lookout.py: when a sign of life that had no answer is tried again
-STEP_MS = 60_000  # of progress
+STEP_MS = 60_000  # of progress, and of the centre's look for what is lost
 # What is still open when the time is over has so long to arrive, with all phones on and a network.
 DRAIN_MS = 8 * HOUR_MS
 # Assumed: how long operators and police take.
@@ -73,6 +73,7 @@ class Outcome:
     took_s: float  # of real time, without setting up
     computed_s: float  # of that, what this process has had a core
     busy_s: float  # of that, the centre's own work
+    watched: Watched
 
     @property
     def holds(self) -> bool:
@@ -104,10 +105,12 @@ class City:
         try:
             while schedule.now_ms < self._end_ms:
                 schedule.run(min(schedule.now_ms + STEP_MS, self._end_ms))
+                self.centre.look(START_MS)
                 told(schedule.now_ms - START_MS, len(self.tally.made))
             spent_mah = sum(button.spent_mah() for button in self._buttons)
             took_s, computed_s = time.perf_counter() - since_s, time.process_time() - since_cpu_s
             busy_s = self.centre.busy_s
+            watched = Watched(self._absences(), self.centre.out_of_reach())
             counts, self.tally.counts = self.tally.counts, Counter()
             self._drain()
             counts[INVENTED] += self.tally.counts[INVENTED]
@@ -118,7 +121,7 @@ class City:
         lost, doubled = self.tally.lost(there), self.tally.doubled(there)
         usable_mah = self._power.usable_mah
         return Outcome(
-            self._plan, self.tally, lost, doubled, spent_mah, usable_mah, took_s, computed_s, busy_s
+            self._plan, self.tally, lost, doubled, spent_mah, usable_mah, took_s, computed_s, busy_s, watched
         )
 
     def close(self) -> None:
@@ -149,9 +152,13 @@ class City:
             for begins_ms, ends_ms in habits.off:
                 self.schedule.at(begins_ms, phone.switch_off)
                 self.schedule.at(min(ends_ms, self._end_ms), phone.switch_on)
+            for begins_ms, ends_ms in habits.apart:
+                self.schedule.at(begins_ms, phone.part, True)
+                self.schedule.at(min(ends_ms, self._end_ms), phone.part, False)
             self._buttons.append(button)
             self._phones.append(phone)
-            self._signs.setdefault(START_MS // 1000 + number % ALIVE_S, []).append(phone)
+            first_s = START_MS // 1000 + self.centre.next_in_s(device.device_id, START_MS) % ALIVE_S
+            self._signs.setdefault(first_s, []).append(phone)
 
     def _plan_what_happens(self) -> None:
         plan, at_ms = self._plan, float(START_MS)
@@ -159,16 +166,27 @@ class City:
             at_ms += self._chance.expovariate(plan.presses_per_day / DAY_MS)
             if at_ms >= self._end_ms:
                 break
-            button = self._chance.choice(self._buttons)
+            phone = self._chance.choice(self._phones)
             what = Press.clicks if self._chance.random() < TESTS else Press.hold
-            self.schedule.at(int(at_ms), self._press, button, what)
+            self.schedule.at(int(at_ms), self._press, phone, what)
         if plan.outage_ms is not None:
             for at, away in zip(plan.outage_ms, (True, False), strict=True):
                 self.schedule.at(START_MS + at, self._network, away)
         self.schedule.at(START_MS, self._second)
 
-    def _press(self, button: Button, what: Callable[..., list[tuple[object, ...]]]) -> None:
-        button.hand(lambda now_ms: what(button.press, now_ms))
+    def _press(self, phone: Phone, what: Callable[..., list[tuple[object, ...]]]) -> None:
+        """Her hand. It has no button where she has left that behind."""
+        if phone.is_apart:
+            self.tally.counts["presses without a button at hand"] += 1
+        else:
+            phone.button.hand(lambda now_ms: what(phone.button.press, now_ms))
+
+    def _absences(self) -> dict[str, list[Span]]:
+        """When each button was not with its phone, or was empty."""
+        return {
+            phone.button.device_id: [*phone.habits.apart, *phone.button.empty_spans()]
+            for phone in self._phones
+        }
 
     def _network(self, away: bool) -> None:
         self.network_is_away = away
@@ -201,14 +219,15 @@ class City:
             for number, phone in enumerate(awake):  # evenly over the second
                 fits = self.centre.takes_sign(now_ms + number * 1000 // len(awake))
                 (taken if fits else shed).append(phone)
-            self.tally.counts["signs of life taken"] += len(taken)
+            self.tally.counts[SIGNS] += len(taken)
             self.tally.counts["signs of life shed"] += len(shed)
             self.tally.posted(now_ms, len(awake))
             answers = self.centre.take_signs([(phone.bridge_id, phone.sign(now_ms)) for phone in taken])
             for phone, answer in zip(taken, answers, strict=True):
                 phone.answered(answer)
-            off = [phone for phone in due if phone.is_off]
-            self._signs.setdefault(second + ALIVE_S, []).extend(taken + off)
+                next_s = second + self.centre.next_in_s(phone.button.device_id, now_ms)
+                self._signs.setdefault(next_s, []).append(phone)
+            self._signs.setdefault(second + ALIVE_S, []).extend(phone for phone in due if phone.is_off)
             # Whoever is refused is kept waiting first (centre/shedding.py): a herd does not stay one.
             for phone in shed:
                 held_s = round(self._operators.uniform(*HOLD_S))

@@ -171,7 +171,7 @@ def looks(history: History) -> dict[str, Callable[[], object]]:
             manager,
             refused=None,
             form={},
-            **case_page._shown(core, manager, history.open_case, 30),
+            **case_page._shown(core, manager, history.open_case, 30, 60),
         )
 
     return {

@@ -29,4 +29,4 @@ async def test_the_guides_bridge_enrols_alarms_and_lives(tmp_path: Path) -> None
     assert process.returncode == 0, complaint.decode()
     receipt, next_in_s = said.decode().splitlines()
     assert re.match(r"[0-9a-f]+ \{'stage': 1, 'proof': '[0-9a-f]{32}'\}", receipt)
-    assert next_in_s == "60"
+    assert 10 <= int(next_in_s) < 60 + 10

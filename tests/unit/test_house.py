@@ -29,6 +29,7 @@ PURE = [
     "bridge/watch.py",
     "bridge/courier.py",
     "bridge/supervision.py",
+    "bridge/hearing.py",
     "bridge/tracking.py",
     "bridge/location/measure.py",
     "bridge/location/selector.py",

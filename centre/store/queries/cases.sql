@@ -119,7 +119,7 @@ SELECT 1 FROM bridge_devices JOIN bridges USING (bridge_id)
 WHERE device_id = :device_id AND revoked_at_ms IS NOT NULL LIMIT 1;
 
 -- name: bridges_of_device
-SELECT b.*, s.alive_at_ms, s.battery_percent, s.troubles, t.heard_at_ms, t.in_reach
+SELECT b.*, s.alive_at_ms, s.battery_percent, s.troubles, t.heard_at_ms, t.in_reach, t.lost_after_s
 FROM bridge_devices bd JOIN bridges b USING (bridge_id)
      LEFT JOIN bridge_states s USING (bridge_id)
      LEFT JOIN button_states t ON t.bridge_id = b.bridge_id AND t.device_id = bd.device_id

@@ -16,14 +16,15 @@ ON CONFLICT DO UPDATE SET
 -- A bridge that was started anew does not know what it knew before.
 -- name: set_button_state
 INSERT INTO button_states (bridge_id, device_id, told_at_ms, heard_at_ms, battery_mv, low, in_reach,
-                           press_counter, alive_counter, faults, news_at_ms)
-VALUES (:bridge_id, :device_id, :now_ms, :heard_at_ms, :battery_mv, :low, :in_reach, :press_counter,
-        :alive_counter, :faults, iif(:heard_at_ms IS NULL, NULL, :now_ms))
+                           lost_after_s, press_counter, alive_counter, faults, news_at_ms)
+VALUES (:bridge_id, :device_id, :now_ms, :heard_at_ms, :battery_mv, :low, :in_reach, :lost_after_s,
+        :press_counter, :alive_counter, :faults, iif(:heard_at_ms IS NULL, NULL, :now_ms))
 ON CONFLICT DO UPDATE SET
     told_at_ms = :now_ms,
     news_at_ms = iif(:heard_at_ms > coalesce(heard_at_ms, 0), :now_ms, news_at_ms),
     heard_at_ms = max(coalesce(:heard_at_ms, heard_at_ms), coalesce(heard_at_ms, :heard_at_ms)),
     battery_mv = coalesce(:battery_mv, battery_mv), low = :low, in_reach = :in_reach,
+    lost_after_s = :lost_after_s,
     press_counter = max(coalesce(:press_counter, press_counter), coalesce(press_counter, :press_counter)),
     alive_counter = max(coalesce(:alive_counter, alive_counter), coalesce(alive_counter, :alive_counter)),
     faults = :faults;

@@ -28,7 +28,7 @@ WHERE bridge_id = :bridge_id AND b.revoked_at_ms IS NULL AND d.revoked_at_ms IS 
 LIMIT 1;
 
 -- name: ears_of_button
-SELECT b.*, s.in_reach, s.news_at_ms, s.low, s.told_at_ms
+SELECT b.*, s.in_reach, s.lost_after_s, s.news_at_ms, s.low, s.told_at_ms
 FROM button_states s JOIN bridge_states b USING (bridge_id) JOIN bridges r USING (bridge_id)
 WHERE device_id = :device_id AND r.revoked_at_ms IS NULL ORDER BY told_at_ms;
 

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from centre.console.board import render_sheet
-from centre.rules import access, times
+from centre.rules import access, supervision, times
 from centre.rules import cases as rules
 from centre.rules.access import Caller
 from centre.rules.cases import CaseFile, Person, Stalker
@@ -25,6 +25,7 @@ from centre.work import (
     hooks,
     presses,
     reports,
+    signs,
 )
 from sim.people import EXAMPLE, placeholder
 from tests.unit.centre.parts import Hand, signed_in
@@ -559,6 +560,24 @@ def test_a_case_shows_no_loss_of_whoever_had_the_button_before(world: Zone) -> N
     )
     (button,) = handouts.of_case(core, case_id)[0]
     assert [loss.kind for loss in button.losses] == ["battery_low", "network_gone"]
+
+
+def test_a_case_says_how_soon_the_loss_of_its_button_is_found(world: Zone) -> None:
+    """By the phone that hears it least; nothing where none has spoken; not by one that was cut off."""
+    core, case_id = world.core, world.case()
+    handouts.hand_out(core, world.manager, case_id, HAND.device_id)
+
+    def found_after_min() -> int | None:
+        return handouts.of_case(core, case_id)[0][0].found_after_min
+
+    first, second = world.bridge(), world.bridge()
+    assert found_after_min() is None, "neither has spoken"
+    for bridge, lost_after_s in ((first, 37 * 60), (second, 4 * 3600)):
+        button = {"device_id": HAND.device_id, "lost_after_s": lost_after_s}
+        signs.take_sign_of_life(core, bridge, supervision.read({"buttons": [button]}))
+    assert found_after_min() == 4 * 60 + 2
+    buttons.revoke_bridge(core, second)
+    assert found_after_min() == 39
 
 
 def test_the_daily_report_counts_the_zones_day(world: Zone) -> None:

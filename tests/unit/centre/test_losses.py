@@ -16,6 +16,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from bridge import hearing
+from bridge import supervision as bridge_supervision
 from centre.core import Core, open_core
 from centre.home import Home
 from centre.rules import losses as rules
@@ -95,6 +97,9 @@ REACH_MS = rules.reach_ms(900, ALIVE_S)
         ([Ear(told(listening_since_ms=None), None, NOW_MS), Ear(WELL, False, None)], True),
         ([Ear(WELL, None, NOW_MS - REACH_MS - 1)], True),
         ([Ear(WELL, None, NOW_MS - REACH_MS)], False),
+        ([Ear(WELL, None, NOW_MS - REACH_MS - 1, 4 * 3600)], False),
+        ([Ear(WELL, None, NOW_MS - REACH_MS - 1), Ear(WELL, None, NOW_MS - REACH_MS - 1, 4 * 3600)], False),
+        ([Ear(WELL, False, NOW_MS, 4 * 3600)], True),
         ([], None),
     ],
 )
@@ -108,6 +113,23 @@ def test_a_button_is_out_of_reach_only_where_nobody_who_listens_hears_it(
 def test_the_declared_time_of_a_button_covers_two_late_periods() -> None:
     """39 min at 15 min, where bridges speak every minute."""
     assert REACH_MS == 39 * MINUTE_MS
+
+
+@pytest.mark.parametrize(
+    ("told_s", "found_after_min"),
+    [(None, 39), (0, 39), (37 * 60, 39), (109 * 60, 111), (433 * 60, 435), (31 * 86_400, 435)],
+)
+def test_a_phone_that_hears_few_signs_says_how_long_it_waits_and_is_believed_within_bounds(
+    told_s: int | None, found_after_min: int
+) -> None:
+    """Never less than two periods, never more than 24: no phone keeps a loss from being found."""
+    assert rules.reach_ms(900, ALIVE_S, told_s) == found_after_min * MINUTE_MS
+
+
+def test_bridge_and_centre_mean_the_same_bounds() -> None:
+    """They share no code but `wire`."""
+    assert (rules.MISSED_MIN, rules.MISSED_MAX) == (hearing.MISSED_MIN, hearing.MISSED_MAX)
+    assert rules.REACH_SLACK_MS == bridge_supervision.REACH_SLACK_MS
 
 
 @pytest.mark.parametrize(
@@ -258,6 +280,15 @@ def test_a_button_that_nobody_hears_any_more(shift: Shift) -> None:
     shift.watch(900_000, 0, buttons=[heard | {"heard_at": "2026-11-23T11:00:00Z"}])
     shift.watch(60_000, 0, buttons=[heard | {"heard_at": "2026-11-23T11:15:00Z"}])
     assert shift.kinds() == []
+
+
+def test_a_button_that_a_sleeping_phone_hears_seldom_is_lost_when_that_phone_says(shift: Shift) -> None:
+    """Not after 39 min, which mean nothing to it; and still found, once, within what it has told."""
+    heard = {"device_id": Hand().device_id, "heard_at": "2026-11-23T10:00:00Z", "lost_after_s": 7200}
+    shift.sign(buttons=[heard])
+    assert shift.watch(rules.reach_ms(900, ALIVE_S, 7200), 0, buttons=[heard]) == 0
+    assert shift.watch(60_000, 0, buttons=[heard]) == 1
+    assert shift.kinds() == ["button_out_of_reach"]
 
 
 def test_who_is_revoked_is_not_watched(shift: Shift) -> None:

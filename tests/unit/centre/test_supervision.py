@@ -1,8 +1,11 @@
 """What a sign of life means, and how far it is believed."""
 
+from collections import Counter
+from itertools import pairwise
+
 import pytest
 
-from centre.rules import supervision
+from centre.rules import losses, supervision
 from centre.rules.fields import Dropped
 from centre.rules.incidents import Phone
 from centre.rules.refusals import Refused
@@ -17,6 +20,7 @@ BUTTON = {
     "battery_mv": 3900,
     "low": False,
     "in_reach": True,
+    "lost_after_s": 6540,
     "press_counter": 3,
     "alive_counter": 40,
     "faults": ["stuck"],
@@ -34,12 +38,8 @@ def test_a_good_sign_of_life_is_read_whole() -> None:
     sign = supervision.read(ALIVE)
     assert sign.dropped == []
     (button,) = sign.buttons
-    assert (button.battery_mv, button.in_reach, button.alive_counter, button.faults) == (
-        3900,
-        True,
-        40,
-        ("stuck",),
-    )
+    assert (button.battery_mv, button.in_reach, button.lost_after_s) == (3900, True, 6540)
+    assert (button.alive_counter, button.faults) == (40, ("stuck",))
     assert (sign.phone.battery_percent, sign.phone.model, sign.troubles) == (50, "Pixel 8", ("no_position",))
 
 
@@ -65,6 +65,8 @@ def test_nothing_but_the_device_id_is_needed() -> None:
         ({"buttons": [BUTTON | {"battery_mv": 3.9}]}, "buttons[0].battery_mv", "wrong_type"),
         ({"buttons": [BUTTON | {"low": 1}]}, "buttons[0].low", "wrong_type"),
         ({"buttons": [BUTTON | {"in_reach": "yes"}]}, "buttons[0].in_reach", "wrong_type"),
+        ({"buttons": [BUTTON | {"lost_after_s": -1}]}, "buttons[0].lost_after_s", "out_of_range"),
+        ({"buttons": [BUTTON | {"lost_after_s": 109.5}]}, "buttons[0].lost_after_s", "wrong_type"),
         ({"buttons": [BUTTON | {"press_counter": -1}]}, "buttons[0].press_counter", "out_of_range"),
         ({"buttons": [BUTTON | {"alive_counter": 2**31}]}, "buttons[0].alive_counter", "out_of_range"),
         ({"buttons": [BUTTON | {"faults": ["Stuck"]}]}, "buttons[0].faults", "out_of_range"),
@@ -110,3 +112,34 @@ def test_the_pace_is_kept_per_bridge() -> None:
     assert pace.wait_ms("b", 0) == 0
     assert pace.wait_ms("a", 5_000) == Pace.EVERY_MS - 5_000
     assert [pace.wait_ms("a", at_ms) for at_ms in (9_990, 19_980, 29_970)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("alive_s", [10, 60, 900])
+def test_bridges_that_come_in_step_after_an_outage_do_not_come_in_step_again(alive_s: int) -> None:
+    """Thousands that speak in one second are spread over the whole pace by one answer."""
+    count = 100 * alive_s
+    nexts = Counter(supervision.next_in_s(f"bridge {n}", 1_000_000, alive_s) for n in range(count))
+    assert len(nexts) == alive_s
+    assert max(nexts.values()) < 1.5 * count / alive_s
+
+
+@pytest.mark.parametrize("alive_s", [20, 47, 60, 900])
+@pytest.mark.parametrize("late_s", [0, 1])
+def test_who_speaks_in_its_own_second_speaks_every_pace_however_slow_its_way_is(
+    alive_s: int, late_s: int
+) -> None:
+    """A second late on the way each time does not add up."""
+    now_s, times = 1_000_000, []
+    for _ in range(20):
+        times.append(now_s)
+        now_s += supervision.next_in_s("bridge", now_s, alive_s) + late_s
+    assert times[-1] - times[1] == 18 * alive_s
+    assert all(after - before >= supervision.ALIVE_S_MIN for before, after in pairwise(times))
+
+
+def test_the_first_of_its_own_seconds_is_within_what_silence_is_given() -> None:
+    """Three in a row, the first of them as late as it can be, and 20 s to spare for their way."""
+    for alive_s in (supervision.ALIVE_S_MIN, supervision.ALIVE_S, supervision.ALIVE_S_MAX):
+        waits_s = [supervision.next_in_s("bridge", now_s, alive_s) for now_s in range(alive_s)]
+        assert min(waits_s) >= supervision.ALIVE_S_MIN
+        assert (max(waits_s) + 2 * alive_s + 20) * 1000 < losses.silence_ms(alive_s)

@@ -17,7 +17,7 @@ from sim.city import report
 from sim.city.air import first_heard_us
 from sim.city.habits import DAY_MS, Habits
 from sim.city.schedule import Schedule
-from sim.city.tally import Made, Tally, percentile
+from sim.city.tally import CALLED_GONE_WRONGLY, Made, Tally, Watched, percentile
 from sim.city.town import BATTERY_MAH, BOARD, START_MS, City, Outcome, Plan
 from sim.medium import ADV_DELAY_US_MAX, Medium
 from sim.systems import PROFILES
@@ -95,7 +95,7 @@ def test_the_same_seed_is_the_same_city() -> None:
 
 
 def test_every_phone_gives_a_sign_of_life_a_minute() -> None:
-    """Exactly: nobody is off in this hour, so it is sixty each."""
+    """Exactly, each in a second of its own: nobody is off in this hour, so it is sixty each."""
     plan = Plan(30, 1, 5, 0)
     habits = [Habits(f"habits 5 {n}", START_MS, START_MS + HOUR_MS) for n in range(30)]
     assert not any(begins_ms < START_MS + HOUR_MS for one in habits for begins_ms, _ in one.off)
@@ -148,7 +148,8 @@ def test_a_lost_a_doubled_and_an_invented_press_are_told() -> None:
     there = [("A", ALARM, 1), ("A", ALARM, 1), ("B", ALARM, 9)]
     assert tally.lost(there) == [("A", ALARM, 2)]
     assert tally.doubled(there) == [("A", ALARM, 1), ("B", ALARM, 9)]
-    outcome = Outcome(Plan(2, 1, 1, 1), tally, tally.lost(there), [], 1.0, 400.0, 1.0, 1.0, 0.1)
+    nobody = Watched({}, [])
+    outcome = Outcome(Plan(2, 1, 1, 1), tally, tally.lost(there), [], 1.0, 400.0, 1.0, 1.0, 0.1, nobody)
     assert not outcome.holds
     assert any(line.startswith("LOST event 1 number 2 of A") for line in report.lines(outcome))
     assert "a promise was broken" in report.as_html(outcome)
@@ -229,24 +230,55 @@ def test_ctrl_c_ends_it_without_a_trace() -> None:
     assert "Traceback" not in out + err
 
 
-def test_a_herd_after_an_outage_is_shed_and_disperses() -> None:
-    """All phones try again within ten seconds; whoever is refused comes a little later."""
-    city = City(Plan(4000, 0.45, 2, 3000, 0.1, 3))
+def test_a_herd_after_an_outage_is_shed_and_two_minutes_later_out_of_step() -> None:
+    """All phones try again within ten seconds; whoever is answered has a second of its own from then on."""
+    city = City(Plan(3000, 0.3, 2, 3000, 0.1, 3))
     shed = []
     outcome = city.run(lambda _done_ms, _presses: shed.append(city.tally.counts["signs of life shed"]))
     city.close()
     by_minute = [after - before for before, after in pairwise(shed)]
-    assert max(by_minute) > 500
-    assert by_minute[-1] < 100
+    after = report.figures(outcome)["after_outage_per_s"]
+    before = max(outcome.tally.busiest[1:5])
+    assert max(by_minute) > 300
+    assert by_minute[-1] == 0
+    assert after[0] > 250, "a tenth of all in each second"
+    assert max(after[2:]) <= before + 10 < 100
     assert outcome.holds
+
+
+def test_a_button_beside_its_phone_is_not_called_out_of_reach_and_one_left_at_home_is() -> None:
+    """Who is away for longer than its phone needs is found while it is away."""
+    city = City(Plan(20, 27, 3, 0))
+    for number, phone in enumerate(city._phones[:6]):
+        phone.habits.apart.append((START_MS + 18 * HOUR_MS, START_MS + (26 + number % 2) * HOUR_MS))
+        city.schedule.at(phone.habits.apart[-1][0], phone.part, True)
+        city.schedule.at(phone.habits.apart[-1][1], phone.part, False)
+    outcome = city.run(lambda _done_ms, _presses: None)
+    city.close()
+    assert outcome.watched.wrong <= 1
+    assert outcome.tally.counts[CALLED_GONE_WRONGLY] < 60 * 12
+    assert len(outcome.watched.found_after_ms()) >= 5
+    assert outcome.watched.found_after_ms()[-1] <= (7 * 60 + 17) * 60_000, "as declared, and a look a minute"
+
+
+def test_losses_are_judged_by_where_the_buttons_were() -> None:
+    """Wrong: it was there from its last sign until it was called lost. Found: called so while it was away."""
+    hour = HOUR_MS
+    absences = {"A": [(2 * hour, 5 * hour), (20 * hour, 21 * hour)], "B": []}
+    watched = Watched(
+        absences,
+        [("A", hour, 4 * hour), ("A", 9 * hour, 10 * hour), ("A", 20 * hour, 22 * hour), ("B", 0, hour)],
+    )
+    assert watched.wrong == 2
+    assert watched.found_after_ms() == [2 * hour]
 
 
 def test_a_press_while_the_phone_is_off_for_hours_is_received_when_it_is_on_again() -> None:
     """By then its codes are far ahead of what the phone has heard."""
     city = City(Plan(1, 9, 1, 0))
-    (button,), (phone,) = city._buttons, city._phones
+    (phone,) = city._phones
     city.schedule.at(START_MS + HOUR_MS, phone.switch_off)
-    city.schedule.at(START_MS + HOUR_MS + 60_000, city._press, button, Press.hold)
+    city.schedule.at(START_MS + HOUR_MS + 60_000, city._press, phone, Press.hold)
     city.schedule.at(START_MS + 7 * HOUR_MS, phone.switch_on)
     outcome = city.run(lambda _done_ms, _presses: None)
     city.close()
