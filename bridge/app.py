@@ -22,7 +22,7 @@ from bridge.desktop import DBusDesktop
 from bridge.journal import Journal, read_presses
 from bridge.location import fixed
 from bridge.log import Log, Sink, mistakes
-from bridge.model import Fix, Trouble, rfc3339
+from bridge.model import Device, Fix, Trouble, rfc3339
 from bridge.page import words
 from bridge.ports import Source, SourceOff
 from bridge.radio import BleakRadio, ClientBackend, ScannerBackend
@@ -154,12 +154,26 @@ async def _enrol(home: Home, arguments: argparse.Namespace) -> int:
         label = https.parse_label(_label_text(arguments.label))
     except ValueError as error:
         raise BadInput(error) from None
-    pin, duress_pin = _pins(arguments)
+    devices = await enrol(home, label, *_pins(arguments), secrets=arguments.secrets)
+    names = ", ".join(device.device_id for device in devices)
+    print(f"enrolled: {names}. A bridge that is running sees it after a restart.")
+    return OK
+
+
+async def enrol(
+    home: Home,
+    label: https.Label,
+    pin: str | None = None,
+    duress_pin: str | None = None,
+    *,
+    secrets: str = "auto",
+) -> Sequence[Device]:
+    """Take up what the label is for, and keep it in `home`. Raises BadInput, SettingsError, CentreError."""
     home.make()
     before = home.read()
     if before and before.centre != label.centre:
         raise BadInput(f"this home belongs to {before.centre}; use another --home for {label.centre}")
-    kept = _place_for_secrets(home, before, arguments.secrets)
+    kept = _place_for_secrets(home, before, secrets)
     async with https.Centre(label.centre, None) as stranger:
         ca_pem = await stranger.fetch_ca(label.pin)
     async with https.Centre(label.centre, ca_pem) as centre:
@@ -173,9 +187,7 @@ async def _enrol(home: Home, arguments: argparse.Namespace) -> int:
     devices = before.devices if before else ()
     after = Credentials(label.centre, ca_pem, devices, enrolment.addresses, kept)
     home.write(after.with_devices(enrolment.devices))
-    names = ", ".join(device.device_id for device in enrolment.devices)
-    print(f"enrolled: {names}. A bridge that is running sees it after a restart.")
-    return OK
+    return enrolment.devices
 
 
 def _label_text(given: str) -> str:

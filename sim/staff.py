@@ -1,14 +1,11 @@
 """Who works at the demo's centre, and the case behind its button: what commands and pages do, in one go."""
 
-import contextlib
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
-from centre.core import Core, open_core
-from centre.home import Home
 from centre.rules import access
 from centre.work import accounts, cases, grants, handouts
+from sim.clerk import core_of, entrance
 from sim.people import EXAMPLE, placeholder
 
 NAMES = {
@@ -23,7 +20,7 @@ _REVIEW_DAYS, _GRANT_DAYS = 90, 180
 
 def hand_out(home: Path, device_id: str) -> None:
     """One of each role works at the centre in `home`; its case manager gives somebody invented the button."""
-    with _core(home) as core:
+    with core_of(home) as core:
         for role, name in NAMES.items():
             accounts.add_user(core, role, name, role, _ZONE if role == access.CASE_MANAGER else None, "en")
         token = accounts.invite(core, access.CASE_MANAGER, "enter", access.ENTER_MS)
@@ -39,15 +36,4 @@ def hand_out(home: Path, device_id: str) -> None:
 
 def entrances(home: Path, url: str) -> dict[str, str]:
     """For each role an address that lets her in, once: as `amr-centre console LOGIN` prints it."""
-    with _core(home) as core:
-        tokens = {role: accounts.invite(core, role, "enter", access.ENTER_MS) for role in NAMES}
-    return {role: f"{url}/console/enter?key={token}" for role, token in tokens.items()}
-
-
-@contextlib.contextmanager
-def _core(home: Path) -> Iterator[Core]:
-    core = open_core(Home(home))
-    try:
-        yield core
-    finally:
-        core.store.close()
+    return {role: entrance(home, url, role) for role in NAMES}

@@ -10,17 +10,23 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
+from bridge.https import CentreError
+from bridge.settings import SettingsError
+from centre.home import CannotServe
+from centre.rules import access
 from firmware.board.config import SETTINGS
 from firmware.flash.provision import Provisioned, provision
+from sim import clerk
 from sim.air import Air, Medium, OnAir
 from sim.board import Board, BoardEvent
 from sim.clock import SettableClock
@@ -44,6 +50,7 @@ class Trouble(Exception):
 
 
 Match = Callable[[Happening], bool]
+T = TypeVar("T")
 
 
 class Button:
@@ -187,7 +194,7 @@ class World:
         self.happenings: list[Happening] = []
         self.buttons: dict[str, Button] = {}
         self.programs: dict[str, Program] = {}
-        self.url = self.console_url = ""
+        self.url = ""
         self._medium = Medium(seed, loss, **medium)
         self._news = asyncio.Event()
         self._observers: list[Callable[[Happening], None]] = []
@@ -218,16 +225,14 @@ class World:
             "centre", self._centre("serve", "--json-log", "--port", "0", *options), "listening"
         )
         self.url = said.data["url"]
-        who = ["--role", "operator", "--name", "An operator"]
-        await self._run(self._centre("users", "add", _OPERATOR, *who))
-        self.console_url = await self.entrance()
+        await self._told(clerk.add_user, _OPERATOR, "An operator", access.OPERATOR)
         self._ca = Path(said.data["ca"])
         port = self.url.rsplit(":", 1)[1]
         self.programs["centre"]._argv = self._centre("serve", "--json-log", "--port", port, *options)
 
     async def entrance(self) -> str:
         """An address that signs the operator in, once."""
-        return (await self._run(self._centre("console", _OPERATOR, "--url", self.url))).strip()
+        return await self._told(clerk.entrance, self.url, _OPERATOR)
 
     async def add_button(self, name: str = "button", *, heap_kib: int = 96, **settings: int) -> Button:
         """Provision a board, tell the centre, and switch it on."""
@@ -242,7 +247,7 @@ class World:
             again=False,
             settings=settings,
         )
-        await self._run(self._centre("buttons", "import", str(made.registry)))
+        await self._told(clerk.import_buttons, made.registry)
         button = Button(self, name, made, image, heap_kib)
         self.buttons[name] = button
         await button.board.power_on()
@@ -250,8 +255,7 @@ class World:
 
     async def another_enrolment(self, button: Button) -> str:
         """The QR text with which one more bridge can watch `button`."""
-        said = await self._run(self._centre("buttons", "enrol", button.device_id, "--url", self.url))
-        return next(word for word in said.split() if "/e#" in word)
+        return await self._told(clerk.label, self.url, button.device_id)
 
     async def add_bridge(
         self,
@@ -262,19 +266,20 @@ class World:
         pins: tuple[str, ...] = (),
     ) -> None:
         """Enrol a phone with a QR text and the wearer's PINs, and run its bridge on the air."""
+        await self.enrol(name, enrolment, *pins)
         home = ["--home", str(self.home / name)]
-        # In a file: the keyring of whoever runs this world is not ours to write in.
-        enrol = [sys.executable, "-m", "bridge.app", "enrol", enrolment, "--secrets", "file", *home]
-        if pins:
-            pin_file = self.home / f"{name}.pins"
-            pin_file.write_text("\n".join(pins))
-            enrol += ["--pin-file", str(pin_file)]
-        await self._run(enrol)
         phone = ["-m", "sim.phone", "--air", self.hci, "--name", name, "--profile", profile, "--"]
         # Several bridges live on this machine at once, and none of them is anybody's phone.
         alone = ["--set", "page.port=0", "--set", "supervision.notify=false"]
         run = [sys.executable, *phone, "run", "--json-log", *home, *alone, *options]
         await self._start(name, run, "scanning")
+
+    async def enrol(self, name: str, enrolment: str, *pins: str) -> None:
+        """Take up a button on the phone of that name, which does not run yet. Raises Trouble."""
+        try:
+            await clerk.enrol(self.home / name, enrolment, *pins)
+        except (SettingsError, CentreError) as error:
+            raise Trouble(str(error)) from None
 
     async def start(self, name: str) -> None:
         """Start a program again that was killed or stopped, and wait until it serves or scans."""
@@ -362,6 +367,13 @@ class World:
 
     # -- processes ---------------------------------------------------------------------
 
+    async def _told(self, command: Callable[..., T], *arguments: object) -> T:
+        """One of the clerk's, at the centre. Raises Trouble."""
+        try:
+            return await asyncio.to_thread(command, self.centre_home, *arguments)
+        except (CannotServe, sqlite3.Error) as error:
+            raise Trouble(str(error)) from None
+
     def _centre(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "centre", *words, "--home", str(self.centre_home)]
 
@@ -374,19 +386,6 @@ class World:
         if said.what == "ended":
             raise Trouble(f"the {name} did not start:\n" + "\n".join(program.stderr))
         return said
-
-    async def _run(self, argv: list[str]) -> str:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=os.environ,
-        )
-        out, complaint = await process.communicate()
-        if process.returncode:
-            raise Trouble(complaint.decode(errors="replace").strip() or f"{argv[2]} failed")
-        return out.decode()
 
     def _on_advert(self, seen: OnAir) -> None:
         """Only a first advert of its kind is news: the same code at the same address is not."""
