@@ -16,7 +16,7 @@ from centre.core import Core, open_core
 from centre.home import Home
 from centre.rules import access
 from centre.work import accounts, evidence, signin
-from tests.unit.centre.parts import OPENAPI, Lines, Phone, Serving, centre, phone_of
+from tests.unit.centre.parts import OPENAPI, Hand, Lines, Phone, Serving, centre, phone_of
 
 PASSWORD = "four words that rhyme not"  # noqa: S105
 HTML = {"Accept": "text/html"}
@@ -257,8 +257,10 @@ async def test_whoever_is_disabled_is_out_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["disabled", "role", "password"])
 async def test_a_live_stream_ends_with_the_session(tmp_path: Path, how: str) -> None:
     """At its next turn, and before anything that has happened since is told."""
-    async with centre(tmp_path) as (serving, phone):
+    hand = Hand()
+    async with centre(tmp_path, hand) as (serving, phone):
         await ready(serving, phone)
+        await phone.enrol(hand)
         async with phone.stream("/console/live") as events:
             await anext(events)
             if how == "password":
@@ -269,6 +271,7 @@ async def test_a_live_stream_ends_with_the_session(tmp_path: Path, how: str) -> 
                     accounts.disable(core, "ann")
                 if how == "role":
                     accounts.change_user(core, "ann", role=access.INSTITUTE)
+            assert (await phone.post(hand.alarm(1)))[0] == 201
             assert [event async for event in events] == []
 
 

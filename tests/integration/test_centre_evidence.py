@@ -89,7 +89,7 @@ async def serving(home: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process,
 async def test_the_log_is_checked_and_copied_while_alarms_come_in(tmp_path: Path) -> None:
     """Neither waits for the other."""
     home, load = tmp_path / "home", Load()
-    await imported(home, HAND)
+    imported(home, HAND)
     async with serving(home) as (_, phone), load.on(phone):
         await load.until(20)
         code, out, error = await run("verify-log", "--home", home)
@@ -132,7 +132,7 @@ def test_a_full_disk_leaves_no_half_of_a_backup_or_export(tmp_path: Path) -> Non
 async def test_killed_thirty_times_the_chain_is_one_and_whole(tmp_path: Path) -> None:
     """SIGKILL under load, at moments nobody chose: no answered alarm is lost, and the chain never forks."""
     home, load, dice = tmp_path / "home", Load(), random.Random(5)
-    await imported(home, HAND)
+    imported(home, HAND)
     for _ in range(30):
         async with serving(home) as (process, phone), load.on(phone):
             await load.until(dice.randint(1, 40))

@@ -18,8 +18,8 @@ from centre.commands import main
 from centre.core import open_core
 from centre.home import Home
 from centre.rules import supervision
-from centre.work import buttons, signs
-from tests.unit.centre.parts import Hand, Phone, phone_of
+from centre.work import accounts, buttons, signs
+from tests.unit.centre.parts import Hand, Phone, entrance, phone_of
 from wire import receipts
 
 HAND = Hand()
@@ -59,27 +59,25 @@ async def served(home: Path, *options: object) -> AsyncIterator[tuple[Served, Ph
         assert line["what"] == "listening"
         ca_pem = Path(line["ca"]).read_text()
         async with phone_of(line["url"], ca_pem) as phone:
-            await run("users", "add", "ann", "--name", "Ann", "--role", "operator", "--home", home)
-            _, console_url, _ = await run("console", "ann", "--home", home, "--url", line["url"])
-            yield Served(process, console_url.strip()), phone
+            yield Served(process, entrance(home, line["url"])), phone
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
 
 
-async def imported(home: Path, *hands: Hand) -> None:
-    registry = home.parent / "registry.jsonl"
-    registry.write_text("".join(hand.line for hand in hands))
-    code, _, error = await run("buttons", "import", registry, "--home", home)
-    assert (code, error) == (0, "")
+def imported(home: Path, *hands: Hand) -> None:
+    """By another process than the one that may be serving this home."""
+    core = open_core(Home(home))
+    buttons.import_buttons(core, (hand.registered for hand in hands))
+    core.store.close()
 
 
 async def test_killed_right_after_the_answer_it_has_lost_nothing(tmp_path: Path) -> None:
     """SIGKILL with the answer just read: incident and receipts are there when it returns."""
     home = tmp_path / "home"
     async with served(home) as (centre, phone):
-        await imported(home, HAND)  # while it serves
+        imported(home, HAND)  # while it serves
         await phone.enrol(HAND)
         _, answer = await phone.post(HAND.alarm(1))
         centre.process.kill()
@@ -102,7 +100,7 @@ async def test_killed_right_after_the_answer_it_has_lost_nothing(tmp_path: Path)
 async def test_killed_in_the_middle_of_many_it_has_all_that_it_answered(tmp_path: Path) -> None:
     """Forty presses, SIGKILL at the first answer: each that was answered is there, with that answer."""
     home = tmp_path / "home"
-    await imported(home, HAND)
+    imported(home, HAND)
     async with served(home) as (centre, phone):
         await phone.enrol(HAND)
         tasks = {asyncio.create_task(phone.post(HAND.alarm(n))): n for n in range(1, 41)}
@@ -121,7 +119,7 @@ async def test_killed_in_the_middle_of_many_it_has_all_that_it_answered(tmp_path
 async def test_a_full_disk_is_a_503_and_the_press_is_taken_later(tmp_path: Path) -> None:
     """The kernel refuses every write: a problem, nothing lost, and with room it is 201."""
     home = tmp_path / "home"
-    await imported(home, HAND)
+    imported(home, HAND)
     async with served(home) as (centre, phone):
         await phone.enrol(HAND)
         assert (await phone.post(HAND.alarm(1)))[0] == 201
@@ -203,6 +201,20 @@ def test_buttons_are_imported_listed_and_enrolled_again(
     assert said(capsys, "buttons", "revoke", HAND.device_id, "--home", home)[0] == 0
     assert said(capsys, "buttons", "enrol", HAND.device_id, "--home", home)[0] == 1
     assert said(capsys, "bridges", "list", "--home", home) == (0, "", "")
+
+
+def test_an_operator_is_added_and_let_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once to a login; the address that `console` prints signs her in."""
+    home = ("--home", tmp_path)
+    ann = ("ann", "--name", "Ann", "--role", "operator", *home)
+    assert said(capsys, "users", "add", *ann)[::2] == (0, "")
+    assert said(capsys, "users", "add", *ann)[::2] == (1, "amr-centre: ann is already here\n")
+    assert "Ann  operator" in said(capsys, "users", "list", *home)[1]
+    code, address, _ = said(capsys, "console", "ann", *home, "--url", "https://centre.example/")
+    before, _, token = address.strip().partition("key=")
+    assert (code, before) == (0, "https://centre.example/console/enter?")
+    assert accounts.enter(open_core(Home(tmp_path)), token)[1].name == "Ann"
+    assert said(capsys, "console", "bea", *home)[0] == 1
 
 
 def test_the_lists_say_what_lives_and_what_it_lacks(

@@ -215,7 +215,7 @@ async def test_killed_while_they_wait_none_is_lost_and_none_becomes_two(tmp_path
     """SIGKILL while the receiver hears and never answers: later each is taken once, with the bytes it had."""
     receiver, authority, home = Receiver(*["hangs up"] * 1000), Authority(), tmp_path / "home"
     (tmp_path / "hook-ca.pem").write_bytes(authority.pem)
-    await imported(home, HAND)
+    imported(home, HAND)
     async with serve(authority, {("POST", "/hook"): receiver.hook}) as url:
         options = ("--webhook", f"{url}/hook", "--webhook-ca", tmp_path / "hook-ca.pem")
         async with served(home, *options) as (running, phone):
