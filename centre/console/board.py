@@ -46,8 +46,8 @@ def render(board: Board, language: str, levels: dict[str, int]) -> str:
 
 
 def render_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
-    first = sheet.incident.arrivals[0] if sheet.incident.arrivals else None
-    late_ms = first.received_at_ms - first.pressed_at_ms if first and first.age_s is not None else 0
+    told = sheet.incident.told
+    late_ms = sheet.incident.opened_at_ms - told.pressed_at_ms if told and told.age_s is not None else 0
     return pages.render(
         "sheet.html",
         language,

@@ -67,6 +67,7 @@ class Press:
     path: str | None = None
     heard_at_ms: int | None = None
     age_s: float | None = None
+    age_is_lower_bound: bool = False  # the button has lost its power since: it was pressed then, or earlier
     fix: Fix | None = None
     phone: Phone | None = None
     dropped: list[Dropped] = field(default_factory=list)
@@ -90,6 +91,8 @@ def read(body: object) -> Press:
     device_id = _device_id(body)
     code = fields.required(body, "code", str)
     dropped: list[Dropped] = []
+    age_s = fields.optional(body, "age_s", lambda value: fields.number(value, 0, AGE_S_MAX), dropped)
+    is_lower_bound = fields.optional(body, "age_is_lower_bound", fields.boolean, dropped)
     return Press(
         device_id,
         event,
@@ -97,7 +100,8 @@ def read(body: object) -> Press:
         code,
         path=fields.optional(body, "path", lambda value: fields.one_of(value, PATHS), dropped),
         heard_at_ms=fields.optional(body, "heard_at", fields.time, dropped),
-        age_s=fields.optional(body, "age_s", lambda value: fields.number(value, 0, AGE_S_MAX), dropped),
+        age_s=age_s,
+        age_is_lower_bound=age_s is not None and is_lower_bound is True,
         fix=fields.optional(body, "fix", lambda value: _fix_of_alarm(value, dropped), dropped),
         phone=fields.optional(body, "phone", _phone, dropped),
         dropped=dropped,

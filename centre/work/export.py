@@ -17,6 +17,10 @@ from centre.work import cases, evidence
 from centre.work.evidence import Told
 
 STAGES = {1: "RECEIVED", 2: "ACKNOWLEDGED", 3: "DISPATCHED", 4: "CLOSED"}
+ARRIVAL = (
+    "incident_id bridge_id path heard_at_ms age_s age_is_lower_bound pressed_at_ms redated_at_ms"
+    " battery_percent model received_at_ms repeated_at_ms posts"
+)
 FORMAT = "amr-incident 1"
 HOW = (
     "Every value is UTF-8. For each of `entries`: digest = SHA-256(salt || content), where content was "
@@ -65,7 +69,7 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
             "exported_at": times.write(core.now_ms()),
             "incident": _columns(incident, "incident_id device_id event counter opened_at_ms erased_at_ms"),
             "case": case,
-            "arrivals": [dict(row) for row in core.store.all("alarms", **which)],
+            "arrivals": [_columns(row, ARRIVAL) for row in core.store.all("alarms", **which)],
             "positions": [dict(row) for row in core.store.all("all_fixes", **which)],
             "call_off": _call_off(core.store.one("call_off", **which)),
             "stages": [_stage(core, row) for row in core.store.all("receipts", **which)],

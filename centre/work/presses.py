@@ -116,17 +116,21 @@ def _add_arrival(
     path = press.path or "unknown"
     phone, fix, limit = press.phone, press.fix, incidents.FIXES_PER_BRIDGE_MAX
     where = {"incident_id": incident_id, "bridge_id": bridge_id, "path": path}
-    repeated = known and core.store.one("arrival", **where) is not None
+    before = core.store.one("arrival", **where) if known else None
+    repeated = before is not None
     core.store.run(
         "add_alarm",
         **where,
         heard_at_ms=press.heard_at_ms,
         age_s=press.age_s,
+        age_is_lower_bound=press.age_is_lower_bound,
         pressed_at_ms=incidents.pressed_at_ms(press.heard_at_ms, press.age_s, now_ms),
         battery_percent=phone and phone.battery_percent,
         model=phone and phone.model,
         now_ms=now_ms,
     )
+    if before is not None and before["age_s"] is None and press.age_s is not None:
+        _tell_age(core, before, press)
     if repeated and fix is not None and _kept(core, incident_id, bridge_id) >= limit:
         press.dropped.append(Dropped("fix", "too_many_fixes"))  # the press itself is never refused
         fix = None
@@ -144,6 +148,27 @@ def _add_arrival(
     )
 
 
+def _tell_age(core: Core, arrival: Row, press: Press) -> None:
+    """A press that was posted at once, without its age: the button has said since how old it was."""
+    pressed_at_ms = incidents.pressed_at_ms(arrival["heard_at_ms"], press.age_s, arrival["received_at_ms"])
+    where = {name: arrival[name] for name in ("incident_id", "bridge_id", "path")}
+    told: dict[str, Any] = {
+        "age_s": press.age_s,
+        "age_is_lower_bound": press.age_is_lower_bound,
+        "pressed_at_ms": pressed_at_ms,
+    }
+    core.store.run("tell_age", **where, **told, now_ms=core.now_ms())
+    evidence.note(
+        core,
+        "age",
+        f"bridge:{arrival['bridge_id']}",
+        incident_id=arrival["incident_id"],
+        device_id=press.device_id,
+        path=arrival["path"],
+        **told,
+    )
+
+
 def _told(press: Press, path: str, known: bool) -> dict[str, Any]:
     """What one bridge said of a press, but for its code and its position."""
     return {
@@ -153,6 +178,7 @@ def _told(press: Press, path: str, known: bool) -> dict[str, Any]:
         "path": path,
         "heard_at_ms": press.heard_at_ms,
         "age_s": press.age_s,
+        "age_is_lower_bound": press.age_is_lower_bound,
         "phone": press.phone and _parts(press.phone),
     }
 

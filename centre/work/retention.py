@@ -62,11 +62,10 @@ def _keep_outcome(core: Core, incident: Row) -> None:
     """Of a test or a true alarm; nothing in it says whose it was."""
     which = {"incident_id": incident["incident_id"]}
     stages = {row["stage"]: row["at_ms"] for row in core.store.all("receipts", **which)}
-    pressed_ms = [row["pressed_at_ms"] for row in core.store.all("alarms", **which)]
+    told = core.store.one("standing_arrival", **which)
     reasons = [row["reason"] for row in core.store.all("acts", **which) if row["reason"]]
     case = core.store.one("case", case_id=incident["case_id"])
-    kept = retention.outcome(
-        incident["event"], incident["opened_at_ms"], min(pressed_ms, default=None), stages
-    )
+    pressed_at_ms = told["pressed_at_ms"] if told else None
+    kept = retention.outcome(incident["event"], incident["opened_at_ms"], pressed_at_ms, stages)
     zone, reason = case["zone"] if case else None, reasons[-1] if reasons else None
     core.store.run("add_outcome", zone=zone, reason=reason, **kept)

@@ -33,6 +33,8 @@ class Arrival:
     received_at_ms: int
     battery_percent: int | None
     model: str | None
+    age_is_lower_bound: bool = False
+    weight_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Card:
     age_s: float | None
     stage: int
     stage_at_ms: int
+    age_is_lower_bound: bool = False
     danger: str = ""  # one of cases.DANGERS, "" where there is no case, or where its file does not open
     call_off: CallOffSeen | None = None
     newest: Position | None = None
@@ -141,6 +144,11 @@ class Incident:
     def is_duress(self) -> bool:
         return self.call_off is not None and self.call_off.duress_at_ms is not None
 
+    @property
+    def told(self) -> Arrival | None:
+        """The bridge's word that stands (store/schema-8-ages.sql)."""
+        return max(self.arrivals, key=lambda arrival: arrival.weight_ms, default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class ButtonHealth:
@@ -205,13 +213,15 @@ def _card(core: Core, incident_id: str) -> Card:
         row["age_s"],
         row["stage"],
         row["stage_at_ms"] or row["opened_at_ms"],
+        bool(row["age_is_lower_bound"]),
         danger,
         _call_off(row),
         newest,
         row["taken_by"] or "",
         row["reason"] or "",
         "-".join(
-            str(row[name] or 0) for name in ("stage", "fixes", "arrivals", "called_off_at_ms", "duress_at_ms")
+            str(row[name] or 0)
+            for name in ("stage", "fixes", "arrivals", "ages", "called_off_at_ms", "duress_at_ms")
         ),
     )
 

@@ -41,10 +41,11 @@ ORDER BY opened_at_ms DESC, rowid DESC LIMIT :at_most;
 -- name: card
 SELECT i.incident_id, i.device_id, i.device_revoked, i.opened_at_ms, i.stage, i.case_id, k.file_sealed,
        c.called_off_at_ms, c.duress_at_ms, c.duress_seen_at_ms,
-       a.pressed_at_ms, a.age_s,
+       a.pressed_at_ms, a.age_s, a.age_is_lower_bound,
        f.radius_m, f.taken_at_ms, f.received_at_ms, f.marks,
        (SELECT count(*) FROM fixes n WHERE n.incident_id = i.incident_id) AS fixes,
        (SELECT count(*) FROM alarms n WHERE n.incident_id = i.incident_id) AS arrivals,
+       (SELECT count(n.age_s) FROM alarms n WHERE n.incident_id = i.incident_id) AS ages,
        (SELECT u.name FROM acts t JOIN users u USING (user_id)
         WHERE t.incident_id = i.incident_id ORDER BY t.stage LIMIT 1) AS taken_by,
        (SELECT reason FROM acts t WHERE t.incident_id = i.incident_id AND t.stage = 4) AS reason,
@@ -52,7 +53,7 @@ SELECT i.incident_id, i.device_id, i.device_revoked, i.opened_at_ms, i.stage, i.
 FROM incidents i
      LEFT JOIN cases k USING (case_id)
      LEFT JOIN call_offs c USING (incident_id)
-     LEFT JOIN (SELECT *, min(received_at_ms) FROM alarms WHERE incident_id = :incident_id) a
+     LEFT JOIN (SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY weight_ms DESC, received_at_ms LIMIT 1) a
      LEFT JOIN fixes f ON f.fix_id = (SELECT fix_id FROM fixes n WHERE n.incident_id = i.incident_id
                                       ORDER BY taken_at_ms DESC, fix_id DESC LIMIT 1)
 WHERE i.incident_id = :incident_id;
@@ -98,7 +99,8 @@ SELECT media_type, image_sealed FROM photos WHERE case_id = :case_id AND shows =
 -- As other systems are told of it (CAP). Of a call-off when it first came: the same for either PIN.
 -- name: cap_incident
 SELECT i.incident_id, i.event, i.case_id, i.opened_at_ms, c.called_off_at_ms, t.reason AS close_reason,
-       (SELECT min(pressed_at_ms) FROM alarms a WHERE a.incident_id = i.incident_id) AS pressed_at_ms
+       (SELECT pressed_at_ms FROM alarms a WHERE a.incident_id = i.incident_id
+        ORDER BY weight_ms DESC LIMIT 1) AS pressed_at_ms
 FROM incidents i LEFT JOIN call_offs c USING (incident_id)
      LEFT JOIN acts t ON t.incident_id = i.incident_id AND t.stage = :closed
 WHERE i.incident_id = :incident_id AND held = 0 AND erased_at_ms IS NULL;
@@ -107,4 +109,5 @@ WHERE i.incident_id = :incident_id AND held = 0 AND erased_at_ms IS NULL;
 -- name: cap_moments
 SELECT DISTINCT received_at_ms AS at_ms FROM fixes WHERE incident_id = :incident_id
 UNION SELECT called_off_at_ms FROM call_offs WHERE incident_id = :incident_id
+UNION SELECT redated_at_ms FROM alarms WHERE incident_id = :incident_id AND redated_at_ms IS NOT NULL
 ORDER BY at_ms DESC LIMIT :at_most;

@@ -30,7 +30,8 @@ DELETE FROM figure_months WHERE month >= :from_month;
 
 -- name: incidents_to_count
 SELECT i.rowid AS number, i.opened_at_ms, i.held, c.zone,
-       (SELECT min(pressed_at_ms) FROM alarms a WHERE a.incident_id = i.incident_id) AS pressed_at_ms,
+       (SELECT pressed_at_ms FROM alarms a WHERE a.incident_id = i.incident_id
+        ORDER BY weight_ms DESC LIMIT 1) AS pressed_at_ms,
        (SELECT at_ms FROM receipts r WHERE r.incident_id = i.incident_id AND r.stage = 2) AS acknowledged_at_ms,
        (SELECT at_ms FROM receipts r WHERE r.incident_id = i.incident_id AND r.stage = 3) AS dispatched_at_ms,
        (SELECT reason FROM acts a WHERE a.incident_id = i.incident_id AND a.stage = 4) AS reason,

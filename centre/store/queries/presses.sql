@@ -107,14 +107,24 @@ INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, cas
 VALUES (:incident_id, :device_id, :event, :counter, :now_ms, :case_id, :device_revoked, :device_revoked);
 
 -- name: add_alarm
-INSERT INTO alarms (incident_id, bridge_id, path, heard_at_ms, age_s, pressed_at_ms, battery_percent, model,
-                    received_at_ms, repeated_at_ms)
-VALUES (:incident_id, :bridge_id, :path, :heard_at_ms, :age_s, :pressed_at_ms, :battery_percent, :model,
-        :now_ms, :now_ms)
+INSERT INTO alarms (incident_id, bridge_id, path, heard_at_ms, age_s, age_is_lower_bound, pressed_at_ms,
+                    battery_percent, model, received_at_ms, repeated_at_ms)
+VALUES (:incident_id, :bridge_id, :path, :heard_at_ms, :age_s, :age_is_lower_bound, :pressed_at_ms,
+        :battery_percent, :model, :now_ms, :now_ms)
 ON CONFLICT DO UPDATE SET posts = posts + 1, repeated_at_ms = :now_ms;
 
 -- name: arrival
 SELECT * FROM alarms WHERE incident_id = :incident_id AND bridge_id = :bridge_id AND path = :path;
+
+-- What the button said of the press after it was posted. What a bridge has once said of it stays.
+-- name: tell_age
+UPDATE alarms SET age_s = :age_s, age_is_lower_bound = :age_is_lower_bound, pressed_at_ms = :pressed_at_ms,
+                  redated_at_ms = iif(pressed_at_ms = :pressed_at_ms, NULL, :now_ms)
+WHERE incident_id = :incident_id AND bridge_id = :bridge_id AND path = :path AND age_s IS NULL;
+
+-- The bridge's word that stands (schema-8-ages.sql).
+-- name: standing_arrival
+SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY weight_ms DESC, received_at_ms LIMIT 1;
 
 -- name: add_fix
 INSERT INTO fixes (device_id, incident_id, bridge_id, method, lat, lon, radius_m, confidence, taken_at_ms,

@@ -141,11 +141,17 @@ def test_a_position_from_the_future_says_so() -> None:
 
 
 def test_an_unknown_age_is_not_called_the_press() -> None:
-    """Heard is not pressed."""
+    """Heard is not pressed, though as a rule it is the same moment: an ordinary press frightens nobody."""
     assert "pressed <time" in shown(card())
     html = shown(card(age_s=None))
     assert "heard <time" in html
-    assert "may have been pressed earlier" in html
+    assert "as a rule pressed just before" in html
+
+
+def test_a_button_that_lost_its_power_says_how_old_the_press_is_at_least() -> None:
+    """Pressed then, or earlier: more it does not know."""
+    html = shown(card(age_s=600, age_is_lower_bound=True))
+    assert re.search("pressed <time[^>]*>[^<]*</time> or earlier", html)
 
 
 def test_a_late_press_carries_its_age() -> None:
@@ -164,6 +170,7 @@ def test_every_language_shows_everything(language: str) -> None:
         *cards,
         late,
         card(call_off=CALLED_OFF, age_s=None),
+        card(age_is_lower_bound=True),
         raised=[card(4, call_off=DURESS)],
         taken=[card(2, taken_by="Ann"), card(3, call_off=CALLED_OFF)],
         closed=[card(4, reason=reason) for reason in CLOSE_REASONS],

@@ -112,6 +112,15 @@ def test_tests_go_as_alarms_do(year: Year) -> None:
     assert (year.count("alarms"), year.count("outcomes"), year.count("receipts")) == (0, 1, 1)
 
 
+def test_how_long_a_press_took_outlives_it_by_its_age(year: Year) -> None:
+    """Told after the press was posted: what is kept goes by when the hand pressed."""
+    for age_s in (None, 40):
+        taken = presses.take_alarm(year.core, year.bridge, read(HAND.alarm(1, codes.TEST, age_s=age_s)))
+    year.days(INCIDENTS_DAYS + 1)
+    (kept,) = year.core.store.db.execute("SELECT received_ms FROM outcomes").fetchall()
+    assert (taken.known, kept["received_ms"]) == (True, 40_000)
+
+
 def test_the_board_walks_nothing_that_was_erased(year: Year) -> None:
     """However long the past: each of its lists goes by an index of what is not erased."""
     values = {"alarm": codes.ALARM, "test": codes.TEST, "of_one_button": 3, "at_most": 5}
