@@ -20,8 +20,8 @@ RETRY_MS_MIN = 500
 RETRY_MS_MAX = 57_000
 
 # The kinds of errand, the most urgent first.
-ALARM, CALL_OFF, TEST, FIXES = range(4)
-IN_FLIGHT_MAX = {ALARM: 32, CALL_OFF: 4, TEST: 4, FIXES: 2}
+ALARM, CALL_OFF, TEST, AGE, FIXES = range(5)
+IN_FLIGHT_MAX = {ALARM: 32, CALL_OFF: 4, TEST: 4, AGE: 2, FIXES: 2}
 
 
 class Errand(NamedTuple):

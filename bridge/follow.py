@@ -5,12 +5,13 @@
         ^                         |                    |                                      |
         +--- again, a bit later --+------- lost -------+--------------------------------------+
 
+How old a press is the button is asked when there is nothing else to do.
 A lost link is ordinary. What the button has taken is known by its answers to our writes alone.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Protocol
 
 from bridge.model import Device, Key, Press
@@ -29,9 +30,15 @@ AGAIN_S_LOST_MAX = 1.0
 AGAIN_S_IDLE_MAX = 8.0
 # The button keeps a link 10 min after RECEIVED; one that outlives this is not alive.
 VISIT_S_MAX = 15 * 60.0
+# A receipt that is about to come is brought before the button is asked how old its press is.
+AGE_AFTER_S = 1.0
 LINKS_MAX = 4
 
 NOTHING = -1
+
+
+class _BadState(LinkLost):
+    """Who is linked knows the code that is on the air, and not the button's key."""
 
 
 class Links:
@@ -83,6 +90,9 @@ class Desk(Protocol):
     def state_read(self, sighting: Sighting, value: state.State) -> Key | None:
         """A CONTACT's state; the press that is open, which the bridge now takes to the centre."""
 
+    def age_read(self, sighting: Sighting, value: state.State) -> None:
+        """The state of a button that has a press on the air: how old that is."""
+
     def delivered(self, key: Key, stage: int) -> None:
         """The button has answered the write of `stage`."""
 
@@ -101,6 +111,7 @@ class Follower:
         self._latest: tuple[float, Peer, Sighting] | None = None  # heard at, from whom, what
         self._visit: tuple[asyncio.Timeout, str, str] | None = None  # its limit, code and address
         self._checked_in = ""  # the CONTACT that had nothing open: calling again would tell nothing new
+        self._asked = ""  # the code whose press was asked for its age: once is enough
         self._linked = False
         self._patience_s = 0.0  # until then an attempt to connect is not given up for another address
         self._leaving = False
@@ -212,8 +223,26 @@ class Follower:
                 continue
             if told == receipts.CLOSED or (told and press is not None and press.is_test):
                 return
+            asks = bool(told >= receipts.HEARD and press and press.lacks_age and sighting.uuid != self._asked)
             async with self._links.idle(self) if told >= receipts.RECEIVED else nullcontext():
+                called = await self._called(AGE_AFTER_S if asks else None)
+            if not called:
+                await self._ask_age(link, sighting, code_on_air)
+
+    async def _called(self, limit_s: float | None) -> bool:
+        """Whether somebody wants something, within `limit_s`."""
+        try:
+            async with asyncio.timeout(limit_s):
                 await self._signal.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _ask_age(self, link: Link, sighting: Sighting, code_on_air: bytes) -> None:
+        """A wrong answer costs no link: whoever may be there, what has come is brought."""
+        self._asked = sighting.uuid
+        with suppress(_BadState):
+            self._desk.age_read(sighting, await self._state(link, code_on_air))
 
     def _may_stay(self, link: Link) -> bool:
         if not link.is_up:
@@ -232,4 +261,4 @@ class Follower:
             return state.unseal(self._mac_state, code_on_air, await link.read_state())
         except Refused:
             self._desk.refused("bad_state")
-            raise LinkLost("bad_state") from None
+            raise _BadState("bad_state") from None

@@ -44,7 +44,7 @@ def _statements() -> dict[str, str]:
 
 _SQL = _statements()
 # PRAGMA user_version counts those that have been run. One that is out is never changed.
-_MIGRATIONS = (_SQL["version 1"], _SQL["version 2"])
+_MIGRATIONS = tuple(_SQL[f"version {number}"] for number in (1, 2, 3))
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -251,7 +251,8 @@ def _press(row: dict[str, Any]) -> Press:
         row["fix"] = None if row["fix"] is None else json.loads(row["fix"])
     except ValueError:  # a position costs itself alone, and not every press that waits here
         row["fix"] = None
-    return Press(**row)
+    flags = {name: bool(row[name]) for name in ("age_is_lower_bound", "age_told")}
+    return Press(**(row | flags))
 
 
 def _health(row: dict[str, Any]) -> Health:

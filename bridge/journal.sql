@@ -41,14 +41,22 @@ CREATE TABLE waypoint (
 );
 CREATE UNIQUE INDEX waypoint_once ON waypoint (device_id, event, counter, taken_at);
 
+-- name: version 3
+ALTER TABLE press ADD COLUMN age_is_lower_bound INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE press ADD COLUMN age_told INTEGER NOT NULL DEFAULT 0;   -- the centre has taken age_s
+UPDATE press SET age_told = 1 WHERE age_s IS NOT NULL AND incident IS NOT NULL;
+
 -- name: keep_press
 -- A press only goes forward, so rows may be written late, twice and in any order.
 INSERT INTO press VALUES (
     :device_id, :event, :counter, :heard_at_ms, :age_s, :fix, :incident, :stage, :proof, :delivered, :last_event_id,
-    :call_off, :called_off_at_ms, :pin
+    :call_off, :called_off_at_ms, :pin, :age_is_lower_bound, :age_told
 )
 ON CONFLICT (device_id, event, counter) DO UPDATE SET
     heard_at_ms = min(heard_at_ms, excluded.heard_at_ms),
+    age_is_lower_bound = CASE WHEN age_s IS NULL THEN excluded.age_is_lower_bound ELSE age_is_lower_bound END,
+    age_s = coalesce(age_s, excluded.age_s),
+    age_told = max(age_told, excluded.age_told),
     fix = coalesce(fix, excluded.fix),
     incident = coalesce(excluded.incident, incident),
     proof = CASE WHEN excluded.stage > stage THEN excluded.proof ELSE proof END,

@@ -26,6 +26,7 @@ EVENTS = {
     "scanning": "listening for {buttons} button(s)",
     "heard": "{name} number {counter} of {device_id} heard",
     "received": "{name} number {counter} of {device_id} is at the centre",
+    "age": "{name} number {counter} of {device_id} was {age_s} s old when it was heard: the centre knows",
     "receipt": "{device_id} has taken: {name} number {counter} is {stage_name}",
     "retry": "{name} number {counter} of {device_id}: {reason}; again in {in_ms} ms",
     "fixes": "{stored} position(s) are at the centre for {incident}",

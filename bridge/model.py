@@ -82,6 +82,8 @@ class Press:
     call_off: str = ""  # "" or one of CALL_OFFS
     called_off_at_ms: int | None = None
     pin: str | None = field(default=None, repr=False)  # while the call-off is on its way, no longer
+    age_is_lower_bound: bool = False
+    age_told: bool = False  # the centre has taken `age_s`
 
     @property
     def key(self) -> Key:
@@ -90,6 +92,11 @@ class Press:
     @property
     def is_test(self) -> bool:
         return self.event == codes.TEST
+
+    @property
+    def lacks_age(self) -> bool:
+        """Nobody asks how old a silent test is."""
+        return self.age_s is None and not self.is_test
 
     def status(self, has_pin: bool) -> "PressStatus":
         """As its wearer may see it."""

@@ -2,9 +2,10 @@
 
     press --> courier --POST /v1/alarms--> receipt, incident --> stream of later stages
                  ^                                  |
-                 +---- call-off, fixes <------------+
+                 +---- call-off, age, fixes <-------+
 
-An alarm leaves at once with the position at hand; better ones follow it (tracking.py).
+An alarm leaves at once with the position at hand; better ones follow it (tracking.py). So does its age
+(age.py), with the same press once more, when the button has been asked.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 from bridge.clock import Steady
-from bridge.courier import ALARM, CALL_OFF, FIXES, TEST, Courier, Errand, press_errand
+from bridge.courier import AGE, ALARM, CALL_OFF, FIXES, TEST, Courier, Errand, press_errand
 from bridge.disk import Disk
 from bridge.line import CentreError, Refused
 from bridge.location.measure import read_time
@@ -36,7 +37,7 @@ CALL_OFF_S = 8.0
 _PIN_REFUSED = {"wrong_pin": "wrong_pin", "pin_locked": "locked", "no_pin": "no_pin", "bad_pin": "wrong_pin"}
 # An incident that takes no more positions: they are of no more use to anybody.
 _FIXES_OVER = ("incident_closed", "unknown_incident")
-_NAMES = {CALL_OFF: "call-off", FIXES: "positions"}
+_NAMES = {CALL_OFF: "call-off", AGE: "age", FIXES: "positions"}
 
 
 class Desk(Protocol):
@@ -93,6 +94,7 @@ class Outbox:
         elif age_ms < FOLLOW_S * 1000:
             self.follow(press)
             self._track(press)
+        self.send_age(press)
         if press.pin is not None and press.incident is not None:  # else right after the alarm itself
             self._add(Errand(CALL_OFF, press.key))
         self._waypoints[press.key] = list(waypoints)
@@ -102,6 +104,11 @@ class Outbox:
         """Take a press to the centre, as soon as may be."""
         self._add(press_errand(press.key))
         self._track(press)
+
+    def send_age(self, press: Press) -> None:
+        """Where the centre has the press without it; else it goes with the press itself."""
+        if press.incident is not None and press.age_s is not None and not press.age_told:
+            self._add(Errand(AGE, press.key))
 
     def add_fix(self, press: Press) -> None:
         """With the alarm goes what is at hand. It never waits for a position."""
@@ -167,7 +174,7 @@ class Outbox:
         self._signal.set()
 
     async def _go(self, errand: Errand) -> None:
-        errands = {ALARM: self._post_press, TEST: self._post_press}
+        errands = {ALARM: self._post_press, TEST: self._post_press, AGE: self._post_age}
         errands |= {CALL_OFF: self._post_call_off, FIXES: self._post_fixes}
         press = self._presses[errand.key]
         try:
@@ -183,6 +190,8 @@ class Outbox:
             self.answers()
             if errand.kind == FIXES:
                 self._send_waypoints(press)
+            elif errand.kind == ALARM:
+                self.send_age(press)  # the button may have said it meanwhile
             if press.pin is not None and errand.kind != FIXES:  # also one that was given meanwhile
                 self._add(Errand(CALL_OFF, press.key))
         if not self._courier.has_alarm():
@@ -226,6 +235,22 @@ class Outbox:
     # -- presses ------------------------------------------------------------------------------------
 
     async def _post_press(self, press: Press, token: str) -> None:
+        answer = await self._post(press, token)
+        fields = {"device_id": press.device_id, "event": press.event, "counter": press.counter}
+        self._log("received", **fields, incident=answer.incident)
+
+    async def _post_age(self, press: Press, token: str) -> None:
+        try:
+            await self._post(press, token)
+        except Refused as error:
+            if not error.permanent:
+                raise
+            # The centre has the press; from a bridge that it no longer knows it wants no more of it.
+            self._log("trouble", where="press", reason=error.reason, text=f"the age is not taken: {error}")
+        else:
+            self._log("age", **press.key._asdict(), age_s=press.age_s)
+
+    async def _post(self, press: Press, token: str) -> Answer:
         self.add_fix(press)
         alarm = {
             "device_id": press.device_id,
@@ -235,13 +260,14 @@ class Outbox:
             "path": "ble",
             "heard_at": rfc3339(press.heard_at_ms),
             "age_s": press.age_s,
+            "age_is_lower_bound": press.age_is_lower_bound,
             "fix": press.fix,
             "phone": {"model": platform.system() or "unknown"},
         }
         answer = await self._centre.post_alarm(token, alarm)
+        press.age_told |= alarm["age_s"] is not None
         self._received(press, answer)
-        fields = {"device_id": press.device_id, "event": press.event, "counter": press.counter}
-        self._log("received", **fields, incident=answer.incident)
+        return answer
 
     def _received(self, press: Press, answer: Answer) -> None:
         for dropped in answer.dropped:

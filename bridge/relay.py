@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from bridge import age
 from bridge.clock import System
 from bridge.disk import Disk
 from bridge.follow import Follower, Links
@@ -242,7 +243,7 @@ class Relay:
 
     async def _take_presses(self, heard: Sequence[tuple[Sighting, int, int]]) -> None:
         if heard:
-            presses = [self._new_press(sighting.key, now_ms, None) for sighting, now_ms, _ in heard]
+            presses = [self._new_press(sighting.key, now_ms) for sighting, now_ms, _ in heard]
             await self._disk.keep(*presses, keys=[press.key for press in presses])
             for sighting, _, rssi in heard:
                 self._told_heard(sighting, rssi)
@@ -261,8 +262,10 @@ class Relay:
             for sighting, _, rssi in signs:
                 self._told_heard(sighting, rssi)
 
-    def _new_press(self, key: Key, heard_at_ms: int, age_s: int | None) -> Press:
-        press = Press(*key, heard_at_ms=heard_at_ms, age_s=age_s)
+    def _new_press(self, key: Key, heard_at_ms: int, told: age.Age | None = None) -> Press:
+        press = Press(*key, heard_at_ms=heard_at_ms)
+        if told is not None:
+            press.age_s, press.age_is_lower_bound = told
         self._outbox.add_fix(press)
         return self._presses.setdefault(key, press)
 
@@ -294,20 +297,34 @@ class Relay:
         if alive := self._watch.alive(sighting.device_id):
             rows.append(alive)
         self._spawn(self._disk.keep(*rows))
-        if not value.flags & state.OPEN:
+        key = _open_press(sighting.device_id, value)
+        if key is None:
             return None
-        event = codes.TEST if value.flags & state.IS_TEST else codes.ALARM
-        key = Key(sighting.device_id, event, value.press_counter)
         if self._watch.accept(*key):
-            vague = value.age_10s == state.AGE_UNKNOWN or value.flags & state.AGE_LOWER_BOUND
-            self._spawn(self._take_told(key, now_ms, None if vague else value.age_10s * 10))
+            self._spawn(self._take_told(key, now_ms, age.when_heard(value)))
         elif press := self._presses.get(key):
+            self._learn_age(press, value)
             self._outbox.follow(press)
         return key
 
-    async def _take_told(self, key: Key, now_ms: int, age_s: int | None) -> None:
+    def age_read(self, sighting: Sighting, value: state.State) -> None:
+        press = self._presses.get(sighting.key)
+        if press is not None and _open_press(sighting.device_id, value) == press.key:
+            self._learn_age(press, value)
+
+    def _learn_age(self, press: Press, value: state.State) -> None:
+        told = age.when_heard(value, self._clock.now_ms() - press.heard_at_ms)
+        if press.lacks_age and told is not None:
+            press.age_s, press.age_is_lower_bound = told
+            self._spawn(self._take_age(press))
+
+    async def _take_age(self, press: Press) -> None:
+        await self._disk.keep(press)
+        self._outbox.send_age(press)
+
+    async def _take_told(self, key: Key, now_ms: int, told: age.Age | None) -> None:
         """A press that nobody heard, told by a later CONTACT; reported with its own code."""
-        press = self._new_press(key, now_ms, age_s)
+        press = self._new_press(key, now_ms, told)
         self._disk.heard(key)
         await self._disk.keep(press, keys=[key])
         self._told_heard(Sighting(*key, "", True, False), None)
@@ -472,3 +489,11 @@ class Relay:
 
     async def check(self) -> bool:
         return await self._lookout.check()
+
+
+def _open_press(device_id: str, value: state.State) -> Key | None:
+    """The press that a button says is open."""
+    if not value.flags & state.OPEN:
+        return None
+    event = codes.TEST if value.flags & state.IS_TEST else codes.ALARM
+    return Key(device_id, event, value.press_counter)

@@ -44,6 +44,12 @@ class Scene:
         self.button = AirButton(air)
         self.centre = TestCentre()
 
+    def state(self, event: int, counter: int, *, age_10s: int) -> None:
+        """What the button says while this code is on the air: an ALARM is open, for so long."""
+        keys = Mac(derive(self.button.root, "state")), Mac(derive(self.button.root, "code"))
+        said = state.State(150, state.OPEN, age_10s, counter)
+        self.button.state = state.seal(keys[0], code(keys[1], event, counter), 1, said)
+
     @asynccontextmanager
     async def bridge(
         self,
@@ -177,6 +183,71 @@ async def test_a_contact_tells_of_a_press_that_nobody_heard(scene: Scene) -> Non
     assert scene.button.written[0][0] == receipts.HEARD
 
 
+async def test_a_press_is_sent_at_once_and_its_age_when_the_button_has_been_asked(scene: Scene) -> None:
+    """The age delays neither the post nor the receipt, and costs one more post: the same press once more."""
+    scene.state(ALARM, 1, age_10s=3)
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await scene.button.took(receipts.RECEIVED)
+        assert [post["age_s"] for post in scene.centre.posts] == [None]
+        await lines.wait_for("age", counter=1)
+        scene.centre.advance("1-1-1", receipts.ACKNOWLEDGED)
+        await scene.button.took(receipts.ACKNOWLEDGED)
+    first, second = scene.centre.posts
+    assert second == first | {"age_s": second["age_s"]}
+    assert 25 <= second["age_s"] <= 30
+    (press,) = read_presses(scene.journal)
+    assert (press.age_s, press.age_told) == (second["age_s"], True)
+
+
+async def test_an_age_that_the_centre_has_not_taken_is_told_after_a_restart_and_once(scene: Scene) -> None:
+    """The bridge ends in between: the journal knows that it is owed."""
+    scene.state(ALARM, 1, age_10s=3)
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("received")
+        scene.centre.answers = [lambda: web.Response(status=503)] * 20
+        await lines.wait_for("retry", what_for="age")
+    scene.centre.answers = []
+    await scene.button.silence()
+    for runs in (1, 0):
+        scene.centre.posts.clear()
+        async with scene.bridge() as lines:
+            if runs:
+                await lines.wait_for("age", counter=1)
+            await scene.button.say(TEST, 2 + runs)
+            await lines.wait_for("received", event=TEST)
+        assert [post["event"] for post in scene.centre.posts] == [ALARM] * runs + [TEST]
+
+
+async def test_an_age_goes_with_a_press_that_still_waits(scene: Scene) -> None:
+    """Read while the centre is away: no second post is needed."""
+    scene.state(ALARM, 1, age_10s=3)
+    scene.centre.answers = [lambda: web.Response(status=503)] * 20
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await _until(lambda: any(press.age_s is not None for press in read_presses(scene.journal)))
+        scene.centre.answers = []
+        await lines.wait_for("received")
+        await scene.button.took(receipts.RECEIVED)
+    assert [post["age_s"] is None for post in scene.centre.posts][-1:] == [False]
+    assert not lines.of("age")
+
+
+async def test_a_forged_age_costs_no_receipt(scene: Scene) -> None:
+    """Who is linked has no K_state: nothing is told of an age, and the link goes on bringing receipts."""
+    scene.button.state = bytes(20)
+    async with scene.bridge() as lines:
+        await scene.button.say(ALARM, 1)
+        await scene.button.took(receipts.RECEIVED)
+        await _until(lambda: scene.button.reads == 1)
+        scene.centre.advance("1-1-1", receipts.ACKNOWLEDGED)
+        await scene.button.took(receipts.ACKNOWLEDGED, limit_s=1)
+    assert len(scene.button.connections) == 1
+    assert [post["age_s"] for post in scene.centre.posts] == [None]
+    assert not lines.of("age")
+
+
 async def test_a_stage_missed_without_a_link_comes_at_the_next_contact(scene: Scene) -> None:
     """The link is gone when the operator acknowledges; the next CONTACT brings the highest stage alone."""
     mac = Mac(derive(scene.button.root, "state"))
@@ -191,8 +262,9 @@ async def test_a_stage_missed_without_a_link_comes_at_the_next_contact(scene: Sc
         scene.button.state = state.seal(mac, on_air, 1, state.State(150, state.OPEN, 2, 1))
         await scene.button.say(CONTACT, 1)
         await scene.button.took(receipts.DISPATCHED)
+        await lines.wait_for("age", counter=1)
     assert receipts.ACKNOWLEDGED not in {value[0] for value in scene.button.written}
-    assert len(scene.centre.posts) == 1
+    assert [post["age_s"] is None for post in scene.centre.posts] == [True, False]
 
 
 async def test_a_forged_state_is_not_believed(scene: Scene) -> None:

@@ -84,6 +84,8 @@ def label(h: Happening) -> str | None:
         return f"bridge {h.what} {which}"
     if h.by == "bridge" and h.what == "receipt":
         return f"bridge receipt {which} {data['stage']}"
+    if h.by == "centre" and data.get("known"):
+        return None  # a post that was repeated, or brings the age
     if h.by == "centre" and h.what in ("received", "acknowledged"):
         return f"centre {h.what} {which}"
     return None

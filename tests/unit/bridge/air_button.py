@@ -27,6 +27,7 @@ class AirButton:
         self.news = asyncio.Event()
         self.connections: list[Connection] = []
         self.state = b""
+        self.reads = 0
 
     async def say(self, event: int, counter: int) -> bytes:
         await self.silence()
@@ -48,7 +49,7 @@ class AirButton:
             _uuid(characteristic(code, STATE_XOR)),
             Characteristic.Properties.READ,
             Characteristic.READABLE,
-            CharacteristicValue(read=lambda _: self.state),
+            CharacteristicValue(read=self._on_read),
         )
         device.add_service(Service(_uuid(code), [receipt, state]))
         device.on("connection", self.connections.append)
@@ -83,6 +84,10 @@ class AirButton:
                     await news.wait()
         except TimeoutError:
             raise AssertionError(f"stage {stage} was not written; only {self.written}") from None
+
+    def _on_read(self, _connection: Connection) -> bytes:
+        self.reads += 1
+        return self.state
 
     def _on_write(self, _connection: Connection, value: bytes) -> None:
         self.written.append(bytes(value))

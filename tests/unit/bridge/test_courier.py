@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.courier import ALARM, CALL_OFF, FIXES, IN_FLIGHT_MAX, RETRY_MS_MAX, TEST, Courier, Errand
+from bridge.courier import AGE, ALARM, CALL_OFF, FIXES, IN_FLIGHT_MAX, RETRY_MS_MAX, TEST, Courier, Errand
 from bridge.model import Key
 from tests.unit.bridge.parts import dice
 
@@ -21,7 +21,8 @@ def test_it_never_waits_longer_than_a_minute_and_never_gives_up(seed: int) -> No
     chance = dice(seed)
     courier = Courier(chance.random)
     waiting = {
-        errand(n, chance.choice((ALARM, TEST, CALL_OFF, FIXES))) for n in range(1, 1 + chance.randint(1, 12))
+        errand(n, chance.choice((ALARM, TEST, CALL_OFF, AGE, FIXES)))
+        for n in range(1, 1 + chance.randint(1, 12))
     }
     for each in sorted(waiting):
         courier.add(each, 0)
@@ -82,10 +83,10 @@ def test_alarms_go_before_tests() -> None:
 def test_nothing_else_can_fill_the_alarms_line() -> None:
     """However many others hang, alarms go at once; and there is a bound to each kind."""
     courier = Courier(dice(1).random)
-    for kind in (FIXES, TEST, CALL_OFF):
+    for kind in (FIXES, AGE, TEST, CALL_OFF):
         for counter in range(1, 20):
             courier.add(errand(counter, kind), 0)
-    assert len(courier.take(0)) == sum(IN_FLIGHT_MAX[kind] for kind in (CALL_OFF, TEST, FIXES))
+    assert len(courier.take(0)) == sum(IN_FLIGHT_MAX[kind] for kind in (CALL_OFF, TEST, AGE, FIXES))
     assert courier.take(0) == []
     for counter in range(100, 200):
         courier.add(errand(counter), 0)
@@ -93,11 +94,11 @@ def test_nothing_else_can_fill_the_alarms_line() -> None:
 
 
 def test_the_more_urgent_goes_first() -> None:
-    """Alarm, call-off, test, positions, whichever was there before."""
+    """Alarm, call-off, test, age, positions, whichever was there before."""
     courier = Courier(dice(1).random)
-    for kind in (FIXES, TEST, CALL_OFF, ALARM):
+    for kind in (FIXES, AGE, TEST, CALL_OFF, ALARM):
         courier.add(errand(1, kind), 0)
-    assert [each.kind for each in courier.take(0)] == [ALARM, CALL_OFF, TEST, FIXES]
+    assert [each.kind for each in courier.take(0)] == [ALARM, CALL_OFF, TEST, AGE, FIXES]
 
 
 def test_when_the_centre_answers_again_nobody_waits_for_the_minute() -> None:

@@ -45,7 +45,17 @@ def reopened(path: Path) -> tuple[list[Press], list[Alive], str | None]:
 
 def test_what_was_written_is_there_after_a_restart(path: Path) -> None:
     """Presses with all their fields, and the highest alive counters."""
-    full = press(2, age_s=30, fix={"lat": 1.5}, incident="i", stage=2, proof=b"p" * 16, delivered=1)
+    full = press(
+        2,
+        age_s=30,
+        age_is_lower_bound=True,
+        age_told=True,
+        fix={"lat": 1.5},
+        incident="i",
+        stage=2,
+        proof=b"p" * 16,
+        delivered=1,
+    )
     alive = Alive(NAME, 7, 1000, 6, 900)
     journal = Journal(path)
     assert journal.write(press(1), full, alive) is None
@@ -61,9 +71,11 @@ def test_a_press_is_kept_once_and_only_goes_forward(path: Path) -> None:
     journal.write(press(1, incident="i", stage=3, proof=b"3", delivered=2, last_event_id="9"))
     journal.write(press(1, heard_at_ms=50))
     journal.write(press(1, stage=2, proof=b"2", delivered=1))
-    journal.write(press(1, event=TEST))
+    journal.write(press(1, event=TEST), press(1, age_s=20, age_told=True))
+    journal.write(press(1, age_s=70, age_is_lower_bound=True))
     journal.close()
     (alarm, test), _, _ = reopened(path)
+    assert (alarm.age_s, alarm.age_is_lower_bound, alarm.age_told) == (20, False, True)
     assert (alarm.incident, alarm.stage, alarm.proof, alarm.delivered) == ("i", 3, b"3", 2)
     assert (alarm.heard_at_ms, alarm.last_event_id, test.event) == (1, "9", TEST)
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FIELDS = {
     **{"device_id": "DEVICEBAAAAAAAAA", "event": 1, "counter": 7, "stage": 1, "incident": "i", "rssi": -60},
     **{"buttons": 1, "stored": 2, "outcome": "done", "reason": "r", "text": "words", "where": "disk"},
-    **{"count": 3, "in_ms": 500, "in_reach": 1},
+    **{"count": 3, "in_ms": 500, "in_reach": 1, "age_s": 20},
 }
 
 
