@@ -131,7 +131,7 @@ class Play:
                     kib = _DISKS_KIB[fault.what]
                     self._disks[fault.who] = SmallDisk(self._home / fault.who, kib)
             with world.watching(self._happened):
-                await world.add_centre()
+                await world.add_centre("--signs-per-s", str(self.scenario.signs_per_s))
                 for spec in self.scenario.buttons:
                     await world.add_button(spec.name, **spec.settings)
                 self._device_ids = {name: button.device_id for name, button in world.buttons.items()}
@@ -281,6 +281,8 @@ class Play:
             return lambda: world.kill(who), lambda: world.start(who)
         if fault.what == "phone_off":
             return world.programs[who].stop, lambda: world.start(who)
+        if fault.what == "flood":
+            return lambda: world.add_fleet(fault.values["bridges"]), lambda: world.programs["fleet"].stop()
         if fault.what == "power_cut":
             board = world.buttons[who].board
             return board.power_off, board.power_on

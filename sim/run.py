@@ -67,6 +67,8 @@ def _sentence(expect: Expect) -> str:
         number = "exactly" if expect.what == "incidents" else "at least"
         noun = {"incidents": "incident(s)", "fixes": "position(s)"}[expect.what]
         return f"{number} {expect.count} {noun} at the centre"
+    if expect.what == "refused":
+        return f"at least {expect.count} signs of life are refused before press {expect.press} is received"
     what = expect.what.replace("_", " ")
     if expect.what in (*STAGES, "called_off"):
         what = f"press {expect.press} is {what}"

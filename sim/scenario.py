@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from centre.rules.supervision import SIGNS_PER_S
 from sim.medium import PROFILES
 from sim.tables import (
     REQUIRED,
@@ -123,6 +124,7 @@ class Scenario:
     loss: float
     crowd: int
     shadow_db: int
+    signs_per_s: int
     ends_after_ms: int
     buttons: tuple[ButtonSpec, ...]
     phones: tuple[PhoneSpec, ...]
@@ -181,12 +183,13 @@ FAULTS: dict[str, tuple[str, dict[str, Read]]] = {
     "clock_jumps": ("phone or centre", {"by_ms": whole_number(-10 * MS_MAX, 10 * MS_MAX, "milliseconds")}),
     "centre_killed": ("centre", {}),
     "centre_disk_full": ("centre", {}),
+    "flood": ("centre", {"bridges": whole_number(1, 1000)}),
     "power_cut": ("button", {}),
     "radio_loss": ("", {"loss": share}),
     "interference": ("", {"busy": shares(3, "of channels 37, 38 and 39")}),
     "strangers": ("button", {"count": whole_number(1, 3)}),
 }
-EXPECTS = (*STAGES, "not_confirmed", "called_off", "incidents", "trouble", "fixes")
+EXPECTS = (*STAGES, "not_confirmed", "called_off", "incidents", "trouble", "fixes", "refused")
 
 TABLES: dict[str, Keys] = {
     "": {
@@ -196,6 +199,7 @@ TABLES: dict[str, Keys] = {
         "loss": (share, 0.0),  # of packets on the air
         "crowd": (whole_number(0, 10_000, "advertisers"), 0),  # foreign ones in reach
         "shadow_db": (whole_number(0, 12, "dB"), 0),  # slow fading's standard deviation
+        "signs_per_s": (whole_number(1, 100_000), SIGNS_PER_S),  # that the centre takes
         "ends_after_ms": (_MS, 60_000),
     },
     "button": {

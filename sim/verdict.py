@@ -3,6 +3,7 @@
 Nothing here knows how button, bridge and centre work; it reads what they, the air and the hand let be seen.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -110,6 +111,8 @@ def _expected(
 ) -> Verdict:
     if expect.what in ("incidents", "fixes"):
         return _counted(expect, happenings)
+    if expect.what == "refused":
+        return _refused(expect, made, happenings)
     if expect.what in (*STAGES, "called_off"):
         press = made[expect.press - 1] if expect.press <= len(made) else None
         name, since_ms = f"press {expect.press} {expect.what}", press.at_ms if press else started_ms
@@ -145,6 +148,16 @@ def _counted(expect: Expect, happenings: Sequence[Happening]) -> Verdict:
         return Verdict(count == expect.count, f"incidents: {count}, {expect.count} wanted", expect.line)
     count = sum(h.data["stored"] for h in at_centre if h.what == "fixes")
     return Verdict(count >= expect.count, f"positions: {count}, at least {expect.count} wanted", expect.line)
+
+
+def _refused(expect: Expect, made: Sequence[Press], happenings: Sequence[Happening]) -> Verdict:
+    """Signs of life of a flood, by the time that the press came through in spite of them."""
+    press = made[expect.press - 1] if expect.press <= len(made) else None
+    until_ms = press.stages.get("received", math.inf) if press else math.inf
+    count = sum(h.data["refused"] for h in happenings if h.what == "signs" and h.at_ms <= until_ms)
+    return Verdict(
+        count >= expect.count, f"refused signs: {count}, at least {expect.count} wanted", expect.line
+    )
 
 
 # -- what must always hold --------------------------------------------------------------------------

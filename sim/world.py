@@ -281,6 +281,11 @@ class World:
         except (SettingsError, CentreError) as error:
             raise Trouble(str(error)) from None
 
+    async def add_fleet(self, bridges: int) -> None:
+        """Other people's bridges drown the centre in signs of life, until the program `fleet` is stopped."""
+        where = [str(self.centre_home), str(self._ca), self.url, str(bridges)]
+        await self._start("fleet", [sys.executable, "-m", "sim.fleet", *where], "flooding")
+
     async def start(self, name: str) -> None:
         """Start a program again that was killed or stopped, and wait until it serves or scans."""
         since = len(self.happenings)

@@ -84,3 +84,14 @@ def test_a_press_is_not_taken_for_anothers() -> None:
     """What the centre has received of another button is not this one's."""
     foreign = replace(WHOLE[4], data=WHOLE[4].data | {"device_id": "BBBB"})
     assert not asked([*WHOLE[:4], foreign], "received").holds
+
+
+def test_a_flood_counts_until_the_press_has_come_through() -> None:
+    """What was refused afterwards shows nothing about the press; where none came, all of it counts."""
+    signs = [
+        Happening(at_ms, "fleet", "signs", {"taken": 20, "refused": 300}) for at_ms in (1000, 1690, 1710)
+    ]
+    assert asked([*WHOLE, *signs], "refused", count=600).holds
+    assert not asked([*WHOLE, *signs], "refused", count=601).holds
+    assert asked(signs, "refused", count=900).holds
+    assert not asked(WHOLE, "refused").holds

@@ -1,0 +1,90 @@
+"""Other people's bridges that drown a centre in signs of life: `python -m sim.fleet HOME CA URL BRIDGES`.
+
+A process of its own, so that the simulated air keeps its time. They are enrolled in the centre's database;
+each sends its next sign as soon as the last is answered, whatever the answer was. Every second it is told how
+many were taken and how many refused.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import signal
+import ssl
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import aiohttp
+
+from centre.core import Core, open_core
+from centre.home import Home
+from centre.rules.registry import Button
+from centre.work import buttons
+
+_TELL_S = 1.0
+_TAKEN = 200
+
+
+def _enrol(core: Core, number: int) -> tuple[str, str]:
+    """`(device_id, token)` of one more bridge and its button, which nobody has."""
+    digest = hashlib.sha256(f"fleet {number}".encode())
+    device_id = digest.hexdigest()[:16].upper().translate(str.maketrans("0189", "GHIJ"))
+    code = digest.hexdigest()
+    sha256 = hashlib.sha256(code.encode()).hexdigest()
+    buttons.import_buttons(core, [Button(device_id, digest.digest(), sha256, "button", "esp32")])
+    return device_id, str(buttons.enrol(core, code, None, None)["token"])
+
+
+def enrol(home: Path, count: int) -> list[tuple[str, str]]:
+    core = open_core(Home(home))
+    try:
+        with core.store.group():
+            return [_enrol(core, number) for number in range(count)]
+    finally:
+        core.store.close()
+
+
+class Fleet:
+    def __init__(self, url: str) -> None:
+        self._url, self._statuses = url, Counter[int]()
+
+    async def flood(self, session: aiohttp.ClientSession, device_id: str, token: str) -> None:
+        body = {"buttons": [{"device_id": device_id, "in_reach": True}], "phone": {"battery_percent": 80}}
+        headers = {"Authorization": f"Bearer {token}"}
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+                async with session.post(f"{self._url}/v1/alive", json=body, headers=headers) as answer:
+                    await answer.read()
+                    self._statuses[answer.status] += 1
+
+    async def tell(self) -> None:
+        while True:
+            await asyncio.sleep(_TELL_S)
+            taken, refused = self._statuses.pop(_TAKEN, 0), self._statuses.total()
+            self._statuses.clear()
+            _say("signs", taken=taken, refused=refused)
+
+
+def _say(what: str, **fields: int) -> None:
+    print(json.dumps({"at_ms": time.time() * 1000, "what": what} | fields), flush=True)
+
+
+async def main(home: Path, ca: Path, url: str, count: int) -> None:
+    bridges = await asyncio.to_thread(enrol, home, count)
+    fleet, stopped = Fleet(url), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(cafile=ca))
+    async with aiohttp.ClientSession(connector=connector) as session:
+        tasks = [asyncio.create_task(fleet.flood(session, *bridge)) for bridge in bridges]
+        tasks.append(asyncio.create_task(fleet.tell()))
+        _say("flooding", bridges=count)
+        await stopped.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
