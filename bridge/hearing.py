@@ -28,19 +28,22 @@ _FEWEST = 1e-3  # nobody misses nothing
 
 
 class Hearing:
-    """Before anything is known it takes itself for a poor one: as if it had heard one of three."""
+    """`missed_max`: so many missed in a row mean that it is gone.
+
+    Before anything is known it takes itself for a poor one: as if it had heard one of three.
+    """
 
     def __init__(self) -> None:
         self._heard, self._sent = 1.0, 3.0
+        self.missed_max = self._missed_max()
 
     def heard(self, missed: int) -> None:
         """Once more, after so many that were not. What is beyond `missed_max` was away, and not missed."""
         for _ in range(min(missed, self.missed_max) + 1):
             self._heard, self._sent = self._heard * _KEPT, self._sent * _KEPT + 1
         self._heard += 1
+        self.missed_max = self._missed_max()
 
-    @property
-    def missed_max(self) -> int:
-        """So many missed in a row mean that it is gone."""
+    def _missed_max(self) -> int:
         share_missed = max(_FEWEST, 1 - self._heard / self._sent)
         return min(max(MISSED_MIN, math.ceil(math.log(BY_CHANCE, share_missed))), MISSED_MAX)
