@@ -69,7 +69,7 @@ class _Button:
         self.receipts: list[tuple[float, int]] = []
         self.ends: list[float] = []  # the program ended: power, reset, wake
         self.power_off: list[float] = []
-        self.flash_failed: list[float] = []
+        self.unsaved_at: list[tuple[float, bool]] = []  # flash failed, or has it all again
         self.destroyed_ms: float | None = None
         for h in own:
             if h.what == "boot":
@@ -80,8 +80,8 @@ class _Button:
             elif h.what == "power" and not h.data["on"]:
                 self.power_off.append(h.at_ms)
                 self.ends.append(h.at_ms)
-            elif h.what == "flash":
-                self.flash_failed.append(h.at_ms)
+            elif h.what in ("flash", "saved"):
+                self.unsaved_at.append((h.at_ms, h.what == "flash"))
             elif h.what == "destroyed":
                 self.destroyed_ms = h.at_ms
         self.holds, self.clicks = _gestures([h for h in happenings if h.data.get("button") == name])
@@ -99,8 +99,12 @@ class _Button:
         return min(sessions, default=taken.from_ms)
 
     def forgot(self, at_ms: float) -> bool:
-        """Flash could not be written, and then power was lost, before `at_ms`: nothing can be promised."""
-        return any(off > failed for failed in self.flash_failed for off in self.power_off if off <= at_ms)
+        """Power was lost while flash did not have everything, before `at_ms`: nothing can be promised."""
+        return any(self._unsaved(off_ms) for off_ms in self.power_off if off_ms <= at_ms)
+
+    def _unsaved(self, at_ms: float) -> bool:
+        before = [unsaved for when_ms, unsaved in self.unsaved_at if when_ms <= at_ms]
+        return bool(before) and before[-1]
 
     def press_at(self, at_ms: float) -> tuple[int, int]:
         """`(event, counter)` of the last press that it had on the air."""

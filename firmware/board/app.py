@@ -196,14 +196,19 @@ class App:
             self.radio.off()
 
     def _commit(self, verb: str) -> None:
-        life = self.press.life
+        life, ok = self.press.life, True
+        before = life.unsaved
         try:
             if verb == press.SAVE_PRESS:
                 self.memory.save_press(life)
             else:
                 self.memory.save_alive(life)
         except OSError as error:
+            ok = False
             self._say("flash", error.errno)  # RTC memory holds it; the press goes on
+        self.press.saved(verb, ok, self.board.now_ms())
+        if before and not life.unsaved:
+            self._say("saved")
 
     def _tell_state(self) -> None:
         """Seal the state anew, with a nonce from the radio's own randomness."""

@@ -23,6 +23,7 @@ _FLAG_AGE = 2
 _FLAG_TOLD = 4
 _FLAG_LOW = 8
 _FLAG_STUCK = 16
+_UNSAVED_AT = 5  # two bits
 
 
 def sealed(layout: str, *values: int) -> bytes:
@@ -65,6 +66,7 @@ class Memory:
         flags = life.counters_lost * _FLAG_LOST
         flags |= life.age_is_lower_bound * _FLAG_AGE | life.told_not_confirmed * _FLAG_TOLD
         flags |= life.battery_low * _FLAG_LOW | life.stuck * _FLAG_STUCK
+        flags |= life.unsaved << _UNSAVED_AT
         self._rtc.memory(
             sealed(
                 _LIFE,
@@ -113,6 +115,7 @@ class Memory:
         life.told_not_confirmed = bool(flags & _FLAG_TOLD)
         life.battery_low = bool(flags & _FLAG_LOW)
         life.stuck = bool(flags & _FLAG_STUCK)
+        life.unsaved = flags >> _UNSAVED_AT
         life.opened_ms, life.started_ms, life.received_ms = values[6:9]
         life.alive_ms, life.contact_ms, life.checkin_ms = values[9:]
         return True

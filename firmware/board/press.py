@@ -27,6 +27,9 @@
 
 An ALARM that is not RECEIVED stays open for ever: CONTACT every 60 s for 2 h, then at every
 alive slot. Once a day the alive slot is a CONTACT, too: the daily check-in.
+
+What flash did not take is written again: after 5 s, doubling to a minute, and at each wake from deep
+sleep. It wakes nobody for that, and the air goes first.
 """
 
 from wire.codes import ALARM, ALIVE, ALIVE_LOW, CONTACT, RESERVE, SPARE_COUNT, SPARE_FIRST, TEST
@@ -51,9 +54,11 @@ _CONFIRM_MS = 60_000
 _LINK_MS = 600_000
 _PROVE_MS = 5_000  # what peers.py gives a stranger
 _DAY_MS = 86_400_000
+_SAVE_MS_MIN = 5_000
+_SAVE_MS_MAX = 60_000
 
 # Actions, carried out in order by app.py.
-SAVE_PRESS = "save_press"  # on flash before anything that follows
+SAVE_PRESS = "save_press"  # on flash before anything that follows; `saved` is told whether it is
 SAVE_ALIVE = "save_alive"
 VIBRATE = "vibrate"  # (VIBRATE, pattern)
 SESSION = "session"  # (SESSION, event, counter): a fresh address, and a table where connectable
@@ -84,6 +89,7 @@ class Life:
         self.received_ms = 0
         self.told_not_confirmed = False
         self.battery_low = False
+        self.unsaved = 0  # what flash did not take, and only RTC memory holds: 1 the press, 2 the reserve
         self.stuck = False  # the pin was held for so long that something sits on it
         self.alive_ms = 0  # when the next slot is due
         self.contact_ms = 0
@@ -105,6 +111,7 @@ class Press:
         self._draw = draw
         self._until_ms = 0
         self._peers = self._carriers = 0
+        self._save_ms = self._save_wait_ms = 0  # when to write again what is unsaved
 
     # -- what happens to it ------------------------------------------------------------
 
@@ -159,8 +166,20 @@ class Press:
         self._peers, self._carriers = peers, carriers
         return self._linger(now_ms) if self.phase == LINGER_PHASE else []
 
+    def saved(self, verb: str, ok: bool, now_ms: int) -> None:
+        """Whether flash has taken what `verb` was to save."""
+        life = self.life
+        bit = 1 if verb == SAVE_PRESS else 2
+        if ok:
+            life.unsaved &= ~bit
+            return
+        if not life.unsaved:
+            self._save_wait_ms = 0
+            self._save_again(now_ms)
+        life.unsaved |= bit
+
     def tick(self, now_ms: int) -> list[Action]:
-        """The time: ends a phase, starts a slot, or gives up waiting for a receipt."""
+        """The time: ends a phase, starts a slot, gives up waiting for a receipt, or for flash."""
         actions: list[Action] = []
         life = self.life
         confirm_ms = self._confirm_ms()
@@ -174,11 +193,17 @@ class Press:
             actions += self._phase_ended(now_ms)
         if self.phase == QUIET_PHASE and now_ms >= self._slot_ms():
             actions += self._slot(now_ms)
+        if life.unsaved and now_ms >= self._save_ms:
+            self._save_again(now_ms)
+            actions += [(SAVE_PRESS,)] if life.unsaved & 1 else []
+            actions += [(SAVE_ALIVE,)] if life.unsaved & 2 else []
         return actions
 
     def due_ms(self) -> int:
         """When `tick` must be called next."""
-        due_ms = self._slot_ms() if self.phase == QUIET_PHASE else self._until_ms
+        due_ms = self._slot_ms()
+        if self.phase != QUIET_PHASE:
+            due_ms = min(self._until_ms, self._save_ms) if self.life.unsaved else self._until_ms
         confirm_ms = self._confirm_ms()
         return due_ms if confirm_ms is None else min(due_ms, confirm_ms)
 
@@ -223,6 +248,10 @@ class Press:
     def _close(self) -> None:
         self.life.event = 0
         self.life.stage = HEARD
+
+    def _save_again(self, now_ms: int) -> None:
+        self._save_wait_ms = min(max(self._save_wait_ms * 2, _SAVE_MS_MIN), _SAVE_MS_MAX)
+        self._save_ms = now_ms + self._save_wait_ms
 
     def _confirm_ms(self) -> int | None:
         """When a missing RECEIVED must be told; None where there is nothing to tell."""

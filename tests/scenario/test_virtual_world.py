@@ -127,3 +127,15 @@ def test_a_button_that_is_broken_after_heard_has_not_called_in_vain() -> None:
     world.run()
     assert [h.data["counter"] for h in world.happenings if h.by == "auditor"] == [1]
     assert play(Schedule(1, steps)) == []
+
+
+@pytest.mark.parametrize("fails_s", [2, 15, 60])
+def test_a_press_that_flash_did_not_take_at_first_outlives_the_battery(fails_s: int) -> None:
+    """Nobody is near; flash works again, then the battery is out and in: the alarm comes all the same."""
+    away, fails = Step(5, "away", "bridge", 300), Step(11, "flash_fails", "button", fails_s)
+    world = World(Schedule(1, (away, PRESS, fails, Step(200, "battery", "button", 5)), minutes=15))
+    world.run()
+    said = [h.what for h in world.happenings if h.by == "button" and h.what in ("flash", "saved", "power")]
+    assert said.index("flash") < said.index("saved") < len(said) - 1 - said[::-1].index("power")
+    assert judge(world) == [], "and RECEIVED was felt"
+    assert [h.data["stages"] for h in world.happenings if h.by == "auditor"] == [[1]]

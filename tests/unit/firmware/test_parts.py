@@ -148,6 +148,7 @@ def flash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def opened() -> Life:
     life = Life()
     life.press_counter, life.event, life.alive_counter, life.alive_reserve = 7, ALARM, 40, 64
+    life.unsaved = 3
     life.opened_ms, life.alive_ms, life.told_not_confirmed = 1 << 40, (1 << 40) + 5, True
     return life
 

@@ -29,10 +29,14 @@ class Button:
         self.press = Press(self.life, lambda n: codes.rhythm(mac, n, PERIOD_MS), lambda: 4711)
         self.now_ms = now_ms
         self.done: list[tuple[Any, ...]] = []
+        self.flash_fails = False
         self._take(self.press.boot(now_ms, slept, power_lost))
 
     def _take(self, actions: list[tuple[Any, ...]]) -> None:
         self.done += [(self.now_ms, *action) for action in actions]
+        for verb, *_ in actions:
+            if verb in (p.SAVE_PRESS, p.SAVE_ALIVE):
+                self.press.saved(verb, not self.flash_fails, self.now_ms)
 
     def until(self, now_ms: int) -> "Button":
         while self.press.due_ms() <= now_ms:
@@ -67,6 +71,9 @@ class Button:
     def forget(self) -> "Button":
         self.done.clear()
         return self
+
+    def saves(self, verb: str = p.SAVE_PRESS) -> list[int]:
+        return [at for at, action, *_ in self.done if action == verb]
 
     def felt(self) -> list[tuple[int, object]]:
         return [(at, args[0]) for at, verb, *args in self.done if verb == p.VIBRATE]
@@ -372,3 +379,63 @@ def test_lost_counters_go_round_within_the_spare_range_without_a_repeat() -> Non
     assert len(set(counters)) == SPARE_COUNT
     assert min(counters) == SPARE_FIRST
     assert max(counters) == SPARE_FIRST + SPARE_COUNT - 1
+
+
+# -- flash that fails --------------------------------------------------------------------
+
+
+def test_a_press_that_flash_did_not_take_is_written_again_until_it_is_there() -> None:
+    """After 5 s, doubling to a minute; then no more."""
+    button = Button().quiet()
+    start, button.flash_fails = button.now_ms, True
+    button.hold().until(start + 160_000)
+    assert [at - start for at in button.saves()] == [0, 5_000, 15_000, 35_000, 75_000, 135_000]
+    assert button.life.unsaved
+    button.flash_fails = False
+    button.until(start + 330_000)
+    assert [at - start for at in button.saves()[6:]] == [195_000]
+    assert not button.life.unsaved
+
+
+def test_flash_that_fails_delays_nothing_on_the_air() -> None:
+    """A day with it and one without: the same codes at the same moments, the same vibrations."""
+    shown = []
+    for fails in (False, True):
+        button = Button().quiet()
+        button.flash_fails = fails
+        button.hold().until(button.now_ms + 24 * HOUR_MS)
+        shown.append([action for action in button.done if action[1] not in (p.SAVE_PRESS, p.SAVE_ALIVE)])
+    assert shown[0] == shown[1]
+
+
+def test_flash_that_never_works_wears_neither_itself_nor_the_battery() -> None:
+    """Tried once at each wake that there is anyway: within 2 h each minute, then each quarter of an hour."""
+    button = Button().quiet()
+    start, button.flash_fails = button.now_ms, True
+    button.hold().until(start + 24 * HOUR_MS)
+    wakes = {at for at, _, _ in button.sessions() if at > start}
+    later = [at for at in button.saves() if at > start + 330_000]
+    assert set(later) <= wakes
+    assert len(button.saves()) < 8 + 2 * 60 + 24 * 5
+
+
+def test_what_is_unsaved_is_written_at_the_next_wake_after_the_advert() -> None:
+    """Deep sleep keeps it in RTC memory that something is owed: the press, and the reserve of counters."""
+    life = Life()
+    life.press_counter, life.event, life.unsaved = 1, ALARM, 3
+    life.alive_reserve = 64
+    life.opened_ms = life.started_ms = 1
+    life.told_not_confirmed = True
+    button = Button(life, now_ms=400_000, slept=True, power_lost=False)
+    assert [action[1] for action in button.done] == [p.SESSION, p.ADVERTISE, p.SAVE_PRESS, p.SAVE_ALIVE]
+    assert not life.unsaved
+
+
+def test_a_stage_that_is_saved_saves_the_press_with_it() -> None:
+    """Each write is of all that the press is: nothing is owed any more."""
+    button = Button().quiet()
+    button.flash_fails = True
+    button.hold().until(button.now_ms + 1_000)
+    button.flash_fails = False
+    button.receipt(RECEIVED).forget().until(button.now_ms + MINUTE_MS - 1)
+    assert button.saves() == []
