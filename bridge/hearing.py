@@ -14,8 +14,8 @@ known exactly, by the alive counter; gone is what would hardly happen to a butto
 | 40 % (an Android phone that mostly sleeps) | 19 | 5 h 43 min |
 | 31 % and fewer | 24 | 7 h 13 min |
 
-The chance holds for a phone that hears as it did lately. One that is in use all day and asleep at night is
-wrong more often.
+Misses come in company: a phone that is in the hand by day sleeps at night. So the share is the one of all
+signs or, where that is greater, of those right behind a missed one.
 """
 
 import math
@@ -24,7 +24,8 @@ BY_CHANCE = 1e-4
 MISSED_MIN, MISSED_MAX = 2, 24
 # About a day of signs at 15 min: nights count in the day, and days at night.
 _KEPT = 1 - 1 / 96
-_FEWEST = 1e-3  # nobody misses nothing
+_LEAST = 1e-3  # nobody misses nothing
+_FEW = 5  # misses say little of what follows one
 
 
 class Hearing:
@@ -34,16 +35,23 @@ class Hearing:
     """
 
     def __init__(self) -> None:
-        self._heard, self._sent = 1.0, 3.0
+        self._sent, self._missed, self._in_company = 3.0, 2.0, 0.0
         self.missed_max = self._missed_max()
 
     def heard(self, missed: int) -> None:
-        """Once more, after so many that were not. What is beyond `missed_max` was away, and not missed."""
-        for _ in range(min(missed, self.missed_max) + 1):
-            self._heard, self._sent = self._heard * _KEPT, self._sent * _KEPT + 1
-        self._heard += 1
+        """Once more, after so many that were not.
+
+        If those are more than `missed_max`, it was away: so many count as missed, and say nothing of company.
+        """
+        counted = min(missed, self.missed_max)
+        for number in range(counted + 1):
+            self._sent = self._sent * _KEPT + 1
+            self._missed = self._missed * _KEPT + (number < counted)
+            self._in_company = self._in_company * _KEPT + (0 < number < counted == missed)
         self.missed_max = self._missed_max()
 
     def _missed_max(self) -> int:
-        share_missed = max(_FEWEST, 1 - self._heard / self._sent)
-        return min(max(MISSED_MIN, math.ceil(math.log(BY_CHANCE, share_missed))), MISSED_MAX)
+        share = self._missed / self._sent
+        after_one = (self._in_company + _FEW * share) / (self._missed + _FEW)
+        by_chance = math.log(BY_CHANCE, max(share, after_one, _LEAST))
+        return min(max(MISSED_MIN, math.ceil(by_chance)), MISSED_MAX)
