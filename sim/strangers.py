@@ -25,6 +25,13 @@ class Stranger:
         await self.link.connect()
         return self.link
 
+    async def let_go(self, within_s: float | None = 5) -> None:
+        """Returns when the other side has ended the link. Raises TimeoutError."""
+        assert self.link
+        async with asyncio.timeout(within_s):
+            while self.link.is_connected:  # noqa: ASYNC110  bleak has no event for it
+                await asyncio.sleep(0.02)
+
     def cling(self) -> None:
         """From now on connect, and connect again when let go; until `leave`."""
         self._clinging = asyncio.create_task(self._cling())
@@ -32,9 +39,8 @@ class Stranger:
     async def _cling(self) -> None:
         while True:
             with contextlib.suppress(BleakError, TimeoutError, AssertionError, OSError):
-                link = await self.connect()
-                while link.is_connected:  # noqa: ASYNC110  bleak has no event for it
-                    await asyncio.sleep(0.2)
+                await self.connect()
+                await self.let_go(None)
             await asyncio.sleep(0.2)
 
     async def leave(self) -> None:

@@ -414,7 +414,7 @@ async def test_a_code_that_was_recorded_does_not_make_the_phone_show_itself(scen
     async with scene.bridge() as lines:
         await scene.button.say(ALARM, 1)
         await lines.wait_for("receipt", stage=receipts.RECEIVED)
-        await asyncio.sleep(0.2)  # and that it was brought is on disk
+        await _until(lambda: read_presses(scene.journal)[0].delivered == receipts.RECEIVED)
         await scene.button.silence()
     with sqlite3.connect(scene.journal) as journal:
         journal.execute("UPDATE press SET heard_at_ms = heard_at_ms - 86400000")
@@ -556,7 +556,9 @@ async def test_a_call_off_without_the_centre_is_kept_over_a_restart_and_sent(sce
     async with scene.bridge() as lines:
         await scene.button.say(ALARM, 1)
         await lines.wait_for("retry")
-        assert await lines.bridge.call_off(KEY, "1234") == "kept"
+        giving = asyncio.create_task(lines.bridge.call_off(KEY, "1234"))
+        await _until(lambda: read_presses(scene.journal)[0].call_off == "kept")
+    giving.cancel()
     scene.centre.answers = []
     async with scene.bridge() as lines:
         await lines.wait_for("call_off", outcome="done")
@@ -764,6 +766,7 @@ async def test_what_the_button_says_of_itself_is_known_after_a_restart(scene: Sc
     assert button.heard_at_ms is not None
 
 
+@pytest.mark.slow
 async def test_a_centre_that_is_gone_is_told_and_well_again(scene: Scene) -> None:
     """Also without any press, by the signs of life alone."""
     async with scene.bridge(url="https://127.0.0.1:9", wait=False) as lines:

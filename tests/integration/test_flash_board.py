@@ -223,10 +223,9 @@ async def test_an_erased_board_becomes_a_working_button(box: Box) -> None:
         assert stat.S_IMODE((box.home / name).stat().st_mode) == 0o600
 
 
-async def test_an_update_keeps_the_button(box: Box) -> None:
+async def test_an_update_keeps_the_button(box: Box, firmware: dict[str, bytes]) -> None:
     """Only what differs is written, our old modules go; identity, settings and others' files stay."""
-    board = await box.board()
-    await box.done("flash", board=board)
+    board = await box.board(flash=flash_image(firmware))
     await box.done("provision", "--set", "hold_ms=1500", board=board)
     await board.power_off()
     for name in ("wire/codes.mpy", "firmware/board/app.py", "notes.txt"):
@@ -242,11 +241,10 @@ async def test_an_update_keeps_the_button(box: Box) -> None:
     assert "0 of them new" in await box.done("flash", board=board)
 
 
-async def test_a_button_is_not_overwritten(box: Box) -> None:
+async def test_a_button_is_not_overwritten(box: Box, firmware: dict[str, bytes]) -> None:
     """Without --again it stays who it is; with it, it is another, with counters from the beginning."""
-    board = await box.board()
-    assert "flash it first" in await box.refused("provision", board=board)
-    await box.done("flash", board=board)
+    assert "flash it first" in await box.refused("provision", board=await box.board())
+    board = await box.board(flash=flash_image(firmware))
     await box.done("provision", board=board)
     before = box.files(board)
     sentence = await box.refused("provision", board=board)
@@ -272,7 +270,9 @@ async def test_a_board_of_another_kind_is_refused(box: Box) -> None:
     await box.says(board, "advert 1")
 
 
-@pytest.mark.parametrize("gpio", [24, 5], ids=["is not there", "cannot wake"])
+@pytest.mark.parametrize(
+    "gpio", [24, pytest.param(5, marks=pytest.mark.slow)], ids=["is not there", "cannot wake"]
+)
 async def test_a_pin_that_cannot_be_the_buttons(box: Box, firmware: dict[str, bytes], gpio: int) -> None:
     """The self-test fails by name; whoever ignores that has a button that works on the board's own pin."""
     board = await box.board(flash=flash_image(firmware))
@@ -386,10 +386,9 @@ async def test_power_cut_at_every_flash_operation_of_provisioning(
     assert operation > OPERATIONS_MIN
 
 
-async def test_a_full_file_system(box: Box) -> None:
+async def test_a_full_file_system(box: Box, firmware: dict[str, bytes]) -> None:
     """One sentence; the board is what it was, and no button is in the registry."""
-    board = await box.board()
-    await box.done("flash", board=board)
+    board = await box.board(flash=flash_image(firmware))
     filled = await box.run("mpremote", "connect", str(board.port), "exec", FILL)
     assert filled.code == 0, filled
     before = box.files(board)
@@ -408,10 +407,9 @@ async def test_ports_that_cannot_be_used(box: Box) -> None:
     await board.power_off()
 
 
-async def test_a_registry_that_is_locked_elsewhere(box: Box) -> None:
+async def test_a_registry_that_is_locked_elsewhere(box: Box, firmware: dict[str, bytes]) -> None:
     """The board stays untouched."""
-    board = await box.board()
-    await box.done("flash", board=board)
+    board = await box.board(flash=flash_image(firmware))
     before = box.files(board)
     registry = box.home / "registry.jsonl"
     registry.touch(mode=0o600)
@@ -426,19 +424,18 @@ async def test_a_registry_that_is_locked_elsewhere(box: Box) -> None:
 
 async def test_a_fleet_goes_on_after_a_failure(box: Box) -> None:
     """A line per board and run, an exit code, and a second run that leaves alone what is ready."""
-    boards = [await box.board() for _ in range(2)]
-    first, second = [str(board.port) for board in boards]
-    fleet = ["fleet", "--table", "table.csv", "--ports", first]
-    ran = await box.button(*fleet, "/dev/ttyNone", second)
+    board = await box.board()
+    fleet = ["fleet", "--table", "table.csv", "--ports"]
+    ran = await box.button(*fleet, "/dev/ttyNone", str(board.port))
     assert ran.code == 1, ran
-    assert "2 of 3" in ran.out
-    await boards[0].reset()
-    assert (await box.button(*fleet)).code == 0
+    assert "1 of 2" in ran.out
+    await board.reset()
+    assert (await box.button(*fleet, str(board.port))).code == 0
     with (box.home / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["port"] for row in rows] == [first, "/dev/ttyNone", second, first]
-    assert [row["selftest"] for row in rows] == ["done", "", "done", "done"]
-    assert rows[1]["flash"] == "failed"
-    assert "plugged in" in rows[1]["trouble"]
-    known = [line["device_id"] for line in box.registry()]
-    assert [rows[n]["device_id"] for n in (0, 2, 3)] == [*known, known[0]]
+    assert [row["port"] for row in rows] == ["/dev/ttyNone", str(board.port), str(board.port)]
+    assert [row["selftest"] for row in rows] == ["", "done", "done"]
+    assert rows[0]["flash"] == "failed"
+    assert "plugged in" in rows[0]["trouble"]
+    (known,) = [line["device_id"] for line in box.registry()]
+    assert [row["device_id"] for row in rows] == ["", known, known]

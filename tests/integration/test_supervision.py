@@ -44,6 +44,7 @@ async def test_a_stopped_bridge_says_goodbye_and_a_killed_one_cannot(world: Worl
     assert told(world)["leaving"] == 0
 
 
+@pytest.mark.slow
 async def test_a_bridge_that_cannot_say_goodbye_ends_all_the_same(world: World) -> None:
     """Its centre is gone: it ends, within its bound."""
     button = await world.add_button()

@@ -60,7 +60,9 @@ async def test_she_tests_without_anybody_noticing(world: World) -> None:
     assert incidents(world) == [(button.device_id, TEST, 1)]
 
 
-@pytest.mark.parametrize(("pin", "duress"), [(PIN, 0), (DURESS_PIN, 1)])
+@pytest.mark.parametrize(
+    ("pin", "duress"), [pytest.param(PIN, 0, marks=pytest.mark.slow), (DURESS_PIN, 1)], ids=["own", "duress"]
+)
 async def test_she_calls_it_off_and_only_the_operator_knows_why(world: World, pin: str, duress: int) -> None:
     """Both PINs look the same to whoever watches; at the centre one of them says that she is in danger."""
     async with phone(world) as (button, wearer):
@@ -78,6 +80,7 @@ async def test_she_calls_it_off_and_only_the_operator_knows_why(world: World, pi
     assert pin not in said_by_bridge
 
 
+@pytest.mark.slow
 async def test_a_call_off_outlives_the_bridge_while_the_centre_is_away(world: World) -> None:
     """Given while the centre is down; the bridge is killed; the centre comes back: it is called off."""
     async with phone(world) as (button, wearer):
