@@ -1,9 +1,12 @@
 """The board as all operators see it: read and made once per change and language, however many look."""
 
 import asyncio
+import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
+
+from markupsafe import Markup
 
 from centre.console import board as html
 from centre.intake import BOARD_BELL
@@ -14,7 +17,16 @@ from centre.worker import Bells, Worker
 
 ESCALATE_TICK_S = 0.5
 _OLD_S = 5.0  # another process (a command) may have changed something, and rings no bell
+_TURN_S = 0.002  # of the loop, for cards: then whoever else waits has his turn
 _YOUNG_S = 0.2  # a flood of alarms is read five times a second, not a thousand
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """How a board reads in one language; `told` is what streams tell of it, as JSON without its end."""
+
+    html: str
+    told: str
 
 
 @dataclass(slots=True)
@@ -25,13 +37,7 @@ class Snapshot:
     levels: dict[str, int]  # of escalation, by incident_id
     bell: asyncio.Event  # rings when it is no longer true
     made_at_s: float  # of the clock that nobody sets: set back an hour, no board is an hour young
-    _lists: dict[str, str] = field(default_factory=dict)
-
-    def listed(self, language: str) -> str:
-        """As HTML."""
-        if language not in self._lists:
-            self._lists[language] = html.render(self.board, language, self.levels)
-        return self._lists[language]
+    _lists: dict[str, "Listed"] = field(default_factory=dict)
 
     def state(self) -> dict[str, Any]:
         """What the page's script is told beside the HTML."""
@@ -48,6 +54,7 @@ class Boards:
     def __init__(self, worker: Worker, bells: Bells, escalate_s: int) -> None:
         self._worker, self._bells, self._escalate_s = worker, bells, escalate_s
         self._now: Snapshot | None = None
+        self._made: dict[str, dict[html.Item, Markup]] = {}  # by language: what stood there the last time
         self._reading = asyncio.Lock()
 
     async def now(self) -> Snapshot:
@@ -64,6 +71,22 @@ class Boards:
                     fresh._lists = self._now._lists
                 self._now = fresh
             return self._now
+
+    async def listed(self, snapshot: Snapshot, language: str) -> Listed:
+        """Each card is made once for what it shows; an alarm that comes meanwhile waits for few of them."""
+        listed = snapshot._lists.get(language)
+        if listed is None:
+            before, made, begun_s = self._made.get(language, {}), {}, time.monotonic()
+            for item in html.items(snapshot.board, snapshot.levels):
+                made[item] = before.get(item) or html.render_item(item, language)
+                if time.monotonic() - begun_s > _TURN_S:
+                    await asyncio.sleep(0)
+                    begun_s = time.monotonic()
+            self._made[language] = made
+            text = html.joined(snapshot.board, language, made.items())
+            told = json.dumps({"html": text} | snapshot.state())
+            listed = snapshot._lists[language] = Listed(text, told.removesuffix("}"))
+        return listed
 
     async def escalate(self) -> None:
         """A job: rings for all pages when an alarm that nobody takes has got louder."""

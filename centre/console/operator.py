@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from centre.console import board as html
+from centre.console import pages
 from centre.console.boards import Boards
 from centre.console.guard import Guard
 from centre.intake import BOARD_BELL
@@ -26,6 +27,7 @@ from centre.work.views import Position
 from centre.worker import Bells, Worker
 from wire import receipts
 
+TEMPLATES = ("board.html", "board_list.html", "board_card.html", "board_line.html", "sheet.html")
 HEARTBEAT_S = 5.0  # the page says that it is not live after three missed ones
 STREAMS_MAX = 64
 STREAMS_PER_SESSION_MAX = 8  # her forgotten tabs make nobody else blind
@@ -36,6 +38,7 @@ class Operator:
     def __init__(self, worker: Worker, bells: Bells, log: Log, guard: Guard, settings: Settings) -> None:
         self._worker, self._bells, self._log, self._settings = worker, bells, log, settings
         self._guard = guard
+        pages.compile_now(*TEMPLATES)
         self.boards = Boards(worker, bells, settings.escalate_s)
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_SESSION_MAX)
         self._opened: dict[str, str] = {}  # by session: the incident of the sheet that it opened last
@@ -66,7 +69,7 @@ class Operator:
         state = now.state() | {"now_ms": now_ms()}
         page = html.page(
             now.board,
-            now.listed(caller.language),
+            (await self.boards.listed(now, caller.language)).html,
             state,
             caller,
             self._settings,
@@ -122,12 +125,10 @@ class Operator:
             while not self.streams.stopping:
                 await self._guard.still(caller)
                 now = await self.boards.now()
-                state = now.state()
-                changed = (now.listed(caller.language), state)
-                if changed != shown:
-                    data = {"html": changed[0], **state, "now_ms": now_ms()}
-                    await stream.send("board", json.dumps(data))
-                    shown = changed
+                told = (await self.boards.listed(now, caller.language)).told
+                if told != shown:
+                    await stream.send("board", f'{told}, "now_ms": {now_ms()}}}')
+                    shown = told
                 else:
                     await stream.send("alive", json.dumps({"now_ms": now_ms()}))
                 await rung(now.bell, HEARTBEAT_S)

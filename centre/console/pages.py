@@ -47,6 +47,12 @@ def render(template: str, language: str, **shown: Any) -> str:
     return templates.get_template(template).render(always | shown)
 
 
+def compile_now(*names: str) -> None:
+    """Before anybody waits for them: the first use of a template takes tens of milliseconds."""
+    for name in names:
+        templates.get_template(name)
+
+
 def page(template: str, caller: Caller, **shown: Any) -> web.Response:
     """A whole page for somebody signed in; `csrf` is what its forms must carry."""
     frame = {"caller": caller, "links": LINKS[caller.role], "csrf": csrf(caller)}

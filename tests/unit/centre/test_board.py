@@ -1,11 +1,14 @@
 """What the operator sees, as HTML."""
 
+import asyncio
 import re
 from dataclasses import replace
 
 import pytest
+from markupsafe import Markup
 
 from centre.console.board import levels, render, render_sheet
+from centre.console.boards import Boards, Snapshot
 from centre.rules import escalation
 from centre.rules.access import LANGUAGES
 from centre.rules.cases import DANGERS, Address, CaseFile, Child, Person, Stalker
@@ -23,6 +26,7 @@ from centre.work.views import (
     Position,
     Sheet,
 )
+from centre.worker import Bells
 from tests.unit.centre.parts import Hand
 from wire import receipts
 
@@ -85,6 +89,33 @@ def sheet(stage: int = receipts.ACKNOWLEDGED, *, language: str = "en", **more: o
     """The HTML of a sheet; `more` is of the sheet where it has such a field, else of the incident."""
     own = {name: more.pop(name) for name in list(more) if name in Sheet.__slots__}
     return render_sheet(Sheet(incident(stage, **more), **own), language, 1_795_000_000_000)  # type: ignore[arg-type]
+
+
+async def test_an_alarm_waits_for_no_long_board() -> None:
+    """While a hundred cards are made others have their turns; of the next board only what changed is made."""
+    boards, turns = Boards(None, Bells(), 30), 0  # type: ignore[arg-type]
+
+    async def somebody_else() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def made(cards: list[Card]) -> dict[str, Markup]:
+        board = Board(cards, [], [], [], [])
+        snapshot = Snapshot(board, levels(board, 1_000_000, 30), asyncio.Event(), 0.0)
+        assert (await boards.listed(snapshot, "en")).html == render(board, "en", snapshot.levels)
+        return {item.card.incident_id: html for item, html in boards._made["en"].items()}
+
+    cards = [card(incident_id=f"i{n}", newest=Position(FIX, None, 1_000_000)) for n in range(100)]
+    other = asyncio.create_task(somebody_else())
+    await asyncio.sleep(0)
+    first = await made(cards)
+    assert turns > 2
+    other.cancel()
+    second = await made([replace(cards[0], danger="extreme"), *cards[2:]])
+    assert [name for name, html in second.items() if html is not first[name]] == ["i0"]
+    assert "i1" not in second
 
 
 def test_an_alarm_that_waits_can_be_acknowledged() -> None:
