@@ -91,16 +91,16 @@ async def running(
     signing_key = signing.key_of(home)
     receiver, vouching = hooks.receiver(home, settings), provider.provider(home, settings, log)
     worker, bells = Worker(lambda: open_core(home, tells=receiver is not None)), Bells()
-    reader = _reader(home, worker)
+    reader, looks = _readers(home, worker)
     intake = Intake(worker, reader, bells, log, authority.pem, settings)
     guard, provided = Guard(worker), Provided(worker, vouching)
     entrance = Entrance(worker, reader, bells, guard, provided=bool(vouching))
     operator, map_tiles = Operator(worker, bells, log, guard, settings), Tiles(archive, guard, log)
     parts = (
         *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
-        *(Figures(worker, guard), Administration(worker, bells, guard)),
+        *(Figures(looks, guard), Administration(worker, looks, bells, guard)),
         *(provided, map_tiles),
-        *_case_pages(worker, guard, authority.sha256, settings),
+        *_case_pages(worker, looks, guard, authority.sha256, settings),
     )
     refusals = Refusals(log)
     app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
@@ -114,7 +114,7 @@ async def running(
     )
     sender = hooks.Sender(worker, log, receiver)
     jobs = Jobs(log)
-    _add_jobs(jobs, worker, bells, log, settings)
+    _add_jobs(jobs, worker, looks, bells, log, settings)
     jobs.add(FLUSH_S, refusals.flush_due)
     jobs.add(FLUSH_S, provided.note_due)
     jobs.add(hooks.SEND_S, sender.send)
@@ -139,22 +139,27 @@ async def running(
         await _close(runner)
         intake.close()
         entrance.close()
+        looks.close()
         worker.close()
         refusals.flush(all_of_it=True)
 
 
-def _reader(home: Home, worker: Worker) -> Core:
+def _readers(home: Home, worker: Worker) -> tuple[Core, Worker]:
+    """One in the loop's own thread, for point queries; and a thread for what only looks, and for long.
+
+    These are pages of those who wait for no alarm, and the Institute's counting: no alarm waits for them.
+    """
     try:
-        return open_reader(home)
+        return open_reader(home), Worker(lambda: open_reader(home))
     except CannotServe:
         worker.close()
         raise
 
 
-def _add_jobs(jobs: Jobs, worker: Worker, bells: Bells, log: Log, settings: Settings) -> None:
+def _add_jobs(jobs: Jobs, worker: Worker, looks: Worker, bells: Bells, log: Log, settings: Settings) -> None:
     jobs.add(ESCALATE_S, Escalation(worker, bells, log, settings, BOARD_BELL).look)
     jobs.add(LOOK_S, Watchman(worker, bells, log, settings, BOARD_BELL).look)
-    housekeeping = Housekeeping(worker, settings)
+    housekeeping = Housekeeping(worker, looks, settings)
     jobs.add(FIGURES_S, housekeeping.make_figures)  # first: what is erased is counted already
     jobs.add(ERASE_S, housekeeping.erase_due)
     jobs.add(STRANGERS_S, housekeeping.tidy_after_strangers)
@@ -171,11 +176,11 @@ def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], 
 
 
 def _case_pages(
-    worker: Worker, guard: Guard, pin: str, settings: Settings
+    worker: Worker, looks: Worker, guard: Guard, pin: str, settings: Settings
 ) -> tuple[Cases, Handouts, DailyReport, Cap]:
     cases = Cases(worker, guard, settings.test_every_days, settings.alive_s)
     handouts = Handouts(worker, guard, cases, pin, settings.public_url)
-    report = DailyReport(worker, guard, settings.test_every_days)
+    report = DailyReport(looks, guard, settings.test_every_days)
     return cases, handouts, report, Cap(worker, guard, pin, settings.public_url)
 
 

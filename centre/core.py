@@ -53,9 +53,9 @@ def open_core(home: Home, clock_ms: Callable[[], float] = now_ms, *, tells: bool
 
 
 def open_reader(home: Home) -> Core:
-    """To see who calls, in the loop's own thread: what is committed, whatever is being written.
+    """What is committed, whatever is being written: WAL locks no reader out. Nothing is written with it.
 
-    It is never waited for: a point query takes microseconds, and WAL locks no reader out.
+    In the loop's own thread for point queries, which take microseconds; in a thread for the others.
     """
     core = open_core(home)
     for pragma in ("query_only = ON", "busy_timeout = 0"):

@@ -10,8 +10,9 @@ from centre.worker import SPARE, Worker
 class Housekeeping:
     """Two jobs: what is erased becomes an outcome, and while a month is counted it would count twice."""
 
-    def __init__(self, worker: Worker, settings: Settings) -> None:
-        self._worker = worker
+    def __init__(self, worker: Worker, looks: Worker, settings: Settings) -> None:
+        """`looks`: a thread that only reads, for which no alarm waits."""
+        self._worker, self._looks = worker, looks
         self._terms = settings.keep_positions_days, settings.keep_incidents_days
         self._one_at_a_time = asyncio.Lock()
 
@@ -22,11 +23,11 @@ class Housekeeping:
             await self._worker(retention.forget, lane=SPARE)
 
     async def make_figures(self) -> None:
-        """Of all months that are over, a little in each turn of the store's thread."""
+        """Of all months that are over, a little in each turn of its thread: others look there too."""
         async with self._one_at_a_time:
             while (counting := await self._worker(figures.due, lane=SPARE)) is not None:
                 for turn in counting.turns:
-                    while await self._worker(turn, lane=SPARE):
+                    while await self._looks(turn, lane=SPARE):
                         pass
                 await self._worker(figures.keep, counting, lane=SPARE)
 

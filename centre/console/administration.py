@@ -11,15 +11,18 @@ from centre.intake import BOARD_BELL
 from centre.routing import Route
 from centre.rules import times
 from centre.rules.access import ADMINISTRATOR, Caller
+from centre.rules.refusals import Refused
 from centre.work import administration
 from centre.worker import Bells, Worker
 
 PAGE = "/console/administration"
+AFTER_DIGITS = 16
 
 
 class Administration:
-    def __init__(self, worker: Worker, bells: Bells, guard: Guard) -> None:
-        self._worker, self._bells = worker, bells
+    def __init__(self, worker: Worker, looks: Worker, bells: Bells, guard: Guard) -> None:
+        """`looks`: a thread that only reads, for which no alarm waits."""
+        self._worker, self._looks, self._bells = worker, looks, bells
         sees, does = guard.sees(ADMINISTRATOR), guard.does(ADMINISTRATOR)
         self.routes = (
             Route("GET", PAGE, sees, self.page),
@@ -28,15 +31,19 @@ class Administration:
             Route("POST", f"{PAGE}/incidents/{{incident}}/set-aside", does, self.set_aside),
         )
 
-    async def page(self, _request: web.Request, caller: Caller) -> web.Response:
-        overview = await self._worker(administration.overview)
+    async def page(self, request: web.Request, caller: Caller) -> web.Response:
+        """`after`: the number of a button, behind which its list begins. Raises Refused("out_of_range")."""
+        after = request.query.get("after", "0")
+        if not (after.isascii() and after.isdigit() and len(after) < AFTER_DIGITS):
+            raise Refused("out_of_range", "after is what the page before it has given", field="after")
+        overview = await self._looks(administration.overview, int(after))
         return pages.page(
             "administration.html", caller, overview=overview, minute=times.minute, grouped=grouped
         )
 
     async def waiting(self, _request: web.Request, _caller: Caller) -> web.Response:
         """How many alarms wait for her: her page asks every few seconds."""
-        waiting = await self._worker(administration.waiting)
+        waiting = await self._looks(administration.waiting)
         return web.json_response({"waiting": waiting}, headers={"Cache-Control": "no-store"})
 
     async def hand_over(self, request: web.Request, caller: Caller) -> web.Response:

@@ -26,8 +26,8 @@ Months = dict[str, list[Figure]]
 
 
 class Figures:
-    def __init__(self, worker: Worker, guard: Guard) -> None:
-        self._worker = worker
+    def __init__(self, looks: Worker, guard: Guard) -> None:
+        self._looks = looks
         sees = guard.sees(access.INSTITUTE)
         self.routes = (
             Route("GET", "/console/figures", sees, self.look),
@@ -68,7 +68,7 @@ class Figures:
 
     async def _asked(self, request: web.Request) -> tuple[str, str, list[str], Months]:
         """The months asked for, all that there are, and what is shown of the former."""
-        known = await self._worker(work.months, lane=AFTER)
+        known = await self._looks(work.months, lane=AFTER)
         newest = known[0] if known else ""
         texts = request.query.get("from", newest), request.query.get("to", request.query.get("from", newest))
         if not any(texts):
@@ -77,7 +77,7 @@ class Figures:
             figures.read_month(text, name) for text, name in zip(texts, ("from", "to"), strict=True)
         )
         figures.check_range(first, last)
-        return first, last, known, await self._worker(work.shown, first, last, lane=AFTER)
+        return first, last, known, await self._looks(work.shown, first, last, lane=AFTER)
 
 
 def _no_formula(text: str) -> str:

@@ -16,8 +16,8 @@ from centre.worker import AFTER, Worker
 
 
 class DailyReport:
-    def __init__(self, worker: Worker, guard: Guard, test_every_days: int) -> None:
-        self._worker, self._test_every_days = worker, test_every_days
+    def __init__(self, looks: Worker, guard: Guard, test_every_days: int) -> None:
+        self._looks, self._test_every_days = looks, test_every_days
         self.routes = (Route("GET", "/console/report", guard.sees(CASE_MANAGER), self.page),)
 
     async def page(self, request: web.Request, caller: Caller) -> web.Response:
@@ -25,7 +25,7 @@ class DailyReport:
         today = times.day(int(now_ms()))
         day = request.query.get("day") or today
         times.check_day(day, grants.FIRST, today, field="day")
-        report = await self._worker(reports.of_day, caller.zone, day, self._test_every_days, lane=AFTER)
+        report = await self._looks(reports.of_day, caller.zone, day, self._test_every_days, lane=AFTER)
         on = date.fromisoformat(day)
         before, after = (on + timedelta(days=n) for n in (-1, 1))
         return pages.page(

@@ -69,3 +69,7 @@ CREATE INDEX incidents_held ON incidents (opened_at_ms) WHERE held = 1;
 
 CREATE INDEX bridges_of_device ON bridge_devices (device_id);
 CREATE INDEX enrolments_of_device ON enrolments (device_id);
+
+-- What an administrator looks after first.
+CREATE INDEX devices_revoked ON devices (device_id) WHERE revoked_at_ms IS NOT NULL;
+CREATE INDEX bridges_revoked ON bridges (bridge_id) WHERE revoked_at_ms IS NOT NULL;

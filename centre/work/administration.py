@@ -7,34 +7,46 @@ from centre.rules import webhook
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import accounts, buttons, evidence, hooks
+from centre.work import accounts, evidence, hooks
 from wire import codes
 
 HELD_SHOWN_MAX = 50
 BUTTONS_SHOWN_MAX = 200
+USERS_SHOWN_MAX = 500
 OPERATORS, ASIDE = 0, 2  # incidents.held: what she rules; 1 = it waits
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
+    """`held`: the newest of those that wait. `in_need`: buttons that are revoked, or trackable. `next`: where
+    the next page of all buttons begins, or None."""
+
     held: list[Row]
-    waiting: int  # of which `held` are the newest
+    waiting: int
+    in_need: list[Row]
     buttons: list[Row]
     buttons_in_all: int
-    bridges: list[Row]
+    next: int | None
+    bridges: list[Row]  # the newest
     users: list[Row]
 
 
-def overview(core: Core) -> Overview:
+def overview(core: Core, after: int = 0) -> Overview:
+    """`after`: the number of the last button of the page before. A page of a large centre takes no longer."""
     held = core.store.all("held_alarms", alarm=codes.ALARM, at_most=HELD_SHOWN_MAX)
-    shown = core.store.all("buttons_to_look_after", at_most=BUTTONS_SHOWN_MAX)
+    rows = core.store.all("buttons_from", after=after, at_most=BUTTONS_SHOWN_MAX + 1)
+    shown = rows[:BUTTONS_SHOWN_MAX]
+    count = core.store.one("buttons_count")
+    assert count is not None
     return Overview(
         held,
         held[0]["waiting"] if held else 0,
+        core.store.all("buttons_in_need", at_most=BUTTONS_SHOWN_MAX),
         shown,
-        shown[0]["all_of_them"] if shown else 0,
-        buttons.all_bridges(core)[-BUTTONS_SHOWN_MAX:],
-        accounts.users(core),
+        count["count"],
+        shown[-1]["number"] if len(rows) > len(shown) else None,
+        core.store.all("newest_bridges", at_most=BUTTONS_SHOWN_MAX),
+        accounts.users(core)[:USERS_SHOWN_MAX],
     )
 
 

@@ -178,8 +178,7 @@ def revoke_bridge(core: Core, bridge_id: str) -> list[str] | None:
         if not core.store.run("revoke_bridge", bridge_id=bridge_id, now_ms=core.now_ms()):
             return None
         evidence.note(core, "bridge_revoked", evidence.COMMAND, bridge_id=bridge_id)
-    (row,) = [row for row in all_bridges(core) if row["bridge_id"] == bridge_id]
-    return str(row["device_ids"]).split()
+    return [row["device_id"] for row in core.store.all("devices_of_bridge", bridge_id=bridge_id)]
 
 
 def revoke_button(core: Core, device_id: str) -> bool:

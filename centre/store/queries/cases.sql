@@ -174,24 +174,41 @@ SELECT * FROM cases
 WHERE closed_at_ms IS NULL AND due_on <= :today AND (:zone IS NULL OR zone = :zone)
 ORDER BY zone, due_on;
 
+-- `+event`: few alarms are held, and the index of those is the one to use.
 -- name: held_alarms
 SELECT i.*, d.board, d.revoked_at_ms, c.zone, count(*) OVER () AS waiting
 FROM incidents i JOIN devices d USING (device_id) LEFT JOIN cases c USING (case_id)
-WHERE held = 1 AND event = :alarm ORDER BY i.opened_at_ms DESC LIMIT :at_most;
+WHERE held = 1 AND +event = :alarm ORDER BY i.opened_at_ms DESC LIMIT :at_most;
 
 -- name: held_count
-SELECT count(*) AS count FROM incidents WHERE held = 1 AND event = :alarm;
+SELECT count(*) AS count FROM incidents WHERE held = 1 AND +event = :alarm;
 
 -- name: rule_on_held
 UPDATE incidents SET held = :held WHERE incident_id = :incident_id AND held = 1 AND event = :alarm;
 
--- Those that need a hand first: revoked, trackable; then as they were imported.
--- name: buttons_to_look_after
-SELECT d.device_id, d.board, d.revoked_at_ms, h.case_id, c.zone,
-       EXISTS (SELECT 1 FROM bridge_devices bd JOIN bridges b USING (bridge_id)
-               WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NOT NULL) AS trackable,
-       (SELECT max(heard_at_ms) FROM button_states s WHERE s.device_id = d.device_id) AS heard_at_ms,
-       count(*) OVER () AS all_of_them
-FROM devices d LEFT JOIN handouts h ON h.device_id = d.device_id AND h.taken_back_at_ms IS NULL
+-- Those that need a hand: revoked, or trackable. Both by their own index, however many others there are.
+-- name: buttons_in_need
+SELECT d.rowid AS number, d.device_id, d.board, d.revoked_at_ms, h.case_id, c.zone, n.trackable,
+       (SELECT max(heard_at_ms) FROM button_states s WHERE s.device_id = d.device_id) AS heard_at_ms
+FROM (SELECT device_id, max(trackable) AS trackable
+      FROM (SELECT device_id, 0 AS trackable FROM devices WHERE revoked_at_ms IS NOT NULL
+            UNION ALL SELECT bd.device_id, 1 FROM bridges b JOIN bridge_devices bd USING (bridge_id)
+                      WHERE b.revoked_at_ms IS NOT NULL)
+      GROUP BY device_id) n
+     JOIN devices d USING (device_id)
+     LEFT JOIN handouts h ON h.device_id = d.device_id AND h.taken_back_at_ms IS NULL
      LEFT JOIN cases c USING (case_id)
 ORDER BY revoked_at_ms IS NOT NULL DESC, trackable DESC, d.rowid LIMIT :at_most;
+
+-- All, as they were imported.
+-- name: buttons_from
+SELECT d.rowid AS number, d.device_id, d.board, d.revoked_at_ms, h.case_id, c.zone,
+       EXISTS (SELECT 1 FROM bridge_devices bd JOIN bridges b USING (bridge_id)
+               WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NOT NULL) AS trackable,
+       (SELECT max(heard_at_ms) FROM button_states s WHERE s.device_id = d.device_id) AS heard_at_ms
+FROM devices d LEFT JOIN handouts h ON h.device_id = d.device_id AND h.taken_back_at_ms IS NULL
+     LEFT JOIN cases c USING (case_id)
+WHERE d.rowid > :after ORDER BY d.rowid LIMIT :at_most;
+
+-- name: buttons_count
+SELECT count(*) AS count FROM devices;

@@ -73,6 +73,12 @@ SELECT b.*, s.alive_at_ms, s.battery_percent, s.troubles, group_concat(bd.device
 FROM bridges b JOIN bridge_devices bd USING (bridge_id) LEFT JOIN bridge_states s USING (bridge_id)
 GROUP BY bridge_id ORDER BY b.rowid;
 
+-- name: newest_bridges
+SELECT b.*, s.alive_at_ms,
+       (SELECT group_concat(device_id, ' ') FROM bridge_devices bd WHERE bd.bridge_id = b.bridge_id) AS device_ids
+FROM bridges b LEFT JOIN bridge_states s USING (bridge_id)
+ORDER BY b.rowid DESC LIMIT :at_most;
+
 -- name: revoke_bridge
 UPDATE bridges SET revoked_at_ms = coalesce(revoked_at_ms, :now_ms) WHERE bridge_id = :bridge_id;
 
