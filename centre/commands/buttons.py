@@ -5,17 +5,19 @@ import sqlite3
 from pathlib import Path
 
 from centre import tls
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, day, no
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, day, in_turns, no
 from centre.commands.serve import is_address
 from centre.core import open_core
 from centre.home import Home
 from centre.rules import registry
 from centre.work import buttons, views
 
+AT_ONCE = 50  # buttons imported in one transaction
+
 
 def add(commands: Commands) -> None:
     group = commands.group("buttons", "hand out and take back buttons")
-    made = group.add("import", "take the registry that provisioning wrote: all lines or none", import_buttons)
+    made = group.add("import", "take the registry that provisioning wrote, all of it", import_buttons)
     made.add_argument("file", type=Path, metavar="FILE")
     group.add("list", "one line per button", list_buttons)
     made = group.add("enrol", "issue a new enrolment code, for another bridge", enrol)
@@ -45,7 +47,12 @@ def import_buttons(arguments: argparse.Namespace) -> int:
     except registry.Malformed as error:
         return no(BAD_INPUT, f"{arguments.file}: {error}; nothing was imported")
     try:
-        new, known = buttons.import_buttons(open_core(Home(arguments.home)), registered)
+        core = open_core(Home(arguments.home))
+        buttons.check_buttons(core, registered)
+        new = known = 0
+        for some in in_turns([registered[at : at + AT_ONCE] for at in range(0, len(registered), AT_ONCE)]):
+            counted = buttons.import_buttons(core, some)
+            new, known = new + counted[0], known + counted[1]
     except buttons.Conflict as error:
         return no(COULD_NOT, f"{error}; nothing was imported")
     print(f"{new} imported, {known} already here")

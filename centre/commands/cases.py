@@ -2,7 +2,7 @@
 
 import argparse
 
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, days, no
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, days, in_turns, no
 from centre.core import open_core
 from centre.home import Home
 from centre.log import now_ms
@@ -77,7 +77,8 @@ def erase(arguments: argparse.Namespace) -> int:
         if answer.strip() != case_id:
             return no(COULD_NOT, "nothing was erased")
     try:
-        cases.erase_case(core, evidence.COMMAND, case_id)
+        for _ in in_turns(iter(lambda: cases.erase_case(core, evidence.COMMAND, case_id), True)):
+            pass
     except Refused as refused:
         return no(COULD_NOT, f"{REASONS[refused.reason][1]}; nothing was erased")
     retention.forget(core)

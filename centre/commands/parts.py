@@ -4,14 +4,17 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from centre.home import default_path
 from centre.rules import retention
 
 COULD_NOT, BAD_INPUT = 1, 2
+PAUSE_S = 0.02
+
+T = TypeVar("T")
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -38,6 +41,13 @@ class Commands:
     def group(self, name: str, text: str) -> "Commands":
         made: Any = self._group.add_parser(name, help=text, description=text)
         return Commands(made.add_subparsers(required=True, metavar="COMMAND"))
+
+
+def in_turns(turns: Iterable[T]) -> Iterator[T]:
+    """With a pause behind each: a running centre, whose alarms need the database too, never waits for all."""
+    for turn in turns:
+        yield turn
+        time.sleep(PAUSE_S)
 
 
 def no(code: int, sentence: str) -> int:

@@ -24,13 +24,28 @@ class Conflict(Exception):
     """The registry contradicts what the centre already has; the text says where."""
 
 
+def check_buttons(core: Core, buttons: Iterable[registry.Button]) -> None:
+    """Whether all of them can be imported; writes nothing. Raises Conflict."""
+    seen: dict[str, registry.Button] = {}
+    with core.store.reading():
+        for button in buttons:
+            _already(core, button)
+            for name in (button.device_id, button.enrolment_sha256):
+                if seen.setdefault(name, button) != button:
+                    raise Conflict(f"{button.device_id}: two lines contradict each other")
+
+
 def import_buttons(core: Core, buttons: Iterable[registry.Button]) -> tuple[int, int]:
     """All of them or none; `(new, already here)`. Raises Conflict."""
     new = known = 0
     with core.store.transaction():
         for button in buttons:
-            if _is_here(core, button):
+            device, told = _already(core, button), _as_json(button.capabilities)
+            if device is not None:
                 known += 1
+                if told is not None and device["capabilities"] is None:
+                    # It was imported before its registry line named any.
+                    core.store.run("set_capabilities", device_id=button.device_id, capabilities=told)
                 continue
             now_ms = core.now_ms()
             core.store.run(
@@ -40,7 +55,7 @@ def import_buttons(core: Core, buttons: Iterable[registry.Button]) -> tuple[int,
                 board=button.board,
                 root_sealed=core.sealer.seal(button.device_id, button.root),
                 alive_period_s=button.alive_period_s,
-                capabilities=_as_json(button.capabilities),
+                capabilities=told,
                 now_ms=now_ms,
             )
             _add_enrolment(core, button.device_id, button.enrolment_sha256, now_ms)
@@ -56,25 +71,23 @@ def import_buttons(core: Core, buttons: Iterable[registry.Button]) -> tuple[int,
     return new, known
 
 
-def _is_here(core: Core, button: registry.Button) -> bool:
+def _already(core: Core, button: registry.Button) -> Row | None:
+    """The same button, where it is here. Raises Conflict."""
     device = core.store.one("device", device_id=button.device_id)
     enrolment = core.store.one("enrolment", code_sha256=button.enrolment_sha256)
     if device is None:
         if enrolment is not None:
             raise Conflict(f"{button.device_id}: its enrolment code belongs to another button")
-        return False
+        return None
     if core.root(device) != button.root:
         raise Conflict(f"{button.device_id} is already here with another root")
     same = (device["kind"], device["board"]) == (button.kind, button.board)
     if enrolment is None or enrolment["device_id"] != button.device_id or not same:
         raise Conflict(f"{button.device_id} is already here with other particulars")
     told = _as_json(button.capabilities)
-    if told is not None and told != device["capabilities"]:
-        if device["capabilities"] is not None:
-            raise Conflict(f"{button.device_id} is already here with other capabilities")
-        # It was imported before its registry line named any.
-        core.store.run("set_capabilities", device_id=button.device_id, capabilities=told)
-    return True
+    if None not in (told, device["capabilities"]) and told != device["capabilities"]:
+        raise Conflict(f"{button.device_id} is already here with other capabilities")
+    return device
 
 
 def _add_enrolment(core: Core, device_id: str, code_sha256: str, now_ms: int) -> None:

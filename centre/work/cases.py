@@ -19,6 +19,7 @@ from centre.work.buttons import BASE32
 
 PAGE_CASES = 50
 DUE_SHOWN_MAX = 50
+ENTRIES_AT_ONCE_MAX = 200
 _LAST_MS = 2**62
 
 
@@ -298,10 +299,11 @@ def reopen_case(core: Core, caller: Caller, case_id: str) -> None:
             evidence.note(core, "case_reopened", caller.actor, case_id=case_id)
 
 
-def erase_case(core: Core, actor: str, case_id: str) -> None:
+def erase_case(core: Core, actor: str, case_id: str) -> bool:
     """Everything that tells whose it was; an empty husk stays, for what refers to it.
 
-    Raises Refused: unknown_case, case_open.
+    First what the log tells of it, which can be long: so much in one transaction that no alarm waits for it.
+    Whether all is erased: else call it again. Raises Refused: unknown_case, case_open.
     """
     with core.store.transaction():
         row = core.store.one("case", case_id=case_id)
@@ -309,8 +311,13 @@ def erase_case(core: Core, actor: str, case_id: str) -> None:
             raise Refused("unknown_case")
         if row["closed_at_ms"] is None:
             raise Refused("case_open")
+        at_most = {"erased": evidence.ERASED, "at_most": ENTRIES_AT_ONCE_MAX}
+        seqs = [row["seq"] for row in core.store.all("log_of_case_to_erase", case_id=case_id, **at_most)]
+        evidence.erase_entries(core, actor, seqs, why="case erased", case_id=case_id)
+        if len(seqs) == ENTRIES_AT_ONCE_MAX:
+            return False
         for query in ("forget_words", "remove_photos", "forget_references"):
             core.store.run(query, case_id=case_id)
         core.store.run("erase_case", case_id=case_id, now_ms=core.now_ms())
-        evidence.erase(core, actor, why="case erased", case_id=case_id)
         evidence.note(core, "case_erased", actor, case_id=case_id)
+    return True

@@ -79,24 +79,6 @@ def of_case(core: Core, case_id: str) -> list[Told]:
     return [told(core, row) for row in core.store.all("log_of_case", case_id=case_id)]
 
 
-def erase(
-    core: Core, actor: str, *, why: str, incident_id: str | None = None, case_id: str | None = None
-) -> int:
-    """Erase what the entries of an incident or of a case tell, within a transaction; how many did.
-
-    The entries stay, without content, and the chain still verifies.
-    """
-    assert (incident_id is None) != (case_id is None)
-    rows = (
-        core.store.all("log_of_incident", incident_id=incident_id)
-        if incident_id
-        else core.store.all("log_of_case", case_id=case_id)
-    )
-    seqs = [row["seq"] for row in rows if _can_be_erased(row)]
-    erase_entries(core, actor, seqs, why=why, incident_id=incident_id, case_id=case_id)
-    return len(seqs)
-
-
 def erase_entries(
     core: Core,
     actor: str,
@@ -112,11 +94,6 @@ def erase_entries(
         core.store.run("erase_log", seq=seq)
     named: dict[str, Any] = {"seqs": evidence.ranges(sorted(seqs)), "why": why} | more
     note(core, ERASED, actor, incident_id=incident_id, case_id=case_id, **named)
-
-
-def _can_be_erased(row: Row) -> bool:
-    # What was erased, and why, is told for ever: the chain could not be checked without it.
-    return row["sealed"] is not None and row["kind"] != ERASED
 
 
 def sign(core: Core, key: Ed25519PrivateKey) -> bool:

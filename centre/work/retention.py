@@ -6,28 +6,40 @@ from centre.store import Row
 from centre.work import evidence
 from wire import codes, receipts
 
-AT_ONCE_MAX = 10  # incidents in one transaction, so that an alarm waits for no long one
+# In one transaction, so that an alarm waits for no long one: incidents; positions and entries of the log.
+AT_ONCE_MAX, ROWS_AT_ONCE_MAX = 10, 200
 # All that hangs on an incident, but for its receipts: the button may still ask for their proofs.
 TABLES = ("fixes", "alarms", "acts", "call_offs", "hooks", "escalations")
 
 
 def erase_due(core: Core, positions_days: int, incidents_days: int) -> int:
-    """Erase some of what is due; how many incidents that were. Zero: nothing is left to erase."""
+    """Erase some of what is due; at how many incidents. Zero: nothing is left to erase."""
     with core.store.transaction():
-        whole = _due(core, "incidents_due", incidents_days)
-        for incident in whole:
-            _erase_incident(core, incident)
-        positions = [] if whole else _due(core, "positions_due", positions_days)
-        for incident in positions:
-            _erase_positions(core, incident)
-    return len(whole) + len(positions)
+        at, room = 0, ROWS_AT_ONCE_MAX
+        for query, days, erase in (
+            ("incidents_due", incidents_days, _erase_incident),
+            ("positions_due", positions_days, _erase_positions),
+        ):
+            for incident in [] if at else _due(core, query, days):
+                at, room = at + 1, erase(core, incident, room)
+                if room <= 0:  # of this one there may be more
+                    break
+    return at
 
 
 def forget(core: Core) -> None:
-    """Empty the write-ahead log too, where what was erased may still lie; put off while it is in use."""
+    """Empty the write-ahead log too, where what was erased may still lie; put off while it is in use.
+
+    By a backup, or by somebody who looks for long: alarms do not wait until that is over.
+    """
     if core.store.db.in_transaction:
         return
-    core.store.one("checkpoint")
+    (wait_ms,) = core.store.db.execute("PRAGMA busy_timeout").fetchone()
+    core.store.db.execute("PRAGMA busy_timeout = 0")
+    try:
+        core.store.one("checkpoint")
+    finally:
+        core.store.db.execute(f"PRAGMA busy_timeout = {wait_ms}")
 
 
 def _due(core: Core, query: str, days: int) -> list[Row]:
@@ -39,23 +51,36 @@ def _due(core: Core, query: str, days: int) -> list[Row]:
     return core.store.all(query, before_ms=before_ms, at_most=AT_ONCE_MAX, **which)
 
 
-def _erase_positions(core: Core, incident: Row) -> None:
-    incident_id = incident["incident_id"]
-    count = core.store.run("erase_fixes", incident_id=incident_id)
-    core.store.run("erase_hooks", incident_id=incident_id)
-    core.store.run("set_positions_erased", incident_id=incident_id, now_ms=core.now_ms())
-    seqs = [row["seq"] for row in core.store.all("log_with_positions", incident_id=incident_id)]
-    why = "positions_term"
-    evidence.erase_entries(core, evidence.CENTRE, seqs, why=why, incident_id=incident_id, fixes=count)
+def _erase_positions(core: Core, incident: Row, room: int) -> int:
+    """As much as there is room for; how much is left of it. Zero: there may be more to erase."""
+    which = {"incident_id": incident["incident_id"]}
+    count, seqs = _erase_rows(core, "log_with_positions", room, **which)
+    room -= count + len(seqs)
+    if room > 0:
+        core.store.run("erase_hooks", **which)
+        core.store.run("set_positions_erased", now_ms=core.now_ms(), **which)
+    evidence.erase_entries(core, evidence.CENTRE, seqs, why="positions_term", fixes=count, **which)
+    return room
 
 
-def _erase_incident(core: Core, incident: Row) -> None:
-    incident_id = incident["incident_id"]
-    _keep_outcome(core, incident)
-    for table in TABLES:
-        core.store.run(f"erase_{table}", incident_id=incident_id)
-    core.store.run("set_incident_erased", incident_id=incident_id, now_ms=core.now_ms())
-    evidence.erase(core, evidence.CENTRE, why="incident_term", incident_id=incident_id)
+def _erase_incident(core: Core, incident: Row, room: int) -> int:
+    """The same, with all that hangs on it; what can be much goes first."""
+    which = {"incident_id": incident["incident_id"]}
+    count, seqs = _erase_rows(core, "log_to_erase", room, erased=evidence.ERASED, **which)
+    room -= count + len(seqs)
+    if room > 0:
+        _keep_outcome(core, incident)
+        for table in TABLES:
+            core.store.run(f"erase_{table}", at_most=room, **which)
+        core.store.run("set_incident_erased", now_ms=core.now_ms(), **which)
+    evidence.erase_entries(core, evidence.CENTRE, seqs, why="incident_term", fixes=count, **which)
+    return room
+
+
+def _erase_rows(core: Core, log: str, room: int, **which: str) -> tuple[int, list[int]]:
+    """How many positions were erased now, and which entries are to be."""
+    count = core.store.run("erase_fixes", incident_id=which["incident_id"], at_most=room)
+    return count, [row["seq"] for row in core.store.all(log, at_most=room - count, **which)]
 
 
 def _keep_outcome(core: Core, incident: Row) -> None:

@@ -89,10 +89,20 @@ WHERE incident_id = :incident_id;
 
 -- name: log_with_positions
 SELECT seq FROM log
-WHERE incident_id = :incident_id AND kind IN ('received', 'fixes') AND sealed IS NOT NULL ORDER BY seq;
+WHERE incident_id = :incident_id AND kind IN ('received', 'fixes') AND sealed IS NOT NULL
+ORDER BY seq LIMIT :at_most;
+
+-- What was erased, and why, is told for ever: the chain could not be checked without it.
+-- name: log_to_erase
+SELECT seq FROM log
+WHERE incident_id = :incident_id AND kind <> :erased AND sealed IS NOT NULL ORDER BY seq LIMIT :at_most;
+
+-- name: log_of_case_to_erase
+SELECT seq FROM log
+WHERE case_id = :case_id AND kind <> :erased AND sealed IS NOT NULL ORDER BY seq LIMIT :at_most;
 
 -- name: erase_fixes
-DELETE FROM fixes WHERE incident_id = :incident_id;
+DELETE FROM fixes WHERE fix_id IN (SELECT fix_id FROM fixes WHERE incident_id = :incident_id LIMIT :at_most);
 
 -- name: erase_alarms
 DELETE FROM alarms WHERE incident_id = :incident_id;

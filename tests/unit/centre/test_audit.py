@@ -39,6 +39,13 @@ class Signed(Night):
         for name in ("log_is_not_deleted", "log_is_only_erased"):
             self.attacker.execute(f"DROP TRIGGER {name}")
 
+    def erase(self) -> int:
+        """What the log tells of the incident, as when its term is over; how many entries."""
+        which = {"erased": evidence.ERASED, "at_most": 100, "incident_id": self.incident_id}
+        seqs = [row["seq"] for row in self.core.store.all("log_to_erase", **which)]
+        evidence.erase_entries(self.core, "centre", seqs, why="term", incident_id=self.incident_id)
+        return len(seqs)
+
     def findings(self, **known: tuple[int, bytes]) -> list[str]:
         return list(audit.verify(self.core, self.key.public_key(), Seen(), **known))
 
@@ -61,8 +68,8 @@ def test_a_log_that_nobody_touched_holds(signed: Signed) -> None:
     """Also after contents were erased as they should be."""
     assert signed.findings() == []
     with signed.core.store.transaction():
-        assert evidence.erase(signed.core, "centre", why="term", incident_id=signed.incident_id) == 6
-        assert evidence.erase(signed.core, "centre", why="term", incident_id=signed.incident_id) == 0
+        assert signed.erase() == 6
+        assert signed.erase() == 0
     assert signed.findings() == []
     assert [told.content for told in evidence.of_incident(signed.core, signed.incident_id)][:6] == [None] * 6
 
@@ -149,7 +156,7 @@ def test_a_content_that_was_only_said_to_be_erased_shows(signed: Signed) -> None
     """Somebody kept what should be gone."""
     seq, sealed = signed.attacker.execute("SELECT seq, sealed FROM log WHERE kind = 'called_off'").fetchone()
     with signed.core.store.transaction():
-        evidence.erase(signed.core, "centre", why="term", incident_id=signed.incident_id)
+        signed.erase()
     signed.attacker.execute("UPDATE log SET sealed = ? WHERE seq = ?", (sealed, seq))
     (finding,) = signed.findings()
     assert finding.endswith(f"tells that entry {seq} was erased, but its content is there")
@@ -158,7 +165,7 @@ def test_a_content_that_was_only_said_to_be_erased_shows(signed: Signed) -> None
 def test_an_erasing_that_lost_its_own_content_shows(signed: Signed) -> None:
     """What it named can then not be known."""
     with signed.core.store.transaction():
-        evidence.erase(signed.core, "centre", why="term", incident_id=signed.incident_id)
+        signed.erase()
     (seq,) = signed.attacker.execute("SELECT seq FROM log WHERE kind = 'erased'").fetchone()
     signed.attacker.execute("UPDATE log SET sealed = NULL WHERE seq = ?", (seq,))
     assert f"entry {seq} tells what was erased, and cannot be read" in signed.findings()

@@ -138,6 +138,20 @@ def test_a_photo_that_does_not_open_is_a_refusal(world: Zone) -> None:
         desk.photo(core, world.operator, incident_id, "stalker")
 
 
+def test_a_case_with_a_long_log_is_erased_little_by_little(world: Zone) -> None:
+    """Each time no more than an alarm can wait for; the file goes with the last."""
+    core, case_id = world.core, world.case(granted=False)
+    for _ in range(2 * cases.ENTRIES_AT_ONCE_MAX + 5):
+        cases.look(core, world.manager, case_id)
+    cases.close_case(core, world.manager, case_id)
+    done = [cases.erase_case(core, evidence.COMMAND, case_id) for _ in range(3)]
+    assert done == [False, False, True]
+    told = evidence.of_case(core, case_id)
+    assert {entry.entry.kind for entry in told if entry.content is not None} == {"erased", "case_erased"}
+    with pytest.raises(Refused, match="unknown_case"):
+        cases.erase_case(core, evidence.COMMAND, case_id)
+
+
 def test_an_operator_comes_to_no_case_by_a_test_nor_by_an_alarm_that_is_not_hers(world: Zone) -> None:
     """A silent test never ends; an alarm of a revoked button is an administrator's; known ids too."""
     core, case_id, bridge = world.core, world.case(), world.bridge()

@@ -30,7 +30,7 @@ def test_an_incident_counts_once_erased_or_not() -> None:
                 "SELECT * FROM incidents ORDER BY counter LIMIT ?", (2 * erased,)
             )
             for incident in rows.fetchall():
-                retention._erase_incident(world.core, incident)
+                retention._erase_incident(world.core, incident, 100)
         world.clock.ms += 32 * DAY_MS
         shown.append(counted(world, month))
     assert shown[0] == shown[1] == shown[2]

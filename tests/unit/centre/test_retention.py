@@ -1,6 +1,7 @@
 """What the centre knows of people goes when its term is over; and only then, and not unnoticed."""
 
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from centre.core import Core
 from centre.pins import Verdict
 from centre.rules import retention as rules
 from centre.rules.incidents import CallOff, read
 from centre.rules.refusals import Refused
+from centre.store import Store
 from centre.work import audit, desk, evidence, presses, retention
 from tests.unit.centre.test_evidence import DAY_MS, HAND, Night
 from wire import codes
@@ -175,6 +178,53 @@ def test_a_kill_in_the_middle_leaves_all_or_nothing(year: Year) -> None:
     year.erase()
     assert (year.count("fixes"), year.count("outcomes")) == (0, 1)
     assert year.findings() == []
+
+
+def test_an_incident_with_very_much_is_erased_little_by_little(year: Year) -> None:
+    """No alarm waits for all its positions; each part is told in the log."""
+    incident_id = year.whole()
+    row = year.core.store.db.execute("SELECT * FROM fixes LIMIT 1").fetchone()
+    columns = ", ".join(name for name in row.keys() if name not in ("fix_id", "taken_at_ms"))  # noqa: SIM118
+    year.core.store.db.executemany(
+        f"INSERT INTO fixes (taken_at_ms, {columns}) SELECT ?, {columns} FROM fixes LIMIT 1",  # noqa: S608
+        [(n,) for n in range(1000)],
+    )
+    for n in range(300):
+        with year.core.store.transaction():
+            evidence.note(year.core, "fixes", "bridge:B", incident_id=incident_id, lat=n)
+    for _ in range(POSITIONS_DAYS + 1):
+        year.now_ms += DAY_MS
+        evidence.sign(year.core, year.key)
+    left = [year.count("fixes")]
+    while retention.erase_due(year.core, POSITIONS_DAYS, INCIDENTS_DAYS):
+        left.append(year.count("fixes"))
+        assert left[-2] - left[-1] <= retention.ROWS_AT_ONCE_MAX
+        assert year.findings() == []
+    assert left[-1] == 0
+    told = [entry.facts for entry in evidence.of_incident(year.core, incident_id)]
+    assert sum(facts.get("fixes", 0) for facts in told if facts.get("why")) == 1003
+    year.days(INCIDENTS_DAYS)
+    kept = [entry for entry in evidence.of_incident(year.core, incident_id) if entry.content is not None]
+    assert {entry.entry.kind for entry in kept} == {"erased"}
+    assert year.findings() == []
+
+
+def test_whoever_reads_for_long_makes_no_alarm_wait_for_the_emptied_log(year: Year) -> None:
+    """A backup runs: emptying is put off, at once, and done the next time."""
+    patient = Store(str(year.path), lambda path: sqlite3.connect(path, timeout=600, isolation_level=None))
+    core = Core(patient, year.core.sealer, lambda: year.now_ms)
+    reading = sqlite3.connect(year.path, isolation_level=None)
+    reading.execute("BEGIN")
+    reading.execute("SELECT * FROM incidents").fetchall()
+    year.whole()
+    retention.forget(core)  # else it would wait for ten minutes
+    assert year.path.with_name(year.path.name + "-wal").stat().st_size > 0
+    reading.execute("ROLLBACK")
+    retention.forget(core)
+    assert year.path.with_name(year.path.name + "-wal").stat().st_size == 0
+    assert patient.db.execute("PRAGMA busy_timeout").fetchone()[0] == 600_000
+    reading.close()
+    patient.close()
 
 
 def test_all_that_hangs_on_an_incident_has_a_term(year: Year) -> None:
