@@ -14,11 +14,14 @@ class Housekeeping:
         """`looks`: a thread that only reads, for which no alarm waits."""
         self._worker, self._looks = worker, looks
         self._terms = settings.keep_positions_days, settings.keep_incidents_days
+        self._other_terms = settings.keep_losses_days, settings.keep_sessions_days
         self._one_at_a_time = asyncio.Lock()
 
     async def erase_due(self) -> None:
         async with self._one_at_a_time:
             while await self._worker(retention.erase_due, *self._terms, lane=SPARE):
+                pass
+            while await self._worker(retention.erase_records, *self._other_terms, lane=SPARE):
                 pass
             await self._worker(retention.forget, lane=SPARE)
 

@@ -23,6 +23,8 @@ class Settings:
     webhook_ca: str | None = None  # its authorities, where they are not the system's
     keep_positions_days: int = retention.POSITIONS_DAYS  # of closed incidents
     keep_incidents_days: int = retention.INCIDENTS_DAYS  # then only that there was one stays
+    keep_losses_days: int = retention.LOSSES_DAYS  # of what supervision has found again
+    keep_sessions_days: int = retention.SESSIONS_DAYS  # that have ended
     oidc_issuer: str = ""  # who may vouch for somebody who works here, beside her password
     oidc_client_id: str = ""
     oidc_claim: str = "sub"  # of the ID token: her login here

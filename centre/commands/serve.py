@@ -86,13 +86,18 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--webhook-ca", metavar="FILE", help="PEM of the CA of --webhook, where the system does not know it"
     )
-    for what, kept in (("positions", retention.POSITIONS_DAYS), ("incidents", retention.INCIDENTS_DAYS)):
+    for what, kept, after in (
+        ("positions", retention.POSITIONS_DAYS, "an alarm was closed"),
+        ("incidents", retention.INCIDENTS_DAYS, "an alarm was closed"),
+        ("losses", retention.LOSSES_DAYS, "they were found again"),
+        ("sessions", retention.SESSIONS_DAYS, "they ended"),
+    ):
         made.add_argument(
             f"--keep-{what}-days",
             type=days,
             default=kept,
             metavar="DAYS",
-            help=f"how long {what} are kept after an alarm was closed (default: %(default)s)",
+            help=f"how long {what} are kept after {after} (default: %(default)s)",
         )
     _add_oidc(made)
     made.add_argument(
@@ -169,6 +174,8 @@ def serve(arguments: argparse.Namespace) -> int:
                 webhook_ca=arguments.webhook_ca,
                 keep_positions_days=arguments.keep_positions_days,
                 keep_incidents_days=arguments.keep_incidents_days,
+                keep_losses_days=arguments.keep_losses_days,
+                keep_sessions_days=arguments.keep_sessions_days,
                 oidc_issuer=arguments.oidc_issuer or "",
                 oidc_client_id=arguments.oidc_client_id or "",
                 oidc_claim=arguments.oidc_claim,

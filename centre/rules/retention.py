@@ -1,4 +1,4 @@
-"""What is kept for how long: positions of a closed incident, then the incident itself. Pure."""
+"""What is kept for how long: positions of a closed incident, then the incident; losses; sessions. Pure."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,7 @@ from centre.rules import times
 from wire import receipts
 
 POSITIONS_DAYS, INCIDENTS_DAYS = 30, 365
+LOSSES_DAYS, SESSIONS_DAYS = 180, 90
 DAYS_MAX = 3650
 DAY_MS = 86_400_000
 

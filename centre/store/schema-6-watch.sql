@@ -61,3 +61,7 @@ CREATE TABLE hooks (
 
 CREATE INDEX hooks_to_send ON hooks (next_at_ms) WHERE done_at_ms IS NULL;
 CREATE INDEX hooks_of_incident ON hooks (incident_id, hook_id) WHERE done_at_ms IS NULL;
+
+-- What retention erases of supervision (centre/work/retention.py).
+CREATE INDEX losses_ended ON losses (ended_at_ms) WHERE ended_at_ms IS NOT NULL;
+CREATE INDEX log_of_losses ON log (at_ms) WHERE kind IN ('lost', 'found_again') AND sealed IS NOT NULL;

@@ -1,7 +1,7 @@
 """What the centre erases by itself, once its term is over; each erasing is an entry of the log."""
 
 from centre.core import Core
-from centre.rules import retention
+from centre.rules import figures, retention
 from centre.store import Row
 from centre.work import evidence
 from wire import codes, receipts
@@ -27,6 +27,40 @@ def erase_due(core: Core, positions_days: int, incidents_days: int) -> int:
     return at
 
 
+def erase_records(core: Core, losses_days: int, sessions_days: int) -> int:
+    """Of what supervision lost and found again, and of sessions and invitations: as `erase_due`, by rows."""
+    with core.store.transaction():
+        return _erase_losses(core, losses_days) or _erase_sessions(core, sessions_days)
+
+
+def _erase_losses(core: Core, days: int) -> int:
+    """With what the log tells of them; not before the Institute has counted their month."""
+    before_ms, counted = _over_before_ms(core, days), core.store.one("last_figure_month")
+    if before_ms is None or counted is None or counted["month"] is None:
+        return 0
+    before_ms = min(before_ms, figures.bounds_ms(counted["month"])[1])
+    count = core.store.run("erase_losses", before_ms=before_ms, at_most=ROWS_AT_ONCE_MAX)
+    rows = core.store.all("log_of_losses", before_ms=before_ms, at_most=ROWS_AT_ONCE_MAX - count)
+    seqs = [row["seq"] for row in rows]
+    if count or seqs:
+        evidence.erase_entries(core, evidence.CENTRE, seqs, why="losses_term", losses=count)
+    return count + len(seqs)
+
+
+def _erase_sessions(core: Core, days: int) -> int:
+    """But each person's last: who was here when, at all."""
+    before_ms = _over_before_ms(core, days)
+    if before_ms is None:
+        return 0
+    count = sum(
+        core.store.run(query, before_ms=before_ms, at_most=ROWS_AT_ONCE_MAX)
+        for query in ("erase_sessions", "erase_invitations")
+    )
+    if count:
+        evidence.erase_entries(core, evidence.CENTRE, [], why="sessions_term", sessions=count)
+    return count
+
+
 def forget(core: Core) -> None:
     """Empty the write-ahead log too, where what was erased may still lie; put off while it is in use.
 
@@ -42,9 +76,13 @@ def forget(core: Core) -> None:
         core.store.db.execute(f"PRAGMA busy_timeout = {wait_ms}")
 
 
-def _due(core: Core, query: str, days: int) -> list[Row]:
+def _over_before_ms(core: Core, days: int) -> int | None:
     signed = core.store.one("signed_before", skipped=retention.signed_days_needed(days) - 1)
-    before_ms = retention.over_before_ms(core.now_ms(), days, signed["at_ms"] if signed else None)
+    return retention.over_before_ms(core.now_ms(), days, signed["at_ms"] if signed else None)
+
+
+def _due(core: Core, query: str, days: int) -> list[Row]:
+    before_ms = _over_before_ms(core, days)
     if before_ms is None:
         return []
     which = {"test": codes.TEST, "received": receipts.RECEIVED, "closed": receipts.CLOSED}

@@ -119,6 +119,29 @@ DELETE FROM escalations WHERE incident_id = :incident_id;
 -- name: erase_hooks
 DELETE FROM hooks WHERE incident_id = :incident_id;
 
+-- name: erase_losses
+DELETE FROM losses WHERE loss_id IN (
+    SELECT loss_id FROM losses WHERE ended_at_ms < :before_ms ORDER BY ended_at_ms LIMIT :at_most
+);
+
+-- name: log_of_losses
+SELECT seq FROM log
+WHERE kind IN ('lost', 'found_again') AND sealed IS NOT NULL AND at_ms < :before_ms ORDER BY at_ms LIMIT :at_most;
+
+-- name: erase_sessions
+DELETE FROM sessions WHERE token_sha256 IN (
+    SELECT token_sha256 FROM sessions s
+    WHERE coalesce(closed_at_ms, seen_at_ms) < :before_ms
+      AND EXISTS (SELECT 1 FROM sessions t WHERE t.user_id = s.user_id
+                  AND (t.seen_at_ms, t.token_sha256) > (s.seen_at_ms, s.token_sha256))
+    LIMIT :at_most
+);
+
+-- name: erase_invitations
+DELETE FROM invitations WHERE token_sha256 IN (
+    SELECT token_sha256 FROM invitations WHERE coalesce(used_at_ms, expires_at_ms) < :before_ms LIMIT :at_most
+);
+
 -- name: add_outcome
 INSERT INTO outcomes (month, zone, event, reason, received_ms, acknowledged_ms, dispatched_ms)
 VALUES (:month, :zone, :event, :reason, :received_ms, :acknowledged_ms, :dispatched_ms);

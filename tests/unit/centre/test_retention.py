@@ -6,17 +6,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from centre.core import Core
 from centre.pins import Verdict
+from centre.rules import access
 from centre.rules import retention as rules
 from centre.rules.incidents import CallOff, read
 from centre.rules.refusals import Refused
 from centre.store import Store
-from centre.work import audit, desk, evidence, presses, retention
+from centre.work import audit, desk, evidence, figures, presses, retention
+from tests.unit.centre.parts import signed_in
 from tests.unit.centre.test_evidence import DAY_MS, HAND, Night
 from wire import codes
 
@@ -47,6 +50,11 @@ class Year(Night):
 
     def on_disk(self) -> bytes:
         return b"".join(path.read_bytes() for path in sorted(self.path.parent.glob("centre.sqlite*")))
+
+    def facts(self, kind: str) -> list[dict[str, Any]]:
+        """What the entries of that kind tell, where they still do."""
+        rows = [row for row in self.core.store.all("log_entries") if row["kind"] == kind and row["sealed"]]
+        return [evidence.told(self.core, row).facts for row in rows]
 
     def findings(self) -> list[str]:
         return list(audit.verify(self.core, self.key.public_key(), audit.Seen()))
@@ -177,6 +185,40 @@ def test_a_kill_in_the_middle_leaves_all_or_nothing(year: Year) -> None:
     year.core.store.db.execute("DROP TRIGGER dies")
     year.erase()
     assert (year.count("fixes"), year.count("outcomes")) == (0, 1)
+    assert year.findings() == []
+
+
+def test_losses_and_ended_sessions_have_a_term_too(year: Year) -> None:
+    """Noted; not what is open, nor each person's last session, nor before the Institute has counted."""
+    core, now_ms = year.core, year.now_ms
+    signed_in(core), signed_in(core), signed_in(core, access.ADMINISTRATOR)
+    run = core.store.db.execute
+    for kind, ended_at_ms in (("phone_off", now_ms), ("battery_low", None)):
+        run(
+            "INSERT INTO losses (kind, device_id, began_at_ms, found_at_ms, ended_at_ms)"
+            " VALUES (?, ?, 1, 1, ?)",
+            (kind, HAND.device_id, ended_at_ms),
+        )
+    with core.store.transaction():
+        evidence.note(core, "lost", "centre", device_id=HAND.device_id, loss="phone_off")
+    sessions = year.count("sessions")
+    year.days(20)
+
+    def erase() -> tuple[int, int, int]:
+        while retention.erase_records(core, 6, 12):
+            pass
+        return year.count("losses"), year.count("sessions"), year.count("invitations")
+
+    users = run("SELECT count(DISTINCT user_id) FROM sessions").fetchone()[0]
+    assert sessions > users
+    assert erase() == (2, users, 0), "this month is not counted yet"
+    year.now_ms += 40 * DAY_MS
+    figures.make_all(core)
+    evidence.sign(core, year.key)
+    assert erase() == (1, users, 0)
+    why = [fact["why"] for fact in year.facts("erased")]
+    assert sorted(why) == ["losses_term", "sessions_term"]
+    assert year.facts("lost") == []
     assert year.findings() == []
 
 
