@@ -4,6 +4,7 @@ The work itself is plain functions in `centre.work`, each with a Core first: `ta
 Whatever writes has it on disk when it returns, and has stored nothing when it raises.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from centre import sealing
 from centre.home import CannotServe, Home
 from centre.log import now_ms
 from centre.sealing import Sealer
-from centre.store import Row, Store, TooNew
+from centre.store import MIGRATIONS, Row, Store, TooNew
 
 SEALING_KEY = "sealing.key"
 
@@ -50,6 +51,15 @@ def open_core(home: Home, clock_ms: Callable[[], float] = now_ms, *, tells: bool
         raise CannotServe(f"{home.database} was made by a newer version: {error}") from error
     except (sqlite3.Error, OSError) as error:
         raise CannotServe(f"cannot use {home.database}: {error}") from error
+
+
+def is_older(home: Home) -> bool:
+    """Whether to open it is to take it over into this version's schema."""
+    if not home.database.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(home.database)) as db:
+        version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version < len(MIGRATIONS)
 
 
 def open_reader(home: Home) -> Core:

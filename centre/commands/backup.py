@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 
 from centre import sealing, signing
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, no
-from centre.core import SEALING_KEY, open_core
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, no
+from centre.core import SEALING_KEY
 from centre.home import Home
 from centre.sealing import Sealer
 from centre.work import backup
@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
 
 def make_backup(arguments: argparse.Namespace) -> int:
     home, file = Home(arguments.home), arguments.file
-    core, key = open_core(home), signing.key_of(home).public_key()
+    core, key = core_of(home), signing.key_of(home).public_key()
     try:
         findings = backup.backup(core, file, key)
     except FileExistsError:

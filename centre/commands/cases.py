@@ -2,8 +2,7 @@
 
 import argparse
 
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, days, in_turns, no
-from centre.core import open_core
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, days, in_turns, no
 from centre.home import Home
 from centre.log import now_ms
 from centre.rules import grants, losses, times
@@ -35,7 +34,7 @@ def report(arguments: argparse.Namespace) -> int:
         times.check_day(day, grants.FIRST, today, field="--day")
     except Refused as refused:
         return no(BAD_INPUT, refused.detail)
-    made = reports.of_day(open_core(Home(arguments.home)), arguments.zone, day, arguments.test_every_days)
+    made = reports.of_day(core_of(Home(arguments.home)), arguments.zone, day, arguments.test_every_days)
     print(f"{day}, {f'zone {made.zone}' if made.zone else 'all zones'}")
     print(f"alarms: {len(made.alarms)}{''.join(f', {reason} {count}' for reason, count in made.outcomes)}")
     for row in made.alarms:
@@ -67,7 +66,7 @@ def _print_buttons(buttons: list[Held]) -> None:
 
 
 def erase(arguments: argparse.Namespace) -> int:
-    core, case_id = open_core(Home(arguments.home)), arguments.case_id
+    core, case_id = core_of(Home(arguments.home)), arguments.case_id
     if not arguments.yes:
         print(f"Erase the file, photos and names of case {case_id} for ever? Type the case again: ", end="")
         try:

@@ -6,8 +6,7 @@ import re
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from centre import signing
-from centre.commands.parts import COULD_NOT, Commands, no
-from centre.core import open_core
+from centre.commands.parts import COULD_NOT, Commands, core_of, no
 from centre.home import Home
 from centre.work import audit
 
@@ -33,7 +32,7 @@ def add(commands: Commands) -> None:
 def verify_log(arguments: argparse.Namespace) -> int:
     home, seen = Home(arguments.home), audit.Seen()
     own = signing.key_of(home).public_key()
-    core = open_core(home)
+    core = core_of(home)
     count = 0
     for finding in audit.verify(core, arguments.public_key or own, seen, known_head=arguments.known_head):
         count += 1

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from centre import signing
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, no
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, no
 from centre.console.pages import render
-from centre.core import open_core
 from centre.home import Home
 from centre.rules import access
 from centre.work import evidence, export
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.to.exists():
         return no(BAD_INPUT, f"{arguments.to} exists already; nothing was written")
     home = Home(arguments.home)
-    core, key = open_core(home), signing.key_of(home)
+    core, key = core_of(home), signing.key_of(home)
     draft = arguments.to.with_name(f".{arguments.to.name}.{secrets.token_hex(4)}")
     try:
         draft.mkdir(mode=0o700)

@@ -1,6 +1,7 @@
 """What the commands share: exit codes, sentences, how a command is added."""
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -8,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from centre.home import default_path
+from centre.core import Core, is_older, open_core
+from centre.home import CannotServe, Home, default_path
 from centre.rules import retention
 
 COULD_NOT, BAD_INPUT = 1, 2
@@ -41,6 +43,26 @@ class Commands:
     def group(self, name: str, text: str) -> "Commands":
         made: Any = self._group.add_parser(name, help=text, description=text)
         return Commands(made.add_subparsers(required=True, metavar="COMMAND"))
+
+
+def core_of(home: Home) -> Core:
+    """The database, with a running centre beside or without one: both keep to its own locks.
+
+    Raises CannotServe, also where it is an older version's and somebody serves it: he would be left with a
+    schema that he does not know.
+    """
+    if not is_older(home):
+        return open_core(home)
+    try:
+        lock = home.lock()
+    except CannotServe as error:
+        raise CannotServe(
+            f"{home.database} is an older version's, and in use: stop that centre first"
+        ) from error
+    try:
+        return open_core(home)
+    finally:
+        os.close(lock)
 
 
 def in_turns(turns: Iterable[T]) -> Iterator[T]:

@@ -154,12 +154,13 @@ ORDER BY d.rowid LIMIT :at_most;
 SELECT max(opened_at_ms) AS at_ms, count(*) AS count FROM incidents
 WHERE device_id = :device_id AND event = :event AND case_id = :case_id;
 
+-- That she used her duress PIN is between her and the operators: to her zone it was a real alarm.
 -- name: alarms_of_case
-SELECT i.*, a.reason FROM incidents i LEFT JOIN acts a ON a.incident_id = i.incident_id AND a.stage = 4
+SELECT i.*, iif(a.reason = 'duress', 'real', a.reason) AS reason FROM incidents i LEFT JOIN acts a ON a.incident_id = i.incident_id AND a.stage = 4
 WHERE case_id = :case_id AND event = :alarm ORDER BY opened_at_ms DESC LIMIT :at_most;
 
 -- name: alarms_of_day
-SELECT i.*, c.zone, a.reason FROM incidents i JOIN cases c USING (case_id)
+SELECT i.*, c.zone, iif(a.reason = 'duress', 'real', a.reason) AS reason FROM incidents i JOIN cases c USING (case_id)
      LEFT JOIN acts a ON a.incident_id = i.incident_id AND a.stage = 4
 WHERE event = :event AND i.opened_at_ms >= :begins_ms AND i.opened_at_ms < :ends_ms
       AND (:zone IS NULL OR zone = :zone)

@@ -152,6 +152,19 @@ def test_a_case_with_a_long_log_is_erased_little_by_little(world: Zone) -> None:
         cases.erase_case(core, evidence.COMMAND, case_id)
 
 
+def test_a_case_manager_does_not_learn_that_it_was_duress(world: Zone) -> None:
+    """On the case's page and in the daily report it was a real alarm: the rest stays with the operators."""
+    core, case_id, bridge = world.core, world.case(), world.bridge()
+    handouts.hand_out(core, world.manager, case_id, HAND.device_id)
+    for counter, reason in ((1, "duress"), (2, "real"), (3, "mis-press")):
+        incident_id = world.press(bridge, counter)
+        desk.advance(core, world.operator, incident_id, receipts.CLOSED, reason=reason)
+    shown = core.store.all("alarms_of_case", case_id=case_id, alarm=codes.ALARM, at_most=10)
+    assert sorted(row["reason"] for row in shown) == ["mis-press", "real", "real"]
+    report = reports.of_day(core, world.manager.zone, times.day(core.now_ms()))
+    assert report.outcomes == [("real", 2), ("mis-press", 1)]
+
+
 def test_an_operator_comes_to_no_case_by_a_test_nor_by_an_alarm_that_is_not_hers(world: Zone) -> None:
     """A silent test never ends; an alarm of a revoked button is an administrator's; known ids too."""
     core, case_id, bridge = world.core, world.case(), world.bridge()

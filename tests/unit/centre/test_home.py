@@ -1,13 +1,16 @@
 """The centre's directory: keys that nobody else reads."""
 
+import os
+import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from centre import tls
-from centre.core import open_core
+from centre import sealing, store, tls
+from centre.commands import main
+from centre.core import SEALING_KEY, open_core
 from centre.home import CannotServe, Home
 from centre.settings import Settings
 from centre.work import buttons
@@ -80,6 +83,26 @@ def test_no_root_lies_in_the_database_in_clear(tmp_path: Path) -> None:
         for secret in (hand.root, hand.root.hex().encode(), token.encode(), hand.enrolment_code.encode()):
             assert secret not in content
     core.store.close()
+
+
+def test_no_command_takes_an_older_database_over_while_it_is_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The centre that serves it would not know its own tables any more; once it has stopped, it is done."""
+    home = Home(tmp_path)
+    home.secret(SEALING_KEY, sealing.new_key)
+    db = sqlite3.connect(home.database, isolation_level=None)
+    db.executescript(Path(store.__file__).with_name(store.MIGRATIONS[0]).read_text())
+    db.execute("PRAGMA user_version = 1")
+    lock = home.lock()
+    assert main(["users", "list", "--home", str(tmp_path)]) == 1
+    assert "is an older version's, and in use: stop that centre first" in capsys.readouterr().err
+    assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+    os.close(lock)
+    assert main(["users", "list", "--home", str(tmp_path)]) == 0
+    assert db.execute("PRAGMA user_version").fetchone()[0] == len(store.MIGRATIONS)
+    db.close()
+    os.close(home.lock())
 
 
 def test_one_home_is_served_once(tmp_path: Path) -> None:
