@@ -28,6 +28,7 @@ ALARMS, AFTER, SPARE = range(3)
 LANES = ((1000, "busy"), (1000, "busy"), (64, "shed"))  # how many may wait, and the refusal of one more
 GROUP_MAX = 64  # jobs of one commit
 GROUP_S_MAX = 0.010  # then no further job is begun before the commit
+STANDS_S_MAX = 0.010  # so long, and no longer, the loop stands still for alarms
 T = TypeVar("T")
 
 
@@ -59,8 +60,10 @@ class Worker:
     def __init__(self, make: Callable[[], Core]) -> None:
         """`make` is called in the thread: SQLite's connections do not like to travel."""
         self._lanes: tuple[deque[_Job], ...] = tuple(deque() for _ in LANES)
-        self._calls: SimpleQueue[bool] = SimpleQueue()  # there is something to do; False: for the last time
-        self._will_call = False
+        self._calls: SimpleQueue[bool] = SimpleQueue()  # begin a group; False: do all that is left, and end
+        self._is_busy = False  # a group is being done
+        self._will_call = False  # for one, in the loop's next turn
+        self._did = threading.Event()  # the jobs of the group; it is being committed now
         made: Future[Core] = Future()
         self._thread = threading.Thread(target=self._work, args=(make, made), name="store")
         self._thread.start()
@@ -75,23 +78,37 @@ class Worker:
         at_most, reason = LANES[lane]
         if len(self._lanes[lane]) >= at_most:
             raise Refused(reason)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = self._loop.create_future()
         self._lanes[lane].append(_Job(future, partial(method, self._core, *arguments), lane))
-        if not self._will_call:
-            self._will_call = True
-            loop.call_soon(self._call)
+        self._call_soon()
         return await future
-
-    def _call(self) -> None:
-        """Once for all that has come in one turn of the loop."""
-        self._will_call = False
-        self._calls.put(True)
 
     def close(self) -> None:
         """When all that waits is done."""
         self._calls.put(False)
         self._thread.join()
+
+    def _call_soon(self) -> None:
+        """Once for all that comes in one turn of the loop; while a group is being done, when it is done."""
+        if not self._is_busy and not self._will_call:
+            self._will_call = True
+            self._loop.call_soon(self._call)
+
+    def _call(self) -> None:
+        """Two threads of Python only take the interpreter from each other, at every query: while alarms are
+        being stored the loop stands still, for a moment. It does not wait for the disk."""
+        self._will_call, self._is_busy = False, True
+        self._did.clear()
+        self._calls.put(True)
+        if self._lanes[ALARMS]:
+            self._did.wait(STANDS_S_MAX)
+
+    def _done(self, group: list[_Job]) -> None:
+        self._is_busy = False
+        _answer(deque(sorted(group, key=lambda job: job.lane)))
+        if self._highest() is not None:
+            self._call_soon()
 
     def _work(self, make: Callable[[], Core], made: "Future[Core]") -> None:
         try:
@@ -100,17 +117,19 @@ class Worker:
             made.set_exception(error)
             return
         made.set_result(core)
-        called = True
-        while called:
-            called = self._calls.get()
-            while (lane := self._highest()) is not None:
-                group = self._group(core.store, lane)
-                if group:
-                    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                        group[0].future.get_loop().call_soon_threadsafe(
-                            _answer, deque(sorted(group, key=lambda job: job.lane))
-                        )
+        while self._calls.get():
+            self._do_group(core)
+        while self._highest() is not None:
+            self._do_group(core)
         core.store.close()
+
+    def _do_group(self, core: Core) -> None:
+        group: list[_Job] = []
+        while not group and (lane := self._highest()) is not None:
+            group = self._group(core.store, lane)
+        self._did.set()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._done, group)
 
     def _highest(self) -> int | None:
         """The lane whose turn it is."""
@@ -140,6 +159,7 @@ class Worker:
                     job.run()
                     if store.is_spoilt:
                         raise job.error or AssertionError
+                self._did.set()
         except BaseException as error:
             if len(group) == 1:
                 group[0].error = group[0].error or error

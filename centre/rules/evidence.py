@@ -13,14 +13,13 @@ still be opened to a third party, by its salt and content, and be held against t
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BEGINNING = bytes(32)  # the hash before the first entry
 SALT_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One event. `actor`: `user:ID`, `bridge:ID`, `centre` (by itself) or `command` (at the terminal)."""
 
     seq: int
@@ -44,8 +43,7 @@ def chained(before: bytes, entry: Entry, content_digest: bytes) -> bytes:
 
 def link(entry: Entry, content_digest: bytes) -> bytes:
     """What the entry itself brings to the chain."""
-    values = [getattr(entry, name) for name in Entry.__slots__]
-    raws = [b"" if value is None else str(value).encode("utf-8", "surrogateescape") for value in values]
+    raws = [b"" if value is None else str(value).encode("utf-8", "surrogateescape") for value in entry]
     head = b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])
     return hashlib.sha256(head + content_digest).digest()
 

@@ -58,11 +58,12 @@ def optional(
         return None
 
 
-def part(whole: Mapping[str, object], name: str, parse: Callable[[Any], T]) -> T:
-    if whole.get(name) is None:
+def part(whole: Mapping[str, object], name: str, parse: Callable[..., T], *limits: Any) -> T:
+    value = whole.get(name)
+    if value is None:
         raise Bad("missing", name)
     try:
-        return parse(whole[name])
+        return parse(value, *limits)
     except Bad as bad:
         raise Bad(bad.reason, name) from None
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from centre.rules import fields, registry
 from centre.rules.fields import Bad, Dropped
@@ -36,8 +37,7 @@ _CODE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _SOURCE = re.compile(r"[a-z]{1,16}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(NamedTuple):
     """A position: a circle (RFC 5491) that holds the truth with `confidence` percent."""
 
     lat: float
@@ -50,8 +50,7 @@ class Fix:
     marks: tuple[str, ...] = ()  # why it is not to be taken for a fresh one: MARKS
 
 
-@dataclass(frozen=True, slots=True)
-class Phone:
+class Phone(NamedTuple):
     battery_percent: int | None
     model: str | None
 
@@ -221,13 +220,11 @@ def _fix(value: object) -> Fix:
     part = fields.part
     confidence, source, marks = (value.get(name) for name in ("confidence", "source", "marks"))
     return Fix(
-        lat=part(value, "lat", lambda part: fields.number(part, -90, 90)),
-        lon=part(value, "lon", lambda part: fields.number(part, -180, 180)),
-        radius_m=part(value, "radius_m", lambda part: fields.number(part, 0, RADIUS_M_MAX)),
-        confidence=None
-        if confidence is None
-        else part(value, "confidence", lambda part: fields.number(part, 0, 100)),
-        method=part(value, "method", lambda part: fields.one_of(part, METHODS)),
+        lat=part(value, "lat", fields.number, -90, 90),
+        lon=part(value, "lon", fields.number, -180, 180),
+        radius_m=part(value, "radius_m", fields.number, 0, RADIUS_M_MAX),
+        confidence=None if confidence is None else part(value, "confidence", fields.number, 0, 100),
+        method=part(value, "method", fields.one_of, METHODS),
         taken_at_ms=part(value, "taken_at", fields.time),
         source=None if source is None else part(value, "source", _source),
         # What cannot be read might have said "stale": such a fix is no more believed than a bad radius.

@@ -85,7 +85,7 @@ def _entries(core: Core, seen: Seen, known_head: tuple[int, bytes] | None) -> Fi
         if row["seq"] != seq + 1:
             yield f"entries {seq + 1} to {row['seq'] - 1} are missing"
         seq = row["seq"]
-        entry = Entry(*(row[name] for name in Entry.__slots__))
+        entry = Entry(*(row[name] for name in Entry._fields))
         if evidence.chained(before, entry, row["digest"]) != row["hash"]:
             yield f"entry {seq} is not as it was written, or does not follow the one before it"
         for signature in seen.signed.get(seq, ()):

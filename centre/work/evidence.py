@@ -55,7 +55,7 @@ def note(
     digest = evidence.digest(salt, text)
     core.store.run(
         "add_log",
-        **{name: getattr(entry, name) for name in Entry.__slots__},
+        **entry._asdict(),
         sealed=core.sealer.seal(_sealed_as(seq), salt + text),
         digest=digest,
         hash=evidence.chained(before, entry, digest),
@@ -116,7 +116,7 @@ def sign(core: Core, key: Ed25519PrivateKey) -> bool:
 
 def told(core: Core, row: Row) -> Told:
     """Of a row of the log. Raises sealing.Broken."""
-    entry = Entry(*(row[name] for name in Entry.__slots__))
+    entry = Entry(*(row[name] for name in Entry._fields))
     if row["sealed"] is None:
         return Told(entry, None, None, row["digest"], row["hash"])
     opened = core.sealer.unseal(_sealed_as(entry.seq), row["sealed"])

@@ -147,11 +147,11 @@ def _chain(core: Core, told: list[Told], key: Ed25519PrivateKey) -> dict[str, An
 def _entry(told: Told) -> dict[str, Any]:
     salt = None if told.salt is None else told.salt.hex()
     opened = {"salt": salt, "content": told.content}
-    return asdict(told.entry) | opened | {"digest": told.digest.hex(), "hash": told.hash.hex()}
+    return told.entry._asdict() | opened | {"digest": told.digest.hex(), "hash": told.hash.hex()}
 
 
 def _link(row: Row) -> bytes:
-    return rules.link(Entry(*(row[name] for name in Entry.__slots__)), row["digest"])
+    return rules.link(Entry(*(row[name] for name in Entry._fields)), row["digest"])
 
 
 def _base64(raw: bytes) -> str:

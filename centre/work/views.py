@@ -277,7 +277,7 @@ def button(store: Store, device_id: str) -> ButtonHealth | None:
 
 
 def position(row: Row) -> Position:
-    parts = {name: row[name] for name in Fix.__slots__} | {"marks": tuple(row["marks"].split())}
+    parts = {name: row[name] for name in Fix._fields} | {"marks": tuple(row["marks"].split())}
     return Position(Fix(**parts), row["bridge_id"], row["received_at_ms"], row["fix_id"])
 
 

@@ -28,7 +28,7 @@ from tests.unit.centre.parts import FIX
 Rows = list[tuple[str, str, str, str]]
 
 BUTTONS = 200
-CONNECTIONS = int(os.environ.get("CONN", "32"))
+CONNECTIONS = 128  # each phone has its own: a burst is many of them, each with little to say
 BURST_S = 3.0  # of one measurement at full speed
 RATE = 500  # alarms per second that must be answered in time
 RATE_S = 60.0

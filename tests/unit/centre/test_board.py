@@ -194,7 +194,7 @@ def test_a_late_press_carries_its_age() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_shows_everything(language: str) -> None:
     """All that the board and a sheet can say, rendered: no word is missing, none is left in braces."""
-    marked = replace(FIX, source="gpsd", marks=("stale", "jump", "implausible"))
+    marked = FIX._replace(source="gpsd", marks=("stale", "jump", "implausible"))
     cards = [card(danger=danger, call_off=DURESS, device_revoked=True) for danger in DANGERS]
     late = card(pressed_at_ms=0, newest=Position(marked, None, 1_000_000), age_s=3)
     html = shown(
@@ -330,7 +330,7 @@ def test_an_alarm_that_nobody_takes_says_how_far_it_has_escalated() -> None:
 
 def test_a_marked_position_is_never_shown_as_fresh() -> None:
     """Why it must not be taken for where she is, in words, next to it; and which source gave it."""
-    stale = replace(FIX, taken_at_ms=280_000, source="gpsd", marks=("stale", "jump", "implausible"))
+    stale = FIX._replace(taken_at_ms=280_000, source="gpsd", marks=("stale", "jump", "implausible"))
     html = sheet(positions=[Position(stale, "BRIDGE22", 1_000_000)])
     assert "stale: taken 12\N{NO-BREAK SPACE}min before it was sent" in html
     assert "further from the one before than anybody travels" in html
@@ -341,7 +341,7 @@ def test_a_marked_position_is_never_shown_as_fresh() -> None:
 
 def test_older_positions_are_counted_where_they_are_not_listed() -> None:
     """Two hours of following are 720; the page says that there are more."""
-    fixes = [Position(replace(FIX, taken_at_ms=900_000 - n), "B", 1_000_000) for n in range(3)]
+    fixes = [Position(FIX._replace(taken_at_ms=900_000 - n), "B", 1_000_000) for n in range(3)]
     html = sheet(positions=fixes, positions_in_all=720)
     assert "719 more" in html
     assert "and 717 older" in html

@@ -1,7 +1,5 @@
 """After the press: positions, call-offs, what operators do, signs of life; in virtual time."""
 
-from dataclasses import replace
-
 import pytest
 
 from centre.core import Core
@@ -121,7 +119,7 @@ def test_one_phone_cannot_fill_the_disk_with_positions(world: Called) -> None:
     (fix,) = read_fixes({"fixes": fixes(1)})
 
     def send(bridge: str, first: int) -> int:
-        batch = [replace(fix, taken_at_ms=first + n) for n in range(64)]
+        batch = [fix._replace(taken_at_ms=first + n) for n in range(64)]
         return presses.add_fixes(world.core, bridge, world.incident, batch).stored
 
     fitting = incidents.FIXES_PER_BRIDGE_MAX // 64 * 64
