@@ -93,7 +93,7 @@ async def running(
     worker, bells = Worker(lambda: open_core(home, tells=receiver is not None)), Bells()
     reader, looks = _readers(home, worker)
     intake = Intake(worker, reader, bells, log, authority.pem, settings)
-    guard, provided = Guard(worker), Provided(worker, vouching)
+    guard, provided = Guard(worker, reader), Provided(worker, vouching)
     entrance = Entrance(worker, reader, bells, guard, provided=bool(vouching))
     operator, map_tiles = Operator(worker, bells, log, guard, settings), Tiles(archive, guard, log)
     parts = (

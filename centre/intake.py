@@ -100,7 +100,7 @@ class Intake:
         if not isinstance(body, dict) or not isinstance(body.get("code"), str):
             raise Refused("wrong_type", "the body must be an object with a string `code`")
         pin, duress_pin = _pins(body)
-        await self._worker(buttons.check_enrolment, body["code"])  # before the work of hashing
+        buttons.check_enrolment(self._reader, body["code"])  # before any work
         hashes = [pin and await self._checks.run(slow.hash_of, pin) for pin in (pin, duress_pin)]
         enrolled = await self._worker(buttons.enrol, body["code"], *hashes)
         if self._settings.addresses:

@@ -55,8 +55,7 @@ class Entrance:
     async def enter(self, request: web.Request, _caller: str) -> web.Response:
         """Swap the key in the address, good once, for a session; and the address for a clean one."""
         key = request.query.get("key", "")
-        if not key:
-            raise Refused("unauthorised")
+        accounts.invitation(self._reader, key, "enter")  # a stranger's guess takes no place in any queue
         return _in(*await self._worker(accounts.enter, key, lane=AFTER))
 
     async def sign_in_page(self, request: web.Request, _caller: str) -> web.Response:
@@ -89,12 +88,15 @@ class Entrance:
 
     async def set_page(self, request: web.Request, _caller: str) -> web.Response:
         key = request.query.get("key", "")
-        her = await self._worker(signin.invited, key, lane=AFTER)
-        return _set_page(her, key)
+        return _set_page(self._invited(key), key)
+
+    def _invited(self, key: str) -> Invited:
+        """Raises Refused("unauthorised")."""
+        return signin.invited(self._reader, key)
 
     async def code(self, request: web.Request, _caller: str) -> web.Response:
         """The second factor as authenticators scan it (`otpauth:`)."""
-        her = await self._worker(signin.invited, request.query.get("key", ""), lane=AFTER)
+        her = self._invited(request.query.get("key", ""))
         text = pyotp.TOTP(her.secret).provisioning_uri(name=her.login, issuer_name="Emergency centre")
         svg = io.BytesIO()
         segno.make(text, error="m").save(svg, kind="svg", border=4, omitsize=True, light="#fff")
@@ -105,7 +107,7 @@ class Entrance:
         """A password and a second factor, by an invitation that is good once; and she is signed in."""
         form = await read_form(request)
         key, password = form.get("key", ""), form.get("password", "")
-        her = await self._worker(signin.invited, key, lane=AFTER)
+        her = self._invited(key)
         mistake = access.password_mistake(password, her.login, her.name)
         if mistake is None and password != form.get("again"):
             mistake = "password_differs"

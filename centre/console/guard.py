@@ -1,12 +1,13 @@
 """Who is at a page: a session's cookie, a role, and that a form comes from our own page."""
 
+import contextlib
 import hmac
 import sqlite3
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from aiohttp import web
 
+from centre.core import Core
 from centre.routing import anyone_here, read_form
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
@@ -23,8 +24,9 @@ ReadForm = Callable[[web.Request], Awaitable[dict[str, str]]]
 class Guard:
     """Makes the `authenticate` functions of the pages' routes; each answers with the Caller."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, worker: Worker, reader: Core) -> None:
+        """`reader` sees who calls: a stranger takes no place in the queue of those who are known."""
+        self._worker, self._reader = worker, reader
 
     def sees(self, *roles: str) -> Callable[[web.Request], Awaitable[Caller]]:
         """For GET: somebody signed in with one of `roles`. Raises Refused: unauthorised, wrong_role."""
@@ -66,10 +68,11 @@ class Guard:
 
     async def _session(self, token_sha256: str) -> Caller:
         """On a full disk too: an operator still sees the alarms that there are."""
-        try:
-            return await self._worker(accounts.session, token_sha256)
-        except sqlite3.Error:
-            return await self._worker(partial(accounts.session, seen=False), token_sha256)
+        caller, is_news = accounts.known_session(self._reader, token_sha256)
+        if is_news:
+            with contextlib.suppress(sqlite3.Error):
+                return await self._worker(accounts.session, token_sha256)
+        return caller
 
 
 def set_session(response: web.Response, token: str) -> None:

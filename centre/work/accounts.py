@@ -131,18 +131,38 @@ def session_of(core: Core, token: str) -> Caller:
     return session(core, sha256(token))
 
 
-def session(core: Core, token_sha256: str, *, seen: bool = True) -> Caller:
-    """Whose it is; that she was seen is written down if `seen`. Raises Refused("unauthorised")."""
-    row, now_ms = core.store.one("session", token_sha256=token_sha256), core.now_ms()
+def session(core: Core, token_sha256: str) -> Caller:
+    """Whose it is; that she was seen is written down. Raises Refused("unauthorised")."""
+    caller, is_news = known_session(core, token_sha256)
+    if is_news:
+        with core.store.transaction():
+            row, now_ms = _session(core, token_sha256), core.now_ms()
+            opened_at_ms, _ = access.after_a_jump(row["opened_at_ms"], row["seen_at_ms"], now_ms)
+            times = {"opened_at_ms": opened_at_ms, "now_ms": now_ms}
+            core.store.run("see_session", token_sha256=token_sha256, **times)
+    return caller
+
+
+def _session(core: Core, token_sha256: str) -> Row:
+    row = core.store.one("session", token_sha256=token_sha256)
     if row is None:
         raise Refused("unauthorised")
-    opened_at_ms, seen_at_ms = access.after_a_jump(row["opened_at_ms"], row["seen_at_ms"], now_ms)
-    if access.is_over(opened_at_ms, seen_at_ms, now_ms):
+    return row
+
+
+def known_session(core: Core, token_sha256: str) -> tuple[Caller, bool]:
+    """Whose it is, and whether it is time to write down that she was seen. Writes nothing.
+
+    Raises Refused("unauthorised").
+    """
+    row, now_ms = _session(core, token_sha256), core.now_ms()
+    if access.is_over(*access.after_a_jump(row["opened_at_ms"], row["seen_at_ms"], now_ms), now_ms):
         raise Refused("unauthorised")
-    if seen and abs(now_ms - row["seen_at_ms"]) >= SEEN_EVERY_MS:
-        with core.store.transaction():
-            times = {"opened_at_ms": opened_at_ms, "now_ms": now_ms}
-            core.store.run("see_session", token_sha256=row["token_sha256"], **times)
+    is_news = abs(now_ms - row["seen_at_ms"]) >= SEEN_EVERY_MS
+    return _caller(row), is_news
+
+
+def _caller(row: Row) -> Caller:
     return Caller(
         row["user_id"],
         row["name"],

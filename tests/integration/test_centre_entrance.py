@@ -385,6 +385,25 @@ async def test_each_failed_sign_in_is_noted_and_counted(tmp_path: Path) -> None:
     assert sum(counted) == 2
 
 
+async def test_a_stranger_takes_no_place_in_the_queue_of_the_alarms(tmp_path: Path) -> None:
+    """Whatever he asks is answered while the database is held, and an alarm waits for it."""
+    hand = Hand()
+    async with centre(tmp_path, hand) as (serving, phone), core_of(serving) as core:
+        await phone.enrol(hand)
+        core.store.db.execute("BEGIN IMMEDIATE")
+        alarm = asyncio.create_task(phone.post(hand.alarm(1)))
+        bogus = {"Cookie": f"{guard.COOKIE}=bogus"}
+        for path in ("/console", "/console/cases", "/console/enter?key=x", "/console/set?key=x"):
+            assert (await phone.ask("GET", path, headers=bogus))[0] == 401
+        for path in ("/console/set", "/console/sign-out"):
+            assert (await post(phone, path, {"key": "x"}, **bogus))[0] == 401
+        assert (await phone.ask("POST", "/v1/enrolments", json={"code": "A" * 20}))[0] == 404
+        assert (await phone.ask("GET", "/console/sign-in"))[0] == 200
+        assert not alarm.done()
+        core.store.db.execute("ROLLBACK")
+        assert (await alarm)[0] == 201
+
+
 async def test_who_was_disabled_can_be_let_in_again(tmp_path: Path) -> None:
     """With the password that she had; nothing that had ended begins again."""
     async with centre(tmp_path) as (serving, phone):
