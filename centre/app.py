@@ -150,7 +150,7 @@ def _readers(home: Home, worker: Worker) -> tuple[Core, Worker]:
     These are pages of those who wait for no alarm, and the Institute's counting: no alarm waits for them.
     """
     try:
-        return open_reader(home), Worker(lambda: open_reader(home))
+        return open_reader(home), Worker(lambda: open_reader(home), stores=False)
     except CannotServe:
         worker.close()
         raise

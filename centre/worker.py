@@ -57,8 +57,12 @@ class Worker:
     On disk when it returns, as if it had been alone. It may be done twice, if the first time is undone.
     """
 
-    def __init__(self, make: Callable[[], Core]) -> None:
-        """`make` is called in the thread: SQLite's connections do not like to travel."""
+    def __init__(self, make: Callable[[], Core], *, stores: bool = True) -> None:
+        """`make` is called in the thread: SQLite's connections do not like to travel.
+
+        `stores`: the loop stands still while alarms are stored; it does not for who only looks.
+        """
+        self._stores = stores
         self._lanes: tuple[deque[_Job], ...] = tuple(deque() for _ in LANES)
         self._calls: SimpleQueue[bool] = SimpleQueue()  # begin a group; False: do all that is left, and end
         self._is_busy = False  # a group is being done
@@ -101,7 +105,7 @@ class Worker:
         self._will_call, self._is_busy = False, True
         self._did.clear()
         self._calls.put(True)
-        if self._lanes[ALARMS]:
+        if self._stores and self._lanes[ALARMS]:
             self._did.wait(STANDS_S_MAX)
 
     def _done(self, group: list[_Job]) -> None:
