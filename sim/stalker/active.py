@@ -18,11 +18,11 @@ from bridge.journal import read_presses
 from bridge.settings import Home
 from bridge.watch import uuid_text
 from sim.happening import Happening
+from sim.mimic import Mimic
 from sim.phone import backends
 from sim.recording.adverts import Heard, uuids_128
 from sim.recording.record import host_port
 from sim.recording.replay import registered
-from sim.stalker.impostor import NAME, Impostor
 from sim.stalker.questions import truth
 from sim.verdict import always, presses
 from sim.world import Trouble, World
@@ -30,6 +30,7 @@ from wire import codes, receipts, state
 from wire.codes import RECEIPT_XOR, STATE_XOR, characteristic
 from wire.keys import Mac
 
+NAME = "attacker"
 FORGED = 12
 SAID_S, FORGED_S, JAMMED_S = 3.0, 0.12, 4.0
 CONNECT_S, TAKE_S = 10.0, 30.0
@@ -51,7 +52,7 @@ class Attacker:
     def __init__(self, world: World, heard: Sequence[Heard]) -> None:
         self._world, self._heard = world, heard
         self._scanner, self._client = backends(*host_port(world.hci), f"{NAME}-phone")
-        self._impostor = Impostor(world.air)
+        self._mimic = Mimic(world.air, NAME)
         self._normal = world.air.medium.distance_m
         self._phones = [name for name in world.programs if name != "centre"]
         self._button = next(iter(world.buttons.values()))
@@ -89,9 +90,9 @@ class Attacker:
             self._tried(what, "no press was on the air that he could have heard", None)
             return
         since = len(self._world.happenings)
-        await self._impostor.say(code, SAID_S)
+        await self._say(code, SAID_S)
         new = self._counted(since)
-        wrote = len(self._impostor.written)
+        wrote = len(self._mimic.written)
         lured = f"; her phone came and left {wrote} receipt(s) of that press with him" if wrote else ""
         self._tried(what, f"{_events(new)}{lured}", bool(new))
 
@@ -99,10 +100,17 @@ class Attacker:
         since = len(self._world.happenings)
         for number in range(FORGED):
             forged = _drawn() if code is None or number % 2 else _flipped(code)
-            await self._impostor.say(forged, FORGED_S)
+            await self._say(forged, FORGED_S)
         new = self._counted(since)
         what = f"forges {FORGED} codes, half of them a heard one with a bit changed"
         self._tried(what, _events(new), bool(new))
+
+    async def _say(self, code: bytes, for_s: float) -> None:
+        try:
+            await self._mimic.show(code)
+            await asyncio.sleep(for_s)
+        finally:
+            self._mimic.silence()
 
     # -- jam ------------------------------------------------------------------------------------------
 
@@ -142,7 +150,7 @@ class Attacker:
         if self._counted(self._since):
             self._tried(what, "her phone heard it before he could jam it", None)
             return
-        await self._impostor.say(code, SAID_S)
+        await self._say(code, SAID_S)
         new = self._counted(since)
         if not new:
             self._tried(what, "her phone did not take it: it is off, or away", None)

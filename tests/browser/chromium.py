@@ -111,7 +111,7 @@ class Tab:
 
 @contextlib.contextmanager
 def chromium(profile: Path) -> Iterator[str]:
-    """A browser for many tests; its address. To be asked for by `tab`."""
+    """A browser for many tests; its address. For `new_tab`."""
     assert CHROMIUM is not None
     process = subprocess.Popen(
         [CHROMIUM, *FLAGS, f"--user-data-dir={profile}"],
@@ -152,9 +152,8 @@ async def new_tab(address: str) -> AsyncIterator[Tab]:
 
 
 @contextlib.asynccontextmanager
-async def browser(profile: Path) -> AsyncIterator[Tab]:
-    """A browser of a test's own, with one tab."""
-    with chromium(profile) as address:
-        async with new_tab(address) as tab:
-            yield tab
-        await asyncio.sleep(0.1)  # the server's ends of its connections hear of it
+async def a_tab(address: str) -> AsyncIterator[Tab]:
+    """As new_tab, beside a server of ours that ends after it."""
+    async with new_tab(address) as tab:
+        yield tab
+    await asyncio.sleep(0.1)  # the server's ends of its connections hear of it

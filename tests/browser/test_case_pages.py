@@ -1,12 +1,7 @@
 """The case manager's and the administrator's pages in a real browser, by keyboard alone."""
 
-import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from centre.core import open_core
 from centre.home import Home
@@ -14,21 +9,10 @@ from centre.rules import access, times
 from centre.rules.cases import to_form
 from centre.work import buttons
 from sim.people import EXAMPLE
-from tests.browser.chromium import CHROMIUM, PICTURES, Tab, chromium, new_tab
+from tests.browser.chromium import PICTURES, Tab, a_tab
 from tests.unit.centre.parts import Hand, centre
 
 HAND = Hand()
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
-
-
-@contextlib.asynccontextmanager
-async def browser(profile: Path) -> AsyncIterator[Tab]:
-    """A browser of a test's own, with one tab."""
-    with chromium(profile) as address:
-        async with new_tab(address) as tab:
-            yield tab
-        await asyncio.sleep(0.1)  # the server's ends of its connections hear of it
 
 
 async def write(page: Tab, name: str, text: str) -> None:
@@ -56,10 +40,10 @@ async def picture(page: Tab, name: str, *, guide: bool = False) -> None:
     await page.size(1280, 900)
 
 
-async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path) -> None:
+async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path, browser: str) -> None:
     """Opened, granted, a button handed out, its code printed, taken back: keys alone."""
     today = times.day(int(time.time() * 1000))
-    async with centre(tmp_path / "home", HAND) as (serving, _), browser(tmp_path / "profile") as page:
+    async with centre(tmp_path / "home", HAND) as (serving, _), a_tab(browser) as page:
         await page.size(1280, 900)
         await page.open(serving.entrance(access.CASE_MANAGER, zone="5340"))
         await page.until("location.pathname === '/console/cases'")
@@ -107,9 +91,9 @@ async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path) 
         assert page.complaints == []
 
 
-async def test_an_administrator_hands_a_revoked_buttons_alarm_over(tmp_path: Path) -> None:
+async def test_an_administrator_hands_a_revoked_buttons_alarm_over(tmp_path: Path, browser: str) -> None:
     """It comes by itself, is in the title, and one Enter makes it the operators'."""
-    async with centre(tmp_path / "home", HAND) as (serving, phone), browser(tmp_path / "profile") as page:
+    async with centre(tmp_path / "home", HAND) as (serving, phone), a_tab(browser) as page:
         await phone.enrol(HAND)
         core = open_core(Home(tmp_path / "home"))
         buttons.revoke_button(core, HAND.device_id)

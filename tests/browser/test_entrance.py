@@ -4,19 +4,16 @@ import re
 from pathlib import Path
 
 import pyotp
-import pytest
 
 from centre.core import open_core
 from centre.home import Home
 from centre.rules import access
 from centre.work import accounts
-from tests.browser.chromium import CHROMIUM, PICTURES, Tab, browser
+from tests.browser.chromium import PICTURES, Tab, a_tab
 from tests.integration.idp import Idp, provided_by
 from tests.unit.centre.parts import Serving, centre
 
 PASSWORD = "vier woorden zonder rijm"  # noqa: S105
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
 
 
 def code(serving: Serving, secret: str, ahead: int) -> str:
@@ -66,9 +63,9 @@ SIGN_OUT = """fetch('/console/sign-out', {
 }).then(() => true)"""
 
 
-async def test_from_an_invitation_to_signing_in_again_by_keyboard(tmp_path: Path) -> None:
+async def test_from_an_invitation_to_signing_in_again_by_keyboard(tmp_path: Path, browser: str) -> None:
     """Password, second factor, out, a wrong try that says so, and in."""
-    async with centre(tmp_path / "home") as (serving, _), browser(tmp_path / "profile") as page:
+    async with centre(tmp_path / "home") as (serving, _), a_tab(browser) as page:
         await page.size(1280, 900)
         await page.open(invitation(serving))
         assert await page.value("document.activeElement.id") == "password"
@@ -95,10 +92,10 @@ async def test_from_an_invitation_to_signing_in_again_by_keyboard(tmp_path: Path
         await page.until("location.pathname === '/console'")
 
 
-async def test_in_through_the_provider_and_to_the_board(tmp_path: Path) -> None:
+async def test_in_through_the_provider_and_to_the_board(tmp_path: Path, browser: str) -> None:
     """From another site (localhost) back to ours, where the session's cookie is strict: she is in at once."""
     idp = Idp()
-    async with provided_by(idp, tmp_path) as (serving, _, _lines), browser(tmp_path / "b") as page:
+    async with provided_by(idp, tmp_path) as (serving, _, _lines), a_tab(browser) as page:
         elsewhere = idp.url.replace("127.0.0.1", "localhost")
         idp.metadata = {"authorization_endpoint": f"{elsewhere}/realm/authorize"}
         await page.open(f"{serving.url}/console/sign-in?language=en")

@@ -3,17 +3,13 @@
 import random
 from pathlib import Path
 
-import pytest
-
 from centre.core import open_core
 from centre.home import Home
 from centre.rules import access, figures
 from centre.rules.figures import Facts
 from centre.work import figures as work
-from tests.browser.chromium import CHROMIUM, PICTURES, browser
+from tests.browser.chromium import PICTURES, a_tab
 from tests.unit.centre.parts import centre
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
 
 ZONES = {"9991": 25, "9992": 12, "9993": 8, "9994": 3}  # no police zone has such a number
 OUTCOMES = (*["mis-press"] * 6, *["called-off"] * 3, *["technical"] * 2, "real")
@@ -40,9 +36,9 @@ def invented() -> Facts:
     return facts
 
 
-async def test_the_institute_reads_a_month_and_takes_it_away(tmp_path: Path) -> None:
+async def test_the_institute_reads_a_month_and_takes_it_away(tmp_path: Path, browser: str) -> None:
     """Chosen, shown and fetched as CSV by keys; nothing is cut off on a phone."""
-    async with centre(tmp_path / "home") as (serving, _), browser(tmp_path / "profile") as page:
+    async with centre(tmp_path / "home") as (serving, _), a_tab(browser) as page:
         core = open_core(Home(tmp_path / "home"))
         for month in ("2026-09", "2026-10"):
             counting = work.Counting(month, figures.following(month))

@@ -2,15 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from centre.rules import access
-from tests.browser.chromium import CHROMIUM, Tab, browser
+from tests.browser.chromium import Tab, a_tab
 from tests.unit.centre.parts import centre
 
 PICTURES = Path(__file__).parents[2] / "build"
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
 
 
 async def tab_to(page: Tab, wanted: str) -> None:
@@ -30,9 +26,9 @@ async def fits(page: Tab, name: str) -> None:
         await page.picture(PICTURES / f"{name}-{where}.png", whole=True)
 
 
-async def test_the_frame_fits_every_role(tmp_path: Path) -> None:
+async def test_the_frame_fits_every_role(tmp_path: Path, browser: str) -> None:
     """Her name leads to her own page; her pages, her language and the way out are in reach of Tab."""
-    async with centre(tmp_path / "home") as (serving, _), browser(tmp_path / "profile") as page:
+    async with centre(tmp_path / "home") as (serving, _), a_tab(browser) as page:
         for role in access.ROLES:
             zone = {"zone": "5340"} if role == access.CASE_MANAGER else {}
             name = {"name": "Lotte Van Den Voorbeeld-Verzonnen", "language": "de"}

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from centre.core import open_core
 from centre.home import Home
 from centre.rules import times
 from sim.people import placeholder
-from tests.browser.chromium import CHROMIUM, PICTURES, Tab, chromium, new_tab
+from tests.browser.chromium import PICTURES, Tab, new_tab
 from tests.browser.desk import hand_out, hostile, walk
 from tests.integration.town import archive, around
 from tests.unit.centre.parts import FIX, Hand, Phone, Serving, centre
@@ -21,20 +21,11 @@ from wire import codes, receipts
 
 HAND = Hand()
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One browser for all tests here; each has a tab with a storage of its own."""
-    with chromium(tmp_path_factory.mktemp("profile")) as address:
-        yield address
-
 
 @contextlib.asynccontextmanager
-async def opened(address: str, url: str, width: int = 1280, height: int = 900) -> AsyncIterator[Tab]:
+async def opened(browser: str, url: str, width: int = 1280, height: int = 900) -> AsyncIterator[Tab]:
     """The page, live."""
-    async with new_tab(address) as page:
+    async with new_tab(browser) as page:
         await page.size(width, height)
         await page.call("Page.navigate", url=url)
         await page.until("document.getElementById('live')?.textContent.startsWith('● ')")
@@ -63,11 +54,11 @@ async def stage(by: Phone, counter: int) -> int:
     return int(answer["receipt"]["stage"])
 
 
-async def test_an_operator_sees_a_press_and_takes_it_by_keyboard(tmp_path: Path, address: str) -> None:
+async def test_an_operator_sees_a_press_and_takes_it_by_keyboard(tmp_path: Path, browser: str) -> None:
     """A press arrives; the title says so; Enter takes it and opens its sheet; a test disturbs nobody."""
     async with (
         centre(tmp_path, HAND) as (serving, phone),
-        opened(address, serving.console_url) as page,
+        opened(browser, serving.console_url) as page,
     ):
         await phone.enrol(HAND)
         assert await page.value("location.pathname + location.search") == "/console"
@@ -95,12 +86,12 @@ async def test_an_operator_sees_a_press_and_takes_it_by_keyboard(tmp_path: Path,
         assert page.complaints == []
 
 
-async def test_a_second_enter_takes_no_second_alarm(tmp_path: Path, address: str) -> None:
+async def test_a_second_enter_takes_no_second_alarm(tmp_path: Path, browser: str) -> None:
     """The hand that has just taken one alarm does not take another that it has not read."""
     async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND)
         older, newer = await press(phone, 1), await press(phone, 2, fix=FIX, age_s=None)
-        async with opened(address, serving.console_url, 390, 1700) as page:
+        async with opened(browser, serving.console_url, 390, 1700) as page:
             await page.until("/2 ALARMS NOT TAKEN/.test(document.title)")
             assert await page.value("document.documentElement.scrollWidth") == 390, (
                 "nothing is cut on a phone"
@@ -118,11 +109,11 @@ async def test_a_second_enter_takes_no_second_alarm(tmp_path: Path, address: str
             assert await stage(phone, 1) == receipts.RECEIVED
 
 
-async def test_help_is_sent_and_the_alarm_closed_by_keyboard(tmp_path: Path, address: str) -> None:
+async def test_help_is_sent_and_the_alarm_closed_by_keyboard(tmp_path: Path, browser: str) -> None:
     """D and C go there, Enter does; the note survives positions that come; a closing needs its reason."""
     async with (
         centre(tmp_path, HAND) as (serving, phone),
-        opened(address, serving.console_url) as page,
+        opened(browser, serving.console_url) as page,
     ):
         await phone.enrol(HAND)
         incident = await press(phone, 1, fix=FIX)
@@ -161,13 +152,13 @@ async def test_help_is_sent_and_the_alarm_closed_by_keyboard(tmp_path: Path, add
         assert page.complaints == []
 
 
-async def test_the_second_operator_is_told_who_has_it(tmp_path: Path, address: str) -> None:
+async def test_the_second_operator_is_told_who_has_it(tmp_path: Path, browser: str) -> None:
     """By name and since when, though the page was still as it had been."""
     async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND)
         incident = await press(phone, 1)
         ann, bo = (serving.entrance(login=name, name=f"{name.title()} Fictie") for name in ("ann", "bo"))
-        async with opened(address, ann) as first, opened(address, bo) as second:
+        async with opened(browser, ann) as first, opened(browser, bo) as second:
             for page in (first, second):
                 await page.until(f"document.activeElement.id === 'take-{incident}'")
                 await armed(page, f"take-{incident}")
@@ -181,11 +172,11 @@ async def test_the_second_operator_is_told_who_has_it(tmp_path: Path, address: s
             await second.picture(PICTURES / "centre-second.png")
 
 
-async def test_duress_is_on_top_until_it_is_seen(tmp_path: Path, address: str) -> None:
+async def test_duress_is_on_top_until_it_is_seen(tmp_path: Path, browser: str) -> None:
     """In the title, above a plain alarm, on a phone's screen too; a call-off with the PIN is told as such."""
     async with (
         centre(tmp_path, HAND) as (serving, phone),
-        opened(address, serving.console_url) as page,
+        opened(browser, serving.console_url) as page,
     ):
         await phone.enrol(HAND, pin="271828", duress_pin="3141")
         followed = await press(phone, 1, fix=FIX)
@@ -236,11 +227,11 @@ async def a_walk(serving: Serving, phone: Phone) -> str:
     return incident
 
 
-async def test_a_sheet_shows_the_case_and_the_way_she_went(tmp_path: Path, address: str) -> None:
+async def test_a_sheet_shows_the_case_and_the_way_she_went(tmp_path: Path, browser: str) -> None:
     """Without a tile server; doubtful positions have another shape and words; new ones come by number."""
     async with centre(tmp_path, HAND) as (serving, phone):
         incident = await a_walk(serving, phone)
-        async with opened(address, serving.console_url, 1440, 1000) as page:
+        async with opened(browser, serving.console_url, 1440, 1000) as page:
             await page.until(f"document.activeElement.id === 'take-{incident}'")
             await page.key("o")
             await page.until("trail.fixes().length === 24")
@@ -271,13 +262,13 @@ async def test_a_sheet_shows_the_case_and_the_way_she_went(tmp_path: Path, addre
     assert seen == 1, "one look, however often the sheet was refreshed"
 
 
-async def test_with_no_position_the_last_known_one_is_marked_as_old(tmp_path: Path, address: str) -> None:
+async def test_with_no_position_the_last_known_one_is_marked_as_old(tmp_path: Path, browser: str) -> None:
     """Of an alarm before; on the map too."""
     async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND)
         await press(phone, 1, fix=FIX)
         incident = await press(phone, 2)
-        async with opened(address, serving.console_url) as page:
+        async with opened(browser, serving.console_url) as page:
             await page.until(f"document.activeElement.id === 'take-{incident}'")
             await page.key("o")
             await page.until("/OLD position, from an earlier alarm/.test(document.body.innerText)")
@@ -287,13 +278,13 @@ async def test_with_no_position_the_last_known_one_is_marked_as_old(tmp_path: Pa
             await page.until("!/OLD/.test(document.getElementById('sheet').innerText)")
 
 
-async def test_tiles_come_from_the_configured_server_and_from_no_other(tmp_path: Path, address: str) -> None:
+async def test_tiles_come_from_the_configured_server_and_from_no_other(tmp_path: Path, browser: str) -> None:
     """The policy names its origin alone, and the map says whose they are."""
     tiles = "https://tiles.example.org/{z}/{x}/{y}.png"
     async with centre(tmp_path, HAND, tiles=tiles, tiles_by="<b>Fictitious maps") as (serving, phone):
         await phone.enrol(HAND)
         incident = await press(phone, 1, fix=FIX)
-        async with opened(address, serving.console_url) as page:
+        async with opened(browser, serving.console_url) as page:
             await page.until(f"document.activeElement.id === 'take-{incident}'")
             await page.key("o")
             await page.until("Boolean(document.querySelector('.leaflet-tile'))")
@@ -306,7 +297,7 @@ async def test_tiles_come_from_the_configured_server_and_from_no_other(tmp_path:
         assert "img-src 'self' data: https://tiles.example.org;" in policy
 
 
-async def test_the_map_comes_out_of_a_file_of_our_own(tmp_path: Path, address: str) -> None:
+async def test_the_map_comes_out_of_a_file_of_our_own(tmp_path: Path, browser: str) -> None:
     """Without a connection to anywhere, under a policy that names nobody; closer than its pictures, too."""
     lat, lon = FIX["lat"], FIX["lon"]
     assert isinstance(lat, float)
@@ -315,7 +306,7 @@ async def test_the_map_comes_out_of_a_file_of_our_own(tmp_path: Path, address: s
     async with centre(tmp_path, HAND, tiles_file=str(path), tiles_by="Invented town") as (serving, phone):
         await phone.enrol(HAND)
         incident = await press(phone, 1, fix=FIX)
-        async with opened(address, serving.console_url) as page:
+        async with opened(browser, serving.console_url) as page:
             await page.until(f"document.activeElement.id === 'take-{incident}'")
             await page.key("o")
             seen = (
@@ -330,11 +321,11 @@ async def test_the_map_comes_out_of_a_file_of_our_own(tmp_path: Path, address: s
         assert "img-src 'self' data:; connect-src" in policy
 
 
-async def test_an_alarm_that_nobody_takes_gets_louder(tmp_path: Path, address: str) -> None:
+async def test_an_alarm_that_nobody_takes_gets_louder(tmp_path: Path, browser: str) -> None:
     """In words on the page and in the sound; a desk that is away is silent until others are called."""
     async with (
         centre(tmp_path, HAND, escalate_s=1) as (serving, phone),
-        opened(address, serving.console_url) as page,
+        opened(browser, serving.console_url) as page,
     ):
         await phone.enrol(HAND)
         assert "SOUND IS OFF" in await page.value("document.getElementById('sound').innerText")
@@ -364,7 +355,7 @@ async def test_an_alarm_that_nobody_takes_gets_louder(tmp_path: Path, address: s
         assert page.complaints == []
 
 
-async def test_what_supervision_has_lost_stands_calmly_below(tmp_path: Path, address: str) -> None:
+async def test_what_supervision_has_lost_stands_calmly_below(tmp_path: Path, browser: str) -> None:
     """Which button, which case, which part, since when; twelve phones at once are one line; no name."""
     async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND)
@@ -388,7 +379,7 @@ async def test_what_supervision_has_lost_stands_calmly_below(tmp_path: Path, add
         )
         core.store.close()
         incident = await press(phone, 1, fix=FIX)
-        async with opened(address, serving.console_url) as page:
+        async with opened(browser, serving.console_url) as page:
             await page.until(f"document.activeElement.id === 'take-{incident}'")
             lost = await page.value("document.querySelector('.losses').innerText.replace(/\\s+/g, ' ')")
             assert "12 phones silent at once: probably our own network" in lost
@@ -411,12 +402,12 @@ async def test_what_supervision_has_lost_stands_calmly_below(tmp_path: Path, add
             assert page.complaints == []
 
 
-async def test_she_leaves_her_desk_and_changes_her_language_by_keyboard(tmp_path: Path, address: str) -> None:
+async def test_she_leaves_her_desk_and_changes_her_language_by_keyboard(tmp_path: Path, browser: str) -> None:
     """A goes there, Enter says it, and again when she is back; the board then speaks Dutch, and goes on."""
     is_live = "document.getElementById('live')?.textContent.startsWith('● ')"
     async with (
         centre(tmp_path, HAND) as (serving, phone),
-        opened(address, serving.console_url) as page,
+        opened(browser, serving.console_url) as page,
     ):
         await phone.enrol(HAND)
         for is_away in ("true", "false"):
@@ -449,12 +440,12 @@ async def test_she_leaves_her_desk_and_changes_her_language_by_keyboard(tmp_path
     ],
 )
 async def test_the_page_speaks_her_language(
-    tmp_path: Path, address: str, language: str, said: tuple[str, ...]
+    tmp_path: Path, browser: str, language: str, said: tuple[str, ...]
 ) -> None:
     """Title, board and sheet, and no English left between; nothing is cut, wide or narrow."""
     async with centre(tmp_path, HAND) as (serving, phone):
         incident = await a_walk(serving, phone)
-        async with opened(address, serving.entrance(language=language)) as page:
+        async with opened(browser, serving.entrance(language=language)) as page:
             await page.until(f"document.activeElement.id === 'take-{incident}'")
             await page.key("o")
             await page.until("Boolean(document.querySelector('.first'))")
@@ -470,14 +461,14 @@ async def test_the_page_speaks_her_language(
             assert page.complaints == []
 
 
-async def test_hostile_text_in_every_field_of_a_case_is_only_text(tmp_path: Path, address: str) -> None:
+async def test_hostile_text_in_every_field_of_a_case_is_only_text(tmp_path: Path, browser: str) -> None:
     """No script runs, no element is made, nothing is cut."""
     evil = "<img src=x onerror=document.title='owned'><script>owned=1</script>\"'>{{7*7}}" + "W" * 300
     async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND)
         hand_out(serving.home, HAND.device_id, hostile(evil))
         incident = await press(phone, 1, fix=FIX)
-        async with opened(address, serving.entrance(name=evil[:80])) as page:
+        async with opened(browser, serving.entrance(name=evil[:80])) as page:
             await page.until(f"document.activeElement.id === 'take-{incident}'")
             await armed(page, f"take-{incident}")
             await page.key("Enter")
@@ -491,12 +482,12 @@ async def test_hostile_text_in_every_field_of_a_case_is_only_text(tmp_path: Path
             assert page.complaints == []
 
 
-async def test_nothing_is_lost_without_colours(tmp_path: Path, address: str) -> None:
+async def test_nothing_is_lost_without_colours(tmp_path: Path, browser: str) -> None:
     """Seen with no colour at all: what waits is still told from what is taken, by words, shape and light."""
     async with centre(tmp_path, HAND) as (serving, phone):
         incident = await a_walk(serving, phone)
         name = serving.entrance(login="ann", name="Ann Fictie")
-        async with opened(address, name, 1440, 1300) as page:
+        async with opened(browser, name, 1440, 1300) as page:
             await page.until(f"document.activeElement.id === 'take-{incident}'")
             await armed(page, f"take-{incident}")
             await page.key("Enter")
@@ -518,11 +509,11 @@ async def test_nothing_is_lost_without_colours(tmp_path: Path, address: str) -> 
             assert page.complaints == []
 
 
-async def test_a_page_that_lost_the_centre_says_so(tmp_path: Path, address: str) -> None:
+async def test_a_page_that_lost_the_centre_says_so(tmp_path: Path, browser: str) -> None:
     """An operator never trusts a page that stands still."""
     async with contextlib.AsyncExitStack() as kept:
         async with centre(tmp_path, HAND) as (serving, _):
-            page = await kept.enter_async_context(opened(address, serving.console_url, 1280, 500))
+            page = await kept.enter_async_context(opened(browser, serving.console_url, 1280, 500))
         await page.value("heard_ms -= 15000; tick()")
         assert "NOT LIVE" in await page.value("document.getElementById('lost').innerText")
         assert "NOT LIVE" in await page.value("document.title")
@@ -530,11 +521,11 @@ async def test_a_page_that_lost_the_centre_says_so(tmp_path: Path, address: str)
         assert json.dumps(page.complaints).count("exception") == 0
 
 
-async def test_a_page_that_was_refused_once_comes_back_by_itself(tmp_path: Path, address: str) -> None:
+async def test_a_page_that_was_refused_once_comes_back_by_itself(tmp_path: Path, browser: str) -> None:
     """A browser gives a stream up for ever at the first 503: the page says so, and asks again."""
     async with (
         centre(tmp_path, HAND) as (serving, phone),
-        opened(address, serving.console_url) as page,
+        opened(browser, serving.console_url) as page,
     ):
         await phone.enrol(HAND)
         await page.value("source.close(); followed_ms = performance.now(); tick()")

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,22 +15,13 @@ from aiohttp import web
 
 from bridge.page.server import Page
 from bridge.page.words import LANGUAGES
-from tests.browser.chromium import CHROMIUM, Tab, chromium, new_tab
+from tests.browser.chromium import Tab, new_tab
 from tests.unit.bridge.test_page_words import FORBIDDEN
 from tests.unit.bridge.wearers_life import SECRET, TAG, Life, at_dispatched, eventually
 from wire import codes, receipts
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
-
 READY = "typeof shown !== 'undefined' && shown === 'home' && state !== null"
 TEXT = "document.body.innerText"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One for all tests; each has a tab that knows nothing of the others."""
-    with chromium(tmp_path_factory.mktemp("profile")) as address:
-        yield address
 
 
 @contextlib.asynccontextmanager

@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 import serial
 
+from firmware.board.config import SETTINGS
 from firmware.flash.provision import provision
 from sim.air import Air
 from sim.board import Board, BoardEvent, erase_flash
 from tests.integration.test_board_life import make_image
 
 MOTOR = 4
+BUTTON = SETTINGS["button_gpio"][0]
 
 
 class AtBoard:
@@ -159,6 +161,7 @@ async def test_ctrl_c_reaches_the_prompt_from_our_firmware(at: Callable[..., Any
         settings={},
     )
     board = await at("")
+    board.board.set_pin(BUTTON, 0)  # a press keeps it awake for as long as mpremote takes to come
     files = await board.mpremote("fs", "sha256sum", ":identity.json")
     for late_s in (0.0, 0.01, 0.05, 0.3, 0.7):
         await board.board.reset()
@@ -188,10 +191,18 @@ async def test_a_sleeping_board_is_silent_until_it_is_reset(at: Callable[..., An
 
 
 async def test_a_wake_goes_on_at_the_same_port(at: Callable[..., Any]) -> None:
-    board = await at("import machine\nif machine.reset_cause() != 4: machine.deepsleep(300)\nprint('woken')")
+    """Whoever has it open hears what the board says next."""
+    board = await at(
+        "import esp32, machine\nif machine.reset_cause() != 4:\n"
+        f" esp32.wake_on_ext0(machine.Pin({BUTTON}, machine.Pin.IN, machine.Pin.PULL_UP), 0)\n"
+        " machine.deepsleep()\nprint('woken')"
+    )
+    await board.until(lambda: board.board.asleep)
+    loop = asyncio.get_running_loop()
 
     def listen() -> bytes:
-        with serial.Serial(str(board.port), timeout=5) as port:
+        with serial.Serial(str(board.port), timeout=20) as port:
+            loop.call_soon_threadsafe(board.board.set_pin, BUTTON, 0)
             return bytes(port.read_until(b"woken\r\n"))
 
     assert (await asyncio.to_thread(listen)).endswith(b"woken\r\n")

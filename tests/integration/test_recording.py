@@ -80,8 +80,8 @@ async def test_a_press_on_the_air_is_recorded_and_heard_again(
         scanner, _ = backends(host, port, "adapter")
         await asyncio.gather(from_air(f"{host}:{port}", files[0], 0.6), from_adapter(files[1], 0.6, scanner))
     finally:
-        await ours.silence()
-        await other.silence()
+        ours.silence()
+        other.silence()
         await air.close()
     capsys.readouterr()
     secrets = [ROOT.hex(), *(derive(ROOT, label).hex() for label in ("code", "heard", "state"))]

@@ -20,19 +20,26 @@ HEADER = {
     "center_lon_e7": 43_500_000,
     "center_lat_e7": 508_500_000,
 }
+GROUND, CANAL = bytes((239, 236, 228)), bytes((170, 205, 230))
+PARK, STREET = bytes((205, 226, 190)), bytes((255, 255, 255))
 
 
 def picture(z: int, x: int, y: int) -> bytes:
     """An invented town: streets in a grid, a park, a canal; each tile a little different."""
+    streets = [column for column in range(256) if (column + 29 * x) % 80 < 5]
     rows = bytearray()
     for row in range(256):
-        rows.append(0)
-        for column in range(256):
-            street = (row + 13 * y) % 64 < 5 or (column + 29 * x) % 80 < 5
-            canal = abs(row + column - 200 - 20 * (z % 3)) < 9
-            park = (row - 90) ** 2 + (column - 160) ** 2 < 1500
-            colour = (255, 255, 255) if street else (170, 205, 230) if canal else (239, 236, 228)
-            rows += bytes((205, 226, 190) if park and not street else colour)
+        pixels = [GROUND] * 256
+        banks = 192 + 20 * (z % 3) - row
+        pixels[max(banks, 0) : max(banks + 17, 0)] = [CANAL] * (min(banks + 17, 256) - max(banks, 0))
+        if (row - 90) ** 2 < 1500:
+            half = math.isqrt(1499 - (row - 90) ** 2)
+            pixels[160 - half : 161 + half] = [PARK] * (2 * half + 1)
+        for column in streets:
+            pixels[column] = STREET
+        if (row + 13 * y) % 64 < 5:
+            pixels = [STREET] * 256
+        rows += b"\0" + b"".join(pixels)
     header = struct.pack(">IIBBBBB", 256, 256, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows))), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(

@@ -11,7 +11,6 @@ STEPS_MAX = 5
 # Found within a few seeds, and of different parts: these are tried at every `make test`.
 QUICK = {
     "a journal without sync",
-    "an alarm given up on an error",
     "received before the commit",
     "a reused address",
     "a contact that is not fresh",

@@ -74,7 +74,7 @@ def test_what_is_drawn_is_worth_playing() -> None:
         assert schedule.read(drawn.written()) == drawn
 
 
-@pytest.mark.parametrize("seed", [1, 101, 202, 303])
+@pytest.mark.parametrize("seed", [1, 101])
 def test_promises_hold_under_faults(seed: int) -> None:
     """A few of the schedules that `make test-slow` plays by the thousand."""
     assert find(range(seed, seed + 15)) is None

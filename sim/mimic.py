@@ -1,6 +1,5 @@
-"""An attacker's radio that advertises what it likes, with a table like a button's behind it."""
+"""A radio of Bumble's parts that advertises what it is told to, with a table like a button's behind it."""
 
-import asyncio
 import secrets
 
 from bumble.core import UUID
@@ -12,19 +11,22 @@ from bumble.host import Host
 from sim.air import Air, AirController
 from wire.codes import RECEIPT_XOR, STATE_XOR, advert, characteristic
 
-NAME = "attacker"
 
+class Mimic:
+    """`show` puts a code on the air under a fresh address; what is written to it stays in `written`."""
 
-class Impostor:
-    """`say` puts a code on the air under a fresh address; what is written to it stays in `written`."""
-
-    def __init__(self, air: Air) -> None:
-        self._air = air
+    def __init__(self, air: Air, name: str) -> None:
+        self._air, self._name = air, name
         self._controller: AirController | None = None
         self.written: list[bytes] = []
+        self.connections: list[Connection] = []
+        self.state: bytes | None = None  # None: it looks sealed to whoever has no key
+        self.reads = 0  # of the state
 
-    async def say(self, code: bytes, for_s: float) -> None:
-        self._controller = self._air.controller(NAME)
+    async def show(self, code: bytes) -> None:
+        """Instead of what it has shown before."""
+        self.silence()
+        self._controller = self._air.controller(self._name)
         address = bytearray(secrets.token_bytes(6))
         address[5] |= 0xC0
         device = Device(
@@ -43,23 +45,30 @@ class Impostor:
             _uuid(characteristic(code, STATE_XOR)),
             Characteristic.Properties.READ,
             Characteristic.READABLE,
-            CharacteristicValue(read=lambda _: secrets.token_bytes(20)),
+            CharacteristicValue(read=self._on_read),
         )
         device.add_service(Service(_uuid(code), [receipt, state]))
-        try:
-            await device.power_on()
-            await device.start_advertising(
-                advertising_type=AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE,
-                own_address_type=OwnAddressType.RANDOM,
-                advertising_data=advert(code),
-                scan_response_data=b"",
-                advertising_interval_min=20,
-                advertising_interval_max=20,
-                auto_restart=True,
-            )
-            await asyncio.sleep(for_s)
-        finally:
+        device.on("connection", self.connections.append)
+        await device.power_on()
+        await device.start_advertising(
+            advertising_type=AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE,
+            own_address_type=OwnAddressType.RANDOM,
+            advertising_data=advert(code),
+            scan_response_data=b"",
+            advertising_interval_min=20,
+            advertising_interval_max=20,
+            auto_restart=True,
+        )
+
+    def silence(self) -> None:
+        """The radio goes off: links end by themselves."""
+        if self._controller is not None:
             self._air.remove(self._controller)
+            self._controller = None
+
+    def _on_read(self, _connection: Connection) -> bytes:
+        self.reads += 1
+        return secrets.token_bytes(20) if self.state is None else self.state
 
     def _on_write(self, _connection: Connection, value: bytes) -> None:
         self.written.append(bytes(value))
