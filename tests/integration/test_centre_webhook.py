@@ -302,10 +302,12 @@ def test_a_queue_that_is_full_says_so_in_the_event_log(tmp_path: Path) -> None:
     token = str(buttons.enrol(core, HAND.enrolment_code, None, None)["token"])
     bridge_id = buttons.bridge_of(core, token)
     first = presses.take_alarm(core, bridge_id, incidents.read(HAND.alarm(1)))
-    core.store.db.executemany(
-        "INSERT INTO hooks (incident_id, kind, body, made_at_ms, next_at_ms) VALUES (?, 'opened', '', 0, 0)",
-        [(first.incident_id,)] * (webhook.WAITING_MAX - 1),
-    )
+    with core.store.transaction():
+        core.store.db.executemany(
+            "INSERT INTO hooks (incident_id, kind, body, made_at_ms, next_at_ms)"
+            " VALUES (?, 'opened', '', 0, 0)",
+            [(first.incident_id,)] * (webhook.WAITING_MAX - 1),
+        )
     assert hooks.waiting(core) == webhook.WAITING_MAX
     assert not presses.take_alarm(core, bridge_id, incidents.read(HAND.alarm(2))).known
     assert hooks.waiting(core) == webhook.WAITING_MAX

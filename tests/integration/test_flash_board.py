@@ -265,7 +265,7 @@ async def test_a_board_of_another_kind_is_refused(box: Box) -> None:
     assert not box.registry()
     await box.done("provision", board=board)
     assert [line["board"] for line in box.registry()] == ["esp32s3"]
-    await box.says(board, "sleep")
+    await box.says(board, "boot")
     board.set_pin(KINDS["esp32s3"].pins[0], 0)  # its own pin, which no setting names
     await box.says(board, "advert 1")
 
