@@ -1,8 +1,8 @@
 """Other people's bridges that drown a centre in signs of life: `python -m sim.fleet HOME CA URL BRIDGES`.
 
-A process of its own, so that the simulated air keeps its time. They are enrolled in the centre's database;
-each sends its next sign as soon as the last is answered, whatever the answer was. Every second it is told how
-many were taken and how many refused.
+A process of its own, so that the simulated air keeps its time. They are enrolled in the centre's database and
+connect; from SIGUSR1 to SIGTERM each sends its next sign as soon as the last is answered, whatever the answer
+was. Every second it is told how many were taken and how many refused.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from centre.home import Home
 from centre.rules.registry import Button
 from centre.work import buttons
 
-_TELL_S = 1.0
+_TELL_S, _KEEP_S = 1.0, 600.0
 _TAKEN = 200
 
 
@@ -50,6 +50,10 @@ class Fleet:
     def __init__(self, url: str) -> None:
         self._url, self._statuses = url, Counter[int]()
 
+    async def connect(self, session: aiohttp.ClientSession) -> None:
+        async with session.get(f"{self._url}/ca.pem") as answer:
+            await answer.read()
+
     async def flood(self, session: aiohttp.ClientSession, device_id: str, token: str) -> None:
         body = {"buttons": [{"device_id": device_id, "in_reach": True}], "phone": {"battery_percent": 80}}
         headers = {"Authorization": f"Bearer {token}"}
@@ -72,18 +76,27 @@ def _say(what: str, **fields: int) -> None:
 
 
 async def main(home: Path, ca: Path, url: str, count: int) -> None:
+    begun, stopped, loop = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, begun.set)
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
     bridges = await asyncio.to_thread(enrol, home, count)
-    fleet, stopped = Fleet(url), asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(cafile=ca))
+    trust = ssl.create_default_context(cafile=ca)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_S, ssl=trust)
     async with aiohttp.ClientSession(connector=connector) as session:
-        tasks = [asyncio.create_task(fleet.flood(session, *bridge)) for bridge in bridges]
-        tasks.append(asyncio.create_task(fleet.tell()))
-        _say("flooding", bridges=count)
+        fleet = Fleet(url)
+        await asyncio.gather(*(fleet.connect(session) for _ in bridges))
+        _say("ready", bridges=count)
+        drowning = asyncio.create_task(_drown(fleet, session, bridges, begun))
         await stopped.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        drowning.cancel()
+        await asyncio.gather(drowning, return_exceptions=True)
+
+
+async def _drown(
+    fleet: Fleet, session: aiohttp.ClientSession, bridges: list[tuple[str, str]], begun: asyncio.Event
+) -> None:
+    await begun.wait()
+    await asyncio.gather(fleet.tell(), *(fleet.flood(session, *bridge) for bridge in bridges))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -140,6 +141,7 @@ class Play:
                     await self._add_phone(world, phone)
                 for name in world.buttons:
                     await world.wait_for(partial(_sleeps, name))
+                await self._add_fleet(world)
 
                 def feel(h: Happening) -> None:
                     if h.by in feeling:
@@ -173,6 +175,11 @@ class Play:
             enrolment.replace(world.url, url), spec.name, *options, profile=spec.profile, pins=spec.pins
         )
         self._wearers[spec.name] = page, BridgeHome(world.home / spec.name).page_secret()
+
+    async def _add_fleet(self, world: World) -> None:
+        for fault in self.scenario.faults:
+            if fault.what == "flood":
+                await world.add_fleet(_fleet(fault), fault.values["bridges"])
 
     def _phones_before(self, spec: PhoneSpec) -> list[PhoneSpec]:
         return list(self.scenario.phones[: self.scenario.phones.index(spec)])
@@ -282,7 +289,8 @@ class Play:
         if fault.what == "phone_off":
             return world.programs[who].stop, lambda: world.start(who)
         if fault.what == "flood":
-            return lambda: world.add_fleet(fault.values["bridges"]), lambda: world.programs["fleet"].stop()
+            fleet = world.programs[_fleet(fault)]
+            return _later(partial(fleet.signal, signal.SIGUSR1)), fleet.stop
         if fault.what == "power_cut":
             board = world.buttons[who].board
             return board.power_off, board.power_on
@@ -334,6 +342,10 @@ _WAYS: dict[str, dict[str, object]] = {
 
 def _sleeps(name: str, h: Happening) -> bool:
     return h.by == name and h.what == "sleep"
+
+
+def _fleet(fault: Fault) -> str:
+    return f"fleet-{fault.line}"
 
 
 def _later(do: Callable[[], Any]) -> Callable[[], Awaitable[None]]:

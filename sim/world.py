@@ -143,9 +143,12 @@ class Program:
 
     def strike(self) -> None:
         """SIGKILL at this very moment, without waiting for the end; `kill` waits for it."""
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
         if self._process and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGKILL)
+                self._process.send_signal(number)
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL for whoever does not listen."""
@@ -290,10 +293,10 @@ class World:
         except (SettingsError, CentreError) as error:
             raise Trouble(str(error)) from None
 
-    async def add_fleet(self, bridges: int) -> None:
-        """Other people's bridges drown the centre in signs of life, until the program `fleet` is stopped."""
+    async def add_fleet(self, name: str, bridges: int) -> None:
+        """Other people's bridges, a program of that name: it drowns the centre, from SIGUSR1 to its end."""
         where = [str(self.centre_home), str(self._ca), self.url, str(bridges)]
-        await self._start("fleet", [sys.executable, "-m", "sim.fleet", *where], "flooding")
+        await self._start(name, [sys.executable, "-m", "sim.fleet", *where], "ready")
 
     async def start(self, name: str) -> None:
         """Start a program again that was killed or stopped, and wait until it serves or scans."""
