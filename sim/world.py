@@ -38,6 +38,7 @@ __all__ = ["Button", "Happening", "Match", "Program", "Trouble", "World"]
 _PIN = SETTINGS["button_gpio"][0]
 _MOTOR = SETTINGS["motor_gpio"][0]
 _STOP_S = 5
+_START_S = 120  # on a machine that is busy otherwise; whoever fails to start ends, and is told at once
 _OPERATOR = "operator"
 _FORM_TOKEN = re.compile(r'data-csrf="([0-9a-f]{64})"')
 _LIFT_S = 0.15  # a finger's time to feel the pulse and let go
@@ -399,7 +400,9 @@ class World:
         program = Program(self, name, argv, self._clocks.get(name))
         self.programs[name] = program
         await program.start()
-        said = await self.wait_for(lambda h: h.by == name and h.what in (ready, "ended"), since=since)
+        said = await self.wait_for(
+            lambda h: h.by == name and h.what in (ready, "ended"), since=since, timeout_s=_START_S
+        )
         if said.what == "ended":
             raise Trouble(f"the {name} did not start:\n" + "\n".join(program.stderr))
         return said
