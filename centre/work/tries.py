@@ -8,7 +8,7 @@ from centre.rules.refusals import Refused
 from centre.rules.tries import BROWSER, NETWORK, STRANGER, Place
 
 COOKIE_CHARS_MAX = 64
-FORGET_AT_MOST = 2000  # at once, once a minute: more than come in one (rules/tries.py)
+FORGET_AT_MOST = 2000  # at once, every 20 s: more than come meanwhile (rules/tries.py)
 
 
 def place_of(core: Core, browser: str, address: str) -> Place:
