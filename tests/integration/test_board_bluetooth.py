@@ -147,8 +147,6 @@ async def test_ctrl_c_ends_everything_without_a_traceback(tmp_path: Path) -> Non
         str(endless),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        # Whoever runs the tests in the background of a shell has SIGINT ignored, and so would we.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"endless: up\n"
