@@ -102,7 +102,7 @@ async def test_an_administrator_hands_a_revoked_buttons_alarm_over(tmp_path: Pat
         await page.open(serving.entrance(access.ADMINISTRATOR))
         await page.until("/^Administration/.test(document.title)")
         await phone.post(HAND.alarm(1))
-        await page.until("/1 ALARM/.test(document.title)")
+        await page.until("/1 × ALARM/.test(document.title)")
         await picture(page, "administrator", guide=True)
         await press(page, "form[action$='/hand-over'] button")
         await page.until("/^Administration/.test(document.title)")
