@@ -5,6 +5,8 @@ READY := .venv/ready
 ARGS ?=
 # Tests wait more than they compute, so two cores take three; more only crowd each other.
 WORKERS ?= 3
+# The slow ones wait nine tenths of their time: for what is away to come back, for a walk to end.
+SLOW_WORKERS ?= 4
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -16,7 +18,7 @@ test: $(READY)  ## everything that is quick (under five minutes)
 	$(BIN)/pytest -m "not slow and not bluez" -n $(WORKERS) $(ARGS)
 
 test-slow: $(READY)  ## kills, power cuts, two bridges, long fuzzing; four minutes of random schedules
-	$(BIN)/pytest -m slow -n $(WORKERS) $(ARGS)
+	$(BIN)/pytest -m slow -n $(SLOW_WORKERS) --dist worksteal $(ARGS)
 	$(BIN)/amr-sim explore --seeds 1000000 --seed today --for 240
 
 test-bluez: $(READY)  ## real BlueZ in a virtual machine (QEMU); skipped with the reason where it cannot be

@@ -70,6 +70,7 @@ async def test_killed_after_the_last_receipt(world: World, victim: str) -> None:
     received = await world.wait_for(lambda h: is_stage(h, "received"))
     await world.acknowledge(received.data["incident"])
     await world.wait_for(said("button", "receipt", "2"))
+    await world.wait_for(lambda h: h.by == "bridge" and h.what == "age")  # told with the press once more
     since = len(world.happenings)
     await world.kill(victim)
     await world.start(victim)
