@@ -248,6 +248,7 @@ class Outbox:
             # The centre has the press; from a bridge that it no longer knows it wants no more of it.
             self._log("trouble", where="press", reason=error.reason, text=f"the age is not taken: {error}")
         else:
+            await self._disk.keep(press)  # that it was told; whoever is killed from here on tells it no more
             self._log("age", **press.key._asdict(), age_s=press.age_s)
 
     async def _post(self, press: Press, token: str) -> Answer:
