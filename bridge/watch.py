@@ -221,7 +221,11 @@ class _Button:
 
     def may_have_missed(self, now_ms: int) -> bool:
         """Long enough without a sign for one of an open press to have gone by."""
-        return self.heard_at_ms is not None and now_ms - self.heard_at_ms > CONTACT_MS
+        if self.heard_at_ms is None:
+            return False
+        # The clock was set back: counted anew from here, or nothing is missed until it is there again.
+        self.heard_at_ms = min(self.heard_at_ms, now_ms)
+        return now_ms - self.heard_at_ms > CONTACT_MS
 
     def missed(self, now_ms: int) -> tuple[list[int], int]:
         """How many slots beyond the next it may be by now: those to look for, and the last that can be.
