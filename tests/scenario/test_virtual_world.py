@@ -139,3 +139,15 @@ def test_a_press_that_flash_did_not_take_at_first_outlives_the_battery(fails_s: 
     assert said.index("flash") < said.index("saved") < len(said) - 1 - said[::-1].index("power")
     assert judge(world) == [], "and RECEIVED was felt"
     assert [h.data["stages"] for h in world.happenings if h.by == "auditor"] == [[1]]
+
+
+def test_a_clock_set_around_a_press_makes_no_phone_deaf() -> None:
+    """It scans by a list that time fills; the button was out of reach, and DISPATCHED is still felt."""
+    steps = (
+        Step(66.77, "clock", "bridge", value=3_600_000),
+        Step(70.7, "hold", "button"),
+        Step(76.95, "battery", "button", 1.0),
+        Step(130.0, "away", "bridge", 106.41),
+        Step(154.9, "operate", "centre", value=3),
+    )
+    assert play(Schedule(2026112404453, steps, filtered=True)) == []
