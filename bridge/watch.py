@@ -221,11 +221,7 @@ class _Button:
 
     def may_have_missed(self, now_ms: int) -> bool:
         """Long enough without a sign for one of an open press to have gone by."""
-        if self.heard_at_ms is None:
-            return False
-        # The clock was set back: counted anew from here, or nothing is missed until it is there again.
-        self.heard_at_ms = min(self.heard_at_ms, now_ms)
-        return now_ms - self.heard_at_ms > CONTACT_MS
+        return self.heard_at_ms is not None and now_ms - self.heard_at_ms > CONTACT_MS
 
     def missed(self, now_ms: int) -> tuple[list[int], int]:
         """How many slots beyond the next it may be by now: those to look for, and the last that can be.
@@ -345,6 +341,9 @@ class Watch:
     def tick(self, now_ms: int) -> None:
         """Time has passed: expect as many alive codes as it implies. Once a minute, for filters."""
         for button in self._buttons.values():
+            if button.heard_at_ms is not None:
+                # By a clock that was set, as late as now: else nothing would be missed until that time comes.
+                button.heard_at_ms = min(button.heard_at_ms, now_ms)
             button.alive.move(0, *button.implied(now_ms))
             self.generation += button.may_have_missed(now_ms)
 
