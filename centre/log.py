@@ -6,8 +6,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-import orjson
-
+from centre import json_text
 from wire import codes
 
 # Every event, and how it reads. docs/centre.md lists the same.
@@ -40,7 +39,7 @@ class Log:
         template = EVENTS[what]
         at_ms = now_ms() if at_ms is None else at_ms
         if self._as_json:
-            line, stream = orjson.dumps({"at_ms": at_ms, "what": what, **fields}).decode(), sys.stdout
+            line, stream = json_text.write({"at_ms": at_ms, "what": what, **fields}).decode(), sys.stdout
         else:
             words = {
                 "name": codes.NAMES.get(fields.get("event", 0), ""),

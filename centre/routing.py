@@ -1,7 +1,6 @@
 """What all routes of the centre share: how they are described, bodies, refusals as problems (RFC 9457)."""
 
 import asyncio
-import json
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -10,9 +9,9 @@ from html import escape
 from typing import Any
 from urllib.parse import parse_qsl
 
-import orjson
 from aiohttp import hdrs, web
 
+from centre import json_text
 from centre.log import Log, now_ms
 from centre.rules.refusals import REASONS, Refused, Tally
 
@@ -20,7 +19,6 @@ BODY_BYTES_MAX = 64 * 1024
 BODY_S_MAX = 10.0
 FIELDS_MAX = 256
 RETRY_AFTER_S = 5
-_DIGITS_MAX = 100
 _SHOWN = web.RequestKey("refused", Refused)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -54,12 +52,8 @@ async def read_json(request: web.Request) -> object:
     """The body; raises Refused: too_large, too_slow, malformed_json."""
     body = await read_body(request)
     try:
-        return orjson.loads(body)
-    except ValueError:  # or what only Python reads: a NaN is to cost a press its position, and nothing else
-        pass
-    try:
-        return json.loads(body.decode("utf-8"), parse_int=_integer)
-    except (ValueError, RecursionError):  # not UTF-8, not JSON, too deep
+        return json_text.read(body)
+    except ValueError:
         raise Refused("malformed_json") from None
 
 
@@ -87,14 +81,9 @@ async def read_form(request: web.Request) -> dict[str, str]:
         raise Refused("malformed_form") from None
 
 
-def _integer(text: str) -> int | float:
-    """Python refuses to read very long integers; as an infinity they are refused where they stand."""
-    return int(text) if len(text) < _DIGITS_MAX else float(text)
-
-
 def answer(body: object, status: int = 200) -> web.Response:
     """As JSON."""
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+    return web.Response(body=json_text.write(body), status=status, content_type="application/json")
 
 
 def problem(refused: Refused, *, for_a_person: bool = False) -> web.Response:

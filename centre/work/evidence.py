@@ -5,9 +5,9 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from centre import json_text
 from centre.core import Core
 from centre.rules import evidence, times
 from centre.rules.evidence import BEGINNING, SALT_BYTES, Entry
@@ -51,7 +51,7 @@ def note(
     head = core.store.one("log_head")
     seq, before = (head["seq"] + 1, head["hash"]) if head else (1, BEGINNING)
     entry = Entry(seq, core.now_ms(), kind, actor, incident_id, case_id, device_id)
-    salt, text = secrets.token_bytes(SALT_BYTES), _as_json(content)
+    salt, text = secrets.token_bytes(SALT_BYTES), json_text.write(content, sort=True)
     digest = evidence.digest(salt, text)
     core.store.run(
         "add_log",
@@ -122,13 +122,6 @@ def told(core: Core, row: Row) -> Told:
     opened = core.sealer.unseal(_sealed_as(entry.seq), row["sealed"])
     salt, content = opened[:SALT_BYTES], opened[SALT_BYTES:].decode("utf-8", "replace")
     return Told(entry, salt, content, row["digest"], row["hash"])
-
-
-def _as_json(content: dict[str, object]) -> bytes:
-    try:
-        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # half a character of a command line: Python escapes it
-        return json.dumps(content, sort_keys=True).encode()
 
 
 def _sealed_as(seq: int) -> str:
