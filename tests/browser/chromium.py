@@ -60,12 +60,16 @@ class Tab:
         return answer["result"].get("value")
 
     async def until(self, expression: str) -> None:
-        """Also across a navigation, during which there is nobody to ask."""
+        """Of a document that is all there; also across a navigation, during which there is nobody to ask.
+
+        A page that makes itself anew has its title before its body.
+        """
+        there = f"document.readyState === 'complete' && ({expression})"
         try:
             async with asyncio.timeout(10):
                 while True:
                     with contextlib.suppress(Failed):
-                        if await self.value(expression):
+                        if await self.value(there):
                             return
                     await asyncio.sleep(0.03)
         except TimeoutError:
@@ -75,7 +79,7 @@ class Tab:
     async def open(self, address: str) -> None:
         """As if typed into the address bar; returns when its own document is there."""
         await self.call("Page.navigate", url=address)
-        await self.until("document.readyState === 'complete'")
+        await self.until("true")
 
     async def click(self, selector: str) -> None:
         await self.value(f"document.querySelector({selector!r}).click()")

@@ -162,7 +162,8 @@ async def test_the_second_operator_is_told_who_has_it(tmp_path: Path, browser: s
             for page in (first, second):
                 await page.until(f"document.activeElement.id === 'take-{incident}'")
                 await armed(page, f"take-{incident}")
-            await second.value("source.close(), source.onmessage = null")  # as slow as a network can be
+            # As slow as a network can be.
+            await second.value("source.close(), source.onmessage = null, followed_ms = Infinity")
             await first.key("Enter")
             await first.until("/Ann Fictie has it/.test(document.body.innerText)")
             await second.key("Enter")
