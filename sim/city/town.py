@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from centre.rules.registry import DEVICE_ID
-from centre.rules.supervision import ALIVE_S
+from centre.rules.supervision import ALIVE_S, SIGNS_PER_S
 from centre.shedding import HOLD_S
 from firmware.board.press import Press
 from sim.city.button import PERIOD_S, Button, Power
@@ -46,6 +46,7 @@ class Plan:
     presses_per_day: float  # of all buttons together
     outage_at_h: float | None = None
     outage_min: float = 0.0
+    signs_per_s: int = SIGNS_PER_S  # that the centre takes
 
     @property
     def span_ms(self) -> int:
@@ -88,7 +89,7 @@ class City:
         self.schedule = Schedule(START_MS)
         self.medium = Medium(plan.seed, LOSS)
         self.tally = Tally(START_MS, -(-plan.span_ms // 60_000))
-        self.centre = Centre(lambda: self.schedule.now_ms)
+        self.centre = Centre(lambda: self.schedule.now_ms, plan.signs_per_s)
         self.network_is_away = False
         self._end_ms = START_MS + plan.span_ms
         self._chance = Random(f"hands {plan.seed}")  # noqa: S311 -- to be the same again
@@ -158,7 +159,7 @@ class City:
             self._buttons.append(button)
             self._phones.append(phone)
             first_s = START_MS // 1000 + self.centre.next_in_s(device.device_id, START_MS) % ALIVE_S
-            self._signs.setdefault(first_s, []).append(phone)
+            self._speaks(first_s, phone)
 
     def _plan_what_happens(self) -> None:
         plan, at_ms = self._plan, float(START_MS)
@@ -172,7 +173,6 @@ class City:
         if plan.outage_ms is not None:
             for at, away in zip(plan.outage_ms, (True, False), strict=True):
                 self.schedule.at(START_MS + at, self._network, away)
-        self.schedule.at(START_MS, self._second)
 
     def _press(self, phone: Phone, what: Callable[..., list[tuple[object, ...]]]) -> None:
         """Her hand. It has no button where she has left that behind."""
@@ -206,34 +206,41 @@ class City:
 
     # -- what happens ---------------------------------------------------------------------------------
 
+    def _speaks(self, second: int, *phones: Phone) -> None:
+        """They give their next sign of life in that second."""
+        if second not in self._signs:
+            self._signs[second] = []
+            self.schedule.at(second * 1000, self._second)
+        self._signs[second].extend(phones)
+
     def _second(self) -> None:
         """All signs of life that are due in this second, in one commit."""
         now_ms = self.schedule.now_ms
         second = now_ms // 1000
-        due = self._signs.pop(second, [])
+        due = self._signs.pop(second)
+        if now_ms >= self._end_ms:
+            return
         if self.network_is_away:
-            self._signs.setdefault(second + AGAIN_MS // 1000, []).extend(due)
-        else:
-            awake = [phone for phone in due if not phone.is_off]
-            taken, shed = list[Phone](), list[Phone]()
-            for number, phone in enumerate(awake):  # evenly over the second
-                fits = self.centre.takes_sign(now_ms + number * 1000 // len(awake))
-                (taken if fits else shed).append(phone)
-            self.tally.counts[SIGNS] += len(taken)
-            self.tally.counts["signs of life shed"] += len(shed)
-            self.tally.posted(now_ms, len(awake))
-            answers = self.centre.take_signs([(phone.bridge_id, phone.sign(now_ms)) for phone in taken])
-            for phone, answer in zip(taken, answers, strict=True):
-                phone.answered(answer)
-                next_s = second + self.centre.next_in_s(phone.button.device_id, now_ms)
-                self._signs.setdefault(next_s, []).append(phone)
-            self._signs.setdefault(second + ALIVE_S, []).extend(phone for phone in due if phone.is_off)
-            # Whoever is refused is kept waiting first (centre/shedding.py): a herd does not stay one.
-            for phone in shed:
-                held_s = round(self._operators.uniform(*HOLD_S))
-                self._signs.setdefault(second + ALIVE_S + held_s, []).append(phone)
-        if now_ms + 1000 < self._end_ms:
-            self.schedule.at(now_ms + 1000, self._second)
+            self._speaks(second + AGAIN_MS // 1000, *due)
+            return
+        awake = [phone for phone in due if not phone.is_off]
+        taken, shed = list[Phone](), list[Phone]()
+        for number, phone in enumerate(awake):  # evenly over the second
+            fits = self.centre.takes_sign(now_ms + number * 1000 // len(awake))
+            (taken if fits else shed).append(phone)
+        self.tally.counts[SIGNS] += len(taken)
+        self.tally.counts["signs of life shed"] += len(shed)
+        self.tally.posted(now_ms, len(awake))
+        answers = self.centre.take_signs([(phone.bridge_id, phone.sign(now_ms)) for phone in taken])
+        for phone, answer in zip(taken, answers, strict=True):
+            phone.answered(answer)
+            self._speaks(second + self.centre.next_in_s(phone.button.device_id, now_ms), phone)
+        for phone in due:
+            if phone.is_off:
+                self._speaks(second + ALIVE_S, phone)
+        # Whoever is refused is kept waiting first (centre/shedding.py): a herd does not stay one.
+        for phone in shed:
+            self._speaks(second + ALIVE_S + round(self._operators.uniform(*HOLD_S)), phone)
 
     def opened(self, phone: Phone, incident: str) -> None:
         """An operator will see to it."""
