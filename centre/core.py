@@ -17,6 +17,11 @@ from centre.store import MIGRATIONS, Row, Store, TooNew
 SEALING_KEY = "sealing.key"
 
 
+def content_name(seq: int) -> str:
+    """What the content of a log entry is sealed as."""
+    return f"log:{seq}"
+
+
 class Core:
     def __init__(
         self, store: Store, sealer: Sealer, clock_ms: Callable[[], float] = now_ms, *, tells: bool = False
@@ -25,12 +30,22 @@ class Core:
 
         Raises sealing.Broken where the sealing key is not the one the database was made with."""
         self.store, self.sealer, self.clock_ms, self.tells = store, sealer, clock_ms, tells
-        device = store.one("any_device")
-        if device is not None:
-            self.root(device)
+        if not self._opens():
+            raise sealing.Broken("nothing that is sealed opens with it")
 
     def now_ms(self) -> int:
         return int(self.clock_ms())
+
+    def _opens(self) -> bool:
+        """Whether it is the key: a damaged row or two are no other key. The log, where no button is here."""
+        samples = [(row["device_id"], row["root_sealed"]) for row in self.store.all("some_devices")] or [
+            (content_name(row["seq"]), row["sealed"]) for row in self.store.all("some_contents")
+        ]
+        for name, sealed in samples:
+            with contextlib.suppress(sealing.Broken):
+                self.sealer.unseal(name, sealed)
+                return True
+        return not samples
 
     def root(self, device: Row) -> bytes:
         """Of a row with `device_id` and `root_sealed`. Raises sealing.Broken."""

@@ -7,6 +7,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+DATABASE = "centre.sqlite"
+
 
 class CannotServe(Exception):
     """Something of ours is not as it must be; the text is a sentence for the person who runs us."""
@@ -25,7 +27,7 @@ class Home:
 
     @property
     def database(self) -> Path:
-        return self.path / "centre.sqlite"
+        return self.path / DATABASE
 
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         """The content of the file `name`; made once, by whichever process comes first."""

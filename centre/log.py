@@ -11,7 +11,7 @@ from wire import codes
 
 # Every event, and how it reads. docs/centre.md lists the same.
 EVENTS = {
-    "listening": "serving at {url}\n  page: amr-centre console\n  CA: {ca}\n  SHA-256: {ca_sha256}",
+    "listening": "serving at {url}\n  page: amr-centre console LOGIN\n  CA: {ca}\n  SHA-256: {ca_sha256}",
     "received": "{name} {counter} of {device_id} is on disk as incident {incident}{again}",
     "acknowledged": "{name} {counter} of {device_id}: incident {incident} has been acknowledged",
     "dispatched": "{name} {counter} of {device_id}: help has been sent to incident {incident}",

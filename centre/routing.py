@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -81,9 +81,15 @@ async def read_form(request: web.Request) -> dict[str, str]:
         raise Refused("malformed_form") from None
 
 
-def answer(body: object, status: int = 200) -> web.Response:
+def answer(
+    body: object,
+    status: int = 200,
+    *,
+    headers: Mapping[str, str] | None = None,
+    kind: str = "application/json",
+) -> web.Response:
     """As JSON."""
-    return web.Response(body=json_text.write(body), status=status, content_type="application/json")
+    return web.Response(body=json_text.write(body), status=status, headers=headers, content_type=kind)
 
 
 def problem(refused: Refused, *, for_a_person: bool = False) -> web.Response:
@@ -107,7 +113,7 @@ def problem(refused: Refused, *, for_a_person: bool = False) -> web.Response:
         head = f"<!doctype html><html lang=en><title>{escape(title)}</title>"
         page = f"{head}<h1>{escape(title)}</h1><p>{escape(refused.detail)}</p>"
         return web.Response(text=page, status=status, headers=headers, content_type="text/html")
-    return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
+    return answer(body, status, headers=headers, kind="application/problem+json")
 
 
 def shown_as_page(request: web.Request, refused: Refused) -> None:

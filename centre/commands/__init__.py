@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from centre import tls
 from centre.commands import backup, buttons, cases, evidence, export, serve, users
 from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, no
-from centre.home import CannotServe
+from centre.home import DATABASE, CannotServe
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,6 +27,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Run one command; its exit code: 0 done, 1 could not, 2 wrong usage or input."""
     arguments = parser().parse_args(argv)
+    if not arguments.begins and not (arguments.home / DATABASE).exists():
+        return no(COULD_NOT, f"there is no centre in {arguments.home}")
     try:
         return int(arguments.run(arguments))
     except tls.BadCertificate as error:

@@ -18,7 +18,9 @@ SHOWN_MAX = 20
 def add(commands: Commands) -> None:
     made = commands.add("backup", "copy the database, checked, also while the centre serves", make_backup)
     made.add_argument("file", type=Path, metavar="FILE", help="must not exist yet")
-    made = commands.add("restore", "put a backup in the database's place; the old one is kept", restore)
+    made = commands.add(
+        "restore", "put a backup in the database's place; the old one is kept", restore, begins=True
+    )
     made.add_argument("file", type=Path, metavar="FILE")
     made.add_argument(
         "--even-if-changed", action="store_true", help="also where its log is not as it was written"

@@ -5,8 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from centre import tls
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, day, in_turns, no
-from centre.commands.serve import is_address
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, address, core_of, day, in_turns, no
 from centre.home import Home
 from centre.rules import registry
 from centre.work import buttons, views
@@ -16,12 +15,14 @@ AT_ONCE = 50  # buttons imported in one transaction
 
 def add(commands: Commands) -> None:
     group = commands.group("buttons", "hand out and take back buttons")
-    made = group.add("import", "take the registry that provisioning wrote, all of it", import_buttons)
+    made = group.add(
+        "import", "take the registry that provisioning wrote, all of it", import_buttons, begins=True
+    )
     made.add_argument("file", type=Path, metavar="FILE")
     group.add("list", "one line per button", list_buttons)
     made = group.add("enrol", "issue a new enrolment code, for another bridge", enrol)
     made.add_argument("device_id", metavar="DEVICE_ID")
-    made.add_argument("--url", help="this centre as bridges reach it: prints the QR text too")
+    made.add_argument("--url", type=address, help="this centre as bridges reach it: prints the QR text too")
     made.add_argument(
         "--ca", type=Path, metavar="FILE", help="certificate to pin, where serve runs with --cert"
     )
@@ -82,9 +83,6 @@ def _life(row: sqlite3.Row) -> str:
 
 
 def enrol(arguments: argparse.Namespace) -> int:
-    url = arguments.url and arguments.url.rstrip("/")
-    if not is_address(url or "https://localhost"):
-        return no(BAD_INPUT, "--url must be https://HOST[:PORT], as bridges reach this centre")
     if not registry.DEVICE_ID.fullmatch(arguments.device_id):
         return no(BAD_INPUT, "a device_id is 16 characters A-Z and 2-7")
     home = Home(arguments.home)
@@ -93,8 +91,8 @@ def enrol(arguments: argparse.Namespace) -> int:
     if code is None:
         return no(COULD_NOT, f"there is no button {arguments.device_id} in use here")
     print(f"enrolment code, good once and for 7 days: {code}")
-    if url:
-        print(f"QR text: {url}/e#{code}.{sha256}")
+    if arguments.url:
+        print(f"QR text: {arguments.url}/e#{code}.{sha256}")
     return 0
 
 

@@ -67,6 +67,10 @@ def _print_buttons(buttons: list[Held]) -> None:
 
 def erase(arguments: argparse.Namespace) -> int:
     core, case_id = core_of(Home(arguments.home)), arguments.case_id
+    try:
+        cases.check_erasable(core, case_id)
+    except Refused as refused:
+        return _not_erased(case_id, refused)
     if not arguments.yes:
         print(f"Erase the file, photos and names of case {case_id} for ever? Type the case again: ", end="")
         try:
@@ -79,7 +83,14 @@ def erase(arguments: argparse.Namespace) -> int:
         for _ in in_turns(iter(lambda: cases.erase_case(core, evidence.COMMAND, case_id), True)):
             pass
     except Refused as refused:
-        return no(COULD_NOT, f"{REASONS[refused.reason][1]}; nothing was erased")
+        return _not_erased(case_id, refused)
     retention.forget(core)
     print(f"case {case_id} is erased; copies in backups end when those do")
     return 0
+
+
+def _not_erased(case_id: str, refused: Refused) -> int:
+    why = (
+        f"there is no case {case_id} here" if refused.reason == "unknown_case" else REASONS[refused.reason][1]
+    )
+    return no(COULD_NOT, f"{why}; nothing was erased")

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from centre.core import Core, is_older, open_core
 from centre.home import CannotServe, Home, default_path
 from centre.rules import retention
+from centre.rules.cases import LINE_CHARS_MAX
 
 COULD_NOT, BAD_INPUT = 1, 2
 PAUSE_S = 0.02
@@ -35,9 +37,10 @@ class Commands:
             help="where everything is kept: database, keys, certificates (default: %(default)s)",
         )
 
-    def add(self, name: str, text: str, run: Run) -> argparse.ArgumentParser:
+    def add(self, name: str, text: str, run: Run, *, begins: bool = False) -> argparse.ArgumentParser:
+        """`begins`: with it a centre may begin. What asks of one takes no mistyped home for an empty one."""
         made = self._group.add_parser(name, parents=[self._common], help=text, description=text)
-        made.set_defaults(run=run)
+        made.set_defaults(run=run, begins=begins)
         return made
 
     def group(self, name: str, text: str) -> "Commands":
@@ -80,6 +83,35 @@ def no(code: int, sentence: str) -> int:
 
 def day(at_ms: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at_ms / 1000))
+
+
+def address(text: str) -> str:
+    """For argparse: a centre's, as browsers and bridges reach it."""
+    url = text.rstrip("/")
+    try:
+        parts = urlsplit(url)
+        good = (
+            (parts.scheme, parts.path, parts.query, parts.fragment, parts.username)
+            == ("https", "", "", "", None)
+            and bool(parts.hostname)
+            and parts.port != 0  # reading it refuses what is no port
+            and url.isascii()
+            and url.isprintable()
+            and " " not in url
+        )
+    except ValueError:
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST[:PORT]")
+    return url
+
+
+def line(text: str) -> str:
+    """For argparse: what is shown on pages and terminals as it stands."""
+    text = text.strip()
+    if not 0 < len(text) <= LINE_CHARS_MAX or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"it is one line of 1 to {LINE_CHARS_MAX} characters")
+    return text
 
 
 def days(text: str) -> int:

@@ -12,7 +12,7 @@ import uvloop
 
 from centre import door, hooks, tls
 from centre.app import running
-from centre.commands.parts import BAD_INPUT, Commands, days, no
+from centre.commands.parts import BAD_INPUT, Commands, address, days, no
 from centre.home import Home
 from centre.log import Log
 from centre.rules import escalation, losses, retention, supervision
@@ -22,7 +22,7 @@ GARBAGE = 10_000  # objects made and not yet freed, when it is next looked for
 
 
 def add(commands: Commands) -> None:
-    made = commands.add("serve", "serve bridges and operators until SIGTERM or Ctrl-C", serve)
+    made = commands.add("serve", "serve bridges and operators until SIGTERM or Ctrl-C", serve, begins=True)
     made.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     made.add_argument("--port", type=_port, default=8443, help="0 = any free one (default: %(default)s)")
     made.add_argument(
@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
     made.add_argument("--key", type=Path, metavar="FILE", help="PEM private key of --cert, not encrypted")
     made.add_argument(
         "--address",
-        type=_address,
+        type=address,
         action="append",
         default=[],
         metavar="URL",
@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     )
     made.add_argument(
         "--public-url",
-        type=_address,
+        type=address,
         metavar="URL",
         help="this centre as phones reach it, for enrolment codes (default: as the browser does)",
     )
@@ -114,8 +114,13 @@ def add(commands: Commands) -> None:
     )
     made.add_argument("--tiles-by", default="", metavar="TEXT", help="whose tiles they are, on the map")
     made.add_argument("--json-log", action="store_true", help="one JSON object per event on stdout")
-    commands.add("webhook-key", "print the key that --webhook signs with, making it if needed", webhook_key)
-    commands.add("ca", "print where the development CA is, making it if needed", ca)
+    commands.add(
+        "webhook-key",
+        "print the key that --webhook signs with, making it if needed",
+        webhook_key,
+        begins=True,
+    )
+    commands.add("ca", "print where the development CA is, making it if needed", ca, begins=True)
 
 
 def _add_oidc(made: argparse.ArgumentParser) -> None:
@@ -223,29 +228,6 @@ def _port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) > 65535:
         raise argparse.ArgumentTypeError("a port is 0 (any free one) to 65535")
     return int(text)
-
-
-def is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return (
-            (parts.scheme, parts.path, parts.query, parts.fragment, parts.username)
-            == ("https", "", "", "", None)
-            and bool(parts.hostname)
-            and parts.port != 0  # reading it refuses what is no port
-            and url.isascii()
-            and url.isprintable()
-            and " " not in url
-        )
-    except ValueError:
-        return False
-
-
-def _address(text: str) -> str:
-    url = text.rstrip("/")
-    if not is_address(url):
-        raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST[:PORT]")
-    return url
 
 
 def _signs_per_s(text: str) -> int:

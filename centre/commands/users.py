@@ -3,7 +3,7 @@
 import argparse
 import re
 
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, day, no
+from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, address, core_of, day, line, no
 from centre.home import Home
 from centre.rules import access
 from centre.work import accounts
@@ -14,24 +14,24 @@ _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,31}", re.ASCII)
 def add(commands: Commands) -> None:
     made = commands.add("console", "print an address that signs somebody in, once, within 10 minutes", enter)
     made.add_argument("login", metavar="LOGIN")
-    made.add_argument("--url", default="https://127.0.0.1:8443", help="this centre (default: %(default)s)")
+    _add_url(made)
 
     group = commands.group("users", "who works here")
-    made = group.add("add", "add somebody", add_user)
+    made = group.add("add", "add somebody", add_user, begins=True)
     made.add_argument("login", metavar="LOGIN", help="2 to 32 of a-z 0-9 . _ -")
-    made.add_argument("--name", required=True, help="as colleagues know her")
+    made.add_argument("--name", type=line, required=True, help="as colleagues know her")
     made.add_argument("--role", required=True, choices=access.ROLES)
-    made.add_argument("--zone", help="the police zone of a case manager")
+    made.add_argument("--zone", type=line, help="the police zone of a case manager")
     made.add_argument("--language", default="en", choices=access.LANGUAGES, help="(default: %(default)s)")
     group.add("list", "one line per user", list_users)
     made = group.add("invite", "print an address where she sets password and second factor", invite)
     made.add_argument("login", metavar="LOGIN")
-    made.add_argument("--url", default="https://127.0.0.1:8443", help="this centre (default: %(default)s)")
+    _add_url(made)
     made = group.add("change", "change name, role, zone or language", change)
     made.add_argument("login", metavar="LOGIN")
-    made.add_argument("--name", help="as colleagues know her")
+    made.add_argument("--name", type=line, help="as colleagues know her")
     made.add_argument("--role", choices=access.ROLES)
-    made.add_argument("--zone", help="the police zone of a case manager")
+    made.add_argument("--zone", type=line, help="the police zone of a case manager")
     made.add_argument("--language", choices=access.LANGUAGES)
     made = group.add("disable", "she can no longer sign in, and what is open of hers ends", disable)
     made.add_argument("login", metavar="LOGIN")
@@ -39,11 +39,20 @@ def add(commands: Commands) -> None:
     made.add_argument("login", metavar="LOGIN")
 
 
+def _add_url(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--url",
+        type=address,
+        default="https://127.0.0.1:8443",
+        help="this centre, as she reaches it (default: %(default)s)",
+    )
+
+
 def enter(arguments: argparse.Namespace) -> int:
     token = accounts.invite(core_of(Home(arguments.home)), arguments.login, "enter", access.ENTER_MS)
     if token is None:
         return no(COULD_NOT, f"there is no user {arguments.login} here")
-    print(f"{arguments.url.rstrip('/')}/console/enter?key={token}")
+    print(f"{arguments.url}/console/enter?key={token}")
     return 0
 
 
@@ -63,7 +72,7 @@ def invite(arguments: argparse.Namespace) -> int:
     token = accounts.invite(core_of(Home(arguments.home)), arguments.login, "set", access.SET_MS)
     if token is None:
         return no(COULD_NOT, f"there is no user {arguments.login} here")
-    print(f"{arguments.url.rstrip('/')}/console/set?key={token}")
+    print(f"{arguments.url}/console/set?key={token}")
     return 0
 
 

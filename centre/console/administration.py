@@ -8,7 +8,7 @@ from centre.console import pages
 from centre.console.cases import grouped
 from centre.console.guard import Guard
 from centre.intake import BOARD_BELL
-from centre.routing import Route
+from centre.routing import Route, answer
 from centre.rules import times
 from centre.rules.access import ADMINISTRATOR, Caller
 from centre.rules.refusals import Refused
@@ -44,7 +44,7 @@ class Administration:
     async def waiting(self, _request: web.Request, _caller: Caller) -> web.Response:
         """How many alarms wait for her: her page asks every few seconds."""
         waiting = await self._looks(administration.waiting)
-        return web.json_response({"waiting": waiting}, headers={"Cache-Control": "no-store"})
+        return answer({"waiting": waiting}, headers={"Cache-Control": "no-store"})
 
     async def hand_over(self, request: web.Request, caller: Caller) -> web.Response:
         """It becomes an alarm like any other, that nobody has taken."""

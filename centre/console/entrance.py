@@ -15,7 +15,7 @@ from centre.console.guard import COOKIE, Guard, set_session
 from centre.core import Core
 from centre.intake import BOARD_BELL
 from centre.queues import Queues
-from centre.routing import Route, anyone, anyone_here, read_form, shown_as_page, wants_html
+from centre.routing import Route, answer, anyone, anyone_here, read_form, shown_as_page, wants_html
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.refusals import REASONS, Refused
@@ -147,7 +147,7 @@ class Entrance:
         self._bells.ring(BOARD_BELL)
         if wants_html(request):
             return web.Response(status=303, headers={"Location": _back(request, caller)})
-        return web.json_response({"away": away == "1"})
+        return answer({"away": away == "1"})
 
     async def sign_out(self, _request: web.Request, caller: Caller) -> web.Response:
         await self._worker(accounts.close_session, caller)

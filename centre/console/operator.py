@@ -15,7 +15,7 @@ from centre.console.boards import Boards
 from centre.console.guard import Guard
 from centre.intake import BOARD_BELL
 from centre.log import Log, now_ms
-from centre.routing import Route, read_body, wants_html
+from centre.routing import Route, answer, read_body, wants_html
 from centre.rules import cases, incidents
 from centre.rules.access import OPERATOR, Caller
 from centre.rules.refusals import Refused
@@ -106,7 +106,7 @@ class Operator:
             raise Refused("out_of_range", "after must be the number of a position", field="after")
         trail = await self._worker(desk.trail, request.match_info["incident"], int(after))
         body = {"fixes": [_point(position) for position in trail], "more": len(trail) == desk.TRAIL_MAX}
-        return web.json_response(body, headers={"Cache-Control": "no-store"})
+        return answer(body, headers={"Cache-Control": "no-store"})
 
     async def photo(self, request: web.Request, caller: Caller) -> web.Response:
         """On the sheet opened last it is part of that look; fetched alone, it is one of its own."""
@@ -178,14 +178,14 @@ class Operator:
             self._bells.ring(incident_id, BOARD_BELL)
         if wants_html(request):
             return web.Response(status=303, headers={"Location": f"/console/incidents/{incident_id}"})
-        answer = {
+        done = {
             "incident": incident_id,
             "stage": advanced.stage,
             "taken_now": advanced.now,
             "by": advanced.by,
             "at_ms": advanced.at_ms,
         }
-        return web.json_response(answer)
+        return answer(done)
 
 
 async def _form(request: web.Request) -> dict[str, str]:

@@ -299,6 +299,15 @@ def reopen_case(core: Core, caller: Caller, case_id: str) -> None:
             evidence.note(core, "case_reopened", caller.actor, case_id=case_id)
 
 
+def check_erasable(core: Core, case_id: str) -> None:
+    """Raises Refused: unknown_case, case_open."""
+    row = core.store.one("case", case_id=case_id)
+    if row is None or row["erased_at_ms"] is not None:
+        raise Refused("unknown_case")
+    if row["closed_at_ms"] is None:
+        raise Refused("case_open")
+
+
 def erase_case(core: Core, actor: str, case_id: str) -> bool:
     """Everything that tells whose it was; an empty husk stays, for what refers to it.
 
@@ -306,11 +315,7 @@ def erase_case(core: Core, actor: str, case_id: str) -> bool:
     Whether all is erased: else call it again. Raises Refused: unknown_case, case_open.
     """
     with core.store.transaction():
-        row = core.store.one("case", case_id=case_id)
-        if row is None or row["erased_at_ms"] is not None:
-            raise Refused("unknown_case")
-        if row["closed_at_ms"] is None:
-            raise Refused("case_open")
+        check_erasable(core, case_id)
         at_most = {"erased": evidence.ERASED, "at_most": ENTRIES_AT_ONCE_MAX}
         seqs = [row["seq"] for row in core.store.all("log_of_case_to_erase", case_id=case_id, **at_most)]
         evidence.erase_entries(core, actor, seqs, why="case erased", case_id=case_id)

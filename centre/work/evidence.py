@@ -8,7 +8,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from centre import json_text
-from centre.core import Core
+from centre.core import Core, content_name
 from centre.rules import evidence, times
 from centre.rules.evidence import BEGINNING, SALT_BYTES, Entry
 from centre.store import Row
@@ -56,7 +56,7 @@ def note(
     core.store.run(
         "add_log",
         **entry._asdict(),
-        sealed=core.sealer.seal(_sealed_as(seq), salt + text),
+        sealed=core.sealer.seal(content_name(seq), salt + text),
         digest=digest,
         hash=evidence.chained(before, entry, digest),
     )
@@ -119,10 +119,6 @@ def told(core: Core, row: Row) -> Told:
     entry = Entry(*(row[name] for name in Entry._fields))
     if row["sealed"] is None:
         return Told(entry, None, None, row["digest"], row["hash"])
-    opened = core.sealer.unseal(_sealed_as(entry.seq), row["sealed"])
+    opened = core.sealer.unseal(content_name(entry.seq), row["sealed"])
     salt, content = opened[:SALT_BYTES], opened[SALT_BYTES:].decode("utf-8", "replace")
     return Told(entry, salt, content, row["digest"], row["hash"])
-
-
-def _sealed_as(seq: int) -> str:
-    return f"log:{seq}"

@@ -157,8 +157,9 @@ async def test_the_console_command_needs_no_tracebacks(tmp_path: Path) -> None:
     code, out, error = await run("--help")
     assert (code, error) == (0, "")
     assert "Start with: amr-centre serve" in out
-    code, out, error = await run("buttons", "list", "--home", tmp_path / "home")
-    assert (code, out, error) == (0, "", "")
+    assert (await run("ca", "--home", tmp_path / "home"))[0] == 0
+    code, out, error = await run("users", "list", "--home", tmp_path / "home")
+    assert (code, out, error) == (1, "", f"amr-centre: there is no centre in {tmp_path / 'home'}\n")
 
 
 # The rest needs no process of its own: `main` is what the command calls.
@@ -179,7 +180,7 @@ def test_a_malformed_registry_says_its_line(tmp_path: Path, capsys: pytest.Captu
     code, _, error = said(capsys, "buttons", "import", registry, "--home", home)
     assert code == 2
     assert "line 2" in error
-    assert said(capsys, "buttons", "list", "--home", home) == (0, "", "")
+    assert said(capsys, "buttons", "list", "--home", home)[:2] == (1, ""), "not even begun"
 
 
 def test_buttons_are_imported_listed_and_enrolled_again(
@@ -256,7 +257,7 @@ def test_the_lists_say_what_lives_and_what_it_lacks(
         (("buttons", "import", "{tmp}/other-root"), 1, "another root"),
         (("buttons", "enrol", "A" * 16), 1, "no button"),
         (("buttons", "enrol", "short"), 2, "16 characters"),
-        (("buttons", "enrol", HAND.device_id, "--url", "http://x"), 2, "https://"),
+        (("erase", "NOBODY1"), 1, "there is no case NOBODY1 here; nothing was erased"),
         (("buttons", "enrol", HAND.device_id, "--ca", "{tmp}/binary"), 2, "no PEM certificate"),
         (("buttons", "revoke", "A" * 16), 1, "no button"),
         (("bridges", "revoke", "NOBODY"), 1, "no bridge"),
@@ -287,9 +288,37 @@ def test_a_mistake_gets_one_sentence_and_an_exit_code(
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        ("verify-log",),
+        ("backup", "{home}/file"),
+        ("export", "CASE", "--to", "{home}/dir"),
+        ("report",),
+        ("users", "list"),
+        ("users", "invite", "ann"),
+        ("buttons", "list"),
+    ],
+)
+def test_a_mistyped_home_is_no_empty_centre(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    """Else every backup of it is whole, and its log as it was written."""
+    home = tmp_path / "home"
+    filled = [word.format(home=tmp_path) for word in command]
+    assert said(capsys, *filled, "--home", home) == (1, "", f"amr-centre: there is no centre in {home}\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         [],
+        ["buttons", "enrol", HAND.device_id, "--url", "http://x"],
+        ["users", "invite", "ann", "--url", "https://x/console"],
+        ["console", "ann", "--url", "x"],
+        ["users", "add", "ann", "--role", "operator", "--name", " "],
+        ["users", "add", "ann", "--role", "operator", "--name", "Ann \x1b[2J"],
+        ["users", "change", "ann", "--name", "x" * 161],
         ["serve", "--port", "99999"],
         ["serve", "--port", "x"],
         ["serve", "--alive-s", "9"],

@@ -109,6 +109,16 @@ def test_every_dependency_is_explained() -> None:
         assert f"`{name[0]}`" in explained, name[0]
 
 
+def test_every_room_of_the_centre_is_told() -> None:
+    """docs/architecture.md says of each file and folder there what it is, and of none that is not there."""
+    guide = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = re.search(r"^\| in `centre/` \|.*\n\|---.*\n((?:\|.*\n)+)", guide, re.MULTILINE)
+    assert rooms
+    told = re.findall(r"`(\w+(?:\.py|/))`", "\n".join(row.split("|")[1] for row in rooms[1].splitlines()))
+    there = {path.name if path.is_file() else f"{path.name}/" for path in (ROOT / "centre").iterdir()}
+    assert sorted(told) == sorted(name for name in there if not name.startswith("__"))
+
+
 def test_make_lists_every_target() -> None:
     """`make` alone says what there is, a line each."""
     text = (ROOT / "Makefile").read_text()

@@ -1,6 +1,9 @@
 -- name: log_head
 SELECT seq, hash FROM log ORDER BY seq DESC LIMIT 1;
 
+-- name: some_contents
+SELECT seq, sealed FROM log WHERE sealed IS NOT NULL ORDER BY seq DESC LIMIT 8;
+
 -- name: add_log
 INSERT INTO log (seq, at_ms, kind, actor, incident_id, case_id, device_id, sealed, digest, hash)
 VALUES (:seq, :at_ms, :kind, :actor, :incident_id, :case_id, :device_id, :sealed, :digest, :hash);

@@ -1,8 +1,8 @@
 -- name: device
 SELECT * FROM devices WHERE device_id = :device_id;
 
--- name: any_device
-SELECT * FROM devices LIMIT 1;
+-- name: some_devices
+SELECT device_id, root_sealed FROM devices LIMIT 8;
 
 -- name: add_device
 INSERT INTO devices (device_id, kind, board, root_sealed, alive_period_s, capabilities, imported_at_ms)

@@ -12,8 +12,9 @@ from centre import sealing, store, tls
 from centre.commands import main
 from centre.core import SEALING_KEY, open_core
 from centre.home import CannotServe, Home
+from centre.rules import registry
 from centre.settings import Settings
-from centre.work import buttons
+from centre.work import accounts, buttons
 from tests.unit.centre.parts import Hand
 
 
@@ -83,6 +84,35 @@ def test_no_root_lies_in_the_database_in_clear(tmp_path: Path) -> None:
         for secret in (hand.root, hand.root.hex().encode(), token.encode(), hand.enrolment_code.encode()):
             assert secret not in content
     core.store.close()
+
+
+def another_key(home: Home) -> None:
+    home.write(SEALING_KEY, sealing.new_key())
+
+
+def test_another_sealing_key_is_refused_before_anything_is_sealed_with_it(tmp_path: Path) -> None:
+    """Else the log has entries of two keys, and verify-log never holds again."""
+    home = Home(tmp_path)
+    core = open_core(home)
+    accounts.add_user(core, "ann", "Ann Example", "operator", None, "en")
+    another_key(home)
+    with pytest.raises(CannotServe, match="is the wrong key"):
+        open_core(home)
+    core.store.close()
+
+
+def test_a_damaged_button_is_no_other_key(tmp_path: Path) -> None:
+    """One row that the disk has spoilt keeps no other button from its centre."""
+    home = Home(tmp_path)
+    core = open_core(home)
+    for number in (1, 2):
+        buttons.import_buttons(core, registry.read(Hand(number).line))
+    core.store.db.execute("UPDATE devices SET root_sealed = x'00' WHERE device_id = ?", (Hand(1).device_id,))
+    core.store.close()
+    open_core(home).store.close()
+    another_key(home)
+    with pytest.raises(CannotServe, match="is the wrong key"):
+        open_core(home)
 
 
 def test_no_command_takes_an_older_database_over_while_it_is_served(
