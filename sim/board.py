@@ -46,7 +46,7 @@ from sim.errnos import BadType, BadValue, Refused
 from sim.terminal import Uart
 
 SHIMS = Path(__file__).parent / "shims"
-START_S = 10  # for an interpreter to plug in
+START_S = 60  # for an interpreter to plug in, on a machine that is busy otherwise
 SERIAL_LINE_BYTES_MAX = 4096
 FLASH_BYTES = 128 * 4096
 KILLED = -9

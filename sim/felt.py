@@ -3,23 +3,23 @@
 It knows the guide and not the firmware: the number of pulses and their length are all that a hand has.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sim.happening import Happening
 
-TAKEN, NOT_CONFIRMED = "taken", "not confirmed"
+TAKEN, NOT_CONFIRMED = "taken", "not_confirmed"
 RECEIVED, ACKNOWLEDGED, DISPATCHED, CLOSED = range(1, 5)
-# Pulses, and how long each is (ms, with room for a clock that is some percent off).
-_PATTERNS: dict[tuple[int, int], str | int] = {
-    (1, 60): TAKEN,
-    (2, 120): RECEIVED,
-    (3, 120): ACKNOWLEDGED,
-    (4, 120): DISPATCHED,
-    (1, 700): CLOSED,
-    (3, 450): NOT_CONFIRMED,
+# Pulses, and whether they are long: each is to be told apart in a pocket.
+_PATTERNS: dict[tuple[int, bool], str | int] = {
+    (1, False): TAKEN,
+    (2, False): RECEIVED,
+    (3, False): ACKNOWLEDGED,
+    (4, False): DISPATCHED,
+    (1, True): CLOSED,
+    (3, True): NOT_CONFIRMED,
 }
-_LENGTHS_MS = (60, 120, 450, 700)
+_LONG_MS = 300.0  # short are 60 and 120, long 450 and 700; a busy machine switches the motor late
 _PAUSE_MS = 330.0  # longer than any pause within a pattern
 
 
@@ -39,7 +39,7 @@ def felt(happenings: Iterable[Happening]) -> list[Felt]:
     for happening in happenings:
         at_ms = happening.at_ms
         if pulses and on_ms is None and at_ms - pulses[-1][1] > _PAUSE_MS:
-            found.append(_pattern(pulses))
+            found.append(_felt(pulses))
             pulses = []
         if happening.what == "motor":
             if happening.data["on"]:
@@ -50,11 +50,15 @@ def felt(happenings: Iterable[Happening]) -> list[Felt]:
         elif happening.what in ("power", "reset", "boot"):
             pulses, on_ms = [], None
     if pulses and on_ms is None:
-        found.append(_pattern(pulses))
+        found.append(_felt(pulses))
     return found
 
 
-def _pattern(pulses: list[tuple[float, float]]) -> Felt:
-    longest_ms = max(off - on for on, off in pulses)
-    length_ms = min(_LENGTHS_MS, key=lambda known: abs(known - longest_ms))
-    return Felt(pulses[0][0], pulses[-1][1], _PATTERNS.get((len(pulses), length_ms)))
+def pattern(lengths_ms: Sequence[float]) -> str | int | None:
+    """What pulses of these lengths mean to a hand."""
+    is_long = sorted(lengths_ms)[len(lengths_ms) // 2] > _LONG_MS
+    return _PATTERNS.get((len(lengths_ms), is_long))
+
+
+def _felt(pulses: list[tuple[float, float]]) -> Felt:
+    return Felt(pulses[0][0], pulses[-1][1], pattern([off - on for on, off in pulses]))

@@ -352,7 +352,7 @@ class World:
         finally:
             self._observers.remove(observer)
 
-    async def wait_for(self, match: Match, *, since: int = 0, timeout_s: float = 30) -> Happening:
+    async def wait_for(self, match: Match, *, since: int = 0, timeout_s: float = 90) -> Happening:
         """The first happening from number `since` on that matches. Raises Trouble where none comes."""
         try:
             async with asyncio.timeout(timeout_s):

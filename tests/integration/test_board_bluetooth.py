@@ -31,7 +31,7 @@ async def run(*command: str, stdin: bytes = b"", env: dict[str, str] | None = No
 
 async def execute(*scripts: str) -> None:
     code, out, err = await run(
-        *AMR_SIM, "exec", "--timeout", "30", *(str(VM / f"{name}.py") for name in scripts)
+        *AMR_SIM, "exec", "--timeout", "120", *(str(VM / f"{name}.py") for name in scripts)
     )
     assert (code, err) == (0, ""), out + err
     assert out.count(": done\n") == len(scripts), out
@@ -57,7 +57,7 @@ async def test_scripts(scripts: list[str]) -> None:
 
 async def test_a_lossy_air_only_takes_longer() -> None:
     """Half of all adverts lost: the pair still finds each other."""
-    arguments = ["--loss", "0.5", "--seed", "3", "--timeout", "30"]
+    arguments = ["--loss", "0.5", "--seed", "3", "--timeout", "120"]
     code, out, err = await run(
         *AMR_SIM, "exec", *arguments, str(VM / "order_peripheral.py"), str(VM / "order_central.py")
     )

@@ -51,7 +51,7 @@ class Watched:
         self, kind: str, match: Callable[[dict[str, Any]], bool] = lambda _: True
     ) -> dict[str, Any]:
         """The next event of this kind after the last that was waited for."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 while self._told < len(self.events):
                     event = self.events[self._told]
@@ -361,7 +361,7 @@ async def test_an_independent_stack_uses_the_board(power: Callable[..., Any]) ->
     await watched.says("wrote b'hello'")
     heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     await told.subscribe(lambda value: None if heard.done() else heard.set_result(bytes(value)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await heard == b"tick"
         with pytest.raises(ProtocolError, match="PAIRING_NOT_SUPPORTED"):
             await link.pair()

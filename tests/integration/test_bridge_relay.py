@@ -57,6 +57,7 @@ class Scene:
         filtered: bool = False,
         ca: Authority | None = None,
         wait: bool = True,
+        buttons: int = 1,
         url: str | None = None,
         sources: Sequence[Source] = (),
         **options: Any,
@@ -67,7 +68,7 @@ class Scene:
         options.setdefault("journal", Journal(self.journal))
         async with Centre(url or self._url, (ca or self._authority).pem.decode()) as centre:
             relay = Relay(
-                [device(number) for number in range(1, 8)],
+                [device(number) for number in range(1, buttons + 1)],
                 centre=centre,
                 radio=lambda on_advert: BleakRadio(on_advert, scanner, client, filtered),
                 sources=sources,
@@ -243,7 +244,7 @@ async def test_a_forged_age_costs_no_receipt(scene: Scene) -> None:
         await scene.button.took(receipts.RECEIVED)
         await _until(lambda: scene.button.reads == 1)
         scene.centre.advance("1-1-1", receipts.ACKNOWLEDGED)
-        await scene.button.took(receipts.ACKNOWLEDGED, limit_s=1)
+        await scene.button.took(receipts.ACKNOWLEDGED)
     assert len(scene.button.connections) == 1
     assert [post["age_s"] for post in scene.centre.posts] == [None]
     assert not lines.of("age")
@@ -293,7 +294,7 @@ async def test_a_link_that_breaks_is_made_again(scene: Scene) -> None:
 async def test_two_buttons_at_once_get_their_own_receipts(scene: Scene) -> None:
     """Nothing of one button reaches the other."""
     other = AirButton(scene.air, 2, "other")
-    async with scene.bridge():
+    async with scene.bridge(buttons=2):
         await asyncio.gather(scene.button.say(ALARM, 1), other.say(ALARM, 1))
         assert await scene.button.took(receipts.RECEIVED) == _value(1, ALARM, 1)
         assert await other.took(receipts.RECEIVED) == bytes([1]) + proof(2, 1, ALARM, 1)
@@ -303,7 +304,7 @@ async def test_two_buttons_at_once_get_their_own_receipts(scene: Scene) -> None:
 async def test_more_buttons_than_links_all_get_their_receipts(scene: Scene) -> None:
     """A link that only waits for later stages makes room for a button that has nothing yet."""
     others = [AirButton(scene.air, number, f"button{number}") for number in range(2, 8)]
-    async with scene.bridge():
+    async with scene.bridge(buttons=7):
         await asyncio.gather(scene.button.say(ALARM, 1), *(other.say(ALARM, 1) for other in others))
         await asyncio.gather(*(button.took(receipts.RECEIVED) for button in (scene.button, *others)))
     for other in others:
@@ -340,7 +341,7 @@ async def test_a_full_disk_does_not_stop_an_alarm(scene: Scene, tmp_path: Path) 
         await scene.button.took(receipts.RECEIVED)
         heard += [value for value in scene.button.written if value[0] == receipts.HEARD]
         scene.journal.parent.mkdir()
-        await _until(lambda: scene.journal.exists() and len(read_presses(scene.journal)) == 1, limit_s=8)
+        await _until(lambda: scene.journal.exists() and len(read_presses(scene.journal)) == 1)
     assert heard == []
     assert read_presses(scene.journal)[0].incident == "1-1-1"
 
@@ -388,7 +389,7 @@ async def test_a_radio_that_is_off_is_told_and_tried_again(scene: Scene) -> None
         await lines.wait_for("receipt", counter=2)
 
 
-async def _until(condition: Callable[[], bool], limit_s: float = 5) -> None:
+async def _until(condition: Callable[[], bool], limit_s: float = 60) -> None:
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110 -- a file changes without telling us
             await asyncio.sleep(0.02)
@@ -602,7 +603,7 @@ async def test_a_clock_that_jumped_does_not_end_the_following(
         await _until(lambda: len(scene.centre.fixes.get("1-1-1", [])) == 1)
         receiver.see(50.8001, 10.0)
         if hours > 0:  # it is at the 20 s that one sees it
-            await lines.wait_for("fixes", count=2, limit_s=30)
+            await lines.wait_for("fixes", count=2)
 
 
 async def test_a_closed_alarm_is_not_followed_again_after_a_restart(scene: Scene) -> None:
@@ -638,7 +639,7 @@ async def test_a_journal_that_cannot_be_read_at_first_is_read_later(scene: Scene
             assert scene.centre.posts == []
             holder.execute("ROLLBACK")
             holder.close()
-            await lines.wait_for("received", counter=1, limit_s=20)
+            await lines.wait_for("received", counter=1)
             await lines.wait_for("well", where="disk")
     assert [press.incident for press in read_presses(scene.journal)] == ["1-1-1"]
 
@@ -729,12 +730,12 @@ async def test_the_centre_is_told_who_lives_and_its_counters_move_the_prediction
     """A button that was heard by other bridges for months is expected where it is by now."""
     far = 5_000_003
     scene.centre.counters = {device(1).device_id: {"press": far - 1, "alive": far - 1}}
-    async with scene.bridge() as lines:
+    async with scene.bridge(buttons=2) as lines:
         await lines.wait_for("alive")
         told = scene.centre.alives[0]
         await scene.button.say(ALARM, far)
         await lines.wait_for("received", counter=far)
-    assert [button["device_id"] for button in told["buttons"]] == [device(n).device_id for n in range(1, 8)]
+    assert [button["device_id"] for button in told["buttons"]] == [device(n).device_id for n in (1, 2)]
     assert told["buttons"][0]["heard_at"] is None
     assert told["troubles"] == []
 
@@ -774,7 +775,7 @@ async def test_what_the_button_says_of_itself_is_known_after_a_restart(scene: Sc
 async def test_a_centre_that_is_gone_is_told_and_well_again(scene: Scene) -> None:
     """Also without any press, by the signs of life alone."""
     async with scene.bridge(url="https://127.0.0.1:9", wait=False) as lines:
-        await lines.wait_for("trouble", where="centre", limit_s=20)
+        await lines.wait_for("trouble", where="centre")
         assert lines.bridge.status().centre_ok is False
         assert not await lines.bridge.check()
 
@@ -782,7 +783,7 @@ async def test_a_centre_that_is_gone_is_told_and_well_again(scene: Scene) -> Non
 async def test_supervision_never_delays_an_alarm(scene: Scene) -> None:
     """The centre does not answer signs of life, and a thousand of them are heard right before the press."""
     scene.centre.hangs = asyncio.Event()
-    async with scene.bridge() as lines:
+    async with scene.bridge(buttons=7) as lines:
         await _until(lambda: len(scene.centre.alives) == 1)
         for number in range(2, 8):
             k_code = Mac(derive(bytes([number]) * 32, "code"))

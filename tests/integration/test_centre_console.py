@@ -5,7 +5,7 @@ import contextlib
 import json
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,14 @@ async def enter(phone: Phone, console_url: str) -> None:
     async with phone.session.get(console_url) as response:
         assert response.status == 200
         assert str(response.url) == f"{phone.url}/console"  # the key is no longer in the address
+
+
+async def next_board(events: AsyncIterator[tuple[str, str, Any]]) -> Any:
+    """On a busy machine the stream says meanwhile that it is alive."""
+    async for _, event, data in events:
+        if event == "board":
+            return data
+    raise AssertionError("the stream has ended")
 
 
 async def test_the_key_in_the_address_becomes_a_session(tmp_path: Path) -> None:
@@ -148,20 +156,20 @@ async def test_the_page_is_live_and_the_newest_alarm_on_top(tmp_path: Path) -> N
         await phone.enrol(HAND)
         await enter(phone, serving.console_url)
         async with phone.stream("/console/live") as events:
-            _, event, board = await anext(events)
-            assert (event, board["untaken"]) == ("board", 0)
+            board = await next_board(events)
+            assert board["untaken"] == 0
             assert "No alarm is waiting" in board["html"]
             first = await alarm(phone)
-            assert (await anext(events))[2]["untaken"] == 1
+            assert (await next_board(events))["untaken"] == 1
             second = await alarm(phone, 2)
-            _, _, board = await anext(events)
+            board = await next_board(events)
             assert board["untaken"] == 2
             assert board["html"].index(second) < board["html"].index(first)
             await acknowledge(phone, second)
-            _, _, board = await anext(events)
+            board = await next_board(events)
             assert board["html"].index(first) < board["html"].index(second)
             await phone.post(HAND.alarm(3, codes.TEST))
-            assert (await anext(events))[2]["untaken"] == 1
+            assert (await next_board(events))["untaken"] == 1
 
 
 async def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
@@ -243,17 +251,17 @@ async def test_duress_reaches_the_page_at_once_and_the_log_never(tmp_path: Path)
         await enter(phone, serving.console_url)
         first, second = await alarm(phone), await alarm(phone, 2)
         async with phone.stream("/console/live") as events:
-            _, _, board = await anext(events)
+            board = await next_board(events)
             assert board["duress"] is False
             await phone.call_off(HAND, 1, "3141")
-            _, _, board = await anext(events)
+            board = await next_board(events)
             assert (board["duress"], board["untaken"]) == (True, 2)
             assert board["html"].index(first) < board["html"].index(second)
             await acknowledge(phone, first)
-            _, _, board = await anext(events)
+            board = await next_board(events)
             assert board["duress"] is True
             await act(phone, first, "acknowledge", {"seen_duress": "1"})
-            _, _, board = await anext(events)
+            board = await next_board(events)
             assert (board["duress"], board["untaken"]) == (False, 1)
             assert "DURESS: she is in danger" in board["html"]
     assert "duress" not in json.dumps(lines.all)
@@ -387,8 +395,8 @@ async def test_many_pages_are_one_reading(tmp_path: Path) -> None:
         await alarm(phone)
         said = {"fr": "ALARME", "nl": "niemand", "de": "niemand", "en": "nobody"}
         for language, events in streams:
-            _, event, board = await anext(events)
-            assert (event, board["untaken"]) == ("board", 1)
+            board = await next_board(events)
+            assert board["untaken"] == 1
             assert said[language] in board["html"]
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.centre.parts import Hand, Phone, Serving, centre, phone_of
 
 HAND = Hand()
-WAIT_S = 20  # for what comes in far less; a test that waits so long has failed
+WAIT_S = 60  # for what comes in far less; a test that waits so long has failed
 HEAD = b"POST /v1/alarms HTTP/1.1\r\nHost: centre\r\n"
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]

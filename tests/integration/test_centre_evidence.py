@@ -62,7 +62,7 @@ class Load:
         goal = len(self.answered) + count
         while len(self.answered) < goal:
             self.more.clear()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await self.more.wait()
 
 

@@ -11,6 +11,7 @@ from centre.core import open_core
 from centre.home import Home
 from centre.slow import AT_ONCE_MAX, WAITING_EACH_MAX
 from centre.work import desk
+from tests.integration.test_centre_console import next_board
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, incidents_of, signed_in
 from wire import receipts
 
@@ -48,7 +49,7 @@ async def test_positions_reach_the_page_as_they_come(tmp_path: Path) -> None:
             await anext(events)
             fix = FIX | {"source": "gpsd", "marks": ["stale"]}
             assert await send(phone, incident, fix, fix) == (200, {"stored": 1, "known": 1})
-            _, _, board = await anext(events)
+            board = await next_board(events)
         assert "stale: taken" in board["html"]
         sheet = (await phone.ask("GET", f"/console/incidents/{incident}/sheet"))[1]
         assert "satellite (gpsd)" in sheet

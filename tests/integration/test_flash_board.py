@@ -118,7 +118,7 @@ class Box:
 
     async def says(self, board: Board, words: str) -> str:
         """The next line that the board prints which begins with these words."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 lines = self.lines.get(board.name, [])
                 while lines:

@@ -49,7 +49,7 @@ async def test_a_click_that_is_over_before_the_button_is_awake_counts(world: Wor
     for _ in range(2):
         await asyncio.sleep(0.15)
         await button.click()
-    await world.wait_for(said("button", "receipt", "1"), timeout_s=10)
+    await world.wait_for(said("button", "receipt", "1"))
     assert incidents(world) == [(button.device_id, TEST, 1)]
 
 
@@ -157,7 +157,7 @@ async def test_a_sleeping_android_hears_it_through_half_of_the_packets_lost(tmp_
         button = await watched(world, profile="android-sleeping")
         since = len(world.happenings)
         await button.press()
-        await world.wait_for(said("button", "receipt", "1"), since=since, timeout_s=40)
+        await world.wait_for(said("button", "receipt", "1"), since=since)
         assert incidents(world) == [(button.device_id, ALARM, 1)]
 
 
@@ -188,7 +188,7 @@ async def test_strangers_who_connect_first_and_stay_do_not_keep_the_bridge_out(
     for stranger in strangers[:how_many]:
         await stranger.connect()
     await world.start("bridge")
-    await world.wait_for(said("button", "receipt", "1"), timeout_s=15)
+    await world.wait_for(said("button", "receipt", "1"))
     assert len(incidents(world)) == 1
 
 
@@ -199,7 +199,7 @@ async def test_a_stranger_who_proves_nothing_is_dropped_after_five_seconds(
     """Whoever holds a link without a proof loses it."""
     await alone(world)
     await strangers[0].connect()
-    await world.wait_for(said("button", "stranger"), timeout_s=10)
+    await world.wait_for(said("button", "stranger"))
     await strangers[0].let_go()
 
 
@@ -225,7 +225,7 @@ async def test_a_wrong_receipt_is_ignored_and_the_peer_dropped(
             await link.write_gatt_char(receipt, value, response=True)
         except BleakError:
             assert len(value) > 20  # a stack may refuse what no button takes
-        await world.wait_for(said("button", "refused", reason), since=since, timeout_s=5)
+        await world.wait_for(said("button", "refused", reason), since=since)
         await stranger.let_go()
     assert not any(said("button", "receipt", stage)(h) for h in world.happenings for stage in "1234")
     await world.start("bridge")

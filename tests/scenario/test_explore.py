@@ -61,6 +61,6 @@ def test_ctrl_c_ends_it_at_once() -> None:
     assert program.stdout
     assert "1000000 schedules" in program.stdout.readline()
     program.send_signal(signal.SIGINT)
-    out, err = program.communicate(timeout=20)
+    out, err = program.communicate(timeout=60)
     assert program.returncode == 130
     assert "Traceback" not in out + err

@@ -2,7 +2,7 @@
 import asyncio
 
 import bluetooth
-from common import name_field
+from common import LIMIT_MS, name_field
 
 flag = asyncio.ThreadSafeFlag()
 log = []
@@ -29,7 +29,7 @@ async def main():
 
     task = asyncio.create_task(tick())
     while not log or log[-1][0] != 2:
-        await asyncio.wait_for(flag.wait(), 5)
+        await asyncio.wait_for(flag.wait(), LIMIT_MS // 1000)
     task.cancel()
     assert [e for e, _ in log] == [1, 21] + [3] * 30 + [4, 2], log
     assert ticks > 0

@@ -3,7 +3,7 @@ import time
 
 import bluetooth
 
-LIMIT_MS = 5000
+LIMIT_MS = 60000  # for a busy machine; what never comes is a failure all the same
 NAMES = {
     1: "CENTRAL_CONNECT",
     2: "CENTRAL_DISCONNECT",
@@ -86,6 +86,7 @@ def find(ble, name, active=False):
     found = wait("SCAN_RESULT", lambda e: field in e[5])
     ble.gap_scan(None)
     wait("SCAN_DONE")
+    events[:] = [e for e in events if e[0] != "SCAN_RESULT"]  # heard once more before the scan was over
     return found
 
 

@@ -2,7 +2,7 @@
 import time
 
 import bluetooth
-from common import name_field
+from common import LIMIT_MS, name_field
 
 ble = bluetooth.BLE()
 ble.active(True)
@@ -28,7 +28,7 @@ ble.irq(irq)
 ((value,),) = ble.gatts_register_services(((bluetooth.UUID(0x1815), ((bluetooth.UUID(0x2A56), 0x0E),)),))
 ble.gatts_set_buffer(value, 40)
 ble.gap_advertise(20000, b"\x02\x01\x06" + name_field(b"order"))
-end = time.ticks_add(time.ticks_ms(), 5000)
+end = time.ticks_add(time.ticks_ms(), LIMIT_MS)
 while (2,) not in log and time.ticks_diff(end, time.ticks_ms()) > 0:
     ble.config("mac")  # calls all the time: events come between them, never inside
 writes = [entry[1] for entry in log if entry[0] == 3]

@@ -24,7 +24,7 @@ class AirButton(Mimic):
         await self.show(code)
         return code
 
-    async def took(self, stage: int, count: int = 1, limit_s: float = 10) -> bytes:
+    async def took(self, stage: int, count: int = 1, limit_s: float = 60) -> bytes:
         """The `count`th value written with this stage."""
         try:
             async with asyncio.timeout(limit_s):

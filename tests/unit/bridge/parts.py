@@ -249,7 +249,7 @@ class Lines:
     def of(self, what: str) -> list[dict[str, Any]]:
         return [fields for name, fields in self.lines if name == what]
 
-    async def wait_for(self, what: str, count: int = 1, limit_s: float = 10, **match: Any) -> dict[str, Any]:
+    async def wait_for(self, what: str, count: int = 1, limit_s: float = 60, **match: Any) -> dict[str, Any]:
         """The `count`th line of this kind whose fields match."""
         try:
             async with asyncio.timeout(limit_s):
