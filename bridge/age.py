@@ -6,7 +6,8 @@
            |<---- what the button says, in whole steps of 10 s --->|
 
 So it is the latest that the press can have been, to 10 s. Each clock measures a stretch of its own, and need
-not be right; one that is set between hearing and asking makes the press no older than the button says.
+not be right; ours is one that nobody sets. Over a restart it is the wall's: where that was set back,
+the press is no older than the button says.
 """
 
 from typing import NamedTuple
@@ -28,7 +29,7 @@ def when_heard(value: State, since_heard_ms: int = 0) -> Age | None:
     is_unknown = value.age_10s == AGE_UNKNOWN
     is_lower_bound = is_unknown or bool(value.flags & AGE_LOWER_BOUND)
     said_ms = 0 if is_unknown else value.age_10s * STEP_MS
-    age_ms = said_ms - max(since_heard_ms, 0)
+    age_ms = said_ms - since_heard_ms
     if is_lower_bound and age_ms < -STEP_MS:
         return None
     return Age(max(age_ms, 0) // 1000, is_lower_bound)

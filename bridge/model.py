@@ -84,6 +84,7 @@ class Press:
     pin: str | None = field(default=None, repr=False)  # while the call-off is on its way, no longer
     age_is_lower_bound: bool = False
     age_told: bool = False  # the centre has taken `age_s`
+    heard_steady_ms: int = field(default=0, compare=False)  # by this run's steady clock; not kept
 
     @property
     def key(self) -> Key:

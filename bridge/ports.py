@@ -47,7 +47,7 @@ class Clock(Protocol):
     """What time it is; nothing of the bridge asks anybody else."""
 
     def now_ms(self) -> int:
-        """Since 1970, as this machine believes; anybody may set it."""
+        """Since 1970, as this machine believes; anybody may set it. For what is told, and what is kept."""
 
     def tick_s(self) -> float:
         """Monotonic; on Linux it stands still while the machine sleeps."""
@@ -55,9 +55,8 @@ class Clock(Protocol):
     def tick_ms(self) -> int:
         """The same."""
 
-    def ahead_ms(self) -> int:
-        """How far the wall clock is ahead of one that nobody sets, and that goes on while the machine
-        sleeps. 0 where there is none: Linux alone has it."""
+    def steady_ms(self) -> int:
+        """Nobody sets it, and it goes on while the machine sleeps: the buttons do."""
 
 
 class Log(Protocol):

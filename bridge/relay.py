@@ -11,10 +11,11 @@ that connecting does not wait for the centre nor the centre for a connection.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bridge import age
-from bridge.clock import System
+from bridge.clock import System, kept_ms, told_ms
 from bridge.disk import Disk
 from bridge.follow import Follower, Links
 from bridge.location.positions import Positions
@@ -38,8 +39,6 @@ from bridge.watch import Sighting, Watch
 from wire import codes, receipts, state
 
 TICK_S = 60.0
-# Less is a clock that is kept right by the network; more would make every sign of life look STALE.
-CLOCK_SET_MS = 60_000
 # Nothing at all heard for so long: the adapter may have gone without a word. Where the system
 # filters, silence is the rule, and it allows few starts.
 SILENCE_S = 60.0
@@ -156,13 +155,14 @@ class Relay:
     async def _resume(self) -> None:
         """Go on where the journal says that we were."""
         kept = await self._disk.load()
-        now_ms = self._clock.now_ms()
+        clock = self._clock
         for device in self._devices.values():
             accepted = [(p.event, p.counter) for p in kept.presses if p.device_id == device.device_id]
             alive = next((alive for alive in kept.alives if alive.device_id == device.device_id), None)
-            self._watch.add(device, now_ms, accepted, alive)
             if alive is not None:
                 self._lookout.heard_at_ms[device.device_id] = alive.heard_at_ms
+                alive = _by(kept_ms, clock, alive)
+            self._watch.add(device, clock.steady_ms(), accepted, alive)
         for health in kept.healths:
             if health.device_id in self._devices:
                 self._lookout.resume(health)
@@ -176,6 +176,7 @@ class Relay:
             if press.key in self._presses:
                 continue
             self._presses[press.key] = press
+            press.heard_steady_ms = kept_ms(self._clock, press.heard_at_ms)
             if press.device_id in self._devices:
                 self._outbox.resume(press, waypoints.get(press.key, ()))
 
@@ -208,7 +209,7 @@ class Relay:
     def on_advert(self, peer: Peer, uuids: Sequence[str], rssi: int) -> None:
         """The scan callback: records and signals."""
         self._last_advert_ms = self._clock.tick_ms()
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.steady_ms()
         sighting = self._watch.hear(uuids, now_ms)
         if sighting is None:
             return
@@ -229,7 +230,7 @@ class Relay:
             return False
         press = self._presses.get(sighting.key)
         received = press is None or press.delivered >= receipts.RECEIVED
-        return received and (press is None or now_ms - press.heard_at_ms > REPLAY_MS)
+        return received and (press is None or now_ms - press.heard_steady_ms > REPLAY_MS)
 
     async def _take(self) -> None:
         """On disk first, then on the wire; presses before signs of life."""
@@ -253,17 +254,22 @@ class Relay:
         rows: list[Record] = []
         signs = [one for one in heard if one[0].event not in codes.PRESSES]
         for sighting, now_ms, _ in heard:
-            self._lookout.heard(sighting, now_ms)
+            self._lookout.heard(sighting, told_ms(self._clock, now_ms))
         for sighting, _, _ in signs:
-            if alive := self._watch.alive(sighting.device_id):
+            if alive := self._alive(sighting.device_id):
                 rows += (alive, self._lookout.healths[sighting.device_id])
         if signs:
             await self._disk.keep(*rows, keys=[sighting.key for sighting, _, _ in signs])
             for sighting, _, rssi in signs:
                 self._told_heard(sighting, rssi)
 
-    def _new_press(self, key: Key, heard_at_ms: int, told: age.Age | None = None) -> Press:
-        press = Press(*key, heard_at_ms=heard_at_ms)
+    def _alive(self, device_id: str) -> Alive | None:
+        """As the journal keeps it."""
+        alive = self._watch.alive(device_id)
+        return None if alive is None else _by(told_ms, self._clock, alive)
+
+    def _new_press(self, key: Key, now_ms: int, told: age.Age | None = None) -> Press:
+        press = Press(*key, heard_at_ms=told_ms(self._clock, now_ms), heard_steady_ms=now_ms)
         if told is not None:
             press.age_s, press.age_is_lower_bound = told
         self._outbox.add_fix(press)
@@ -290,11 +296,11 @@ class Relay:
         return self._disk.is_kept(sighting.key)
 
     def state_read(self, sighting: Sighting, value: state.State) -> Key | None:
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.steady_ms()
         self._watch.lives(sighting.device_id, now_ms)
-        health = self._lookout.state_read(sighting.device_id, value, now_ms)
+        health = self._lookout.state_read(sighting.device_id, value, self._clock.now_ms())
         rows: list[Record] = [health]
-        if alive := self._watch.alive(sighting.device_id):
+        if alive := self._alive(sighting.device_id):
             rows.append(alive)
         self._spawn(self._disk.keep(*rows))
         key = _open_press(sighting.device_id, value)
@@ -313,7 +319,7 @@ class Relay:
             self._learn_age(press, value)
 
     def _learn_age(self, press: Press, value: state.State) -> None:
-        told = age.when_heard(value, self._clock.now_ms() - press.heard_at_ms)
+        told = age.when_heard(value, self._clock.steady_ms() - press.heard_steady_ms)
         if press.lacks_age and told is not None:
             press.age_s, press.age_is_lower_bound = told
             self._spawn(self._take_age(press))
@@ -359,7 +365,7 @@ class Relay:
     def _everything(self) -> Iterator[Record]:
         yield from self._presses.values()
         yield from self._lookout.healths.values()
-        alives: list[Alive | None] = [self._watch.alive(device_id) for device_id in self._devices]
+        alives: list[Alive | None] = [self._alive(device_id) for device_id in self._devices]
         yield from (alive for alive in alives if alive)
         yield from self._outbox.waypoints()
 
@@ -372,7 +378,7 @@ class Relay:
             self._arm_signal.clear()
             self._armed = self._watch.generation
             try:
-                await self._radio.scan(self._watch.filter_codes(self._clock.now_ms()))
+                await self._radio.scan(self._watch.filter_codes(self._clock.steady_ms()))
             except RadioOff as error:
                 listening = False
                 self._deaf(error)
@@ -413,14 +419,10 @@ class Relay:
             lost.cancel()
 
     async def _tick(self) -> None:
-        unknown, ahead_ms = 0, self._clock.ahead_ms()
+        unknown = 0
         while True:
             await asyncio.sleep(TICK_S)
-            set_by_ms = self._clock.ahead_ms() - ahead_ms
-            if abs(set_by_ms) >= CLOCK_SET_MS:
-                ahead_ms += set_by_ms
-                self._watch.clock_set(set_by_ms)
-            self._watch.tick(self._clock.now_ms())
+            self._watch.tick(self._clock.steady_ms())
             if self._watch.unknown > unknown:
                 self.refused("unknown_code")
                 self._refusals["unknown_code"] += self._watch.unknown - unknown - 1
@@ -489,6 +491,13 @@ class Relay:
 
     async def check(self) -> bool:
         return await self._lookout.check()
+
+
+def _by(ms: Callable[[Clock, int], int], clock: Clock, alive: Alive) -> Alive:
+    """`alive` in the time of another clock."""
+    return replace(
+        alive, heard_at_ms=ms(clock, alive.heard_at_ms), on_time_at_ms=ms(clock, alive.on_time_at_ms)
+    )
 
 
 def _open_press(device_id: str, value: state.State) -> Key | None:

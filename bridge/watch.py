@@ -4,9 +4,10 @@
     press stream   ----------|  256 behind it  --------|  H  |----------------|  .   .   .   .  |
     alive stream   ------------------------------------|  H  |--- as many as the time implies --|
 
-Pure: no clock, no radio. Keys are the strings that bleak reports, so that a foreign advert
-costs one failed look-up and no conversion. A press that is in no dictionary is not known to be
-one; the bounds are therefore chosen wide, and every one of them is a constant here.
+Pure: no clock, no radio; times are those of a clock that nobody sets and that never sleeps. Keys are the
+strings that bleak reports, so that a foreign advert costs one failed look-up and no conversion. A press that
+is in no dictionary is not known to be one; the bounds are therefore chosen wide, and every one of them is a
+constant here.
 """
 
 import hashlib
@@ -284,7 +285,8 @@ class Watch:
             stream.add(range(SPARE_FIRST, SPARE_FIRST + self._window.spare))
         button.move_presses(max([device.press_counter, *heard]))
         if alive:
-            button.heard_at_ms = alive.heard_at_ms
+            # Nobody has listened since, and a clock that was set may hide how long: as far as a filter looks.
+            button.heard_at_ms = min(alive.heard_at_ms, now_ms - FILTER_MISSED * CONTACT_MS)
             button.on_time = (alive.on_time_counter, alive.on_time_at_ms)
         button.alive.move(max(device.alive_counter, alive.counter if alive else 0), *button.implied(now_ms))
         self.generation += 1
@@ -341,19 +343,8 @@ class Watch:
     def tick(self, now_ms: int) -> None:
         """Time has passed: expect as many alive codes as it implies. Once a minute, for filters."""
         for button in self._buttons.values():
-            if button.heard_at_ms is not None:
-                # By a clock that was set, as late as now: else nothing would be missed until that time comes.
-                button.heard_at_ms = min(button.heard_at_ms, now_ms)
             button.alive.move(0, *button.implied(now_ms))
             self.generation += button.may_have_missed(now_ms)
-
-    def clock_set(self, by_ms: int) -> None:
-        """The wall clock was set by so much, and the buttons' rhythm was not."""
-        for button in self._buttons.values():
-            if button.heard_at_ms is not None:
-                button.heard_at_ms += by_ms
-            if button.on_time is not None:
-                button.on_time = (button.on_time[0], button.on_time[1] + by_ms)
 
     def filter_codes(self, now_ms: int) -> list[str]:
         """The codes for a system's scan filter, most needed first; buttons take turns."""

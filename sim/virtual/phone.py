@@ -53,8 +53,8 @@ class Clock:
     def tick_ms(self) -> int:
         return int(self._time.now_s * 1000)
 
-    def ahead_ms(self) -> int:
-        return self._epoch_ms + self.set_ms
+    def steady_ms(self) -> int:
+        return self.tick_ms()
 
 
 class Walk:

@@ -37,6 +37,14 @@ def told(*steps: Step) -> tuple[World, list[tuple[float, bool, int]]]:
         pytest.param([Step(12.6, "kill", "bridge", 600)], None, id="killed before it has asked"),
         pytest.param([Step(12.6, "away", "bridge", 600)], None, id="out of reach before it has asked"),
         pytest.param([Step(12.6, "kill", "centre", 30)], None, id="the centre is killed"),
+        *(
+            pytest.param(
+                [Step(12.6, "away", "bridge", 600), Step(100, "clock", "bridge", value=by_ms)],
+                None,
+                id=f"the bridge's clock is set by {by_ms} ms before it asks",
+            )
+            for by_ms in (-3_600_000, 3_600_000)
+        ),
     ],
 )
 def test_the_centre_knows_in_the_end_when_the_hand_pressed(steps: list[Step], posts: int | None) -> None:

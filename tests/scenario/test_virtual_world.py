@@ -14,6 +14,7 @@ from sim.virtual.shrink import shrink
 from sim.virtual.verdict import judge, play
 from sim.virtual.world import World
 
+HOUR_MS = 3_600_000
 PRESS = Step(10, "hold", "button")
 
 
@@ -151,3 +152,40 @@ def test_a_clock_set_around_a_press_makes_no_phone_deaf() -> None:
         Step(154.9, "operate", "centre", value=3),
     )
     assert play(Schedule(2026112404453, steps, filtered=True)) == []
+
+
+@pytest.mark.parametrize("down", ["kill", "power"])
+@pytest.mark.parametrize("set_by_ms", [-3 * HOUR_MS, -70_000, 3 * HOUR_MS])
+def test_a_clock_set_while_the_bridge_is_down_makes_no_phone_deaf(down: str, set_by_ms: int) -> None:
+    """It scans by a list, and cannot know for how long nobody listened; ACKNOWLEDGED is still felt."""
+    steps = (
+        Step(113.0, "hold", "button"),
+        Step(160.49, down, "bridge", 89.47),
+        Step(163.8, "operate", "centre", value=2),
+        Step(182.61, "clock", "bridge", value=set_by_ms),
+    )
+    assert play(Schedule(10086, steps, filtered=True)) == []
+
+
+@pytest.mark.parametrize("set_by_ms", [-3 * HOUR_MS, 3 * HOUR_MS])
+def test_a_clock_set_after_a_press_makes_no_recording_of_it(set_by_ms: int) -> None:
+    """The button's power fails at RECEIVED, so it calls again with the same code, and it is answered."""
+    steps = (
+        Step(291.8, "hold", "button"),
+        Step(293.25, "battery_at", "button", 33.2, 3),
+        Step(325.18, "clock", "bridge", value=set_by_ms),
+        Step(328.0, "operate", "centre", value=2),
+    )
+    assert play(Schedule(387, steps)) == []
+
+
+@pytest.mark.parametrize("set_by_ms", [-3 * HOUR_MS, 3 * HOUR_MS])
+def test_a_clock_that_is_set_makes_no_sign_of_life_stale(set_by_ms: int) -> None:
+    """A machine without a clock of its own starts hours ago: a true button is no recording, from the first
+    sign on."""
+    steps = (Step(100, "clock", "bridge", value=set_by_ms), Step(200, "kill", "bridge", 1.0))
+    world = World(Schedule(1, steps, alive_period_s=60))
+    world.run()
+    heard = [h.data for h in world.happenings if (h.by, h.what) == ("bridge", "heard")]
+    assert len(heard) > 6
+    assert not any("stale" in data for data in heard)

@@ -241,16 +241,6 @@ def test_a_recorded_series_stays_stale_until_the_button_answers() -> None:
     assert _alive(ours, 20, _due_ms(20) + late_ms) == (True, False)
 
 
-@pytest.mark.parametrize("set_by_ms", [3 * HOUR_MS, -3 * HOUR_MS])
-def test_a_clock_that_is_set_makes_no_sign_of_life_stale(set_by_ms: int) -> None:
-    """A machine without a clock of its own starts hours ago: a true button is no recording, and a late one
-    still is."""
-    ours = watch()
-    ours.clock_set(set_by_ms)
-    assert _alive(ours, 1, _due_ms(1) + set_by_ms) == (True, False)
-    assert _alive(ours, 2, _due_ms(2) + set_by_ms + HOUR_MS) == (True, True)
-
-
 def _alive(ours: Watch, counter: int, now_ms: int, event: int = ALIVE) -> tuple[bool, bool]:
     sighting = ours.hear(on_air(event, counter), now_ms)
     assert sighting
