@@ -112,6 +112,8 @@ async def test_the_world_and_the_pins(power: Callable[..., Any]) -> None:
         "pin = Pin(0, Pin.IN, Pin.PULL_UP)\n"
         "pin.irq(lambda p: seen.append(p.value()), Pin.IRQ_FALLING | Pin.IRQ_RISING)\n"
         "print('ready', ADC(Pin(35), atten=ADC.ATTN_11DB).read_uv())\n"
+        "while len(seen) < 1: time.sleep_ms(1)\n"
+        "print('down')\n"
         "while len(seen) < 2: time.sleep_ms(1)\n"
         "print(seen)\n"
         "motor = Pin(4, Pin.OUT)\nmotor.on()\nmotor.off()\n"
@@ -121,7 +123,7 @@ async def test_the_world_and_the_pins(power: Callable[..., Any]) -> None:
     await watched.board.reset()
     await watched.says("ready 1234000")
     watched.board.set_pin(BUTTON, 0)
-    await asyncio.sleep(0.05)
+    await watched.says("down")
     watched.board.set_pin(BUTTON, None)
     assert await watched.line() == "[0, 1]"
     assert await watched.until("pin") == {"gpio": MOTOR, "level": 1}

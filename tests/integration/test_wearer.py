@@ -11,16 +11,16 @@ import pytest
 from bridge.settings import Home
 from sim.wearer import Wearer, free_port
 from sim.world import Button, World
-from tests.integration.conftest import incidents, is_stage, said
+from tests.integration.conftest import PATIENT, incidents, is_stage, said
 from wire.codes import ALARM, TEST
 
 PIN, DURESS_PIN = "482913", "773310"
 
 
 @asynccontextmanager
-async def phone(world: World, *options: str) -> AsyncIterator[tuple[Button, Wearer]]:
+async def phone(world: World, *options: str, **settings: int) -> AsyncIterator[tuple[Button, Wearer]]:
     """A button, its bridge with PINs and a page, and the page open."""
-    button, port = await world.add_button(hold_ms=500), free_port()
+    button, port = await world.add_button(**({"hold_ms": 500} | settings)), free_port()
     page = ("--set", f"page.port={port}", *options)
     await world.add_bridge(button.enrolment, "bridge", *page, pins=(PIN, DURESS_PIN))
     await world.wait_for(said("button", "sleep"))
@@ -53,7 +53,7 @@ async def test_she_sees_what_becomes_of_her_press(world: World) -> None:
 
 async def test_she_tests_without_anybody_noticing(world: World) -> None:
     """The centre answers, three clicks, and the page says that they were felt."""
-    async with phone(world) as (button, wearer):
+    async with phone(world, **PATIENT) as (button, wearer):
         assert await wearer.post("/check") == {"ok": True}
         await button.clicks()
         await wearer.until("test", "felt", 1)

@@ -16,7 +16,7 @@ from sim.happening import Happening
 from sim.virtual.schedule import SETTLE_S, Schedule, Step
 from sim.virtual.world import World as VirtualWorld
 from sim.world import Trouble, World
-from tests.integration.conftest import watched
+from tests.integration.conftest import PATIENT, watched
 
 ACTORS = ("hand", "button", "bridge", "centre")
 LIMIT_S = 150.0
@@ -127,7 +127,7 @@ def broken_causes(labels: Sequence[str]) -> Iterator[str]:
 async def in_real_time(home: Path, acts: Sequence[Act]) -> list[Happening]:
     async with World(home) as world:
         await world.add_centre()
-        button = await watched(world, hold_ms=2000)
+        button = await watched(world, **PATIENT | {"hold_ms": 2000})
         since = len(world.happenings)
         for act, what in acts:
             if act == "press":
@@ -144,8 +144,16 @@ async def in_real_time(home: Path, acts: Sequence[Act]) -> list[Happening]:
             else:
                 match = _said(what)
                 await world.wait_for(match, since=since, timeout_s=LIMIT_S)
-        await asyncio.sleep(2.5)  # what the motor still has to say
+        await _motor_is_still(world)
         return world.happenings[since:]
+
+
+async def _motor_is_still(world: World) -> None:
+    """It has said all that it had to say."""
+    seen = 0
+    while any(h.what == "motor" for h in world.happenings[seen:]):
+        seen = len(world.happenings)
+        await asyncio.sleep(1.5)
 
 
 async def _acknowledge(world: World) -> None:
