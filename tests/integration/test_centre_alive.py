@@ -117,10 +117,11 @@ async def test_signs_of_life_beyond_what_is_taken_are_not_even_read(tmp_path: Pa
         assert (await alive(phone))[0] == 200
         for headers, body in ((phone.headers, b"{"), ({"Authorization": "Bearer nobody"}, b"x" * 70_000)):
             url = serving.url + "/v1/alive"
-            requests = [phone.session.post(url, data=body, headers=headers) for _ in range(2)]
+            requests = [phone.session.post(url, data=body, headers=headers) for _ in range(5)]
             answers = await asyncio.gather(*requests)
-            assert [answer.status for answer in answers][1:] == [503]
-            assert answers[1].headers["Retry-After"] == "30"
+            refused = [answer for answer in answers if answer.status == 503]
+            assert refused, "one a second is taken, however slow the machine"
+            assert {answer.headers["Retry-After"] for answer in refused} == {"30"}
         assert (await phone.post(HAND.alarm(1)))[0] == 201
 
 
