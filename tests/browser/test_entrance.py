@@ -75,7 +75,7 @@ async def test_from_an_invitation_to_signing_in_again_by_keyboard(tmp_path: Path
         await fill(page, {"password": PASSWORD, "again": PASSWORD, "code": "000000"})
         await page.until("document.querySelector('[role=alert]') !== null")
         await pictures(page, "set-mistake")
-        used = code(serving, secret, -1)
+        used = code(serving, secret, 0)
         await fill(page, {"password": PASSWORD, "again": PASSWORD, "code": used})
         await page.until("location.pathname === '/console' && document.readyState === 'complete'")
 

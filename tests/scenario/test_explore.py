@@ -38,12 +38,16 @@ def test_a_broken_promise_ends_with_1_and_can_be_replayed(capsys: pytest.Capture
     "wrong",
     [("--minutes", "1"), ("--seeds", "0"), ("--seed", "soon"), ("--play", "{}"), ("--for", "0")],
 )
-def test_wrong_usage_ends_with_2(wrong: tuple[str, str]) -> None:
+def test_wrong_usage_ends_with_2(wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     """With a sentence, and nothing played."""
-    done = subprocess.run([*AMR_SIM, "explore", *wrong], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr
-    assert "kept" not in done.stdout
+    try:
+        code = main(["explore", *wrong])
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert err
+    assert "kept" not in out
 
 
 def test_it_ends_when_its_time_is_over(capsys: pytest.CaptureFixture[str]) -> None:
