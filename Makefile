@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 ARGS ?=
+# Compiled once: tests start hundreds of programs, and some containers would have each compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 # Tests wait more than they compute, so two cores take three; more only crowd each other.
 WORKERS ?= 3
 # The slow ones wait nine tenths of their time: for what is away to come back, for a walk to end.
