@@ -10,6 +10,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Where bytecode is not kept (as in many containers), each worker and each program that a test starts would
-# compile everything anew: more than most tests themselves take.
+# compile everything anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

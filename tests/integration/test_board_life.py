@@ -198,8 +198,8 @@ async def test_a_starved_watchdog_resets(power: Callable[..., Any]) -> None:
         "import machine, time\n"
         "print(machine.reset_cause())\n"
         "if machine.reset_cause() == machine.WDT_RESET: raise SystemExit\n"
-        "wdt = machine.WDT(timeout=150)\n"
-        "for _ in range(6):\n    time.sleep_ms(50)\n    wdt.feed()\n"
+        "wdt = machine.WDT(timeout=1500)\n"
+        "for _ in range(6):\n    time.sleep_ms(300)\n    wdt.feed()\n"
         "print('fed')\n"
         "while True: pass\n"
     )

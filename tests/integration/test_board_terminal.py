@@ -253,7 +253,7 @@ async def test_what_a_program_prints_reaches_a_client_that_is_slow(at: Callable[
 
 async def test_the_watchdog_goes_on_at_the_prompt(at: Callable[..., Any]) -> None:
     """As on an ESP32, where nothing stops it: neither Ctrl-C nor a soft reset."""
-    board = await at("import machine\nif machine.reset_cause() == 1: machine.WDT(timeout=600)")
+    board = await at("import machine\nif machine.reset_cause() == 1: machine.WDT(timeout=3000)")
     await board.until(lambda: "idle" in board.kinds())
     await board.key(b"\r\x04", b"soft reboot")
     await board.until(lambda: [e.data["cause"] for e in board.seen if e.kind == "reset"] == [5, 3])
