@@ -1,7 +1,7 @@
 """A whole world per test: air, button in MicroPython, bridge and centre as processes."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,16 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield made
 
 
+QUICK = {"hold_ms": 500}
 # On a busy machine a click lasts longer than a hand means it to: no hold yet, and still one of three.
 PATIENT = {"hold_ms": 3000, "click_ms": 1000, "clicks_ms": 5000}
 
 
-async def watched(world: World, *options: str, profile: str = "desktop", **settings: int) -> Button:
+async def watched(
+    world: World, *options: str, profile: str = "desktop", settings: Mapping[str, int] = QUICK
+) -> Button:
     """A button with a short hold, its bridge, and the calm after both have started."""
-    button = await world.add_button(**({"hold_ms": 500} | settings))
+    button = await world.add_button("button", **settings)
     await world.add_bridge(button.enrolment, "bridge", *options, profile=profile)
     await world.wait_for(said("button", "sleep"))
     return button

@@ -34,7 +34,7 @@ async def test_alarm_goes_all_the_way_and_back(world: World) -> None:
 
 async def test_silent_test_is_answered_without_an_operator(world: World) -> None:
     """Three clicks: RECEIVED is felt, and nothing waits on the operator's page for it."""
-    button = await watched(world, **PATIENT)
+    button = await watched(world, settings=PATIENT)
     await button.clicks()
     await world.wait_for(said("button", "receipt", "1"))
     assert incidents(world) == [(button.device_id, TEST, 1)]
@@ -44,7 +44,7 @@ async def test_silent_test_is_answered_without_an_operator(world: World) -> None
 
 async def test_a_click_that_is_over_before_the_button_is_awake_counts(world: World) -> None:
     """To boot takes a board longer than a click: the one that woke it is the first of the three."""
-    button = await watched(world, **PATIENT)
+    button = await watched(world, settings=PATIENT)
     await button.click(0.005)
     for _ in range(2):
         await asyncio.sleep(0.15)
@@ -105,7 +105,7 @@ async def test_two_bridges_that_hear_the_same_press_give_one_incident(world: Wor
 
 async def test_a_press_that_arrives_after_a_later_one_is_not_lost(world: World) -> None:
     """One bridge holds a test while it is off; another brings the alarm that came after it."""
-    button = await watched(world, **PATIENT)
+    button = await watched(world, settings=PATIENT)
     await world.programs["centre"].stop()
     await button.clicks()
     await world.wait_for(lambda h: is_stage(h, "heard") and h.data["event"] == TEST)

@@ -11,7 +11,7 @@ import pytest
 from bridge.settings import Home
 from sim.wearer import Wearer, free_port
 from sim.world import Button, World
-from tests.integration.conftest import PATIENT, incidents, is_stage, said
+from tests.integration.conftest import PATIENT, QUICK, incidents, is_stage, said
 from wire.codes import ALARM, TEST
 
 PIN, DURESS_PIN = "482913", "773310"
@@ -20,7 +20,7 @@ PIN, DURESS_PIN = "482913", "773310"
 @asynccontextmanager
 async def phone(world: World, *options: str, **settings: int) -> AsyncIterator[tuple[Button, Wearer]]:
     """A button, its bridge with PINs and a page, and the page open."""
-    button, port = await world.add_button(**({"hold_ms": 500} | settings)), free_port()
+    button, port = await world.add_button("button", **(QUICK | settings)), free_port()
     page = ("--set", f"page.port={port}", *options)
     await world.add_bridge(button.enrolment, "bridge", *page, pins=(PIN, DURESS_PIN))
     await world.wait_for(said("button", "sleep"))

@@ -127,7 +127,7 @@ def broken_causes(labels: Sequence[str]) -> Iterator[str]:
 async def in_real_time(home: Path, acts: Sequence[Act]) -> list[Happening]:
     async with World(home) as world:
         await world.add_centre()
-        button = await watched(world, **PATIENT | {"hold_ms": 2000})
+        button = await watched(world, settings=PATIENT | {"hold_ms": 2000})
         since = len(world.happenings)
         for act, what in acts:
             if act == "press":
