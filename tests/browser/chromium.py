@@ -153,11 +153,3 @@ async def new_tab(address: str) -> AsyncIterator[Tab]:
                 yield tab
         finally:
             await browser.call("Target.disposeBrowserContext", browserContextId=context)
-
-
-@contextlib.asynccontextmanager
-async def a_tab(address: str) -> AsyncIterator[Tab]:
-    """As new_tab, beside a server of ours that ends after it."""
-    async with new_tab(address) as tab:
-        yield tab
-    await asyncio.sleep(0.1)  # the server's ends of its connections hear of it

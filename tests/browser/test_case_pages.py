@@ -9,7 +9,7 @@ from centre.rules import access, times
 from centre.rules.cases import to_form
 from centre.work import buttons
 from sim.people import EXAMPLE
-from tests.browser.chromium import PICTURES, Tab, a_tab
+from tests.browser.chromium import PICTURES, Tab, new_tab
 from tests.unit.centre.parts import Hand, centre
 
 HAND = Hand()
@@ -43,7 +43,7 @@ async def picture(page: Tab, name: str, *, guide: bool = False) -> None:
 async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path, browser: str) -> None:
     """Opened, granted, a button handed out, its code printed, taken back: keys alone."""
     today = times.day(int(time.time() * 1000))
-    async with centre(tmp_path / "home", HAND) as (serving, _), a_tab(browser) as page:
+    async with centre(tmp_path / "home", HAND) as (serving, _), new_tab(browser) as page:
         await page.size(1280, 900)
         await page.open(serving.entrance(access.CASE_MANAGER, zone="5340"))
         await page.until("location.pathname === '/console/cases'")
@@ -93,7 +93,7 @@ async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path, 
 
 async def test_an_administrator_hands_a_revoked_buttons_alarm_over(tmp_path: Path, browser: str) -> None:
     """It comes by itself, is in the title, and one Enter makes it the operators'."""
-    async with centre(tmp_path / "home", HAND) as (serving, phone), a_tab(browser) as page:
+    async with centre(tmp_path / "home", HAND) as (serving, phone), new_tab(browser) as page:
         await phone.enrol(HAND)
         core = open_core(Home(tmp_path / "home"))
         buttons.revoke_button(core, HAND.device_id)

@@ -9,7 +9,7 @@ from centre.core import open_core
 from centre.home import Home
 from centre.rules import access
 from centre.work import accounts
-from tests.browser.chromium import PICTURES, Tab, a_tab
+from tests.browser.chromium import PICTURES, Tab, new_tab
 from tests.integration.idp import Idp, provided_by
 from tests.unit.centre.parts import Serving, centre
 
@@ -65,7 +65,7 @@ SIGN_OUT = """fetch('/console/sign-out', {
 
 async def test_from_an_invitation_to_signing_in_again_by_keyboard(tmp_path: Path, browser: str) -> None:
     """Password, second factor, out, a wrong try that says so, and in."""
-    async with centre(tmp_path / "home") as (serving, _), a_tab(browser) as page:
+    async with centre(tmp_path / "home") as (serving, _), new_tab(browser) as page:
         await page.size(1280, 900)
         await page.open(invitation(serving))
         assert await page.value("document.activeElement.id") == "password"
@@ -95,7 +95,7 @@ async def test_from_an_invitation_to_signing_in_again_by_keyboard(tmp_path: Path
 async def test_in_through_the_provider_and_to_the_board(tmp_path: Path, browser: str) -> None:
     """From another site (localhost) back to ours, where the session's cookie is strict: she is in at once."""
     idp = Idp()
-    async with provided_by(idp, tmp_path) as (serving, _, _lines), a_tab(browser) as page:
+    async with provided_by(idp, tmp_path) as (serving, _, _lines), new_tab(browser) as page:
         elsewhere = idp.url.replace("127.0.0.1", "localhost")
         idp.metadata = {"authorization_endpoint": f"{elsewhere}/realm/authorize"}
         await page.open(f"{serving.url}/console/sign-in?language=en")

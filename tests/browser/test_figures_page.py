@@ -8,7 +8,7 @@ from centre.home import Home
 from centre.rules import access, figures
 from centre.rules.figures import Facts
 from centre.work import figures as work
-from tests.browser.chromium import PICTURES, a_tab
+from tests.browser.chromium import PICTURES, new_tab
 from tests.unit.centre.parts import centre
 
 ZONES = {"9991": 25, "9992": 12, "9993": 8, "9994": 3}  # no police zone has such a number
@@ -38,7 +38,7 @@ def invented() -> Facts:
 
 async def test_the_institute_reads_a_month_and_takes_it_away(tmp_path: Path, browser: str) -> None:
     """Chosen, shown and fetched as CSV by keys; nothing is cut off on a phone."""
-    async with centre(tmp_path / "home") as (serving, _), a_tab(browser) as page:
+    async with centre(tmp_path / "home") as (serving, _), new_tab(browser) as page:
         core = open_core(Home(tmp_path / "home"))
         for month in ("2026-09", "2026-10"):
             counting = work.Counting(month, figures.following(month))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from centre.rules import access
-from tests.browser.chromium import Tab, a_tab
+from tests.browser.chromium import Tab, new_tab
 from tests.unit.centre.parts import centre
 
 PICTURES = Path(__file__).parents[2] / "build"
@@ -28,7 +28,7 @@ async def fits(page: Tab, name: str) -> None:
 
 async def test_the_frame_fits_every_role(tmp_path: Path, browser: str) -> None:
     """Her name leads to her own page; her pages, her language and the way out are in reach of Tab."""
-    async with centre(tmp_path / "home") as (serving, _), a_tab(browser) as page:
+    async with centre(tmp_path / "home") as (serving, _), new_tab(browser) as page:
         for role in access.ROLES:
             zone = {"zone": "5340"} if role == access.CASE_MANAGER else {}
             name = {"name": "Lotte Van Den Voorbeeld-Verzonnen", "language": "de"}

@@ -1,6 +1,5 @@
 """The operator's page in a real browser: an alarm seen, taken, sent help, closed, by keyboard alone."""
 
-import asyncio
 import contextlib
 import json
 import time
@@ -30,7 +29,6 @@ async def opened(browser: str, url: str, width: int = 1280, height: int = 900) -
         await page.call("Page.navigate", url=url)
         await page.until("document.getElementById('live')?.textContent.startsWith('● ')")
         yield page
-    await asyncio.sleep(0.1)  # the server's ends of its connections hear of it
 
 
 async def press(by: Phone, counter: int, event: int = codes.ALARM, **more: object) -> str:

@@ -1,6 +1,8 @@
 """Those who only hold connections, by the means they have, keep no alarm out."""
 
 import asyncio
+import os
+import socket
 import ssl
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -92,6 +94,27 @@ async def test_a_handshake_that_is_never_finished_is_cut(tmp_path: Path) -> None
         begun = [await held(serving, tls=False, sends=sent) for sent in (b"", b"\x16\x03\x01") * 15]
         assert await is_taken(serving, phone, 1)
         assert await asyncio.gather(*(cut(ends) for ends in begun)) == [b""] * 30
+
+
+def bids_no_goodbye(serving: Serving) -> ssl.SSLSocket:
+    """It has its answer, and the centre's goodbye."""
+    url = urlsplit(serving.url)
+    context = ssl.create_default_context(cadata=serving.authority.pem.decode())
+    plain = socket.create_connection((str(url.hostname), url.port or 0), WAIT_S)
+    peer = context.wrap_socket(plain, server_hostname=url.hostname)
+    peer.sendall(b"GET /ca.pem HTTP/1.1\r\nHost: centre\r\nConnection: close\r\n\r\n")
+    while peer.recv(65536):
+        pass
+    return peer
+
+
+async def test_a_centre_that_ends_waits_for_nobodys_goodbye(tmp_path: Path) -> None:
+    """What it has accepted is closed when it has ended."""
+    async with centre(tmp_path) as (serving, _):
+        peer = await asyncio.to_thread(bids_no_goodbye, serving)
+    with peer, socket.socket(fileno=os.dup(peer.fileno())) as below:
+        below.settimeout(WAIT_S)
+        assert below.recv(1) == b""
 
 
 async def test_a_head_that_is_too_large_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
