@@ -300,10 +300,8 @@ class World:
         await self._start(name, [sys.executable, "-m", "sim.fleet", *where], "ready")
 
     async def start(self, name: str) -> None:
-        """Start a program again that was killed or stopped, and wait until it serves or scans."""
-        since = len(self.happenings)
-        await self.programs[name].start()
-        await self.wait_for(lambda h: h.by == name and h.what in ("listening", "scanning"), since=since)
+        """Start a program again that was killed or stopped; returns when it serves or scans."""
+        await self._run(self.programs[name], "listening", "scanning")
 
     async def kill(self, name: str) -> None:
         await self.programs[name].kill()
@@ -396,15 +394,18 @@ class World:
         return [sys.executable, "-m", "centre", *words, "--home", str(self.centre_home)]
 
     async def _start(self, name: str, argv: list[str], ready: str) -> Happening:
+        program = self.programs[name] = Program(self, name, argv, self._clocks.get(name))
+        return await self._run(program, ready)
+
+    async def _run(self, program: Program, *ready: str) -> Happening:
+        """What it said when it was `ready`. Raises Trouble where it ends instead."""
         since = len(self.happenings)
-        program = Program(self, name, argv, self._clocks.get(name))
-        self.programs[name] = program
         await program.start()
         said = await self.wait_for(
-            lambda h: h.by == name and h.what in (ready, "ended"), since=since, timeout_s=_START_S
+            lambda h: h.by == program.name and h.what in (*ready, "ended"), since=since, timeout_s=_START_S
         )
         if said.what == "ended":
-            raise Trouble(f"the {name} did not start:\n" + "\n".join(program.stderr))
+            raise Trouble(f"the {program.name} did not start:\n" + "\n".join(program.stderr))
         return said
 
     def _on_advert(self, seen: OnAir) -> None:

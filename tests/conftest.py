@@ -1,8 +1,11 @@
 """What all tests stand on."""
 
 import os
+import random
 import signal
 import sys
+
+import pytest
 
 # Whoever runs them in the background of a shell has SIGINT ignored, and so would every program that they
 # start: Ctrl-C would end none.
@@ -13,3 +16,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # compile everything anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the slow ones, those first in which real time passes, mixed, so that not all begin their programs at
+    the same moment; those last that only compute, so that they take no processor from the others."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    waits = [item for item in slow if not item.get_closest_marker("computes")]
+    random.Random(1).shuffle(waits)
+    quick = [item for item in items if item not in slow]
+    items[:] = quick + waits + [item for item in slow if item not in waits]

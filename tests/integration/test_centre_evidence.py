@@ -129,6 +129,7 @@ def test_a_full_disk_leaves_no_half_of_a_backup_or_export(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # thirty starts
 async def test_killed_thirty_times_the_chain_is_one_and_whole(tmp_path: Path) -> None:
     """SIGKILL under load, at moments nobody chose: no answered alarm is lost, and the chain never forks."""
     home, load, dice = tmp_path / "home", Load(), random.Random(5)

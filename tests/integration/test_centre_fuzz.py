@@ -136,6 +136,7 @@ def test_every_answer_is_described(case: Case, served: Served) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.computes
 @pytest.mark.timeout(900)
 @DOCUMENT.parametrize()
 @often(150)

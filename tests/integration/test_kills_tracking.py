@@ -12,7 +12,7 @@ from sim.world import World
 from tests.integration.conftest import incidents, said, watched
 from wire.codes import ALARM
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # twenty starts
 
 SEEDS, KILLS = 5, 20  # 100 moments
 EARLY = 4  # of each 20, while the press itself is on its way

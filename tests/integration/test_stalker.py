@@ -10,7 +10,6 @@ from sim.run import SHIPPED
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(150)
 def test_what_he_tries_against_a_press_is_told_and_holds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ QUICK = {
     "a reused address",
     "a contact that is not fresh",
 }
-_SLOW = pytest.mark.slow
+_SLOW = (pytest.mark.slow, pytest.mark.computes)
 
 
 @pytest.mark.timeout(240)

@@ -68,10 +68,13 @@ def test_what_cannot_be_read_starts_nothing(tmp_path: Path, arguments: list[str]
     assert "Traceback" not in done.stderr
 
 
+SLOW = [path.stem for path in shipped() if path.stem not in QUICK]
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", [path.stem for path in shipped() if path.stem not in QUICK])
-def test_every_shipped_scenario_holds(name: str) -> None:
-    """Each in a world of its own."""
-    done = amr_sim(name)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("names", [SLOW[n : n + 2] for n in range(0, len(SLOW), 2)], ids=" ".join)
+def test_every_shipped_scenario_holds(names: list[str]) -> None:
+    """Each in a world of its own; two side by side, as they wait most of the time."""
+    done = amr_sim(*names, "--at-once", 2)
     assert done.returncode == 0, done.stdout + done.stderr

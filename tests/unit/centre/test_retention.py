@@ -304,7 +304,6 @@ while count := retention.erase_due(core, 6, 12):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_killed_while_it_erases_nothing_is_half_erased(year: Year) -> None:
     """SIGKILL again and again, at any moment: the chain verifies after each, and in the end all is gone."""
     for counter in range(1, 121):
