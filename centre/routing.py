@@ -159,7 +159,9 @@ class Refusals:
     def _no(self, request: web.Request, refused: Refused, trouble: str = "") -> web.Response:
         self._count(refused, trouble)
         if refused.reason == "unauthorised" and wants_html(request) and request.path.startswith("/console"):
-            headers = {"Location": "/console/sign-in", "Cache-Control": "no-store"}
+            # An address that was good once, and is no longer: that page says so.
+            page = "/console/sign-in?over=1" if "key" in request.query else "/console/sign-in"
+            headers = {"Location": page, "Cache-Control": "no-store"}
             return web.Response(status=303, headers=headers)
         return problem(refused, for_a_person=wants_html(request))
 

@@ -59,7 +59,9 @@ class Entrance:
         return _in(*await self._worker(accounts.enter, key, lane=AFTER))
 
     async def sign_in_page(self, request: web.Request, _caller: str) -> web.Response:
-        return sign_in_page(language_of(request), provided=self._provided)
+        language = language_of(request)
+        mistake = words.say(language, "entrance.address_over") if "over" in request.query else ""
+        return sign_in_page(language, mistake=mistake, provided=self._provided)
 
     async def sign_in(self, request: web.Request, _caller: str) -> web.Response:
         """Password and code at once; neither the answer nor its time tells which was wrong, or who exists."""

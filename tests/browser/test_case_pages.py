@@ -10,7 +10,8 @@ from centre.rules.cases import to_form
 from centre.work import buttons
 from sim.people import EXAMPLE
 from tests.browser.chromium import PICTURES, Tab, new_tab
-from tests.unit.centre.parts import Hand, centre
+from tests.unit.centre.parts import Hand, Phone, centre
+from wire import codes
 
 HAND = Hand()
 
@@ -25,6 +26,23 @@ async def press(page: Tab, selector: str) -> None:
     """Enter on it, as a keyboard does."""
     await page.value(f"document.querySelector({selector!r}).focus()")
     await page.key("Enter")
+
+
+async def lives(phone: Phone, code: str) -> None:
+    """It is enrolled by the code of the sheet, tested, and heard."""
+    status, told = await phone.ask(
+        "POST", "/v1/enrolments", json={"code": code, "pin": "2718", "duress_pin": "3141"}
+    )
+    assert status == 201
+    phone.headers = {"Authorization": f"Bearer {told['token']}"}
+    await phone.post(HAND.alarm(1, codes.TEST))
+    heard = {
+        "device_id": HAND.device_id,
+        "heard_at": times.write(int(time.time() * 1000)),
+        "battery_mv": 2950,
+    }
+    sign = {"buttons": [heard], "phone": {"battery_percent": 80}}
+    assert (await phone.ask("POST", "/v1/alive", json=sign))[0] == 200
 
 
 async def picture(page: Tab, name: str, *, guide: bool = False) -> None:
@@ -43,7 +61,7 @@ async def picture(page: Tab, name: str, *, guide: bool = False) -> None:
 async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path, browser: str) -> None:
     """Opened, granted, a button handed out, its code printed, taken back: keys alone."""
     today = times.day(int(time.time() * 1000))
-    async with centre(tmp_path / "home", HAND) as (serving, _), new_tab(browser) as page:
+    async with centre(tmp_path / "home", HAND) as (serving, phone), new_tab(browser) as page:
         await page.size(1280, 900)
         await page.open(serving.entrance(access.CASE_MANAGER, zone="5340"))
         await page.until("location.pathname === '/console/cases'")
@@ -66,7 +84,7 @@ async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path, 
         await write(page, "device_id", HAND.device_id.lower())
         await page.key("Enter")
         await page.until("Boolean(document.querySelector(\"form[action$='/enrolment']\"))")
-        await picture(page, "case-manager", guide=True)
+        await picture(page, "case-handed-out")
 
         await press(page, "form[action$='/enrolment'] button")
         await page.until("Boolean(document.querySelector('svg.qr'))")
@@ -76,7 +94,11 @@ async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path, 
         assert not any(word in sheet.lower() for word in ("alarm", "emergency", "police", "button", "stalk"))
         await picture(page, "case-enrolment")
 
+        code = await page.value("document.querySelector('.sheet .id').innerText.replaceAll(' ', '')")
+        await lives(phone, code)
         await page.open(serving.url + case_at)
+        await page.until("/A loss is found after/.test(document.getElementById('buttons')?.innerText)")
+        await picture(page, "case-manager", guide=True)
         await press(page, "#buttons summary")
         await page.value(
             "[...document.querySelectorAll('#buttons summary')]"

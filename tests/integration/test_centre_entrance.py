@@ -411,6 +411,16 @@ async def test_a_stranger_takes_no_place_in_the_queue_of_the_alarms(tmp_path: Pa
         assert (await alarm)[0] == 201
 
 
+async def test_an_address_that_is_no_longer_good_says_so(tmp_path: Path) -> None:
+    """Where she signs in, in her browser's language; who only has no session hears of none."""
+    headers = {"Accept": "text/html", "Accept-Language": "de"}
+    async with centre(tmp_path) as (serving, phone):
+        for path, says in (("/console/enter?key=x", True), ("/console/set?key=x", True), ("/console", False)):
+            async with phone.session.get(serving.url + path, headers=headers) as answer:
+                assert answer.url.path == "/console/sign-in"
+                assert ("Diese Adresse gilt nicht mehr" in await answer.text()) == says
+
+
 async def test_who_was_disabled_can_be_let_in_again(tmp_path: Path) -> None:
     """With the password that she had; nothing that had ended begins again."""
     async with centre(tmp_path) as (serving, phone):

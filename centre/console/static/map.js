@@ -37,18 +37,21 @@ const trail = (() => {
   function graticule() {
     lines.clearLayers();
     const bounds = map.getBounds();
-    const span = Math.max(bounds.getNorth() - bounds.getSouth(), 1e-4);
-    const step = STEPS.find((one) => span / one <= 5) ?? 45;
-    const digits = Math.max(0, Math.ceil(-Math.log10(step)));
+    // A label has room beside the next one: a number is wider than it is high.
+    const step_of = (span, px, label_px) => STEPS.find((one) => (one * px) / Math.max(span, 1e-4) >= label_px) ?? 45;
+    const { x, y } = map.getSize();
+    const up = step_of(bounds.getNorth() - bounds.getSouth(), y, 60);
+    const along = step_of(bounds.getEast() - bounds.getWest(), x, 90);
+    const written = (degrees, step) => `${degrees.toFixed(Math.max(0, Math.ceil(-Math.log10(step))))}°`;
     const line = (ends, at, text) => {
       L.polyline(ends, { className: "graticule", interactive: false, weight: 1 }).addTo(lines);
       L.marker(at, { icon: label("graticule-label", text), interactive: false, keyboard: false }).addTo(lines);
     };
-    for (let lat = Math.ceil(bounds.getSouth() / step) * step; lat < bounds.getNorth(); lat += step) {
-      line([[lat, bounds.getWest()], [lat, bounds.getEast()]], [lat, bounds.getWest()], `${lat.toFixed(digits)}°`);
+    for (let lat = Math.ceil(bounds.getSouth() / up) * up; lat < bounds.getNorth(); lat += up) {
+      line([[lat, bounds.getWest()], [lat, bounds.getEast()]], [lat, bounds.getWest()], written(lat, up));
     }
-    for (let lon = Math.ceil(bounds.getWest() / step) * step; lon < bounds.getEast(); lon += step) {
-      line([[bounds.getSouth(), lon], [bounds.getNorth(), lon]], [bounds.getNorth(), lon], `${lon.toFixed(digits)}°`);
+    for (let lon = Math.ceil(bounds.getWest() / along) * along; lon < bounds.getEast(); lon += along) {
+      line([[bounds.getSouth(), lon], [bounds.getNorth(), lon]], [bounds.getNorth(), lon], written(lon, along));
     }
   }
 

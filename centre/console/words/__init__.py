@@ -17,10 +17,15 @@ _DEFAULT = "en"
 def _words() -> dict[str, dict[str, str]]:
     """By "page.key", then by language."""
     return {
-        f"{path.stem}.{key}": said
+        f"{path.stem}.{key}": said | {"fr": _held_together(said["fr"])}
         for path in sorted(Path(__file__).parent.glob("*.json"))
         for key, said in json.loads(path.read_text("utf-8")).items()
     }
+
+
+def _held_together(french: str) -> str:
+    """With spaces that do not break where French has one beside a sign: no line begins with a colon."""
+    return re.sub("« ", "«\N{NO-BREAK SPACE}", re.sub(" (?=[:;!?»])", "\N{NO-BREAK SPACE}", french))
 
 
 def say(language: str, key: str) -> str:

@@ -21,6 +21,16 @@ def test_every_language_says_everything(path: Path) -> None:
         assert len({tuple(sorted(re.findall(r"\{\w*\}", text))) for text in said.values()}) == 1, key
 
 
+def test_no_line_of_french_begins_with_a_colon() -> None:
+    """French has a space before it, which does not break; and no page writes one of its own behind a word."""
+    assert words.say("fr", "board.duress").startswith("CONTRAINTE\N{NO-BREAK SPACE}:")
+    for path in FILES:
+        for key in json.loads(path.read_text("utf-8")):
+            assert not re.search(r"« | [:;!?»]", words.say("fr", f"{path.stem}.{key}")), key
+    for path in FILES[0].parents[1].glob("templates/*.html"):
+        assert not re.search(r"\{\{ t\([^}]*\) \}\}:", path.read_text("utf-8")), path.name
+
+
 @pytest.mark.parametrize(
     ("accepted", "language"),
     [
