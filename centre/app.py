@@ -48,8 +48,9 @@ ERASE_S = 3600.0
 STRANGERS_S = 20.0
 FIGURES_S = 3600.0  # how soon after the end of a month
 
-# Nothing frames us, nothing learns our addresses.
+# Nothing frames us, nothing learns our addresses, and nobody which version of what to look up.
 HEADERS = {
+    "Server": "amr-centre",
     "Referrer-Policy": "same-origin",  # with "no-referrer" a browser's form posts `Origin: null` (Fetch, 3.2)
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",

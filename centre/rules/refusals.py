@@ -11,7 +11,7 @@ REASONS = {
     "wrong_pin": (403, "The PIN is not the right one"),
     "wrong_sign_in": (403, "The login, the password or the code is not right"),
     "wrong_code": (403, "The code is not that of this second factor, now"),
-    "wrong_origin": (403, "The request does not come from the operator's page"),
+    "wrong_origin": (403, "The request does not come from a page of this centre"),
     "wrong_form": (403, "The form is not one of this session; load its page again"),
     "wrong_role": (403, "Your role does not see this"),
     "unknown_device": (404, "This bridge has no such button"),

@@ -151,6 +151,7 @@ async def test_a_photo_comes_back_as_it_went_and_is_never_kept_elsewhere(tmp_pat
             assert response.content_type == "image/png"
             assert response.headers["Cache-Control"] == "no-store"
             assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert response.headers["Server"] == "amr-centre", "no version of anything"
         for bad, reason in (
             (b"<html><script>1</script>", "bad_photo"),
             (b"\xff\xd8\xff" + bytes(600 * 1024), "too_large"),
