@@ -8,6 +8,7 @@ const trail = (() => {
   node.className = "map";
   let map = null;
   let lines, drawn;
+  let said = null;
   let incident = "";
   let fixes = [];
   let asking = false;
@@ -24,6 +25,7 @@ const trail = (() => {
     lines = L.layerGroup().addTo(map);
     drawn = L.featureGroup().addTo(map);
     if (!tiles) map.on("moveend", graticule);
+    map.on("moveend", () => said && fixes.length && beside());
     map.setView([50.85, 4.35], 12);
   }
 
@@ -94,7 +96,14 @@ const trail = (() => {
     const text = [clock(fix.taken_at_ms), fill(words.js_within, { m: Math.round(fix.radius_m) }), ...doubts].join(" · ");
     const shape = fix.old ? "◇" : doubts.length ? "□" : "◉";
     L.marker(at, { icon: label(`head${doubts.length ? " doubtful" : ""}`, shape), keyboard: false, zIndexOffset: 900 }).addTo(drawn);
-    L.marker(at, { icon: label("head-text", text), interactive: false, keyboard: false, zIndexOffset: 1000 }).addTo(drawn);
+    said = L.marker(at, { icon: label("head-text", text), interactive: false, keyboard: false, zIndexOffset: 1000 }).addTo(drawn);
+    beside();
+  }
+
+  /** Its words stand on the side where there is more of the map: nothing of them is cut off. */
+  function beside() {
+    const { x } = map.latLngToContainerPoint(said.getLatLng());
+    said.getElement()?.classList.toggle("left", x > map.getSize().x / 2);
   }
 
   function fit() {
