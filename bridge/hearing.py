@@ -31,12 +31,17 @@ _FEW = 5  # misses say little of what follows one
 class Hearing:
     """`missed_max`: so many missed in a row mean that it is gone.
 
-    Before anything is known it takes itself for a poor one: as if it had heard one of three.
+    Before anything is known it takes itself for a poor one: as if it had heard one of three. `learnt` is what
+    it goes by, to begin with again.
     """
 
-    def __init__(self) -> None:
-        self._sent, self._missed, self._in_company = 3.0, 2.0, 0.0
+    def __init__(self, sent: float = 3.0, missed: float = 2.0, in_company: float = 0.0) -> None:
+        self._sent, self._missed, self._in_company = sent, missed, in_company
         self.missed_max = self._missed_max()
+
+    @property
+    def learnt(self) -> tuple[float, ...]:
+        return self._sent, self._missed, self._in_company
 
     def heard(self, missed: int) -> None:
         """Once more, after so many that were not.

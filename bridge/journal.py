@@ -44,7 +44,7 @@ def _statements() -> dict[str, str]:
 
 _SQL = _statements()
 # PRAGMA user_version counts those that have been run. One that is out is never changed.
-_MIGRATIONS = tuple(_SQL[f"version {number}"] for number in (1, 2, 3))
+_MIGRATIONS = tuple(_SQL[f"version {number}"] for number in (1, 2, 3, 4))
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -218,7 +218,15 @@ def _statement(row: Record) -> tuple[tuple[Any, ...], str, dict[str, Any]]:
         values = row.key._asdict() | {"taken_at": row.taken_at, "fix": json.dumps(row.fix)}
         return (*row.key, row.taken_at), "drop_waypoint" if row.sent else "keep_waypoint", values
     if isinstance(row, Health):
-        return ("health", row.device_id), "keep_health", asdict(row) | {"faults": " ".join(row.faults)}
+        return (
+            ("health", row.device_id),
+            "keep_health",
+            asdict(row)
+            | {
+                "faults": " ".join(row.faults),
+                "hearing": " ".join(map(str, row.hearing)),
+            },
+        )
     return ("alive", row.device_id), "keep_alive", asdict(row)
 
 
@@ -256,7 +264,8 @@ def _press(row: dict[str, Any]) -> Press:
 
 
 def _health(row: dict[str, Any]) -> Health:
-    return Health(row["device_id"], bool(row["low"]), row["battery_mv"], tuple(row["faults"].split()))
+    faults, hearing = tuple(row["faults"].split()), tuple(map(float, row["hearing"].split()))
+    return Health(row["device_id"], bool(row["low"]), row["battery_mv"], faults, hearing)
 
 
 def _waypoint(row: dict[str, Any]) -> Waypoint:

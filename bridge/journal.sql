@@ -46,6 +46,9 @@ ALTER TABLE press ADD COLUMN age_is_lower_bound INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE press ADD COLUMN age_told INTEGER NOT NULL DEFAULT 0;   -- the centre has taken age_s
 UPDATE press SET age_told = 1 WHERE age_s IS NOT NULL AND incident IS NOT NULL;
 
+-- name: version 4
+ALTER TABLE health ADD COLUMN hearing TEXT NOT NULL DEFAULT '';     -- numbers: how well the button is heard
+
 -- name: keep_press
 -- A press only goes forward, so rows may be written late, twice and in any order.
 INSERT INTO press VALUES (
@@ -75,9 +78,10 @@ ON CONFLICT (device_id) DO UPDATE SET
 WHERE excluded.counter >= counter;
 
 -- name: keep_health
-INSERT INTO health VALUES (:device_id, :low, :battery_mv, :faults)
+INSERT INTO health VALUES (:device_id, :low, :battery_mv, :faults, :hearing)
 ON CONFLICT (device_id) DO UPDATE SET
-    low = excluded.low, battery_mv = excluded.battery_mv, faults = excluded.faults;
+    low = excluded.low, battery_mv = excluded.battery_mv, faults = excluded.faults,
+    hearing = excluded.hearing;
 
 -- name: keep_waypoint
 INSERT INTO waypoint VALUES (:device_id, :event, :counter, :taken_at, :fix) ON CONFLICT DO NOTHING;

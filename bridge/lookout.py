@@ -95,10 +95,13 @@ class Lookout:
 
     def resume(self, health: Health) -> None:
         """As the journal has it."""
+        self.supervision.resume(health.device_id, health.hearing)
         self._know(health)
 
     def _lives(self, device_id: str, now_ms: int, counter: int | None = None) -> None:
         self.supervision.heard(device_id, self._clock.tick_ms(), counter)
+        learnt = self.supervision.learnt(device_id)
+        self.healths[device_id] = replace(self.healths[device_id], hearing=learnt)
         self.heard_at_ms[device_id] = now_ms
         self.stale.discard(device_id)
         self._troubles.over(f"button {device_id} stale")

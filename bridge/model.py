@@ -119,12 +119,14 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a button has said of itself: in its signs of life, and in the last *state* that was read."""
+    """What a button has said of itself: in its signs of life, and in the last *state* that was read; and how
+    well it is heard."""
 
     device_id: str
     low: bool = False
     battery_mv: int | None = None
     faults: tuple[str, ...] = ()  # stuck counters_lost configuration
+    hearing: tuple[float, ...] = ()  # hearing.Hearing.learnt
 
 
 @dataclass(frozen=True, slots=True)

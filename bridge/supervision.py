@@ -51,6 +51,13 @@ class Supervision:
     def add(self, device_id: str, alive_period_s: int, now_ms: int) -> None:
         self._buttons[device_id] = _Button(alive_period_s, now_ms)
 
+    def learnt(self, device_id: str) -> tuple[float, ...]:
+        """How well it is heard, to be kept."""
+        return self._buttons[device_id].hearing.learnt
+
+    def resume(self, device_id: str, learnt: tuple[float, ...]) -> None:
+        self._buttons[device_id].hearing = Hearing(*learnt)
+
     def listening(self, yes: bool, now_ms: int) -> None:
         """The radio hears again, or no more."""
         if not yes:

@@ -189,3 +189,17 @@ def test_a_clock_that_is_set_makes_no_sign_of_life_stale(set_by_ms: int) -> None
     heard = [h.data for h in world.happenings if (h.by, h.what) == ("bridge", "heard")]
     assert len(heard) > 6
     assert not any("stale" in data for data in heard)
+
+
+def test_a_restart_forgets_nothing_of_how_well_a_button_is_heard() -> None:
+    """A bridge that has learnt that it hears all still says so to the centre: a loss is found as soon."""
+    world = World(Schedule(1, (Step(2400, "kill", "bridge", 10),), minutes=42, alive_period_s=60))
+    world.begin()
+    lost_after_s: list[int] = []
+    for at_s in (60, 2390, 2500):
+        world.run_until(at_s)
+        told = world.centre.disk.query("SELECT lost_after_s FROM button_states")
+        lost_after_s.append(told[0][0])
+    world.end()
+    at_first, learnt, restarted = lost_after_s
+    assert restarted <= learnt < at_first / 4

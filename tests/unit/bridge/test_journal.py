@@ -82,7 +82,7 @@ def test_a_press_is_kept_once_and_only_goes_forward(path: Path) -> None:
 
 def test_what_a_button_said_and_positions_on_their_way_are_there_after_a_restart(path: Path) -> None:
     """Each position once, until it is sent; a button's last word of itself."""
-    health = Health(NAME, True, 3620, ("stuck", "configuration"))
+    health = Health(NAME, True, 3620, ("stuck", "configuration"), (96.5, 1 / 3, 1e-30))
     first, second = (Waypoint(press(1).key, f"2026-11-23T10:00:0{n}.000Z", {"lat": n}) for n in (1, 2))
     journal = Journal(path)
     assert journal.write(press(1), Health(NAME), first, second, first, health) is None
