@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sim import staff
-from sim.felt import pattern
+from sim.felt import Felt, Hand
 from sim.people import EXAMPLE
 from sim.world import Button, Happening, Trouble, World
 from wire import receipts
@@ -91,32 +91,31 @@ class Timeline:
 
 
 class Vibrations:
-    """Reads the motor's pin, and names each pattern as a hand would feel it."""
+    """What the hand on a button feels, told when the pattern is over."""
 
-    _GAP_S = 0.3  # longer than any pause within a pattern
+    _GAP_S = 0.8  # longer than any pause within a pattern, on a busy machine too
 
     def __init__(self, felt: Callable[[str], None]) -> None:
         self._felt = felt
-        self._on_ms = 0.0
-        self._pulses: list[float] = []
+        self._hand = Hand()
         self._pause: asyncio.TimerHandle | None = None
 
     def take(self, happening: Happening) -> None:
-        if happening.what != "motor":
+        if happening.what not in ("motor", "power", "reset", "boot"):
             return
+        self._tell(self._hand.take(happening))
         if self._pause:
             self._pause.cancel()
-        if happening.data["on"]:
-            self._on_ms = happening.at_ms
-        else:
-            self._pulses.append(happening.at_ms - self._on_ms)
+        if happening.what == "motor" and not happening.data["on"]:
             self._pause = asyncio.get_running_loop().call_later(self._GAP_S, self._ended)
 
     def _ended(self) -> None:
-        pulses, self._pulses = self._pulses, []
-        what = pattern(pulses)
-        known = receipts.NAMES[what] if isinstance(what, int) else what
-        self._felt(known or "a pattern of no meaning")
+        self._tell(self._hand.end())
+
+    def _tell(self, felt: Felt | None) -> None:
+        if felt:
+            name = receipts.NAMES[felt.what] if isinstance(felt.what, int) else felt.what
+            self._felt(name or "a pattern of no meaning")
 
 
 class Screen:

@@ -3,14 +3,14 @@
 It knows the guide and not the firmware: the number of pulses and their length are all that a hand has.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sim.happening import Happening
 
 TAKEN, NOT_CONFIRMED = "taken", "not_confirmed"
 RECEIVED, ACKNOWLEDGED, DISPATCHED, CLOSED = range(1, 5)
-# Pulses, and whether they are long: each is to be told apart in a pocket.
+# (pulses, whether they are long ones). A count that a hand knows twice differs by length alone.
 _PATTERNS: dict[tuple[int, bool], str | int] = {
     (1, False): TAKEN,
     (2, False): RECEIVED,
@@ -19,8 +19,13 @@ _PATTERNS: dict[tuple[int, bool], str | int] = {
     (1, True): CLOSED,
     (3, True): NOT_CONFIRMED,
 }
-_LONG_MS = 300.0  # short are 60 and 120, long 450 and 700; a busy machine switches the motor late
-_PAUSE_MS = 330.0  # longer than any pause within a pattern
+# Between the guide's lengths, with room for a clock that is off and for a machine that is busy: one pulse is
+# of 60 or 700 ms, several are of 120 or 450.
+_LONG_ALONE_MS, _LONG_MS = 500.0, 285.0
+# Longer than the pauses within a pattern (160 ms; 250 between long pulses), shorter than between two (400).
+_PAUSE_MS = 330.0
+# After the first or second pulse of such a length only more of the same can come: no need to hurry.
+_OF_THREE_MS, _PAUSE_OF_THREE_MS = (380.0, 575.0), 700.0
 
 
 class Felt(NamedTuple):
@@ -31,34 +36,53 @@ class Felt(NamedTuple):
     what: str | int | None
 
 
-def felt(happenings: Iterable[Happening]) -> list[Felt]:
-    """Of one button. A pattern that lost its power or its program half way is none."""
-    found: list[Felt] = []
-    pulses: list[tuple[float, float]] = []
-    on_ms: float | None = None
-    for happening in happenings:
-        at_ms = happening.at_ms
-        if pulses and on_ms is None and at_ms - pulses[-1][1] > _PAUSE_MS:
-            found.append(_felt(pulses))
-            pulses = []
+class Hand:
+    """The one that holds a button: it is told what happens to that button, and says what it has felt."""
+
+    def __init__(self) -> None:
+        self._pulses: list[tuple[float, float]] = []
+        self._on_ms: float | None = None
+
+    def take(self, happening: Happening) -> Felt | None:
+        """The pattern that was over before this. One that lost its power or its program half way is none."""
+        found = None
+        if self._on_ms is None and self._is_over(happening.at_ms):
+            found = self.end()
         if happening.what == "motor":
             if happening.data["on"]:
-                on_ms = at_ms
-            elif on_ms is not None:
-                pulses.append((on_ms, at_ms))
-                on_ms = None
+                self._on_ms = happening.at_ms
+            elif self._on_ms is not None:
+                self._pulses.append((self._on_ms, happening.at_ms))
+                self._on_ms = None
         elif happening.what in ("power", "reset", "boot"):
-            pulses, on_ms = [], None
-    if pulses and on_ms is None:
-        found.append(_felt(pulses))
-    return found
+            self._pulses, self._on_ms = [], None
+        return found
+
+    def end(self) -> Felt | None:
+        """Nothing more comes."""
+        pulses, self._pulses = self._pulses, []
+        return _pattern(pulses) if pulses and self._on_ms is None else None
+
+    def _is_over(self, at_ms: float) -> bool:
+        if not self._pulses:
+            return False
+        least_ms, most_ms = _OF_THREE_MS
+        of_three = len(self._pulses) < 3 and least_ms <= _longest_ms(self._pulses) < most_ms
+        return at_ms - self._pulses[-1][1] > (_PAUSE_OF_THREE_MS if of_three else _PAUSE_MS)
 
 
-def pattern(lengths_ms: Sequence[float]) -> str | int | None:
-    """What pulses of these lengths mean to a hand."""
-    is_long = sorted(lengths_ms)[len(lengths_ms) // 2] > _LONG_MS
-    return _PATTERNS.get((len(lengths_ms), is_long))
+def felt(happenings: Iterable[Happening]) -> list[Felt]:
+    """Of one button."""
+    hand = Hand()
+    found = [hand.take(happening) for happening in happenings]
+    return [one for one in (*found, hand.end()) if one]
 
 
-def _felt(pulses: list[tuple[float, float]]) -> Felt:
-    return Felt(pulses[0][0], pulses[-1][1], pattern([off - on for on, off in pulses]))
+def _pattern(pulses: list[tuple[float, float]]) -> Felt:
+    lengths_ms = sorted(off - on for on, off in pulses)
+    is_long = lengths_ms[len(pulses) // 2] >= (_LONG_ALONE_MS if len(pulses) == 1 else _LONG_MS)
+    return Felt(pulses[0][0], pulses[-1][1], _PATTERNS.get((len(pulses), is_long)))
+
+
+def _longest_ms(pulses: list[tuple[float, float]]) -> float:
+    return max(off - on for on, off in pulses)

@@ -24,6 +24,7 @@ Kind = hci.HCI_LE_Advertising_Report_Event.EventType
 Error = hci.HCI_ErrorCode
 
 SLOT_US = 625  # the unit of advertising and scan intervals (Core 6.0, Vol 4, Part E, 7.8.5 and 7.8.10)
+LOOK_MS = 250  # how often it is seen whether the two ends of a link are still in reach
 SUPERVISION_MS_MAX = 1000  # hosts ask for up to 32 s; a test that kills a process would wait for it
 DUPLICATES_MAX = 1024  # a controller's duplicate filter is small memory, too
 
@@ -418,6 +419,7 @@ def _status(code: int) -> hci.HCI_StatusReturnParameters:
 class AirLink(LocalLink):
     """Carries adverts as the medium says, and connections reliably and in order.
 
+    A connection lives as long as both ends are in reach; what is sent as one walks out of it still arrives.
     A CONNECT_IND is never lost once its advert was heard: on a bad air it takes longer to hear one.
     Two initiators of one advert: the first to have heard it gets the link, the other waits on.
     """
@@ -488,6 +490,28 @@ class AirLink(LocalLink):
         )
         peripheral.announce(lower, command)
         central.announce(upper, command)
+        self._look_after(upper)
+
+    def _look_after(self, connection: AirConnection, away_ms: int = 0) -> None:
+        """Ends it when its two radios have been out of each other's reach for the supervision timeout."""
+
+        def look() -> None:
+            self._timers.discard(handle)
+            ends = (connection, connection.peer)
+            if not all(end.alive for end in ends):
+                return
+            one, other = (end.controller.name for end in ends)
+            now_us = self._us(asyncio.get_running_loop().time())
+            silent_ms = 0 if self.medium.reaches(one, other, now_us) else away_ms + LOOK_MS
+            if silent_ms < connection.supervision_ms:
+                self._look_after(connection, silent_ms)
+            else:
+                for end in ends:
+                    assert isinstance(end.controller, AirController)
+                    end.controller.lose(end)
+
+        handle = asyncio.get_running_loop().call_later(LOOK_MS / 1000, look)
+        self._timers.add(handle)
 
     def later(self, delay_ms: int, connection: AirConnection) -> None:
         """Tell the survivor `connection` after `delay_ms` that its peer has fallen silent."""

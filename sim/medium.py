@@ -174,13 +174,20 @@ class Medium:
 
     def rssi_dbm(self, transmitter: str, receiver: str, event: int, channel: int, at_us: int = 0) -> int:
         """Path loss, what stands between, slow fading, and a fast one of a few dB, new for each packet."""
+        fading_db = (self._draw("fading", transmitter, receiver, event, channel) * 2 - 1) * FADING_DB
+        return round(self._mean_dbm(transmitter, receiver, at_us) + fading_db)
+
+    def reaches(self, transmitter: str, receiver: str, at_us: int) -> bool:
+        """Whether anything at all would get through, at the best moment of the fast fading."""
+        return self._mean_dbm(transmitter, receiver, at_us) + FADING_DB >= SENSITIVITY_DBM
+
+    def _mean_dbm(self, transmitter: str, receiver: str, at_us: int) -> float:
         distance_m = max(0.1, self.distance_m(transmitter, receiver))
         mean_dbm = TX_DBM - LOSS_1M_DB - 10 * ROOM_EXPONENT * math.log10(distance_m)
         mean_dbm -= self.between_db(transmitter, receiver)
         if self.shadow_db:
             mean_dbm -= self.shadow_db * self._shadow(transmitter, receiver, distance_m, at_us)
-        fading_db = (self._draw("fading", transmitter, receiver, event, channel) * 2 - 1) * FADING_DB
-        return round(mean_dbm + fading_db)
+        return mean_dbm
 
     def _shadow(self, one: str, other: str, distance_m: float, at_us: int) -> float:
         """Normal, of variance 1: one half of it changes with the place, the other with time."""

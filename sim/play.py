@@ -74,6 +74,9 @@ class Play:
         self._wearers: dict[str, tuple[int, str]] = {}
         self._strangers: list[Stranger] = []
         self._disks: dict[str, SmallDisk] = {}
+        # Lines of acts that were done and of faults that have struck; and of those that are over.
+        self._begun: set[int] = set()
+        self._over: set[int] = set()
         self._clocks = {
             fault.who: SettableClock(home, fault.who)
             for fault in scenario.faults
@@ -106,6 +109,7 @@ class Play:
             happenings = world.happenings[since:]
             verdicts = judge(self.scenario, happenings, self._device_ids, started_ms)
             verdicts += [Verdict(False, f"{error}") for error in self._failures(jobs)]
+            verdicts += self._never_played()
             return Played(
                 self.scenario,
                 started_ms,
@@ -192,7 +196,7 @@ class Play:
         ]
 
     async def _until_done(self, jobs: list[asyncio.Task[None]], since: int, started_ms: float) -> None:
-        """All acts are done and all that is expected has come; or the time is over."""
+        """All was done, what went wrong is over, and all that is expected has come; or the time is over."""
         if any(expect.never for expect in self.scenario.expects):
             await asyncio.sleep(self.scenario.ends_after_ms / 1000)
             return
@@ -204,11 +208,25 @@ class Play:
     def _all_came(self, jobs: list[asyncio.Task[None]], since: int, started_ms: float) -> bool:
         if self._failures(jobs):
             return True
-        hands = jobs[: len(self.scenario.acts)]
-        if not all(job.done() for job in hands):
+        if any(item.line not in self._over for item in self._to_play()):
             return False
         seen = self._world.happenings[since:]
         return all(verdict.holds for verdict in judge(self.scenario, seen, self._device_ids, started_ms))
+
+    def _to_play(self) -> list[Act | Fault]:
+        return [*self.scenario.acts, *self.scenario.faults]
+
+    def _never_played(self) -> list[Verdict]:
+        """Whatever held without it has shown nothing."""
+        missing = [item for item in self._to_play() if item.line not in self._begun]
+        return [
+            Verdict(
+                False,
+                f"{item.does if isinstance(item, Act) else item.what}: it never came to that",
+                item.line,
+            )
+            for item in missing
+        ]
 
     @staticmethod
     def _failures(jobs: list[asyncio.Task[None]]) -> list[BaseException]:
@@ -247,6 +265,12 @@ class Play:
             incident = await self._incident(act.press)
             form = {"reason": act.reason} if act.does == "close" else {}
             await self._world.operate(incident, act.does, **form)
+        self._begun.add(act.line)
+        self._is_over(act)
+
+    def _is_over(self, item: Act | Fault) -> None:
+        self._over.add(item.line)
+        self._world.tell("world", "done", line=item.line)  # whoever waits looks again
 
     async def _incident(self, number: int) -> str:
         await self._world.until(lambda: "received" in self._stages(number))
@@ -269,11 +293,12 @@ class Play:
         begin, end = self._faults(fault)
         self._world.tell("world", "fault", kind=fault.what, who=fault.who, for_ms=fault.for_ms)
         await begin()
-        if not fault.for_ms:
-            return
-        await asyncio.sleep(fault.for_ms / 1000)
-        await end()
-        self._world.tell("world", "over", kind=fault.what, who=fault.who)
+        self._begun.add(fault.line)
+        if fault.for_ms:
+            await asyncio.sleep(fault.for_ms / 1000)
+            await end()
+            self._world.tell("world", "over", kind=fault.what, who=fault.who)
+        self._is_over(fault)
 
     def _faults(self, fault: Fault) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
         """How it begins, and how it ends."""

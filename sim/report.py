@@ -14,7 +14,9 @@ from sim.play import Played
 from sim.scenario import FAULTS
 
 _Scale = Callable[[float], float]
-_WIDTH, _LEFT, _LANE, _TOP = 1160, 150, 62, 34
+_WIDTH, _NAMES, _LANE, _TOP = 1000, 112, 62, 34  # of the picture; of the lanes' names beside it
+_LEFT, _RIGHT = 14, 20
+_LETTER = 6.3  # a letter's width, more or less
 _TICKS_MS = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000)
 _BAD = ("trouble", "ended", "crashed", "refused")
 # Events worth a word in their lane; anything else is in the JSON.
@@ -83,16 +85,23 @@ def as_junit(played: Sequence[Played]) -> str:
 
 
 def as_html(played: Sequence[Played]) -> str:
-    bad = sum(not one.holds for one in played)
-    title = "every promise held" if not bad else f"{bad} of {len(played)} broke a promise"
-    body = "".join(map(_section, played))
+    bad = [one for one in played if not one.holds]
+    title = f"{len(bad)} of {len(played)} broke a promise" if bad else "every promise held"
+    links = "".join(
+        f'<li class="bad"><a href="#s{played.index(one)}">{escape(one.scenario.title)}</a></li>'
+        for one in bad
+    )
+    body = "".join(_section(one, f"s{number}") for number, one in enumerate(played))
+    many = f"{len(played)} scenarios" if len(played) > 1 else "1 scenario"
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"<h1>{len(played)} scenario(s): {title}</h1>{body}</html>\n"
+        f'<!doctype html><html lang="en"><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{_STYLE}</style><h1>{many}: {title}</h1>"
+        f"<ul>{links}</ul>{body}</html>\n"
     )
 
 
-def _section(played: Played) -> str:
+def _section(played: Played, anchor: str) -> str:
     verdicts = "".join(
         f'<li class="{"good" if verdict.holds else "bad"}"><b>{"✓" if verdict.holds else "✕"}</b> '
         f"{escape(verdict.text)}{f' <small>line {verdict.line}</small>' if verdict.line else ''}</li>"
@@ -100,7 +109,8 @@ def _section(played: Played) -> str:
     )
     mark = "✓" if played.holds else "✕"
     return (
-        f"<section><h2>{mark} {escape(played.scenario.title)}</h2><p>{escape(played.scenario.about)}</p>"
+        f'<section id="{anchor}" class="{"" if played.holds else "bad"}"><h2>{mark} '
+        f"{escape(played.scenario.title)}</h2><p>{escape(played.scenario.about)}</p>"
         f"{picture(played)}<ul>{verdicts}</ul></section>"
     )
 
@@ -116,16 +126,31 @@ def picture(played: Played) -> str:
     height = _TOP + _LANE * len(lanes) + 20
 
     def x(at_ms: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - 20) * min(1.0, max(0.0, (at_ms - played.started_ms) / span_ms))
+        wide = _WIDTH - _LEFT - _RIGHT
+        return _LEFT + wide * min(1.0, max(0.0, (at_ms - played.started_ms) / span_ms))
 
+    names: list[str] = []
     drawn = list(_grid(span_ms, x, played.started_ms, height))
     for row, (lane, kind) in enumerate(lanes.items()):
-        y, wide = _TOP + row * _LANE, _WIDTH - _LEFT - 20
+        y, wide = _TOP + row * _LANE, _WIDTH - _LEFT - _RIGHT
         drawn.append(f'<rect class="lane" x="{_LEFT}" y="{y}" width="{wide}" height="{_LANE - 8}"/>')
-        drawn.append(f'<text class="name" x="{_LEFT - 8}" y="{y + 30}">{escape(lane)}</text>')
+        names += _name(lane, y)
         drawn += _faults(played, lane, y, x)
         drawn += _marks(played, lane, kind, y, x)
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="timeline">{"".join(drawn)}</svg>'
+    # On a narrow screen time scrolls, and the names stay.
+    beside = f'<svg class="names" viewBox="0 0 {_NAMES} {height}" aria-hidden="true">{"".join(names)}</svg>'
+    lines = f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="timeline">{"".join(drawn)}</svg>'
+    return f'<figure>{beside}<div tabindex="0">{lines}</div></figure>'
+
+
+def _name(lane: str, y: int) -> Iterator[str]:
+    """A lane's; a long one on two lines, and no wider than there is room."""
+    before, of, name = lane.rpartition(" of ")
+    lines = [f"{before} of", name] if of else [name]
+    for row, line in enumerate(lines):
+        narrow = f' textLength="{_NAMES - 10}" lengthAdjust="spacingAndGlyphs"' if len(line) > 14 else ""
+        down = y + 30 + 14 * row - 7 * (len(lines) - 1)
+        yield f'<text class="name" x="{_NAMES - 8}" y="{down}"{narrow}>{escape(line)}</text>'
 
 
 def _lanes(played: Played) -> dict[str, str]:
@@ -181,10 +206,11 @@ def _marks(played: Played, lane: str, kind: str, y: int, x: _Scale) -> Iterator[
             mark = f'<rect class="bad" x="{along - 4:.1f}" y="{y + 4}" width="8" height="8"/>'
         at = f"{(h.at_ms - played.started_ms) / 1000:.2f} s"
         yield f"<g>{mark}<title>{at}: {escape(words)} {escape(str(h.data))}</title></g>"
+        left = min(along - 3, _WIDTH - 4 - _LETTER * len(words))  # nothing sticks out on the right
         for row, free in enumerate(free_at):
-            if along >= free:
-                yield f'<text x="{along - 3:.1f}" y="{y + 23 + 13 * row}">{escape(words)}</text>'
-                free_at[row] = along + 4 + 6.3 * len(words)
+            if left >= free:
+                yield f'<text x="{left:.1f}" y="{y + 23 + 13 * row}">{escape(words)}</text>'
+                free_at[row] = left + 7 + _LETTER * len(words)
                 break
 
 
@@ -212,13 +238,17 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 74rem; margin: 2rem auto
   color: #16202a }
 section { border-top: 1px solid #ccd4db; padding: 1rem 0 }
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem } small { color: #5b6875 }
-svg { width: 100%; height: auto; background: #fff }
+figure { display: flex; margin: 0 } figure div { flex: 1; overflow-x: auto }
+figure svg { height: auto; display: block } figure div svg { width: 100% }
+svg.names { flex: none; width: 10.07% }
+@media (max-width: 70rem) { svg.names { width: 112px } figure div svg { width: 1000px } }
 text { font: 11px system-ui, sans-serif; fill: #16202a }
 text.name { font-weight: 700; text-anchor: end; font-size: 12px }
 text.tick { text-anchor: middle; fill: #5b6875 }
 .lane { fill: #f2f5f7 } .grid { stroke: #d7dee4 } circle { fill: #0b5cad } .bad { fill: #a1260d }
 rect.fault { fill: #f3d9a4; stroke: #8a5a00; stroke-dasharray: 4 3 }
 text.fault { fill: #6b4500; font-weight: 700 }
-ul { list-style: none; padding: 0 } li b { display: inline-block; width: 1.4rem }
-li.bad { color: #a1260d; font-weight: 700 }
+ul { list-style: none; padding: 0 } li { padding-left: 1.6rem; text-indent: -1.6rem }
+li b { display: inline-block; width: 1.6rem; text-indent: 0 } li a { color: inherit; text-indent: 0 }
+li.good b { color: #1d6b34 } section.bad h2, li.bad { color: #a1260d; font-weight: 700 }
 """

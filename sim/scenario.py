@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from centre.rules.supervision import SIGNS_PER_S
+from firmware.board.config import SETTINGS
 from sim.medium import PROFILES
 from sim.tables import (
     REQUIRED,
@@ -34,7 +35,10 @@ from sim.tables import (
 
 CENTRE = "centre"
 MS_MAX = 24 * 3_600_000
+YEARS_MS = 3650 * MS_MAX
 STAGES = ("taken", "heard", "received", "confirmed", "acknowledged", "dispatched", "closed")
+# Where else than usual a stage can be looked for: on one phone; at the centre, before the button knows.
+_OF_PHONES, _OF_CENTRE = ("heard", "received"), ("acknowledged", "dispatched", "closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Expect:
     never: bool
     count: int
     reason: str
-    phone: str
+    who: str  # of whom; empty: the button, and of what a phone tells or does, any
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,31 @@ def _name(value: Any) -> str:
 def _settings(value: Any) -> Mapping[str, int]:
     if not isinstance(value, dict) or not all(type(one) is int for one in value.values()):
         raise Wrong("a table of whole numbers, as in { hold_ms = 500 }, is allowed")
+    for name, number in value.items():
+        one_of(tuple(SETTINGS))(name)
+        whole_number(*SETTINGS[name][1:], unit=f"for {name}")(number)
     return value
+
+
+def _pins(value: Any) -> tuple[str, ...]:
+    pins = texts(value)
+    if (
+        len(pins) > 2
+        or len(set(pins)) < len(pins)
+        or not all(re.fullmatch("[0-9]{4,8}", pin) for pin in pins)
+    ):
+        raise Wrong("a PIN and another one for duress, each of 4 to 8 digits, are allowed")
+    return pins
+
+
+def _fix(value: Any) -> tuple[float, ...]:
+    lat, lon, radius_m = numbers((3,), _FIX)(value)
+    if abs(lat) > 90 or abs(lon) > 180 or radius_m <= 0:
+        raise Wrong(f"{_FIX}, of a place on Earth, is allowed")
+    return (lat, lon, radius_m)
+
+
+_FIX = "[latitude, longitude, radius in metres]"
 
 
 _TEXT, _FLAG, _MS = is_a(str, "a text"), is_a(bool, "true or false"), whole_number(0, MS_MAX, "milliseconds")
@@ -180,7 +208,7 @@ FAULTS: dict[str, tuple[str, dict[str, Read]]] = {
     "phone_killed": ("phone", {}),
     "phone_disk_full": ("phone", {}),
     "adapter_gone": ("phone", {}),
-    "clock_jumps": ("phone or centre", {"by_ms": whole_number(-10 * MS_MAX, 10 * MS_MAX, "milliseconds")}),
+    "clock_jumps": ("phone or centre", {"by_ms": whole_number(-YEARS_MS, YEARS_MS, "milliseconds")}),
     "centre_killed": ("centre", {}),
     "centre_disk_full": ("centre", {}),
     "flood": ("centre", {"bridges": whole_number(1, 1000)}),
@@ -189,7 +217,17 @@ FAULTS: dict[str, tuple[str, dict[str, Read]]] = {
     "interference": ("", {"busy": shares(3, "of channels 37, 38 and 39")}),
     "strangers": ("button", {"count": whole_number(1, 3)}),
 }
-EXPECTS = (*STAGES, "not_confirmed", "called_off", "incidents", "trouble", "fixes", "refused")
+COUNTED = ("incidents", "fixes", "refused", "strangers")
+EXPECTS = (*STAGES, "not_confirmed", "called_off", "trouble", *COUNTED)
+# Keys that mean something with these alone; elsewhere they would ask for nothing.
+_GOES_WITH = {
+    "press": (*STAGES, "called_off", "refused"),
+    "within_ms": (*STAGES, "called_off", "not_confirmed", "trouble"),
+    "never": (*STAGES, "called_off", "not_confirmed", "trouble"),
+    "count": COUNTED,
+    "reason": ("trouble",),
+    "who": (*STAGES, "not_confirmed", "trouble", "strangers"),
+}
 
 TABLES: dict[str, Keys] = {
     "": {
@@ -213,8 +251,8 @@ TABLES: dict[str, Keys] = {
         "profile": (one_of(tuple(PROFILES)), "desktop"),
         "place": (_PLACE, (1.0, 0.0)),
         "body_db": (whole_number(0, 60, "dB"), 0),
-        "pins": (texts, ()),
-        "fix": (numbers((3,), "[latitude, longitude, radius in metres]"), ()),
+        "pins": (_pins, ()),
+        "fix": (_fix, ()),
         "gpx": (_TEXT, ""),
     },
     "wall": {
@@ -252,7 +290,7 @@ TABLES: dict[str, Keys] = {
         "never": (_FLAG, False),
         "count": (whole_number(0, 999), 1),
         "reason": (_TEXT, ""),
-        "phone": (_TEXT, ""),
+        "who": (_TEXT, ""),
     },
 }
 
@@ -279,6 +317,8 @@ def read(text: str) -> Scenario:
     _check_names(scenario, lines)
     _check_references(scenario, lines)
     _check_acts(scenario)
+    _check_expects(scenario)
+    _check_times(scenario)
     return scenario
 
 
@@ -332,7 +372,16 @@ def _check_references(scenario: Scenario, lines: Lines) -> None:
     for move in scenario.moves:
         known(move.who, (*buttons, *phones), move.line, "move")
     for expect in scenario.expects:
-        known(expect.phone, ("", *phones), expect.line, expect.what)
+        known(expect.who, _whose(expect, buttons, phones), expect.line, expect.what)
+
+
+def _whose(expect: Expect, buttons: tuple[str, ...], phones: tuple[str, ...]) -> tuple[str, ...]:
+    """Of whom something can be expected."""
+    if expect.what in (*_OF_PHONES, "trouble"):
+        return ("", *phones)
+    if expect.what in _OF_CENTRE:
+        return ("", CENTRE)
+    return ("", *buttons) if expect.what in ("not_confirmed", "strangers") else ("",)
 
 
 def _check_acts(scenario: Scenario) -> None:
@@ -345,6 +394,32 @@ def _check_acts(scenario: Scenario) -> None:
         for key, does in (("pin", "call_off"), ("reason", "close"), ("for_ms", "hold")):
             if bool(getattr(act, key)) != (act.does == does):
                 raise Wrong(f'line {act.line}: `{key}` goes with does = "{does}"')
+    pinless = [phone.name for phone in scenario.phones if not phone.pins]
+    for act in scenario.acts:
+        if act.does == "call_off" and act.who in pinless:
+            raise Wrong(f"line {act.line}: {act.who} has no PIN: give it `pins`")
+
+
+def _check_expects(scenario: Scenario) -> None:
     for expect in scenario.expects:
-        if (expect.what == "trouble") != bool(expect.reason):
+        for key, whats in _GOES_WITH.items():
+            if getattr(expect, key) != TABLES["expect"][key][1] and expect.what not in whats:
+                raise Wrong(
+                    f"line {expect.line}: `{key}` goes with {', '.join(whats)}; not with {expect.what}"
+                )
+        if expect.what == "trouble" and not expect.reason:
             raise Wrong(f'line {expect.line}: `reason` goes with what = "trouble"')
+        if expect.never and expect.within_ms:
+            raise Wrong(f"line {expect.line}: `never` is to the end; leave `within_ms` out")
+
+
+def _check_times(scenario: Scenario) -> None:
+    """What would begin after the end, or may come after it, would never be seen."""
+    end = f"all ends after {scenario.ends_after_ms} (`ends_after_ms`)"
+    timed: tuple[Act | Move | Fault, ...] = (*scenario.acts, *scenario.moves, *scenario.faults)
+    for item in timed:
+        if item.at_ms >= scenario.ends_after_ms:
+            raise Wrong(f"line {item.line}: `at_ms` is {item.at_ms}, and {end}")
+    for expect in scenario.expects:
+        if expect.within_ms > scenario.ends_after_ms:
+            raise Wrong(f"line {expect.line}: `within_ms` is {expect.within_ms}, and {end}")

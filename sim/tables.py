@@ -41,7 +41,7 @@ def one_of(words: tuple[str, ...]) -> Read:
         if value not in words:
             near = difflib.get_close_matches(str(value), words, 1)
             meant = f'did you mean "{near[0]}"? ' if near else ""
-            raise Wrong(f"{meant}allowed are {', '.join(words)}")
+            raise Wrong(f"{meant}allowed are {', '.join(filter(None, words))}")
         return str(value)
 
     return read
@@ -140,10 +140,12 @@ def known(name: str, names: tuple[str, ...], line: int, what: str) -> None:
     if name in names:
         return
     if names == ("",):
-        raise Wrong(f"line {line}: {what} strikes nobody in particular: leave `who` out")
+        raise Wrong(f"line {line}: {what} is of nobody in particular: leave `who` out")
     near = difflib.get_close_matches(name, names, 1)
     meant = f" (did you mean {near[0]}?)" if near else ""
-    raise Wrong(f"line {line}: {what}: {name!r} is nobody here{meant}; allowed are {', '.join(names)}")
+    raise Wrong(
+        f"line {line}: {what}: {name!r} is nobody here{meant}; allowed are {', '.join(filter(None, names))}"
+    )
 
 
 def check_keys(given: Mapping[str, Any], allowed: tuple[str, ...], name: str, n: int, lines: Lines) -> None:

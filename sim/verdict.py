@@ -7,18 +7,22 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sim.felt import NOT_CONFIRMED
 from sim.happening import Happening
 from sim.scenario import STAGES, Expect, Scenario
 from wire import codes, receipts
 
 # Where a stage is felt, by the number on the button's serial line; a higher one implies the lower.
 _FELT = {1: "confirmed", 2: "acknowledged", 3: "dispatched", 4: "closed"}
+# What the centre does, and the stage of the receipt that it then gives.
+_GIVES = {"received": 1, "acknowledged": 2, "dispatched": 3, "closed": 4}
 _PRESSES = {str(event) for event in codes.PRESSES}
 
 
 @dataclass
 class Press:
-    """What one act of a hand has become. `stages`: when each was first reached, since 1970."""
+    """What one act of a hand has become. `stages`: when each was first reached, since 1970; `at`: the same at
+    one phone or at the centre, where the button may not know of it."""
 
     number: int
     button: str
@@ -28,6 +32,7 @@ class Press:
     counter: int = 0
     incident: str = ""
     stages: dict[str, float] = field(default_factory=dict)
+    at: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def identity(self) -> tuple[str, int, int]:
@@ -90,6 +95,7 @@ def _of_others(found: list[Press], h: Happening) -> None:
                 press.reaches(h.what, h.at_ms)
         elif h.what == "heard":
             press.reaches("heard", h.at_ms)
+        press.at.setdefault((h.what, h.by), h.at_ms)
 
 
 def judge(
@@ -113,17 +119,24 @@ def _expected(
         return _counted(expect, happenings)
     if expect.what == "refused":
         return _refused(expect, made, happenings)
+    if expect.what == "strangers":
+        return _let_go(expect, happenings)
     if expect.what in (*STAGES, "called_off"):
         press = made[expect.press - 1] if expect.press <= len(made) else None
         name, since_ms = f"press {expect.press} {expect.what}", press.at_ms if press else started_ms
         at_ms = press.stages.get(expect.what) if press else None
+        if expect.who:
+            name, at_ms = (
+                f"{name} at {expect.who}",
+                press.at.get((expect.what, expect.who)) if press else None,
+            )
     else:
         name = expect.what.replace("_", " ") + (f" ({expect.reason})" if expect.reason else "")
         since_ms, at_ms = started_ms, _first(expect, happenings)
     if expect.never:
         return Verdict(at_ms is None, f"{name}: never", expect.line)
     if at_ms is None:
-        return Verdict(False, f"{name}: did not happen", expect.line)
+        return Verdict(False, f"{name}: did not happen{_told_instead(expect, happenings)}", expect.line)
     took_ms = at_ms - since_ms
     bound = f", {expect.within_ms} ms allowed" if expect.within_ms else ""
     in_time = not expect.within_ms or took_ms <= expect.within_ms
@@ -132,13 +145,28 @@ def _expected(
 
 def _first(expect: Expect, happenings: Sequence[Happening]) -> float | None:
     for h in happenings:
-        if expect.phone and h.by != expect.phone:
+        if expect.who not in ("", h.by, h.data.get("button")):
             continue
         if expect.what == "trouble" and h.what == "trouble" and h.data.get("reason") == expect.reason:
             return h.at_ms
-        if expect.what == "not_confirmed" and h.what == "felt" and h.data["pattern"] == "not_confirmed":
+        if expect.what == "not_confirmed" and h.what == "felt" and h.data["pattern"] == NOT_CONFIRMED:
             return h.at_ms
     return None
+
+
+def _told_instead(expect: Expect, happenings: Sequence[Happening]) -> str:
+    """A reason may be misspelt: which ones were told."""
+    if expect.what != "trouble":
+        return ""
+    told = dict.fromkeys(h.data["reason"] for h in happenings if h.what == "trouble")
+    return f"; told: {', '.join(told) or 'nothing'}"
+
+
+def _let_go(expect: Expect, happenings: Sequence[Happening]) -> Verdict:
+    """Strangers whom a button has thrown off its links."""
+    count = sum(h.what == "stranger" and expect.who in ("", h.by) for h in happenings)
+    text = f"strangers let go: {count}, at least {expect.count} wanted"
+    return Verdict(count >= expect.count, text, expect.line)
 
 
 def _counted(expect: Expect, happenings: Sequence[Happening]) -> Verdict:
@@ -179,8 +207,17 @@ def _one_incident_per_press(made: Sequence[Press], happenings: Sequence[Happenin
 
 
 def _nothing_felt_too_early(made: Sequence[Press]) -> Verdict:
-    """No receipt is felt that the centre has not given; the stages come in order."""
+    """No receipt is felt that the centre has not given to that press; the stages come in order."""
     for press in made:
+        given = [
+            (at_ms, _GIVES[what])
+            for (what, by), at_ms in press.at.items()
+            if by == "centre" and what in _GIVES
+        ]
+        for stage, name in _FELT.items():
+            felt_ms = press.stages.get(name, math.inf)
+            if felt_ms < math.inf and not any(gives >= stage and at_ms <= felt_ms for at_ms, gives in given):
+                return Verdict(False, f"press {press.number}: {name}, and the centre had not given that")
         order = [press.stages[stage] for stage in ("received", *_FELT.values()) if stage in press.stages]
         if order != sorted(order) or ("confirmed" in press.stages and "received" not in press.stages):
             return Verdict(False, f"stages in order: press {press.number} has {press.stages}")

@@ -39,15 +39,16 @@ def test_a_scenario_is_played_judged_and_reported(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 def test_a_promise_that_is_broken_is_the_exit_code(tmp_path: Path) -> None:
-    """Nobody can confirm a press within a millisecond."""
+    """Nobody can confirm a press within a millisecond; and what never came about has shown nothing."""
     text = (Path(shipped()[0]).parent / "no-position.toml").read_text().replace("10_000", "1")
     text = text.replace("ends_after_ms = 30_000", "ends_after_ms = 5_000")
     scenario = tmp_path / "too-soon.toml"
-    scenario.write_text(text)
+    scenario.write_text(f'{text}[[fault]]\nwhat = "power_cut"\nwho = "button"\nafter = "closed"\n')
     done = amr_sim(scenario, "--quiet", "--junit", tmp_path / "junit.xml")
     assert done.returncode == 1
     assert "BROKEN press 1 confirmed" in done.stdout
-    assert 'failures="2"' in (tmp_path / "junit.xml").read_text()
+    assert "BROKEN power_cut: it never came to that (line" in done.stdout
+    assert 'failures="3"' in (tmp_path / "junit.xml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,8 @@ def test_a_promise_that_is_broken_is_the_exit_code(tmp_path: Path) -> None:
     [
         (["nowhere"], "there is no scenario nowhere"),
         ([], "name a scenario"),
+        (["one-press", "--json", "nowhere/report.json"], "there is no folder nowhere"),
+        (["one-press", "--html", "/"], "is a folder"),
         (["one-press", "{wrong}"], "line 1: there is no `titel` (did you mean title?)"),
     ],
 )

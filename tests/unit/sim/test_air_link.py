@@ -296,6 +296,25 @@ def test_a_peer_that_falls_silent_is_lost_after_the_supervision_timeout(how: str
     virtually(run())
 
 
+def test_a_link_ends_when_one_walks_out_of_reach_and_not_before() -> None:
+    """Both are told, by the supervision timeout; a moment behind a pillar ends nothing."""
+
+    async def run() -> None:
+        away_m = [1.0]
+        air, button, phone = await world(distance_m=lambda _one, _other: away_m[0])
+        button.advertise()
+        phone.connect()
+        for walk_m, for_s, ended in ((1.0, 5, 0), (400.0, 0.3, 0), (1.0, 5, 0), (400.0, 1.5, 1)):
+            away_m[0] = walk_m
+            await asyncio.sleep(for_s)
+            for host in (button, phone):
+                lost = host.of(hci.HCI_Disconnection_Complete_Event)
+                assert [one.reason for one in lost] == [hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR] * ended
+        await air.close()
+
+    virtually(run())
+
+
 def test_reset_is_a_reset() -> None:
     """Afterwards nothing is sent and nothing is heard."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.run import SHIPPED, described, load, shipped, vocabulary
+from sim.run import SHIPPED, CannotRead, described, find, load, shipped, vocabulary
 from sim.scenario import ACTS, EXPECTS, FAULTS, read
 from sim.tables import Wrong
 
@@ -54,7 +54,7 @@ def test_a_small_scenario_is_read_with_its_defaults() -> None:
             '[[fault]]\nwhat = "radio_loss"\nloss = 1.5',
             "line 17: [[fault]] `loss` is 1.5; a share",
         ),
-        ('[[fault]]\nwhat = "radio_loss"\nloss = 1\nwho = "phone"', "strikes nobody in particular"),
+        ('[[fault]]\nwhat = "radio_loss"\nloss = 1\nwho = "phone"', "is of nobody in particular"),
         ('[[act]]\ndoes = "press"\nwho = "button"\nat_ms = "1s"', "`at_ms` is '1s'; a whole number from 0"),
         ('[[act]]\ndoes = "press"\nwho = "button"\nat_ms = -1', "a whole number from 0 to"),
         ('[[act]]\ndoes = "press"\nwho = "button"\nat_ms = true', "a whole number from 0 to"),
@@ -75,6 +75,28 @@ def test_a_small_scenario_is_read_with_its_defaults() -> None:
         ("[[wall]]\ncorners = [1, 2, 3, 4]\nloss_db = -3", "a whole number from 1 to 100 dB"),
         ('[[fault]]\nwhat = "interference"\nbusy = [0.5, 2, 0]', "a share from 0 to 1 is allowed"),
         ('[[fault]]\nwhat = "interference"\nbusy = 0.5', "a list of 3 shares from 0 to 1"),
+        (
+            '[[expect]]\nwhat = "received"\ncount = 2',
+            "`count` goes with incidents, fixes, refused, strangers",
+        ),
+        ('[[expect]]\nwhat = "incidents"\nwithin_ms = 5', "`within_ms` goes with taken,"),
+        ('[[expect]]\nwhat = "heard"\nnever = true\nwithin_ms = 5', "leave `within_ms` out"),
+        ('[[expect]]\nwhat = "heard"\nwithin_ms = 70_000', "all ends after 60000 (`ends_after_ms`)"),
+        ('[[expect]]\nwhat = "closed"\nwho = "phone"', "'phone' is nobody here; allowed are centre"),
+        ('[[expect]]\nwhat = "heard"\nwho = "phon"', "did you mean phone?"),
+        (
+            '[[fault]]\nwhat = "radio_loss"\nloss = 1\nat_ms = 60_000',
+            "line 15: `at_ms` is 60000, and all ends",
+        ),
+        ('[[act]]\ndoes = "close"\nreason = "x"', "allowed are real, mis-press,"),
+        ('[[act]]\ndoes = "call_off"\nwho = "phone"\npin = "1234"', "phone has no PIN: give it `pins`"),
+        ('[[button]]\nname = "b"\nsettings = { hold = 500 }', 'did you mean "hold_ms"?'),
+        (
+            '[[button]]\nname = "b"\nsettings = { hold_ms = 5 }',
+            "a whole number from 500 to 10000 for hold_ms",
+        ),
+        ('[[phone]]\nname = "p"\nbutton = "button"\npins = ["1234", "1234"]', "a PIN and another one"),
+        ('[[phone]]\nname = "p"\nbutton = "button"\nfix = [500, 4, 25]', "of a place on Earth"),
         ("[phones]\nname = 1", "there is no `phones` (did you mean phone?)"),
         ("[act]\ndoes = 1", "not TOML"),
         ("[[expect]]\nwhat = ", "not TOML"),
@@ -83,6 +105,29 @@ def test_a_small_scenario_is_read_with_its_defaults() -> None:
 def test_a_mistake_is_told_where_it_stands(added: str, told: str) -> None:
     """The line, what was meant, what is allowed."""
     assert told in wrong(GOOD + "\n" + added)
+
+
+@pytest.mark.parametrize(
+    ("walk", "told"), [(None, "No such file"), ("<gpx><trk>", "is not a GPX file"), ("", "is not a GPX file")]
+)
+def test_a_walk_that_is_missing_or_cut_is_told_before_anything_starts(
+    walk: str | None, told: str, tmp_path: Path
+) -> None:
+    """With the line that names it."""
+    if walk is not None:
+        (tmp_path / "walk.gpx").write_text(walk)
+    scenario = tmp_path / "mine.toml"
+    scenario.write_text(GOOD.replace('button = "button"\n', 'button = "button"\ngpx = "walk.gpx"\n'))
+    with pytest.raises(CannotRead) as caught:
+        load(scenario)
+    assert "line 10: [[phone]] `gpx`: " in str(caught.value)
+    assert told in str(caught.value)
+
+
+def test_a_folder_is_no_scenario(tmp_path: Path) -> None:
+    """And is not called missing."""
+    with pytest.raises(CannotRead, match="is a folder"):
+        find(str(tmp_path))
 
 
 def test_a_scenario_without_a_button_is_none() -> None:

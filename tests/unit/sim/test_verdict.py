@@ -17,11 +17,12 @@ WHOLE = [
     Happening(1800, "button", "receipt", {"args": ["1"]}),
     Happening(5000, "button", "receipt", {"args": ["3"]}),
     Happening(6000, "air", "advert", {"button": "button", "address": "A2", "data": b"code 8"}),
+    Happening(4900, "centre", "dispatched", {"device_id": "AAAA", "event": 1, "counter": 7, "incident": "i"}),
 ]
 
 
 def expecting(what: str, **more: object) -> Scenario:
-    usual = Expect(1, what, press=1, within_ms=0, never=False, count=1, reason="", phone="")
+    usual = Expect(1, what, press=1, within_ms=0, never=False, count=1, reason="", who="")
     return replace(read(GOOD), expects=(replace(usual, **more),))  # type: ignore[arg-type]
 
 
@@ -66,10 +67,40 @@ def test_a_receipt_that_the_centre_did_not_give_is_found() -> None:
     assert always([*WHOLE[:4], early, *WHOLE[4:]]) == [True, False, True]
 
 
+def test_a_later_stage_that_the_centre_did_not_give_is_found() -> None:
+    """RECEIVED was given, and the hand feels more than that."""
+    assert always(WHOLE[:-1]) == [True, False, True]
+
+
+def test_a_stage_can_be_looked_for_at_one_phone_or_at_the_centre() -> None:
+    """Where the button does not know of it, or another phone was first."""
+    assert asked(WHOLE, "heard", who="phone", within_ms=600).holds
+    assert not asked(WHOLE, "heard", who="tablet").holds
+    assert not asked(WHOLE, "received", who="phone").holds
+    assert asked(WHOLE, "dispatched", who="centre", within_ms=3900).holds
+    assert not asked(WHOLE, "acknowledged", who="centre").holds
+    assert not asked(WHOLE, "dispatched", who="centre", never=True).holds
+
+
+def test_a_trouble_that_was_not_told_is_told_beside_those_that_were() -> None:
+    """Its reason may be misspelt."""
+    full = Happening(1200, "phone", "trouble", {"reason": "disk_full"})
+    assert asked([*WHOLE, full], "trouble", reason="disk_full", who="phone").holds
+    assert asked([*WHOLE, full], "trouble", reason="disk_ful").text.endswith("told: disk_full")
+    assert not asked([*WHOLE, full], "trouble", reason="disk_full", who="tablet").holds
+
+
+def test_strangers_count_who_were_let_go() -> None:
+    """By the button's own words."""
+    let_go = Happening(1400, "button", "stranger", {"args": []})
+    assert asked([*WHOLE, let_go, let_go], "strangers", count=2).holds
+    assert not asked([*WHOLE, let_go], "strangers", count=2).holds
+
+
 def test_an_address_that_carries_two_codes_is_found() -> None:
     """Whoever listens could tell that both are of one button."""
     reused = replace(WHOLE[7], data=WHOLE[7].data | {"address": "A1"})
-    assert always([*WHOLE[:7], reused]) == [True, True, False]
+    assert always([*WHOLE[:7], reused, *WHOLE[8:]]) == [True, True, False]
 
 
 def test_a_second_hold_before_the_receipt_is_the_same_press() -> None:
