@@ -138,7 +138,7 @@ class Play:
             with world.watching(self._happened):
                 await world.add_centre("--signs-per-s", str(self.scenario.signs_per_s))
                 for spec in self.scenario.buttons:
-                    await world.add_button(spec.name, **spec.settings)
+                    await world.add_button(spec.name, battery_mv=spec.battery_mv, **spec.settings)
                 self._device_ids = {name: button.device_id for name, button in world.buttons.items()}
                 feeling = {name: Vibrations(self._felt(world, name)) for name in world.buttons}
                 for phone in self.scenario.phones:

@@ -46,6 +46,7 @@ class ButtonSpec:
     name: str
     place: tuple[float, float]  # metres
     settings: Mapping[str, int]  # as `config.json` on the board
+    battery_mv: int  # 0: it cannot measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,7 @@ TABLES: dict[str, Keys] = {
         "name": (_name, REQUIRED),
         "place": (_PLACE, (0.0, 0.0)),
         "settings": (_settings, {"hold_ms": 500}),
+        "battery_mv": (whole_number(0, 5000, "millivolts"), 0),
     },
     "phone": {
         "name": (_name, REQUIRED),

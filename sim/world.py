@@ -37,6 +37,7 @@ __all__ = ["Button", "Happening", "Match", "Program", "Trouble", "World"]
 
 _PIN = SETTINGS["button_gpio"][0]
 _MOTOR = SETTINGS["motor_gpio"][0]
+BATTERY_GPIO = SETTINGS["battery_gpio"][0]  # through a divider of two equal resistors (docs/boards/esp32.md)
 _STOP_S = 5
 _START_S = 120  # on a machine that is busy otherwise; whoever fails to start ends, and is told at once
 _OPERATOR = "operator"
@@ -247,8 +248,10 @@ class World:
         """An address that signs the operator in, once."""
         return await self._told(clerk.entrance, self.url, _OPERATOR)
 
-    async def add_button(self, name: str = "button", *, heap_kib: int = 96, **settings: int) -> Button:
-        """Provision a board, tell the centre, and switch it on."""
+    async def add_button(
+        self, name: str = "button", *, heap_kib: int = 96, battery_mv: int = 0, **settings: int
+    ) -> Button:
+        """Provision a board, tell the centre, and switch it on. `battery_mv`: as measured; 0: it cannot."""
         image = self.home / name
         made = await asyncio.to_thread(
             provision,
@@ -262,6 +265,7 @@ class World:
         )
         await self._told(clerk.import_buttons, made.registry)
         button = Button(self, name, made, image, heap_kib)
+        button.board.set_adc(BATTERY_GPIO, battery_mv * 1000 // 2)
         self.buttons[name] = button
         await button.board.power_on()
         return button
