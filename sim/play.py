@@ -263,6 +263,7 @@ class Play:
             await self._call_off(act)
         else:
             incident = await self._incident(act.press)
+            await self._world.until(self._centre_serves)
             form = {"reason": act.reason} if act.does == "close" else {}
             await self._world.operate(incident, act.does, **form)
         self._begun.add(act.line)
@@ -271,6 +272,11 @@ class Play:
     def _is_over(self, item: Act | Fault) -> None:
         self._over.add(item.line)
         self._world.tell("world", "done", line=item.line)  # whoever waits looks again
+
+    def _centre_serves(self) -> bool:
+        """It was killed, perhaps: an operator waits until it is back."""
+        told = (h.what for h in reversed(self._world.happenings) if h.by == "centre")
+        return next((what for what in told if what in ("listening", "ended")), "") == "listening"
 
     async def _incident(self, number: int) -> str:
         await self._world.until(lambda: "received" in self._stages(number))
