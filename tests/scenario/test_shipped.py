@@ -32,7 +32,7 @@ def test_a_scenario_is_played_judged_and_reported(tmp_path: Path) -> None:
     suites = ElementTree.fromstring(files["junit"].read_text())  # noqa: S314  our own
     assert [suite.get("failures") for suite in suites] == ["0"]
     page = files["html"].read_text()
-    assert page.count("<svg") == 1
+    assert page.count("<figure>") == 1
     for text in (page, files["json"].read_text(), done.stdout):
         assert "#" not in "".join(line for line in text.splitlines() if "/e#" in line)
 
