@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import ipaddress
-import os
-import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -28,7 +26,7 @@ from centre.console.provided import Provided
 from centre.console.report import DailyReport
 from centre.console.tiles import Tiles
 from centre.core import Core, open_core, open_reader
-from centre.door import QUIET, Door
+from centre.door import QUIET, Door, close
 from centre.home import CannotServe, Home
 from centre.housekeeping import Housekeeping
 from centre.intake import BOARD_BELL, Intake
@@ -41,7 +39,6 @@ from centre.work import evidence
 from centre.worker import SPARE, Bells, Worker
 
 STOP_S_MAX = 5.0
-CLOSING_TURNS_MAX = 20
 FLUSH_S = 5.0
 SIGN_S = 600.0  # how soon after midnight
 ERASE_S = 3600.0
@@ -140,7 +137,7 @@ async def running(
         await asyncio.gather(provided.close(), map_tiles.close())
         intake.streams.stopping = operator.streams.stopping = True
         bells.ring_all()
-        await _close(runner)
+        await close(runner)
         intake.close()
         entrance.close()
         looks.close()
@@ -186,30 +183,6 @@ def _case_pages(
     handouts = Handouts(worker, guard, cases, pin, settings.public_url)
     report = DailyReport(looks, guard, settings.test_every_days)
     return cases, handouts, report, Cap(worker, guard, pin, settings.public_url)
-
-
-async def _close(runner: web.AppRunner) -> None:
-    """Finish what is being answered; a peer that never says goodbye (TLS close_notify) keeps nothing open."""
-    server = runner.server
-    held = _transports(server)
-    sockets = [transport.get_extra_info("socket") for transport in held]
-    await runner.cleanup()
-    for transport in [*held, *_transports(server)]:  # a handshake may have been done meanwhile
-        transport.abort()
-    for one in sockets:
-        # Of a TLS transport that was closed twice, as aiohttp does, asyncio's abort() does nothing.
-        if one is not None and one.fileno() >= 0:
-            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(one.fileno())) as same:
-                same.shutdown(socket.SHUT_RDWR)
-    for _ in range(CLOSING_TURNS_MAX):  # of the loop, which hears of it and closes them
-        await asyncio.sleep(0)
-        if all(one is None or one.fileno() < 0 for one in sockets):
-            break
-
-
-def _transports(server: web.Server | None) -> list[asyncio.Transport]:
-    connections = server.connections if server else []
-    return [connection.transport for connection in connections if connection.transport is not None]
 
 
 def _url(host: str, port: int) -> str:

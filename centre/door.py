@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import os
 import resource
+import socket
 import ssl
 
 from aiohttp import web
@@ -13,6 +15,7 @@ from centre.settings import Settings
 # What is no HTTP is refused; a trace of each would only fill a disk. Our own mistakes: centre/routing.py.
 QUIET = logging.getLogger("centre.http")
 QUIET.setLevel(logging.CRITICAL)
+CLOSING_TURNS_MAX = 20  # of the loop, in which it hears that a connection has ended
 FILES_BESIDE = 256  # that are no connection: the database, its own readers, what is sent to others
 
 
@@ -55,6 +58,30 @@ class Door(web.BaseSite):
             if oldest.transport is not None:
                 oldest.transport.abort()
         return server()
+
+
+async def close(runner: web.AppRunner) -> None:
+    """Finish what is being answered; a peer that never says goodbye (TLS close_notify) keeps nothing open."""
+    server = runner.server
+    held = _transports(server)
+    sockets = [transport.get_extra_info("socket") for transport in held]
+    await runner.cleanup()
+    for transport in [*held, *_transports(server)]:  # a handshake may have been done meanwhile
+        transport.abort()
+    for one in sockets:
+        # Of a TLS transport that was closed twice, as aiohttp does, asyncio's abort() does nothing.
+        if one is not None and one.fileno() >= 0:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(one.fileno())) as same:
+                same.shutdown(socket.SHUT_RDWR)
+    for _ in range(CLOSING_TURNS_MAX):
+        await asyncio.sleep(0)
+        if all(one is None or one.fileno() < 0 for one in sockets):
+            break
+
+
+def _transports(server: web.Server | None) -> list[asyncio.Transport]:
+    connections = server.connections if server else []
+    return [connection.transport for connection in connections if connection.transport is not None]
 
 
 def allow_files(connections: int) -> None:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from bridge.model import Device
+from centre.door import close
 from wire import codes, receipts
 from wire.keys import Mac, derive
 
@@ -130,7 +131,7 @@ async def serve(
     try:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
-        await runner.cleanup()
+        await close(runner)
 
 
 def problem(status: int, reason: str, title: str = "a title") -> web.Response:
