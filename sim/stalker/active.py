@@ -247,14 +247,15 @@ class Attacker:
         self._world.tell(NAME, "tried", attempt=what, came=came)
 
     def _counted(self, since: int) -> list[Happening]:
-        """Presses that a phone took for new, or the centre for one."""
+        """Presses that a phone or the centre took for new; one that comes again with its age is known."""
         return [
             h
             for h in self._world.happenings[since:]
-            if h.what in ("heard", "received")
-            and h.data.get("event") in codes.PRESSES
-            and (h.by in self._phones or h.by == "centre")
-            and (h.what == "heard" or h.by == "centre")
+            if h.data.get("event") in codes.PRESSES
+            and (
+                (h.what == "heard" and h.by in self._phones)
+                or (h.what == "received" and h.by == "centre" and not h.data["known"])
+            )
         ]
 
     async def connect(self, code: bytes) -> BleakClient | None:
