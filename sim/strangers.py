@@ -18,8 +18,8 @@ class Stranger:
         self._clinging: asyncio.Task[None] | None = None
 
     async def connect(self) -> BleakClient:
-        """To the first advert that is heard within 10 s."""
-        device = await BleakScanner.find_device_by_filter(lambda *_: True, timeout=10, backend=self.scanner)
+        """To the first advert that is heard: at once, but for a machine that has much else to do."""
+        device = await BleakScanner.find_device_by_filter(lambda *_: True, timeout=60, backend=self.scanner)
         assert device
         self.link = BleakClient(device, backend=self.client)
         await self.link.connect()
