@@ -14,20 +14,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge import config as configuration
-from bridge import https, settings
+from bridge import settings as configuration
+from bridge.centre import client as https
 from bridge.clock import now_ms
-from bridge.config import Config, ConfigError
-from bridge.desktop import DBusDesktop
-from bridge.journal import Journal, read_presses
 from bridge.location import fixed
-from bridge.log import Log, Sink, mistakes
 from bridge.model import Device, Fix, Trouble, rfc3339
 from bridge.page import words
 from bridge.ports import Source, SourceOff
-from bridge.radio import BleakRadio, ClientBackend, ScannerBackend
-from bridge.relay import Relay
-from bridge.settings import Credentials, Home, SettingsError
+from bridge.radio.bleak_radio import BleakRadio, ClientBackend, ScannerBackend
+from bridge.reporting.desktop import DBusDesktop
+from bridge.reporting.log import Log, Sink, mistakes
+from bridge.settings import Config, ConfigError
+from bridge.store import home as settings
+from bridge.store.home import Credentials, Home, SettingsError
+from bridge.store.journal import Journal, read_presses
+from bridge.tasks.relay import Relay
 from wire import codes, receipts
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -202,9 +203,9 @@ def _label_text(given: str) -> str:
 def _place_for_secrets(home: Home, before: Credentials | None, wish: str) -> str:
     """FILE or KEYRING, tried before the label's code is used up."""
     if wish == "auto" and before is None:
-        from bridge import vault
+        from bridge.store import keyring_store
 
-        kept = settings.KEYRING if vault.usable() else settings.FILE
+        kept = settings.KEYRING if keyring_store.usable() else settings.FILE
         with contextlib.suppress(SettingsError):
             home.rehearse(kept)
             return kept
@@ -319,7 +320,7 @@ def _log(config: Config) -> Iterator[Log]:
         sinks: tuple[Sink, ...] = ()
         problem = None
         if config.metrics_port:
-            from bridge import metrics  # late: 2 MB for those who ask for it
+            from bridge.reporting import metrics  # late: 2 MB for those who ask for it
 
             figures = metrics.Metrics()
             sinks = (figures,)
@@ -426,7 +427,7 @@ async def _doctor(
     scanner: ScannerBackend | None,
     client: ClientBackend | None,
 ) -> int:
-    from bridge import doctor
+    from bridge.commands import doctor
 
     async def listen() -> None:
         radio = BleakRadio(lambda *_: None, scanner, client)
@@ -451,7 +452,7 @@ async def _doctor(
 
 
 def _service(home: Home, arguments: argparse.Namespace) -> int:
-    from bridge import service
+    from bridge.commands import service
 
     try:
         if arguments.action == "status":

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from bridge.line import CentreError
+from bridge.centre.endpoint import CentreError
 from bridge.model import Fix, Kept, Key, Record, Status
 
 

@@ -1,301 +1,295 @@
-"""The bridge's home: credentials and keys, the lock, the page's secret, the places of journal and settings.
+"""What its owner may set: `config.toml` in the home, and `run --set KEY=VALUE` for once.
 
-The directory has mode 0700 and its files 0600; what is wider is refused. Keys and tokens are in
-`credentials.json`, or in the system's keyring (vault.py) and the file only says in which entry.
+One table, the fields of `Config`: each has its default, what is allowed and what it means. The file,
+the flags, the sentences about mistakes, `amr-bridge config` and the documentation all read it there.
 """
 
-import fcntl
+import difflib
 import json
-import os
 import re
-import secrets
-import stat
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bridge import vault
-from bridge.config import https_urls
-from bridge.model import Device
+from yarl import URL
 
-CREDENTIALS = "credentials.json"
-PAGE_SECRET = "page-secret"  # noqa: S105 -- the file's name
-VAULT_ID = "keyring-id"
-FILE, KEYRING = "file", "keyring"
-_SECRETS = ("k_code", "k_heard", "k_state", "token")
-_KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_DEVICE_ID = re.compile(r"[A-Z2-7]{16}", re.ASCII)
-ALIVE_PERIOD_S_MAX = 7 * 86_400
+SOURCES = ("gpsd", "nmea", "geoclue", "gpx", "fixed")
+LANGUAGES = ("", "fr", "nl", "de", "en")
+FILE_BYTES_MAX = 64 * 1024
+ADDRESSES_MAX = 8
+TEXT_CHARS_MAX = 1000
 
 
-class SettingsError(Exception):
-    """Something in the home is not as it must be; the text is a sentence for the user."""
+class ConfigError(Exception):
+    """A key or value that cannot be used; a sentence with its place, its name and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """One centre, its CA, and the buttons that this bridge follows."""
-
-    centre: str
-    ca_pem: str
-    devices: tuple[Device, ...]
-    addresses: tuple[str, ...] = ()  # further ones of the same centre, by its own word
-    secrets: str = FILE  # where keys and tokens are kept: FILE or KEYRING
-
-    def with_devices(self, devices: tuple[Device, ...]) -> "Credentials":
-        """A button that is enrolled again has new keys and a new token in its old one's place."""
-        merged = {device.device_id: device for device in (*self.devices, *devices)}
-        return replace(self, devices=tuple(merged.values()))
+class _Rule(NamedTuple):
+    allowed: str  # for people: "a number from 5 to 300"
+    meaning: str
+    read: Callable[[Any], Any]  # the value as we keep it; raises ValueError
 
 
-def default_home() -> Path:
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "amr-bridge"
+def _key(default: Any, allowed: str, meaning: str, read: Callable[[Any], Any]) -> Any:
+    return field(default=default, metadata={"rule": _Rule(allowed, meaning, read)})
 
 
-class Home:
-    """A directory that is ours alone."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.journal = path / "journal.sqlite"
-        self.config = path / "config.toml"
-
-    def make(self) -> None:
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(f"cannot make {self.path}: {error.strerror}") from None
-        self._refuse_wider(self.path)
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """One bridge per home: two would fight over the journal and the button's links."""
-        try:
-            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise SettingsError(f"cannot lock {self.path}: {error.strerror}") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
-            raise SettingsError(f"another bridge is running with {self.path}") from None
-        try:
-            yield
-        finally:
-            os.close(handle)
-
-    def is_locked(self) -> bool:
-        try:
-            with self.lock():
-                return False
-        except SettingsError:
-            return True
-
-    def read(self) -> Credentials | None:
-        """None where nothing was enrolled yet. Raises SettingsError."""
-        data = self._read_data()
-        if data is None:
-            return None
-        try:
-            kept = FILE
-            items = data["devices"]
-            if "keyring" in data:
-                kept, found = KEYRING, json.loads(self._from_vault(data["keyring"]))
-                items = [item | found[item["device_id"]] for item in items]
-            devices = tuple(_device(item, item["token"]) for item in items)
-            addresses = https_urls(data.get("addresses", []))
-            return Credentials(str(data["centre"]), str(data["ca_pem"]), devices, addresses, kept)
-        except (ValueError, KeyError, TypeError):
-            raise SettingsError(
-                f"{self.path / CREDENTIALS} is damaged; take it away and enrol again"
-            ) from None
-
-    def write(self, credentials: Credentials) -> None:
-        """Whole or not at all, whenever we are killed: see vault.py for the order."""
-        before = (self._read_data() or {}).get("keyring")
-        devices = [_device_json(device) for device in credentials.devices]
-        data: dict[str, Any] = {
-            "centre": credentials.centre,
-            "ca_pem": credentials.ca_pem,
-            "addresses": list(credentials.addresses),
-        }
-        if credentials.secrets == KEYRING:
-            data["keyring"] = entry = self._next_entry(before)
-            apart = {item["device_id"]: {name: item.pop(name) for name in _SECRETS} for item in devices}
-            try:
-                vault.put(entry, json.dumps(apart))
-            except vault.VaultError as error:
-                raise SettingsError(str(error)) from None
-        self._replace(CREDENTIALS, json.dumps(data | {"devices": devices}, indent=1))
-        if isinstance(before, str):
-            vault.drop(before)
-
-    def rehearse(self, kept: str) -> None:
-        """Can `write` be done? Asked before the label's code is used up. Raises SettingsError."""
-        self._replace("rehearsal", "")
-        (self.path / "rehearsal").unlink(missing_ok=True)
-        if kept == KEYRING:
-            entry = self._next_entry((self._read_data() or {}).get("keyring"))
-            try:
-                vault.put(entry, "rehearsal")
-            except vault.VaultError as error:
-                raise SettingsError(str(error)) from None
-            vault.drop(entry)
-
-    def page_secret(self) -> str:
-        """What the page's address ends in; made at the first asking, the same ever after."""
-        return self._kept(PAGE_SECRET, lambda: secrets.token_urlsafe(24))
-
-    def _read_data(self) -> dict[str, Any] | None:
-        text = self._read_private(CREDENTIALS)
-        try:
-            data = None if text is None else json.loads(text)
-        except (ValueError, RecursionError):
-            data = []
-        if data is not None and not isinstance(data, dict):
-            raise self._damaged()
-        return data
-
-    def _damaged(self) -> SettingsError:
-        return SettingsError(f"{self.path / CREDENTIALS} is damaged; take it away and enrol again")
-
-    def _from_vault(self, entry: object) -> str:
-        if not isinstance(entry, str):
-            raise ValueError("not an entry of the keyring")
-        try:
-            return vault.get(entry)
-        except vault.VaultError as error:
-            raise SettingsError(str(error)) from None
-
-    def _next_entry(self, before: object) -> str:
-        """The one of our two entries that is not in use."""
-        mine = self._kept(VAULT_ID, lambda: secrets.token_hex(8))
-        return f"{mine}-b" if before == f"{mine}-a" else f"{mine}-a"
-
-    def _kept(self, name: str, make: Callable[[], str]) -> str:
-        text = self._read_private(name)
-        if not text:
-            text = make()
-            self._replace(name, text)
-        return text
-
-    def _read_private(self, name: str) -> str | None:
-        path = self.path / name
-        try:
-            self._refuse_wider(self.path)
-            self._refuse_wider(path)
-            return path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError:
-            raise SettingsError(f"{path} is damaged; take it away") from None
-        except OSError as error:
-            raise SettingsError(f"cannot read {path}: {error.strerror}") from None
-
-    def _replace(self, name: str, text: str) -> None:
-        """Whole or not at all: a temporary file takes the old one's place."""
-        path = self.path / name
-        try:
-            for left in self.path.glob(f".{name}-*"):  # by a kill in the lines below
-                left.unlink(missing_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}-")  # 0600 by itself
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(path)
-            except OSError:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-            directory = os.open(self.path, os.O_RDONLY)
-            try:
-                os.fsync(directory)  # the name, too: an enrolment cannot be asked for again
-            finally:
-                os.close(directory)
-        except OSError as error:
-            raise SettingsError(f"cannot write {path}: {error.strerror}") from None
-
-    @staticmethod
-    def _refuse_wider(path: Path) -> None:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            narrow = "700" if path.is_dir() else "600"
-            raise SettingsError(f"{path} can be read by others; run: chmod {narrow} {path}")
+def _demand(good: bool) -> None:
+    if not good:
+        raise ValueError("not what is allowed")
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolment:
-    """What the centre answers to the label's code."""
-
-    devices: tuple[Device, ...]
-    addresses: tuple[str, ...]
+def _text(value: Any) -> str:
+    _demand(isinstance(value, str) and value.isprintable() and len(value) <= TEXT_CHARS_MAX)
+    return str(value)
 
 
-def parse_enrolment(answer: dict[str, Any]) -> Enrolment:
-    """The centre's answer to an enrolment; raises ValueError where it is none."""
-    try:
-        token = answer["token"]
-        devices = []
-        for item in answer["devices"]:
-            counters = {f"{stream}_counter": item["counters"][stream] for stream in ("press", "alive")}
-            devices.append(_device(item | counters, token))
-        addresses = https_urls(answer.get("addresses") or [])
-    except (KeyError, TypeError):
-        raise ValueError("not an answer to an enrolment") from None
-    if not devices:
-        raise ValueError("an enrolment without a button")
-    return Enrolment(tuple(devices), addresses)
+def _flag(value: Any) -> bool:
+    _demand(isinstance(value, bool))
+    return bool(value)
 
 
-def _device(item: dict[str, Any], token: object) -> Device:
-    if not (isinstance(token, str) and re.fullmatch(r"[!-~]{8,512}", token, re.ASCII)):
-        raise ValueError("not a token")
-    if not _DEVICE_ID.fullmatch(item["device_id"]):
-        raise ValueError("not a device_id")
-    has_pin = item.get("has_pin", True)
-    if not isinstance(has_pin, bool):
-        raise ValueError("not a yes or no")
-    return Device(
-        device_id=item["device_id"],
-        epoch=_number(item["epoch"], 0, 0xFFFFFFFF),
-        k_code=_key(item["k_code"]),
-        k_heard=_key(item["k_heard"]),
-        k_state=_key(item["k_state"]),
-        alive_period_s=_number(item["alive_period_s"], 1, ALIVE_PERIOD_S_MAX),
-        press_counter=_number(item["press_counter"], 0, 0x7FFFFFFF),
-        alive_counter=_number(item["alive_counter"], 0, 0x7FFFFFFF),
-        token=token,
-        has_pin=has_pin,
+def _number(low: int, high: int, zero: bool = False) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        _demand(type(value) is int and (low <= value <= high or (zero and value == 0)))
+        return int(value)
+
+    return read
+
+
+def _word(words: tuple[str, ...]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        _demand(value in words)
+        return str(value)
+
+    return read
+
+
+def _matching(pattern: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        _demand(re.fullmatch(pattern, _text(value), re.ASCII) is not None)
+        return str(value)
+
+    return read
+
+
+def https_urls(value: Any) -> tuple[str, ...]:
+    """A list of addresses as they are asked: https, a host, no query, nobody's name in it."""
+    _demand(isinstance(value, list | tuple) and len(value) <= ADDRESSES_MAX)
+    for item in value:
+        url = URL(_text(item))
+        _demand(re.fullmatch(r"https://[^\s#?]+", item, re.ASCII) is not None and bool(url.host))
+        _demand(url.user is None and url.password is None)
+    return tuple(item.rstrip("/") for item in value)
+
+
+def _sources(value: Any) -> tuple[str, ...]:
+    _demand(isinstance(value, list | tuple) and all(item in SOURCES for item in value))
+    _demand(len(set(value)) == len(value))
+    return tuple(value)
+
+
+def _place(value: Any) -> str:
+    from bridge.location import fixed  # the one who knows what a place is
+
+    if value:
+        fixed.parse(_text(value))
+    return str(value)
+
+
+def _host_port(value: Any) -> str:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", _text(value), re.ASCII)
+    _demand(match is not None and 0 < int(match[2]) < 65536)
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """`centre_addresses` is `centre.addresses` in the file, and so on."""
+
+    centre_addresses: tuple[str, ...] = _key(
+        (),
+        f'a list of at most {ADDRESSES_MAX} https addresses, such as ["https://centre.example:8443"]',
+        "further addresses of the same centre, tried in turn after the enrolled ones",
+        https_urls,
+    )
+    position_sources: tuple[str, ...] = _key(
+        ("gpsd", "geoclue"),
+        f"a list out of {', '.join(SOURCES)}, each at most once; [] for none",
+        "where positions come from, the preferred one first",
+        _sources,
+    )
+    position_gpsd: str = _key("127.0.0.1:2947", "HOST:PORT", "where gpsd answers", _host_port)
+    position_nmea: str = _key(
+        "/dev/ttyUSB0@9600",
+        "DEVICE or DEVICE@BAUD",
+        "the serial port of a receiver that speaks NMEA 0183",
+        _matching(r"[^@]+(@[1-9][0-9]{2,6})?"),
+    )
+    position_gpx: str = _key(
+        "",
+        "a path, from the home if it is not absolute",
+        "a recorded track to walk, from the start on",
+        _text,
+    )
+    position_fixed: str = _key(
+        "", "LAT,LON,RADIUS_M, such as 50.85,4.35,25", "a place that does not move", _place
+    )
+    position_follow_every_s: int = _key(
+        10, "a number from 5 to 300", "how often an alarm's position is sent on", _number(5, 300)
+    )
+    radio_scan: str = _key(
+        "auto",
+        "auto, active or passive",
+        "how to listen: passive spares power and is not on the air itself; auto takes it where it works",
+        _word(("auto", "active", "passive")),
+    )
+    page_port: int = _key(
+        8437,
+        "a number from 1024 to 65535, or 0 for no page",
+        "where on 127.0.0.1 the wearer's page is",
+        _number(1024, 65535, zero=True),
+    )
+    page_name: str = _key(
+        "Tag",
+        "1 to 20 printable characters",
+        "what the page and its notices call themselves; not what it is for",
+        _matching(r"\S(.{0,18}\S)?"),
+    )
+    page_language: str = _key(
+        "", 'fr, nl, de or en; "" for the browser\'s', "the language of the page", _word(LANGUAGES)
+    )
+    supervision_notify: bool = _key(
+        True, "true or false", "tell of troubles on the desktop, in neutral words", _flag
+    )
+    supervision_phone_battery_low_percent: int = _key(
+        15, "a number from 0 to 99", "at or under it, this phone's battery is called low", _number(0, 99)
+    )
+    metrics_port: int = _key(
+        0,
+        "a number from 1024 to 65535, or 0 for none",
+        "where on 127.0.0.1 Prometheus may ask; any user of this machine can, then",
+        _number(1024, 65535, zero=True),
+    )
+    log_format: str = _key(
+        "text",
+        "text or json",
+        "English on stderr, or one JSON object per line on stdout",
+        _word(("text", "json")),
     )
 
 
-def _device_json(device: Device) -> dict[str, Any]:
-    return {
-        "device_id": device.device_id,
-        "epoch": device.epoch,
-        "k_code": device.k_code.hex(),
-        "k_heard": device.k_heard.hex(),
-        "k_state": device.k_state.hex(),
-        "alive_period_s": device.alive_period_s,
-        "press_counter": device.press_counter,
-        "alive_counter": device.alive_counter,
-        "token": device.token,
-        "has_pin": device.has_pin,
-    }
+def name_of(it: Field[Any]) -> str:
+    """`page_port` -> `page.port`."""
+    return it.name.replace("_", ".", 1)
 
 
-def _key(text: str) -> bytes:
-    if not _KEY.fullmatch(text):
-        raise ValueError("not a key")
-    return bytes.fromhex(text)
+def rule_of(it: Field[Any]) -> _Rule:
+    rule = it.metadata["rule"]
+    assert isinstance(rule, _Rule)
+    return rule
 
 
-def _number(value: object, low: int, high: int) -> int:
-    if type(value) is not int or not low <= value <= high:
-        raise ValueError("not a number that can be")
-    return value
+_FIELDS = {name_of(it): it for it in fields(Config)}
+
+
+def load(path: Path) -> Config:
+    """What the file says over the defaults; the defaults where there is none. Raises ConfigError."""
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise ConfigError(f"{path} is larger than {FILE_BYTES_MAX >> 10} KiB")
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Config()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    given: list[tuple[str, Any]] = []
+    for table, content in tables.items():
+        if isinstance(content, dict):
+            given += [(f"{table}.{name}", value) for name, value in content.items()]
+        else:
+            given.append((table, content))
+    return _changed(Config(), given, str(path))
+
+
+def override(config: Config, settings: Iterable[str]) -> Config:
+    """`KEY=VALUE` words over `config`; a value that is not TOML is taken as the text it is."""
+    given: list[tuple[str, Any]] = []
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set wants KEY=VALUE, not {setting!r}")
+        given.append((name.strip(), _toml_value(text)))
+    return _changed(config, given, "--set")
+
+
+def settle(config: Config, home: Path) -> Config:
+    """What no single key can know: a source that is named needs its place. Raises ConfigError."""
+    for source, value in (("gpx", config.position_gpx), ("fixed", config.position_fixed)):
+        if source in config.position_sources and not value:
+            raise ConfigError(f"position.sources names {source}, so position.{source} must be set, too")
+    gpx = config.position_gpx and str(home.absolute() / Path(config.position_gpx).expanduser())
+    return replace(config, position_gpx=gpx)
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _changed(config: Config, given: Iterable[tuple[str, Any]], place: str) -> Config:
+    changes: dict[str, Any] = {}
+    for name, value in given:
+        known = _FIELDS.get(name)
+        if known is None:
+            raise ConfigError(f"{place}: there is no {name}{_meant(name)}")
+        rule = rule_of(known)
+        try:
+            changes[known.name] = rule.read(value)
+        except ValueError:
+            raise ConfigError(f"{place}: {name} must be {rule.allowed}; not {_shown(value)}") from None
+    return replace(config, **changes)
+
+
+def _meant(name: str) -> str:
+    """The nearest key, by the whole name or by the part behind the dot; else all of that table."""
+    near = difflib.get_close_matches(name, _FIELDS, 1, 0.7)
+    near = near or [key for key in _FIELDS if key.split(".", 1)[1] == name.rsplit(".", 1)[-1]]
+    if near:
+        return f"; {' or '.join(near)} was meant?"
+    table = name.split(".")[0] + "."
+    names = [key for key in _FIELDS if key.startswith(table)] or list(_FIELDS)
+    return f"; there are {', '.join(names)}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):  # a date, a number that JSON has not
+        text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def render(config: Config) -> str:
+    """The whole configuration as TOML that `load` reads back, each key with its meaning."""
+    lines: list[str] = []
+    table = ""
+    for name, it in _FIELDS.items():
+        rule = rule_of(it)
+        head, key = name.split(".", 1)
+        if head != table:
+            lines += ["", f"[{head}]"] if lines else [f"[{head}]"]
+            table = head
+        value = getattr(config, it.name)
+        shown = list(value) if isinstance(value, tuple) else value
+        lines += [f"# {rule.meaning} ({rule.allowed})", f"{key} = {json.dumps(shown, ensure_ascii=False)}"]
+    return "\n".join(lines) + "\n"

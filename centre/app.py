@@ -9,34 +9,35 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
-from centre import hooks, provider, signing, tls
+from centre.api.bridges import BOARD_BELL, Intake
+from centre.api.connection_limit import QUIET, Door, close
+from centre.api.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.console import tiles
 from centre.console.account import Account
 from centre.console.administration import Administration
-from centre.console.boards import ESCALATE_TICK_S
+from centre.console.assignments import Handouts
+from centre.console.board_cache import ESCALATE_TICK_S
 from centre.console.cap import Cap
 from centre.console.cases import Cases
-from centre.console.entrance import Entrance
 from centre.console.figures import Figures
 from centre.console.guard import Guard
-from centre.console.handouts import Handouts
+from centre.console.oidc_sign_in import Provided
 from centre.console.operator import Operator
 from centre.console.pages import Static
-from centre.console.provided import Provided
 from centre.console.report import DailyReport
+from centre.console.sign_in import Entrance
 from centre.console.tiles import Tiles
-from centre.core import Core, open_core, open_reader
-from centre.door import QUIET, Door, close
-from centre.home import CannotServe, Home
-from centre.housekeeping import Housekeeping
-from centre.intake import BOARD_BELL, Intake
-from centre.jobs import Jobs
-from centre.log import Log
-from centre.routing import BODY_BYTES_MAX, Refusals, Route
+from centre.jobs import webhook
+from centre.jobs.housekeeping import Housekeeping
+from centre.jobs.schedule import Jobs
+from centre.jobs.supervision import ESCALATE_S, LOOK_S, Escalation, Watchman
+from centre.platform import oidc_provider, signing, tls
+from centre.platform.home import CannotServe, Home
+from centre.platform.log import Log
+from centre.platform.worker import SPARE, Bells, Worker
 from centre.settings import Settings
-from centre.watchman import ESCALATE_S, LOOK_S, Escalation, Watchman
-from centre.work import evidence
-from centre.worker import SPARE, Bells, Worker
+from centre.work import event_log
+from centre.work.core import Core, open_core, open_reader
 
 STOP_S_MAX = 5.0
 FLUSH_S = 5.0
@@ -90,7 +91,7 @@ async def running(
         tls.development_context(home, host, *settings.hosts),
     )
     signing_key = signing.key_of(home)
-    receiver, vouching = hooks.receiver(home, settings), provider.provider(home, settings, log)
+    receiver, vouching = webhook.receiver(home, settings), oidc_provider.provider(home, settings, log)
     worker, bells = Worker(lambda: open_core(home, tells=receiver is not None)), Bells()
     reader, looks = _readers(home, worker)
     intake = Intake(worker, reader, bells, log, authority.pem, settings)
@@ -113,16 +114,16 @@ async def running(
     runner = web.AppRunner(
         app, access_log=None, logger=QUIET, shutdown_timeout=STOP_S_MAX, keepalive_timeout=settings.idle_s
     )
-    sender = hooks.Sender(worker, log, receiver)
+    sender = webhook.Sender(worker, log, receiver)
     jobs = Jobs(log)
     _add_jobs(jobs, worker, looks, bells, log, settings)
     jobs.add(FLUSH_S, refusals.flush_due)
     jobs.add(FLUSH_S, provided.note_due)
-    jobs.add(hooks.SEND_S, sender.send)
+    jobs.add(webhook.SEND_S, sender.send)
     jobs.add(ESCALATE_TICK_S, operator.boards.escalate)
-    jobs.add(SIGN_S, lambda: worker(evidence.sign, signing_key, lane=SPARE))
+    jobs.add(SIGN_S, lambda: worker(event_log.sign, signing_key, lane=SPARE))
     try:
-        await worker(evidence.started, asdict(settings))
+        await worker(event_log.started, asdict(settings))
         await runner.setup()
         jobs.start()
         try:

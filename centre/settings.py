@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from centre.rules import escalation, losses, retention, supervision
+from centre.rules import escalation, heartbeats, retention
+from centre.rules import supervision as losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +12,8 @@ class Settings:
     heartbeat_s: float = 15.0  # of streams to bridges; fixed, and shorter in tests
     addresses: tuple[str, ...] = ()  # where else this same centre answers, told to bridges as they enrol
     public_url: str = ""  # as phones reach it: what enrolment codes say; else the address of the page
-    alive_s: int = supervision.ALIVE_S  # how often bridges shall give a sign of life
-    signs_per_s: int = supervision.SIGNS_PER_S  # how many of all bridges are taken in a second
+    alive_s: int = heartbeats.ALIVE_S  # how often bridges shall give a sign of life
+    signs_per_s: int = heartbeats.SIGNS_PER_S  # how many of all bridges are taken in a second
     connections: int = 12_000  # that may be held at once: 10,000 bridges, and room
     idle_s: float = 75.0  # how long one may ask for nothing, or take for a request's head
     handshake_s: float = 10.0  # and for its handshake; these two are fixed, and shorter in tests

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
-from sim.city import command as city
-from sim.recording.arguments import add_record, add_replay
-from sim.stalker.arguments import add_stalk
+from sim.commands import city as city
+from sim.commands.recording import add_record, add_replay
+from sim.commands.stalk import add_stalk
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _EXTRAS = ("bumble", "micropython")  # what only the extra `sim` installs
@@ -33,7 +33,7 @@ def _seconds(text: str) -> float:
 
 
 def _level(text: str) -> tuple[int, int]:
-    from sim.chip import GPIOS
+    from sim.board.chip import GPIOS
 
     gpio, _, level = text.partition("=")
     if not gpio.isdecimal() or int(gpio) not in GPIOS or level not in ("0", "1"):
@@ -145,7 +145,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from sim import run
+    from sim.scenarios import run
 
     if arguments.list:
         for path in run.shipped():
@@ -219,14 +219,14 @@ def _minutes(text: str) -> float:
 
 
 def _explore(arguments: argparse.Namespace) -> int:
-    from sim.virtual import explore, schedule
+    from sim.virtual import explore, fault_script
 
     if arguments.play is None:
         return explore.explore(
             arguments.seeds, arguments.seed, arguments.minutes, arguments.cores, arguments.for_s
         )
     try:
-        given = schedule.read(arguments.play)
+        given = fault_script.read(arguments.play)
     except ValueError as error:
         print(f"amr-sim: {error}", file=sys.stderr)
         return USAGE
@@ -234,7 +234,7 @@ def _explore(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from sim.demo import run
+    from sim.commands.demo import run
 
     return asyncio.run(run(once=arguments.once or arguments.json, as_json=arguments.json))
 
@@ -244,7 +244,7 @@ def _exec(arguments: argparse.Namespace) -> int:
         if not script.is_file():
             print(f"amr-sim: there is no script {script}", file=sys.stderr)
             return USAGE
-    from sim.guests import execute
+    from sim.commands.exec_air_board import execute
 
     return asyncio.run(
         execute(
@@ -258,7 +258,7 @@ def _exec(arguments: argparse.Namespace) -> int:
 
 
 def _air(arguments: argparse.Namespace) -> int:
-    from sim.guests import keep_air
+    from sim.commands.exec_air_board import keep_air
 
     try:
         return asyncio.run(keep_air(arguments.port, seed=arguments.seed, loss=arguments.loss))
@@ -268,7 +268,7 @@ def _air(arguments: argparse.Namespace) -> int:
 
 
 def _board(arguments: argparse.Namespace) -> int:
-    from sim.guests import keep_board
+    from sim.commands.exec_air_board import keep_board
 
     try:
         return asyncio.run(

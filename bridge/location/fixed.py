@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from bridge.location.measure import CONFIDENCE, is_on_earth
-from bridge.location.selector import RADIUS_M_MAX
 from bridge.model import Fix, rfc3339
+from bridge.rules.fix_choice import RADIUS_M_MAX
+from bridge.rules.measure import CONFIDENCE, is_on_earth
 
 
 class Fixed:

@@ -11,9 +11,9 @@ from typing import Any
 from dbus_fast import BusType, DBusFastError, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
-from bridge.location.measure import is_on_earth
 from bridge.model import Fix, rfc3339
 from bridge.ports import SourceOff
+from bridge.rules.measure import is_on_earth
 
 SERVICE = "org.freedesktop.GeoClue2"
 MANAGER_PATH = "/org/freedesktop/GeoClue2/Manager"

@@ -10,8 +10,8 @@ from pathlib import Path
 import gpxpy
 import gpxpy.gpx
 
-from bridge.location.measure import CONFIDENCE, METRES_PER_HDOP, RADIUS_M_UNKNOWN, is_on_earth
 from bridge.model import Fix, rfc3339
+from bridge.rules.measure import CONFIDENCE, METRES_PER_HDOP, RADIUS_M_UNKNOWN, is_on_earth
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 

@@ -16,15 +16,9 @@ from typing import Any
 import pynmeagps  # type: ignore[import-untyped]
 import serial
 
-from bridge.location.measure import (
-    CONFIDENCE,
-    METRES_PER_HDOP,
-    RADIUS_M_UNKNOWN,
-    SIGMAS,
-    is_on_earth,
-)
 from bridge.model import Fix, rfc3339
 from bridge.ports import SourceOff
+from bridge.rules.measure import CONFIDENCE, METRES_PER_HDOP, RADIUS_M_UNKNOWN, SIGMAS, is_on_earth
 
 BAUD = 9600
 SENTENCE_BYTES_MAX = 82  # NMEA 0183, with its line end

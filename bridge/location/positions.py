@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from bridge.location.selector import Selector
 from bridge.model import Fix
 from bridge.ports import Source, SourceOff
+from bridge.rules.fix_choice import Selector
 
 AGAIN_S_MIN, AGAIN_S_MAX = 1.0, 30.0
 

@@ -15,12 +15,12 @@ from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
-from bridge.log import place
 from bridge.model import Key
 from bridge.page import words
 from bridge.page.guard import HEADERS, Door, Guard
 from bridge.page.view import view
 from bridge.ports import Log, Wearer
+from bridge.reporting.log import place
 
 POLL_S_MAX = 25.0
 POLLS_MAX = 8

@@ -5,10 +5,10 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 
-from centre import tls
-from centre.commands import backup, buttons, cases, evidence, export, serve, users
+from centre.commands import backup, buttons, cases, export, serve, users, verify_log
 from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, no
-from centre.home import DATABASE, CannotServe
+from centre.platform import tls
+from centre.platform.home import DATABASE, CannotServe
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Start with: amr-centre serve. Exit codes: 0 done, 1 could not, 2 wrong usage or input.",
     )
     commands = Commands(made.add_subparsers(required=True, metavar="COMMAND"))
-    for part in (serve, users, buttons, cases, evidence, backup, export):
+    for part in (serve, users, buttons, cases, verify_log, backup, export):
         part.add(commands)
     return made
 

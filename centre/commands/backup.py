@@ -5,12 +5,12 @@ import os
 import sqlite3
 from pathlib import Path
 
-from centre import sealing, signing
 from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, no
-from centre.core import SEALING_KEY
-from centre.home import Home
-from centre.sealing import Sealer
+from centre.platform import sealing, signing
+from centre.platform.home import Home
+from centre.platform.sealing import Sealer
 from centre.work import backup
+from centre.work.core import SEALING_KEY
 
 SHOWN_MAX = 20
 

@@ -4,11 +4,11 @@ import argparse
 import sqlite3
 from pathlib import Path
 
-from centre import tls
 from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, address, core_of, day, in_turns, no
-from centre.home import Home
+from centre.platform import tls
+from centre.platform.home import Home
 from centre.rules import registry
-from centre.work import buttons, views
+from centre.work import buttons, incident_sheet
 
 AT_ONCE = 50  # buttons imported in one transaction
 
@@ -68,7 +68,7 @@ def list_buttons(arguments: argparse.Namespace) -> int:
         press = f"last press {day(row['last_press_at_ms'])}" if row["last_press_at_ms"] else "no press yet"
         state += "  TRACKABLE by a revoked bridge" if row["trackable"] else ""
         line = f"{row['device_id']}  {row['kind']}  {row['board']}  {state}  {press}  {_life(row)}"
-        lacks = views.lacks(row["capabilities"])
+        lacks = incident_sheet.lacks(row["capabilities"])
         print(f"{line}  lacks: {', '.join(lacks)}" if lacks else line)
     return 0
 

@@ -3,11 +3,11 @@
 import argparse
 
 from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, days, in_turns, no
-from centre.home import Home
-from centre.log import now_ms
-from centre.rules import grants, losses, times
+from centre.platform.home import Home
+from centre.platform.log import now_ms
+from centre.rules import grants, supervision, times
 from centre.rules.refusals import REASONS, Refused
-from centre.work import cases, evidence, reports, retention
+from centre.work import cases, event_log, reports, retention
 from centre.work.reports import Held
 
 
@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--test-every-days",
         type=days,
-        default=losses.TEST_DAYS,
+        default=supervision.TEST_DAYS,
         metavar="DAYS",
         help="name buttons that were not tested for longer (default: %(default)s)",
     )
@@ -80,7 +80,7 @@ def erase(arguments: argparse.Namespace) -> int:
         if answer.strip() != case_id:
             return no(COULD_NOT, "nothing was erased")
     try:
-        for _ in in_turns(iter(lambda: cases.erase_case(core, evidence.COMMAND, case_id), True)):
+        for _ in in_turns(iter(lambda: cases.erase_case(core, event_log.COMMAND, case_id), True)):
             pass
     except Refused as refused:
         return _not_erased(case_id, refused)

@@ -8,12 +8,12 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from centre import signing
 from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, no
 from centre.console.pages import render
-from centre.home import Home
+from centre.platform import signing
+from centre.platform.home import Home
 from centre.rules import access
-from centre.work import evidence, export
+from centre.work import event_log, export
 
 
 def add(commands: Commands) -> None:
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         draft.mkdir(mode=0o700)
         which = export.incidents_of(core, arguments.case_id, arguments.incident)
         for incident_id in which:
-            found = export.export(core, evidence.COMMAND, incident_id, key)
+            found = export.export(core, event_log.COMMAND, incident_id, key)
             name = f"incident-{incident_id}"
             _write(draft / f"{name}.json", json.dumps(found, indent=1, ensure_ascii=False))
             page = render("export.html", arguments.language, found=found, utc=utc, local=local)

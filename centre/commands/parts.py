@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from centre.core import Core, is_older, open_core
-from centre.home import CannotServe, Home, default_path
+from centre.platform.home import CannotServe, Home, default_path
 from centre.rules import retention
 from centre.rules.cases import LINE_CHARS_MAX
+from centre.work.core import Core, is_older, open_core
 
 COULD_NOT, BAD_INPUT = 1, 2
 PAUSE_S = 0.02

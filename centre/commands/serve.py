@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from centre import door, hooks, tls
+from centre.api import connection_limit
 from centre.app import running
 from centre.commands.parts import BAD_INPUT, Commands, address, days, no
-from centre.home import Home
-from centre.log import Log
-from centre.rules import escalation, losses, retention, supervision
+from centre.jobs import webhook
+from centre.platform import tls
+from centre.platform.home import Home
+from centre.platform.log import Log
+from centre.rules import escalation, heartbeats, retention
+from centre.rules import supervision as losses
 from centre.settings import Settings
 
 GARBAGE = 10_000  # objects made and not yet freed, when it is next looked for
@@ -49,7 +52,7 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--signs-per-s",
         type=_signs_per_s,
-        default=supervision.SIGNS_PER_S,
+        default=heartbeats.SIGNS_PER_S,
         metavar="N",
         help="signs of life that are taken in a second, of all bridges (default: %(default)s)",
     )
@@ -63,7 +66,7 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--alive-s",
         type=_alive_s,
-        default=supervision.ALIVE_S,
+        default=heartbeats.ALIVE_S,
         metavar="S",
         help="how often bridges shall give a sign of life (default: %(default)s)",
     )
@@ -159,7 +162,7 @@ def serve(arguments: argparse.Namespace) -> int:
     home = Home(arguments.home)
     lock = home.lock()
     assert lock  # held until the process ends
-    door.allow_files(arguments.connections)
+    connection_limit.allow_files(arguments.connections)
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
@@ -220,7 +223,7 @@ def ca(arguments: argparse.Namespace) -> int:
 
 
 def webhook_key(arguments: argparse.Namespace) -> int:
-    print(hooks.key_of(Home(arguments.home)).hex())
+    print(webhook.key_of(Home(arguments.home)).hex())
     return 0
 
 
@@ -243,7 +246,7 @@ def _connections(text: str) -> int:
 
 
 def _alive_s(text: str) -> int:
-    least, most = supervision.ALIVE_S_MIN, supervision.ALIVE_S_MAX
+    least, most = heartbeats.ALIVE_S_MIN, heartbeats.ALIVE_S_MAX
     if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"it is {least} to {most} seconds")
     return int(text)

@@ -4,7 +4,7 @@ import argparse
 import re
 
 from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, address, core_of, day, line, no
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access
 from centre.work import accounts
 

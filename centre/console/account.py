@@ -4,18 +4,18 @@ from functools import partial
 
 from aiohttp import web
 
-from centre import slow
+from centre.api.routing import Route, read_form, shown_as_page, wants_html
 from centre.console import pages, words
-from centre.console.entrance import six_digits
 from centre.console.guard import Guard
-from centre.queues import Queues
-from centre.routing import Route, read_form, shown_as_page, wants_html
+from centre.console.sign_in import six_digits
+from centre.console.sign_in_queues import Queues
+from centre.platform import password_hashing
+from centre.platform.worker import AFTER, Worker
 from centre.rules import access
 from centre.rules.access import Caller
+from centre.rules.login_attempts import BROWSER
 from centre.rules.refusals import REASONS, Refused
-from centre.rules.tries import BROWSER
-from centre.work import signin
-from centre.worker import AFTER, Worker
+from centre.work import sign_in
 
 PAGE = "/console/account"
 
@@ -33,7 +33,7 @@ class Account:
         return await self._page(caller, changed=request.query.get("changed") == "1")
 
     async def _page(self, caller: Caller, mistake: str = "", *, changed: bool = False) -> web.Response:
-        login = await self._worker(signin.login_of, caller, lane=AFTER)  # for who keeps her passwords for her
+        login = await self._worker(sign_in.login_of, caller, lane=AFTER)  # for password managers
         return pages.page("account.html", caller, login=login, mistake=mistake, changed=changed)
 
     async def change(self, request: web.Request, caller: Caller) -> web.Response:
@@ -52,7 +52,7 @@ class Account:
 
     async def _change(self, caller: Caller, form: dict[str, str]) -> None:
         """Raises Refused: bad_password, wrong_sign_in, sign_in_locked."""
-        login = await self._worker(signin.login_of, caller, lane=AFTER)
+        login = await self._worker(sign_in.login_of, caller, lane=AFTER)
         password = form.get("password", "")
         mistake = access.password_mistake(password, login, caller.name)
         if mistake is None and password != form.get("again"):
@@ -61,10 +61,10 @@ class Account:
             raise Refused("bad_password", words.say("en", f"entrance.{mistake}"), field=mistake)
         old = form.get("old", "")[: access.PASSWORD_CHARS_MAX]
         async with self._queues.turn(BROWSER, login) as checks:
-            tried = await self._worker(signin.try_again, caller, login, lane=AFTER)
-            is_right = await checks.run(slow.matches, old, tried.password_hash)
-            password_hash = await checks.run(slow.hash_of, password) if is_right else ""
-            finish = partial(signin.change_password, is_right=is_right, password_hash=password_hash)
+            tried = await self._worker(sign_in.try_again, caller, login, lane=AFTER)
+            is_right = await checks.run(password_hashing.matches, old, tried.password_hash)
+            password_hash = await checks.run(password_hashing.hash_of, password) if is_right else ""
+            finish = partial(sign_in.change_password, is_right=is_right, password_hash=password_hash)
             await self._worker(finish, caller, tried, six_digits(form), lane=AFTER)
 
 

@@ -4,16 +4,16 @@ from functools import partial
 
 from aiohttp import web
 
+from centre.api.bridges import BOARD_BELL
+from centre.api.routing import Route, answer
 from centre.console import pages
 from centre.console.cases import grouped
 from centre.console.guard import Guard
-from centre.intake import BOARD_BELL
-from centre.routing import Route, answer
+from centre.platform.worker import Bells, Worker
 from centre.rules import times
 from centre.rules.access import ADMINISTRATOR, Caller
 from centre.rules.refusals import Refused
 from centre.work import administration
-from centre.worker import Bells, Worker
 
 PAGE = "/console/administration"
 AFTER_DIGITS = 16

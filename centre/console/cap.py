@@ -4,13 +4,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from centre.api.routing import Route
 from centre.console import words
 from centre.console.guard import Guard
-from centre.routing import Route
+from centre.platform.worker import Worker
 from centre.rules import access
 from centre.rules import cap as rules
 from centre.work import cap
-from centre.worker import Worker
 
 
 class Cap:

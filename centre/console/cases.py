@@ -6,16 +6,16 @@ from typing import Any
 
 from aiohttp import web
 
+from centre.api.routing import Route, read_form, wants_html
 from centre.console import pages, uploads
 from centre.console.guard import Guard
-from centre.log import now_ms
-from centre.routing import Route, read_form, wants_html
+from centre.platform.log import now_ms
+from centre.platform.worker import Worker
 from centre.rules import cases as rules
 from centre.rules import times
 from centre.rules.access import CASE_MANAGER, Caller
 from centre.rules.refusals import REASONS, Refused
-from centre.work import cases, grants, handouts
-from centre.worker import Worker
+from centre.work import assignments, cases, grants
 from wire import codes
 
 LIST = "/console/cases"
@@ -192,7 +192,7 @@ def see(case_id: str, part: str = "") -> web.Response:
 def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int, alive_s: int) -> dict[str, Any]:
     """All that the page of a case shows, from one moment."""
     row, file = cases.look(core, caller, case_id)
-    held, former = handouts.of_case(core, case_id, test_every_days, alive_s)
+    held, former = assignments.of_case(core, case_id, test_every_days, alive_s)
     return {
         "case": row,
         "file": file,
@@ -202,7 +202,7 @@ def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int, alive_
         "runs": grants.running(core, case_id),
         "buttons": held,
         "former": former,
-        "free": handouts.free(core),
+        "free": assignments.free(core),
         "alarms": core.store.all(
             "alarms_of_case", case_id=case_id, alarm=codes.ALARM, at_most=ALARMS_SHOWN_MAX
         ),

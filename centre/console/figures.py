@@ -8,16 +8,16 @@ from itertools import groupby
 from aiohttp import web
 from markupsafe import Markup
 
+from centre.api.routing import Route
 from centre.console import words
 from centre.console.charts import bars
 from centre.console.guard import Guard
 from centre.console.pages import page
-from centre.routing import Route
+from centre.platform.worker import AFTER, Worker
 from centre.rules import access, figures
 from centre.rules.access import Caller
 from centre.rules.figures import ALL, OTHER, Figure
 from centre.work import figures as work
-from centre.worker import AFTER, Worker
 
 COLUMNS = ("month", "zone", "figure", "class", "value")
 NO_NUMBER = "<5"  # in the file

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from centre.core import Core
-from centre.routing import anyone_here, read_form
+from centre.api.routing import anyone_here, read_form
+from centre.platform.worker import Worker
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.work import accounts
-from centre.worker import Worker
+from centre.work.core import Core
 
 COOKIE = "__Host-amr-session"
 TOKEN = "X-CSRF-Token"  # noqa: S105  the header in which a script sends what a form has in its field `csrf`

@@ -9,22 +9,22 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from centre.console import board as html
+from centre.api.bridges import BOARD_BELL
+from centre.api.event_streams import Streams, rung
+from centre.api.routing import Route, answer, read_body, wants_html
+from centre.console import board_html as html
 from centre.console import pages
-from centre.console.boards import Boards
+from centre.console.board_cache import Boards
 from centre.console.guard import Guard
-from centre.intake import BOARD_BELL
-from centre.log import Log, now_ms
-from centre.routing import Route, answer, read_body, wants_html
+from centre.platform.log import Log, now_ms
+from centre.platform.worker import Bells, Worker
 from centre.rules import cases, incidents
 from centre.rules.access import OPERATOR, Caller
 from centre.rules.refusals import Refused
 from centre.settings import Settings
-from centre.streams import Streams, rung
-from centre.work import desk
-from centre.work.desk import Advanced
-from centre.work.views import Position
-from centre.worker import Bells, Worker
+from centre.work import board
+from centre.work.board import Advanced
+from centre.work.incident_sheet import Position
 from wire import receipts
 
 TEMPLATES = ("board.html", "board_list.html", "board_card.html", "board_line.html", "sheet.html")
@@ -87,12 +87,12 @@ class Operator:
         """A look at a case is noted once per opening: `again` counts only for the sheet opened last."""
         again = again and self._opened.get(caller.session) == incident_id
         try:
-            sheet = await self._worker(partial(desk.sheet, again=again), caller, incident_id)
+            sheet = await self._worker(partial(board.sheet, again=again), caller, incident_id)
         except sqlite3.Error as error:
             # On a full disk she still sees whom to help and where; that she looked is told here instead.
             text = f"that {caller.actor} looks at incident {incident_id} cannot be noted: {error}"
             self._log("trouble", reason="look_not_noted", text=text)
-            sheet = await self._worker(partial(desk.sheet, again=True), caller, incident_id)
+            sheet = await self._worker(partial(board.sheet, again=True), caller, incident_id)
         self._opened.pop(caller.session, None)
         self._opened[caller.session] = incident_id
         if len(self._opened) > _OPENED_MAX:
@@ -104,8 +104,8 @@ class Operator:
         after = request.query.get("after", "0")
         if not re.fullmatch(r"[0-9]{1,15}", after, re.ASCII):
             raise Refused("out_of_range", "after must be the number of a position", field="after")
-        trail = await self._worker(desk.trail, request.match_info["incident"], int(after))
-        body = {"fixes": [_point(position) for position in trail], "more": len(trail) == desk.TRAIL_MAX}
+        trail = await self._worker(board.trail, request.match_info["incident"], int(after))
+        body = {"fixes": [_point(position) for position in trail], "more": len(trail) == board.TRAIL_MAX}
         return answer(body, headers={"Cache-Control": "no-store"})
 
     async def photo(self, request: web.Request, caller: Caller) -> web.Response:
@@ -114,7 +114,7 @@ class Operator:
         if shows not in cases.SHOWS:
             raise Refused("unknown_incident")
         again = self._opened.get(caller.session) == incident_id
-        asked = partial(desk.photo, again=again)
+        asked = partial(board.photo, again=again)
         media_type, image = await self._worker(asked, caller, incident_id, shows)
         return web.Response(body=image, content_type=media_type, headers={"Cache-Control": "no-store"})
 
@@ -163,7 +163,7 @@ class Operator:
                 f"a note is one line of at most {incidents.NOTE_CHARS_MAX} characters",
                 field="note",
             )
-        advance = partial(desk.advance, reason=reason, note=note, seen_duress=form.get("seen_duress") == "1")
+        advance = partial(board.advance, reason=reason, note=note, seen_duress=form.get("seen_duress") == "1")
         advanced: Advanced = await self._worker(advance, caller, incident_id, stage)
         if advanced.now:
             more: dict[str, Any] = {} if reason is None else {"reason": reason}

@@ -7,9 +7,9 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from centre.api.routing import Route, anyone
 from centre.console import words
 from centre.console.guard import csrf
-from centre.routing import Route, anyone
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused

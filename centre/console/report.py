@@ -4,15 +4,15 @@ from datetime import date, timedelta
 
 from aiohttp import web
 
+from centre.api.routing import Route
 from centre.console import pages
 from centre.console.cases import grouped
 from centre.console.guard import Guard
-from centre.log import now_ms
-from centre.routing import Route
+from centre.platform.log import now_ms
+from centre.platform.worker import AFTER, Worker
 from centre.rules import grants, times
 from centre.rules.access import CASE_MANAGER, Caller
 from centre.work import reports
-from centre.worker import AFTER, Worker
 
 
 class DailyReport:

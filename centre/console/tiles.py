@@ -26,13 +26,13 @@ from pmtiles.tile import (
     zxy_to_tileid,
 )
 
+from centre.api.routing import Route
 from centre.console.guard import Guard
-from centre.home import CannotServe
-from centre.log import Log
-from centre.routing import Route
+from centre.platform.home import CannotServe
+from centre.platform.log import Log
+from centre.platform.log_throttle import Seldom
 from centre.rules import access
 from centre.rules.refusals import Refused
-from centre.seldom import Seldom
 from centre.settings import Settings
 
 URL = "/console/tiles/{z}/{x}/{y}"

@@ -1,163 +1,204 @@
-"""What a bridge's sign of life (POST /v1/alive) means. Pure: times are integers in ms, as arguments.
+"""What supervision finds lost, and which part it is. Pure: times are integers in ms, as arguments.
 
-Nothing in it is worth refusing the rest: what cannot be believed is dropped and named.
+| kind | what is gone | found after |
+|---|---|---|
+| button_out_of_reach | a phone listens, and hears it no more | as it says: 2 to 24 periods; and 2 paces |
+| phone_off | the phone said goodbye | 2 min: a restart is no news |
+| phone_off | the phone fell silent, its battery at 5 % or less | 3 paces and 30 s |
+| phone_silent | the phone fell silent: off, or its network | 3 paces and 30 s |
+| network_gone | afterwards: the same bridge has run all along | when it is back |
+| bridge_deaf | the phone lives, and cannot listen: Bluetooth | its next sign of life |
+| battery_low | the button's battery | the bridge's next sign of life |
+| phone_battery_low | the phone's, under 15 % | the bridge's next sign of life |
+
+How many signs a phone misses of a button beside it depends on how its system listens; so it says itself after
+how long a silence means something, by what it has heard lately. One that does not say is taken to hear all.
+
+A pace is how often bridges shall give a sign of life (a setting). Silence is not counted from before
+`watching_since_ms`: our own start, an hour in which we stood still, a clock that was set. Then
+
+    (nothing) --lost--> open --a sign--> back --a sign, 2 min later or more--> ended, at the first of them
+                          ^--------lost-----'
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from zlib import crc32
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from centre.rules import fields, registry
-from centre.rules.fields import Bad, Dropped
-from centre.rules.incidents import Phone, read_phone
-from centre.rules.refusals import Refused
-from wire import codes
+BUTTON_OUT_OF_REACH, PHONE_OFF, PHONE_SILENT = "button_out_of_reach", "phone_off", "phone_silent"
+NETWORK_GONE, BRIDGE_DEAF = "network_gone", "bridge_deaf"
+BATTERY_LOW, PHONE_BATTERY_LOW = "battery_low", "phone_battery_low"
+KINDS = (
+    *(BUTTON_OUT_OF_REACH, PHONE_OFF, PHONE_SILENT, NETWORK_GONE, BRIDGE_DEAF),
+    *(BATTERY_LOW, PHONE_BATTERY_LOW),
+)
+SILENCES = (PHONE_OFF, PHONE_SILENT)  # two guesses at one thing: a bridge has one of them at most
 
-ALIVE_S = 60  # how often a bridge shall speak; a setting
-SIGNS_PER_S = 250  # 10,000 bridges at that pace send 167, and half as many again
-ALIVE_S_MIN, ALIVE_S_MAX = 10, 900
-BUTTONS_MAX = 64
-FAULTS_MAX = 8
-TROUBLES_MAX = 16
-BATTERY_MV_MAX = 20_000
-LOST_AFTER_S_MAX = 31 * 86_400
+SIGNS_MISSED, SILENCE_SLACK_MS = 3, 30_000
+# Of a button's periods, each 20 % late and a minute: who hears all of them, and who hears fewest.
+MISSED_MIN, MISSED_MAX, REACH_SLACK_MS = 2, 24, 60_000
+PACES_LATE = 2
+GOODBYE_MS = 120_000
+STEADY_MS = 120_000  # one sign may be all that came through
+PHONE_EMPTY_PERCENT, PHONE_LOW_PERCENT, PHONE_WELL_PERCENT = 5, 15, 20
+MANY_AT_ONCE = 10  # so many phones do not fall silent by themselves
+# Our own clock against the one that nobody sets; and how long we may not have looked.
+JUMP_MS, STILL_MS = 30_000, 60_000
+TEST_DAYS = 30  # a setting
+
+# What a bridge says of itself when it cannot hear (docs/bridge.md, "Reasons of trouble").
+_DEAF = {"adapter_gone", "bluetoothd_gone", "permission", "scan_ended"}
+
+
+def is_deaf(troubles: Iterable[str]) -> bool:
+    return any(word in _DEAF or word.startswith("bluetooth_") for word in troubles)
+
+
+def silence_ms(alive_s: int) -> int:
+    """After how long a silent bridge is lost, where it shall speak every `alive_s`."""
+    return SIGNS_MISSED * alive_s * 1000 + SILENCE_SLACK_MS
+
+
+def reach_ms(period_s: int, alive_s: int, lost_after_s: int | None = None) -> int:
+    """After how long a button is lost that speaks every `period_s`, +-20 %.
+
+    `lost_after_s`: as the bridge says itself, within what a bridge may need.
+    """
+    least_ms, most_ms = (missed * period_s * 1200 + REACH_SLACK_MS for missed in (MISSED_MIN, MISSED_MAX))
+    told_ms = least_ms if lost_after_s is None else lost_after_s * 1000
+    return min(max(least_ms, told_ms), most_ms) + PACES_LATE * alive_s * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class ButtonState:
-    device_id: str
-    heard_at_ms: int | None
-    battery_mv: int | None
-    low: bool
+class Bridge:
+    """The last that it said of itself, by our clock."""
+
+    alive_at_ms: int
+    leaving: bool
+    battery_percent: int | None
+    listening_since_ms: int | None  # None: it is deaf
+
+    def is_silent(self, watching_since_ms: int, now_ms: int, alive_s: int) -> bool:
+        limit_ms = GOODBYE_MS if self.leaving else silence_ms(alive_s)
+        return now_ms - max(self.alive_at_ms, watching_since_ms) > limit_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """What one of its bridges says of a button. `news_at_ms`: when it last told that it had heard it."""
+
+    bridge: Bridge
     in_reach: bool | None
-    lost_after_s: int | None
-    press_counter: int | None
-    alive_counter: int | None
-    faults: tuple[str, ...]
+    news_at_ms: int | None
+    lost_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class SignOfLife:
-    buttons: list[ButtonState]
-    phone: Phone
-    troubles: tuple[str, ...]
-    running_since_ms: int | None = None  # by its own clock
-    leaving: bool = False  # its last one: it is being stopped
-    dropped: list[Dropped] = field(default_factory=list)
+class Finding:
+    """Whether it is lost; None: nobody can know now. `look_at_ms`: when silence alone will change that."""
+
+    kind: str
+    lost: bool | None
+    since_ms: int
+    look_at_ms: int | None = None
 
 
-def read(body: object) -> SignOfLife:
-    """Raises Refused("wrong_type") where it is no object at all."""
-    if not isinstance(body, dict):
-        raise Refused("wrong_type", "the body must be a JSON object")
-    dropped: list[Dropped] = []
-    buttons = []
-    for number, value in enumerate(fields.optional(body, "buttons", _list, dropped) or []):
-        try:
-            buttons.append(_button(value, dropped, f"buttons[{number}]"))
-        except Bad as bad:
-            dropped.append(Dropped(f"buttons[{number}]", str(bad)))
-    return SignOfLife(
-        buttons,
-        fields.optional(body, "phone", _phone, dropped) or Phone(None, None),
-        fields.optional(body, "troubles", lambda value: fields.words(value, TROUBLES_MAX), dropped) or (),
-        fields.optional(body, "running_since", fields.time, dropped),
-        fields.optional(body, "leaving", fields.boolean, dropped) or False,
-        dropped,
-    )
+def of_bridge(
+    bridge: Bridge, open_kinds: Iterable[str], watching_since_ms: int, now_ms: int, alive_s: int
+) -> list[Finding]:
+    """Of one bridge; `open_kinds` are the losses that it has."""
+    silent = bridge.is_silent(watching_since_ms, now_ms, alive_s)
+    limit_ms = GOODBYE_MS if bridge.leaving else silence_ms(alive_s)
+    due_ms = max(bridge.alive_at_ms, watching_since_ms) + limit_ms + 1
+    percent = bridge.battery_percent
+    empty = percent is not None and percent <= PHONE_EMPTY_PERCENT
+    guess = PHONE_OFF if bridge.leaving or empty else PHONE_SILENT
+    kind = next((kind for kind in open_kinds if kind in SILENCES), guess)
+    # What a silent bridge said last is not what is: neither found lost by it, nor found again.
+    low = None if percent is None or silent else percent < PHONE_LOW_PERCENT
+    if low is False and PHONE_BATTERY_LOW in open_kinds and percent is not None:
+        low = percent < PHONE_WELL_PERCENT
+    deaf = None if silent or bridge.leaving else bridge.listening_since_ms is None
+    # A goodbye is no sign that it is back.
+    here = None if bridge.leaving and not silent and kind in open_kinds else silent
+    return [
+        Finding(kind, here, bridge.alive_at_ms, None if silent else due_ms),
+        Finding(BRIDGE_DEAF, deaf, bridge.alive_at_ms),
+        Finding(PHONE_BATTERY_LOW, low, bridge.alive_at_ms),
+    ]
 
 
-def _list(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise Bad("wrong_type")
-    if len(value) > BUTTONS_MAX:
-        raise Bad("out_of_range")
-    return value
+def of_button(
+    period_s: int, low: bool | None, ears: Iterable[Ear], watching_since_ms: int, now_ms: int, alive_s: int
+) -> list[Finding]:
+    """Of one button: out of reach only where at least one bridge listens, and none of these hears it."""
+    last_ms, lost_at_ms = 0, list[int]()  # of each that listens: from when on it counts as lost to it
+    for ear in ears:
+        last_ms = max(last_ms, ear.news_at_ms or 0)
+        since_ms = ear.bridge.listening_since_ms
+        away = ear.bridge.leaving or ear.bridge.is_silent(watching_since_ms, now_ms, alive_s)
+        if since_ms is not None and not away:
+            counted_from_ms = max(ear.news_at_ms or 0, since_ms, watching_since_ms)
+            silent_at_ms = counted_from_ms + reach_ms(period_s, alive_s, ear.lost_after_s) + 1
+            lost_at_ms.append(now_ms if ear.in_reach is False else silent_at_ms)
+    battery = Finding(BATTERY_LOW, low, now_ms)
+    if not lost_at_ms:
+        return [Finding(BUTTON_OUT_OF_REACH, None, last_ms), battery]
+    due_ms = max(lost_at_ms)
+    lost = now_ms >= due_ms
+    return [Finding(BUTTON_OUT_OF_REACH, lost, last_ms, None if lost else due_ms), battery]
 
 
-def _button(value: object, dropped: list[Dropped], at: str) -> ButtonState:
-    if not isinstance(value, dict):
-        raise Bad("wrong_type")
-    at += "."
-    return ButtonState(
-        fields.part(value, "device_id", _device_id),
-        fields.optional(value, "heard_at", fields.time, dropped, at),
-        fields.optional(
-            value, "battery_mv", lambda part: fields.integer(part, 0, BATTERY_MV_MAX), dropped, at
-        ),
-        fields.optional(value, "low", fields.boolean, dropped, at) or False,
-        fields.optional(value, "in_reach", fields.boolean, dropped, at),
-        fields.optional(
-            value, "lost_after_s", lambda part: fields.integer(part, 0, LOST_AFTER_S_MAX), dropped, at
-        ),
-        fields.optional(value, "press_counter", fields.counter, dropped, at),
-        fields.optional(value, "alive_counter", _alive_counter, dropped, at),
-        fields.optional(value, "faults", lambda part: fields.words(part, FAULTS_MAX), dropped, at) or (),
-    )
+OPEN, BACK, GONE_AGAIN, END = "open", "back", "gone_again", "end"
 
 
-def _device_id(value: object) -> str:
-    if not isinstance(value, str) or not registry.DEVICE_ID.fullmatch(value):
-        raise Bad("wrong_type")
-    return value
+def step(is_open: bool, back_at_ms: int | None, lost: bool | None, sign_at_ms: int) -> str | None:
+    """What becomes of a loss (see the drawing above); `sign_at_ms`: the last sign."""
+    if lost is None:
+        return None
+    if not is_open:
+        return OPEN if lost else None
+    if lost:
+        return None if back_at_ms is None else GONE_AGAIN
+    if back_at_ms is None:
+        return BACK
+    return END if sign_at_ms - back_at_ms >= STEADY_MS else None
 
 
-def _alive_counter(value: object) -> int:
-    return fields.integer(value, 0, codes.SPARE_FIRST - 1)
+def cause(kind: str, said_goodbye: bool, running_since_ms: tuple[int | None, int | None]) -> str:
+    """Which it was, now that it is back: `running_since_ms` as told before, and after."""
+    before_ms, after_ms = running_since_ms
+    if kind not in SILENCES or said_goodbye or before_ms is None or after_ms is None:
+        return kind
+    return NETWORK_GONE if before_ms == after_ms else PHONE_OFF
 
 
-def _phone(value: object) -> Phone:
-    if not isinstance(value, Mapping):
-        raise Bad("wrong_type")
-    return read_phone(value)
+@dataclass(slots=True)
+class Reckoning:
+    """Since when we have been watching without a gap, by the clock that signs are stored with.
 
-
-# A cold boot moves the alive counter on by its whole reserve (protocol, "Counters").
-_COLD_BOOTS = 128
-
-
-def moves_up(told: int, known: int, since_ms: int, period_s: int) -> bool:
-    """Whether an alive counter that a bridge tells becomes the one that we answer to all bridges.
-
-    It only goes up; and not further than a button can have come in `since_ms`, at 0.8 periods a slot and
-    with 128 cold boots: a stolen phone could else lead every other bridge past all codes to come.
+    `tick_ms` is of a clock that is never set, and stands still while the machine sleeps.
     """
-    slots = since_ms // (period_s * 800) + 1
-    return known < told <= known + slots + _COLD_BOOTS * codes.RESERVE
+
+    watching_since_ms: int
+    _now_ms: int
+    _tick_ms: int
+
+    @classmethod
+    def begin(cls, now_ms: int, tick_ms: int) -> "Reckoning":
+        return cls(now_ms, now_ms, tick_ms)
+
+    def look(self, now_ms: int, tick_ms: int) -> bool:
+        """Called at every look; whether all silence is counted anew from now."""
+        passed_ms = tick_ms - self._tick_ms
+        jumped_ms = now_ms - self._now_ms - passed_ms
+        self._now_ms, self._tick_ms = now_ms, tick_ms
+        anew = abs(jumped_ms) > JUMP_MS or passed_ms > STILL_MS
+        if anew or now_ms < self.watching_since_ms:
+            self.watching_since_ms = now_ms
+        return anew
 
 
-def next_in_s(name: str, now_s: int, alive_s: int) -> int:
-    """When it shall speak next: in its own second, so that those whom an outage brought into step fall out.
-
-    Which that is, its `name` says: as good as drawn, and always the same. So it speaks every `alive_s`, but
-    for the first time: up to 9 s later, which losses.SILENCE_SLACK_MS has room for.
-    """
-    wait_s = (crc32(name.encode()) - now_s) % alive_s
-    return wait_s if wait_s >= ALIVE_S_MIN else wait_s + alive_s
-
-
-class Pace:
-    """One sign of life per bridge and 10 s. Bounded: it knows only those of the last 10 s."""
-
-    # A tenth less than the fastest pace that we ask for: who is punctual is never refused.
-    EVERY_MS = ALIVE_S_MIN * 900
-
-    def __init__(self) -> None:
-        self._last_ms: dict[str, int] = {}
-
-    def wait_ms(self, bridge_id: str, now_ms: int) -> int:
-        """0, and it counts; else how long it is too early."""
-        while self._last_ms:  # the oldest first, as they came
-            oldest = next(iter(self._last_ms))
-            if now_ms - self._last_ms[oldest] < self.EVERY_MS:
-                break
-            del self._last_ms[oldest]
-        last_ms = self._last_ms.get(bridge_id)
-        if last_ms is None:
-            self._last_ms[bridge_id] = now_ms
-            return 0
-        return last_ms + self.EVERY_MS - now_ms
-
-    def forget(self, bridge_id: str) -> None:
-        """Its next one is not too early."""
-        self._last_ms.pop(bridge_id, None)
+def untested_days(last_test_ms: int | None, handed_out_ms: int, now_ms: int, at_most: int = TEST_DAYS) -> int:
+    """For how many days a button has had no silent test that came through; 0: not worth a notice."""
+    days = (now_ms - max(handed_out_ms, last_test_ms or 0)) // 86_400_000
+    return days if days > at_most else 0

@@ -36,10 +36,10 @@ CREATE TABLE invitations (
 ) STRICT, WITHOUT ROWID;
 
 -- Wrong sign-ins since the last right one, of whatever was typed as a login: whoever tries is not told
--- whether there is such a user. Which are counted together: centre/rules/tries.py.
+-- whether there is such a user. Which are counted together: centre/rules/login_attempts.py.
 CREATE TABLE sign_in_tries (
     place           BLOB NOT NULL,              -- a browser or a network, as a word; empty: any strange one
-    login           BLOB NOT NULL,              -- as a word (centre/sealing.py); empty: any
+    login           BLOB NOT NULL,              -- as a word (centre/platform/sealing.py); empty: any
     tries           INTEGER NOT NULL,
     tried_at_ms     INTEGER NOT NULL,           -- the last one
     locked_until_ms INTEGER NOT NULL,

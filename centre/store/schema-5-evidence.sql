@@ -1,4 +1,4 @@
--- Version 5: what happened, so that one changed byte shows (centre/rules/evidence.py).
+-- Version 5: what happened, so that one changed byte shows (centre/rules/event_log.py).
 
 CREATE TABLE log (
     seq             INTEGER PRIMARY KEY,        -- 1, 2, 3, ... without a gap

@@ -22,7 +22,7 @@ CREATE INDEX buttons_to_look_at ON watched_buttons (look_at_ms) WHERE look_at_ms
 -- Of a bridge or of a button.
 CREATE TABLE losses (
     loss_id         INTEGER PRIMARY KEY,
-    kind            TEXT NOT NULL,              -- centre/rules/losses.py
+    kind            TEXT NOT NULL,              -- centre/rules/supervision.py
     bridge_id       TEXT REFERENCES bridges,
     device_id       TEXT REFERENCES devices,
     began_at_ms     INTEGER NOT NULL,           -- the last sign of life before it; 0 = there was none

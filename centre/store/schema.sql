@@ -5,7 +5,7 @@ CREATE TABLE devices (
     device_id       TEXT PRIMARY KEY,
     kind            TEXT NOT NULL,
     board           TEXT NOT NULL,
-    root_sealed     BLOB NOT NULL,              -- centre/sealing.py
+    root_sealed     BLOB NOT NULL,              -- centre/platform/sealing.py
     epoch           INTEGER NOT NULL DEFAULT 0, -- re-keying in the field will raise it
     alive_period_s  INTEGER NOT NULL,
     alive_counter   INTEGER NOT NULL DEFAULT 0, -- highest counted, 0 = none

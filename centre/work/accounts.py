@@ -3,13 +3,13 @@
 import hashlib
 import secrets
 
-from centre.core import Core
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import evidence
+from centre.work import event_log
 from centre.work.buttons import BASE32
+from centre.work.core import Core
 
 SEEN_EVERY_MS = 60_000  # how exactly a session knows when it was last used
 
@@ -22,7 +22,7 @@ def add_user(core: Core, login: str, name: str, role: str, zone: str | None, lan
     with core.store.transaction():
         if not core.store.run("add_user", user_id=user_id, now_ms=core.now_ms(), **values):
             return None
-        evidence.note(core, "user_added", evidence.COMMAND, user_id=user_id, role=role, zone=zone)
+        event_log.note(core, "user_added", event_log.COMMAND, user_id=user_id, role=role, zone=zone)
     return user_id
 
 
@@ -44,7 +44,7 @@ def invite(core: Core, login: str, purpose: str, good_for_ms: int) -> str | None
             purpose=purpose,
             expires_at_ms=core.now_ms() + good_for_ms,
         )
-        evidence.note(core, "user_invited", evidence.COMMAND, user_id=user["user_id"], purpose=purpose)
+        event_log.note(core, "user_invited", event_log.COMMAND, user_id=user["user_id"], purpose=purpose)
     return token
 
 
@@ -62,7 +62,7 @@ def disable(core: Core, login: str) -> bool:
     with core.store.transaction():
         for query in ("disable_user", "close_sessions_of_user", "use_invitations_of_user"):
             core.store.run(query, **who)
-        evidence.note(core, "user_disabled", evidence.COMMAND, user_id=user["user_id"])
+        event_log.note(core, "user_disabled", event_log.COMMAND, user_id=user["user_id"])
     return True
 
 
@@ -76,7 +76,7 @@ def enable(core: Core, login: str) -> bool:
         return False
     with core.store.transaction():
         core.store.run("enable_user", user_id=user["user_id"])
-        evidence.note(core, "user_enabled", evidence.COMMAND, user_id=user["user_id"])
+        event_log.note(core, "user_enabled", event_log.COMMAND, user_id=user["user_id"])
     return True
 
 
@@ -91,7 +91,7 @@ def change_user(core: Core, login: str, **changes: str | None) -> bool:
     with core.store.transaction():
         core.store.run("set_user", user_id=user["user_id"], **values)
         told = {"user_id": user["user_id"], "role": values["role"], "zone": values["zone"]}
-        evidence.note(core, "user_changed", evidence.COMMAND, **told)
+        event_log.note(core, "user_changed", event_log.COMMAND, **told)
     return True
 
 
@@ -122,7 +122,7 @@ def open_session(core: Core, user_id: str, **how: str) -> str:
     """Its token, of which only the hash is kept. Within a transaction."""
     token = secrets.token_urlsafe(32)
     core.store.run("add_session", token_sha256=sha256(token), user_id=user_id, now_ms=core.now_ms())
-    evidence.note(core, "signed_in", f"user:{user_id}", **how)
+    event_log.note(core, "signed_in", f"user:{user_id}", **how)
     return token
 
 
@@ -177,7 +177,7 @@ def _caller(row: Row) -> Caller:
 def close_session(core: Core, caller: Caller) -> None:
     with core.store.transaction():
         core.store.run("close_session", token_sha256=caller.session, now_ms=core.now_ms())
-        evidence.note(core, "signed_out", caller.actor)
+        event_log.note(core, "signed_out", caller.actor)
 
 
 def speak(core: Core, caller: Caller, language: str) -> None:
@@ -191,7 +191,7 @@ def be_away(core: Core, caller: Caller, is_away: bool) -> None:
     """An operator leaves her desk, or is back; others shall take what comes."""
     with core.store.transaction():
         core.store.run("set_away", token_sha256=caller.session, is_away=is_away)
-        evidence.note(core, "went_away" if is_away else "came_back", caller.actor)
+        event_log.note(core, "went_away" if is_away else "came_back", caller.actor)
 
 
 def sha256(text: str) -> str:

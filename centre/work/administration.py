@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from centre.core import Core
 from centre.rules import webhook
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import accounts, evidence, hooks
+from centre.work import accounts, event_log
+from centre.work import webhook as hooks
+from centre.work.core import Core
 from wire import codes
 
 HELD_SHOWN_MAX = 50
@@ -73,4 +74,4 @@ def rule(core: Core, caller: Caller, incident_id: str, ruling: int) -> None:
             core.store.run("erase_escalations", incident_id=incident_id)  # from now on it waits for others
         kind = "alarm_handed_over" if ruling == OPERATORS else "alarm_set_aside"
         which = {"incident_id": incident_id, "case_id": incident["case_id"]}
-        evidence.note(core, kind, caller.actor, device_id=incident["device_id"], **which)
+        event_log.note(core, kind, caller.actor, device_id=incident["device_id"], **which)

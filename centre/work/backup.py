@@ -10,11 +10,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from centre.core import Core
-from centre.home import Home
-from centre.sealing import Broken, Sealer
+from centre.platform.home import Home
+from centre.platform.sealing import Broken, Sealer
 from centre.store import Store, TooNew
-from centre.work import audit, evidence
+from centre.work import event_log, verify_log
+from centre.work.core import Core
 
 BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a file in use
 
@@ -29,7 +29,7 @@ def backup(core: Core, to: Path, key: Ed25519PublicKey) -> list[str]:
     What its log lacks: one sentence each. Raises NotWhole, FileExistsError, OSError, sqlite3.Error.
     """
     with core.store.transaction():
-        evidence.note(core, "backed_up", evidence.COMMAND)
+        event_log.note(core, "backed_up", event_log.COMMAND)
     with _draft(to) as draft:
         copy = sqlite3.connect(draft)
         try:
@@ -96,7 +96,7 @@ def _check(file: Path, sealer: Sealer, key: Ed25519PublicKey) -> Iterator[str]:
     except sqlite3.DatabaseError as error:
         raise NotWhole(f"it is not a whole database: {error}") from error
     try:
-        yield from audit.verify(Core(store, sealer), key, audit.Seen())
+        yield from verify_log.verify(Core(store, sealer), key, verify_log.Seen())
     except Broken as error:
         raise NotWhole(f"the sealing key of this home does not open it: {error}") from error
     finally:
@@ -108,7 +108,7 @@ def _note_restored(file: Path, sealer: Sealer) -> None:
     try:
         core = Core(store, sealer)
         with store.transaction():
-            evidence.note(core, "restored", evidence.COMMAND)
+            event_log.note(core, "restored", event_log.COMMAND)
     finally:
         store.close()
 

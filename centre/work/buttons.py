@@ -6,12 +6,12 @@ import secrets
 import string
 from collections.abc import Iterable
 
-from centre import slow
-from centre.core import Core
+from centre.platform import password_hashing
 from centre.rules import registry
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import evidence
+from centre.work import event_log
+from centre.work.core import Core
 from wire import codes
 from wire.keys import derive
 
@@ -59,10 +59,10 @@ def import_buttons(core: Core, buttons: Iterable[registry.Button]) -> tuple[int,
                 now_ms=now_ms,
             )
             _add_enrolment(core, button.device_id, button.enrolment_sha256, now_ms)
-            evidence.note(
+            event_log.note(
                 core,
                 "button_imported",
-                evidence.COMMAND,
+                event_log.COMMAND,
                 device_id=button.device_id,
                 kind_of_button=button.kind,
                 board=button.board,
@@ -95,7 +95,7 @@ def _add_enrolment(core: Core, device_id: str, code_sha256: str, now_ms: int) ->
     core.store.run("add_enrolment", code_sha256=code_sha256, device_id=device_id, expires_at_ms=expires_at_ms)
 
 
-def issue_enrolment(core: Core, device_id: str, actor: str = evidence.COMMAND) -> str | None:
+def issue_enrolment(core: Core, device_id: str, actor: str = event_log.COMMAND) -> str | None:
     """A new code for another bridge, good for 7 days; None where there is no such living button."""
     code = "".join(secrets.choice(BASE32) for _ in range(ENROLMENT_CHARS))
     with core.store.transaction():
@@ -103,7 +103,7 @@ def issue_enrolment(core: Core, device_id: str, actor: str = evidence.COMMAND) -
         if device is None or device["revoked_at_ms"] is not None:
             return None
         _add_enrolment(core, device_id, _sha256(code), core.now_ms())
-        evidence.note(core, "code_issued", actor, device_id=device_id)
+        event_log.note(core, "code_issued", actor, device_id=device_id)
     return code
 
 
@@ -147,10 +147,10 @@ def enrol(core: Core, code: str, pin_hash: str | None, duress_pin_hash: str | No
                 device_id=device_id,
                 pin_hash=core.sealer.seal(f"pin:{device_id}", pin_hash.encode()).hex(),
                 duress_pin_hash=core.sealer.seal(
-                    f"duress pin:{device_id}", (duress_pin_hash or slow.NOBODYS).encode()
+                    f"duress pin:{device_id}", (duress_pin_hash or password_hashing.NOBODYS).encode()
                 ).hex(),
             )
-        evidence.note(core, "enrolled", f"bridge:{bridge_id}", device_id=device_id, pin=pin_hash is not None)
+        event_log.note(core, "enrolled", f"bridge:{bridge_id}", device_id=device_id, pin=pin_hash is not None)
         device = core.store.one("device", device_id=device_id)
         known = counters(core, device_id)
     assert device is not None
@@ -190,14 +190,14 @@ def revoke_bridge(core: Core, bridge_id: str) -> list[str] | None:
     with core.store.transaction():
         if not core.store.run("revoke_bridge", bridge_id=bridge_id, now_ms=core.now_ms()):
             return None
-        evidence.note(core, "bridge_revoked", evidence.COMMAND, bridge_id=bridge_id)
+        event_log.note(core, "bridge_revoked", event_log.COMMAND, bridge_id=bridge_id)
     return [row["device_id"] for row in core.store.all("devices_of_bridge", bridge_id=bridge_id)]
 
 
 def revoke_button(core: Core, device_id: str) -> bool:
     with core.store.transaction():
         if core.store.run("revoke_device", device_id=device_id, now_ms=core.now_ms()):
-            evidence.note(core, "button_revoked", evidence.COMMAND, device_id=device_id)
+            event_log.note(core, "button_revoked", event_log.COMMAND, device_id=device_id)
     return core.store.one("device", device_id=device_id) is not None
 
 

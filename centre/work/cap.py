@@ -1,9 +1,9 @@
 """An incident as CAP has it: read from the store; centre/rules/cap.py writes it."""
 
-from centre.core import Core
 from centre.rules import cap
 from centre.rules.cap import Standing
 from centre.rules.refusals import Refused
+from centre.work.core import Core
 from wire import receipts
 
 

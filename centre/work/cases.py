@@ -6,16 +6,16 @@ A case manager works on the cases of her own zone; another zone's is as unknown 
 import secrets
 from dataclasses import dataclass
 
-from centre.core import Core
+from centre.platform.sealing import Broken
 from centre.rules import cases, times
 from centre.rules.access import Caller
 from centre.rules.cases import CaseFile
 from centre.rules.grants import Grant
 from centre.rules.refusals import Refused
-from centre.sealing import Broken
 from centre.store import Row
-from centre.work import evidence, grants
+from centre.work import event_log, grants
 from centre.work.buttons import BASE32
+from centre.work.core import Core
 
 PAGE_CASES = 50
 DUE_SHOWN_MAX = 50
@@ -63,7 +63,7 @@ def open_case(core: Core, caller: Caller, file: CaseFile) -> str:
         sealed, now_ms = _sealed(core, case_id, file), core.now_ms()
         core.store.run("open_case", case_id=case_id, zone=caller.zone, file_sealed=sealed, now_ms=now_ms)
         _index(core, case_id, file)
-        evidence.note(core, "case_opened", caller.actor, case_id=case_id)
+        event_log.note(core, "case_opened", caller.actor, case_id=case_id)
     return case_id
 
 
@@ -102,7 +102,7 @@ def look(core: Core, caller: Caller, case_id: str) -> tuple[Row, CaseFile | None
     """
     with core.store.transaction():
         row = of_zone(core, caller, case_id)
-        evidence.note(core, "case_seen", caller.actor, case_id=case_id)
+        event_log.note(core, "case_seen", caller.actor, case_id=case_id)
     return row, _readable(core, row)
 
 
@@ -144,7 +144,7 @@ def change_case(core: Core, caller: Caller, case_id: str, file: CaseFile, read_a
             "change_case", case_id=case_id, file_sealed=_sealed(core, case_id, file), now_ms=now_ms
         )
         _index(core, case_id, file)
-        evidence.note(core, "case_changed", caller.actor, case_id=case_id, fields=names)
+        event_log.note(core, "case_changed", caller.actor, case_id=case_id, fields=names)
 
 
 def listing(core: Core, caller: Caller, *, closed: bool, find: str, after: str) -> Listing:
@@ -164,7 +164,7 @@ def listing(core: Core, caller: Caller, *, closed: bool, find: str, after: str) 
         due = core.store.all("due_cases", zone=caller.zone, today=today, at_most=DUE_SHOWN_MAX)
     with core.store.transaction():
         ids = [row["case_id"] for row in [*due, *shown]]
-        evidence.note(core, "cases_listed", caller.actor, cases=ids)
+        event_log.note(core, "cases_listed", caller.actor, cases=ids)
     return Listing([_listed(core, row) for row in due], [_listed(core, row) for row in shown], following)
 
 
@@ -221,7 +221,7 @@ def set_photo(core: Core, caller: Caller, case_id: str, shows: str, image: bytes
             raise Refused("case_closed")
         sealed = core.sealer.seal(_photo(case_id, shows), image)
         core.store.run("set_photo", case_id=case_id, shows=shows, media_type=kind, image_sealed=sealed)
-        evidence.note(core, "photo_set", caller.actor, case_id=case_id, shows=shows)
+        event_log.note(core, "photo_set", caller.actor, case_id=case_id, shows=shows)
 
 
 def remove_photo(core: Core, caller: Caller, case_id: str, shows: str) -> None:
@@ -230,7 +230,7 @@ def remove_photo(core: Core, caller: Caller, case_id: str, shows: str) -> None:
         if of_zone(core, caller, case_id)["closed_at_ms"] is not None:
             raise Refused("case_closed")
         if core.store.run("remove_photo", case_id=case_id, shows=shows):
-            evidence.note(core, "photo_removed", caller.actor, case_id=case_id, shows=shows)
+            event_log.note(core, "photo_removed", caller.actor, case_id=case_id, shows=shows)
 
 
 def look_at_photo(core: Core, caller: Caller, case_id: str, shows: str) -> tuple[str, bytes]:
@@ -240,7 +240,7 @@ def look_at_photo(core: Core, caller: Caller, case_id: str, shows: str) -> tuple
         found = photo_of(core, case_id, shows)
         if found is None:
             raise Refused("unknown_case")
-        evidence.note(core, "photo_seen", caller.actor, case_id=case_id, shows=shows)
+        event_log.note(core, "photo_seen", caller.actor, case_id=case_id, shows=shows)
     return found
 
 
@@ -282,7 +282,7 @@ def close_case(core: Core, caller: Caller, case_id: str) -> None:
         if grants.running(core, case_id) is not None:
             raise Refused("grant_runs")
         core.store.run("close_case", case_id=case_id, now_ms=core.now_ms())
-        evidence.note(core, "case_closed", caller.actor, case_id=case_id)
+        event_log.note(core, "case_closed", caller.actor, case_id=case_id)
 
 
 def _buttons_out(core: Core, case_id: str) -> int:
@@ -296,7 +296,7 @@ def reopen_case(core: Core, caller: Caller, case_id: str) -> None:
     with core.store.transaction():
         if of_zone(core, caller, case_id)["closed_at_ms"] is not None:
             core.store.run("reopen_case", case_id=case_id)
-            evidence.note(core, "case_reopened", caller.actor, case_id=case_id)
+            event_log.note(core, "case_reopened", caller.actor, case_id=case_id)
 
 
 def check_erasable(core: Core, case_id: str) -> None:
@@ -316,13 +316,13 @@ def erase_case(core: Core, actor: str, case_id: str) -> bool:
     """
     with core.store.transaction():
         check_erasable(core, case_id)
-        at_most = {"erased": evidence.ERASED, "at_most": ENTRIES_AT_ONCE_MAX}
+        at_most = {"erased": event_log.ERASED, "at_most": ENTRIES_AT_ONCE_MAX}
         seqs = [row["seq"] for row in core.store.all("log_of_case_to_erase", case_id=case_id, **at_most)]
-        evidence.erase_entries(core, actor, seqs, why="case erased", case_id=case_id)
+        event_log.erase_entries(core, actor, seqs, why="case erased", case_id=case_id)
         if len(seqs) == ENTRIES_AT_ONCE_MAX:
             return False
         for query in ("forget_words", "remove_photos", "forget_references"):
             core.store.run(query, case_id=case_id)
         core.store.run("erase_case", case_id=case_id, now_ms=core.now_ms())
-        evidence.note(core, "case_erased", actor, case_id=case_id)
+        event_log.note(core, "case_erased", actor, case_id=case_id)
     return True

@@ -6,15 +6,15 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from centre import signing
-from centre.core import Core
-from centre.rules import evidence as rules
+from centre.platform import signing
+from centre.platform.sealing import Broken
+from centre.rules import event_log as rules
 from centre.rules import times
-from centre.rules.evidence import Entry
-from centre.sealing import Broken
+from centre.rules.event_log import Entry
 from centre.store import Row
-from centre.work import cases, evidence
-from centre.work.evidence import Told
+from centre.work import cases, event_log
+from centre.work.core import Core
+from centre.work.event_log import Told
 
 STAGES = {1: "RECEIVED", 2: "ACKNOWLEDGED", 3: "DISPATCHED", 4: "CLOSED"}
 ARRIVAL = (
@@ -60,7 +60,7 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
     with core.store.reading():  # a year of the log may lie between: no alarm waits for it
         incident = core.store.one("incident", **which)
         assert incident is not None
-        told = evidence.of_incident(core, incident_id)
+        told = event_log.of_incident(core, incident_id)
         case_id, case = incident["case_id"], None
         if case_id is not None:
             case = {"case_id": case_id} | _file(core, case_id)
@@ -77,7 +77,7 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
             "chain": _chain(core, told, key) if told else None,
         }
     with core.store.transaction():
-        evidence.note(core, "exported", actor, incident_id=incident_id, case_id=case_id)
+        event_log.note(core, "exported", actor, incident_id=incident_id, case_id=case_id)
     return found
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from centre.core import Core
 from centre.rules import figures
 from centre.rules.figures import Facts, Figure
 from centre.store import Row
+from centre.work.core import Core
 from wire import codes
 
 AT_ONCE_MAX = 500  # rows read in one turn, so that an alarm never waits for the Institute

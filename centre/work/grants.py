@@ -2,13 +2,13 @@
 
 import secrets
 
-from centre.core import Core
 from centre.rules import grants, times
 from centre.rules.access import Caller
 from centre.rules.grants import Grant
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import cases, evidence
+from centre.work import cases, event_log
+from centre.work.core import Core
 
 
 def all_of(core: Core, case_id: str) -> list[Grant]:
@@ -45,7 +45,7 @@ def record(
             **days,
         )
         _set_due(core, case_id)
-        evidence.note(core, "grant_recorded", caller.actor, case_id=case_id, grant_id=grant_id, **days)
+        event_log.note(core, "grant_recorded", caller.actor, case_id=case_id, grant_id=grant_id, **days)
     return grant_id
 
 
@@ -60,7 +60,7 @@ def review(core: Core, caller: Caller, case_id: str, grant_id: str, review_on: s
         core.store.run("set_review", grant_id=grant_id, review_on=review_on)
         _set_due(core, case_id)
         told = {"grant_id": grant_id, "review_on": review_on}
-        evidence.note(core, "grant_reviewed", caller.actor, case_id=case_id, **told)
+        event_log.note(core, "grant_reviewed", caller.actor, case_id=case_id, **told)
 
 
 def end(core: Core, caller: Caller, case_id: str, grant_id: str, ended_on: str) -> None:
@@ -74,7 +74,7 @@ def end(core: Core, caller: Caller, case_id: str, grant_id: str, ended_on: str) 
         core.store.run("end_grant", grant_id=grant_id, ended_on=ended_on)
         _set_due(core, case_id)
         told = {"grant_id": grant_id, "ended_on": ended_on}
-        evidence.note(core, "grant_ended", caller.actor, case_id=case_id, **told)
+        event_log.note(core, "grant_ended", caller.actor, case_id=case_id, **told)
 
 
 def _one(core: Core, caller: Caller, case_id: str, grant_id: str) -> Grant:

@@ -4,14 +4,15 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from centre.core import Core
-from centre.pins import Verdict
+from centre.platform.pin_hashing import Verdict
 from centre.rules import access, incidents, webhook
 from centre.rules.fields import Dropped
 from centre.rules.incidents import CallOff, Fix, Press
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import buttons, evidence, hooks
+from centre.work import buttons, event_log
+from centre.work import webhook as hooks
+from centre.work.core import Core
 from wire import codes, receipts
 
 
@@ -137,7 +138,7 @@ def _add_arrival(
     new_fix = fix is not None and _add_fix(core, press.device_id, incident_id, bridge_id, fix, now_ms)
     if repeated and not new_fix:
         return  # the same post again: counted, and nothing that was not told before
-    evidence.note(
+    event_log.note(
         core,
         "fixes" if repeated else "received",
         f"bridge:{bridge_id}",
@@ -158,7 +159,7 @@ def _tell_age(core: Core, arrival: Row, press: Press) -> None:
         "pressed_at_ms": pressed_at_ms,
     }
     core.store.run("tell_age", **where, **told, now_ms=core.now_ms())
-    evidence.note(
+    event_log.note(
         core,
         "age",
         f"bridge:{arrival['bridge_id']}",
@@ -214,7 +215,7 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
         if _kept(core, incident_id, bridge_id) > incidents.FIXES_PER_BRIDGE_MAX:
             raise Refused("too_many_fixes")
         if any(new):
-            evidence.note(
+            event_log.note(
                 core,
                 "fixes",
                 f"bridge:{bridge_id}",
@@ -252,7 +253,7 @@ def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinTry:
         if locked_until_ms > now_ms:
             incident_id = incident["incident_id"]
             who = {"actor": f"bridge:{bridge_id}", "incident_id": incident_id, "device_id": device_id}
-            evidence.note(core, "pin_locked", **who, tries=tries, until_ms=locked_until_ms)
+            event_log.note(core, "pin_locked", **who, tries=tries, until_ms=locked_until_ms)
     return PinTry(str(incident["incident_id"]), *buttons.pins(core, device))
 
 
@@ -271,7 +272,7 @@ def call_off(core: Core, bridge_id: str, incident_id: str, verdict: Verdict) -> 
         # Numbers: of two words the shorter would show through the seal.
         if not known:
             hooks.add(core, incident_id, webhook.CALLED_OFF)  # alike for both PINs
-        evidence.note(core, "called_off", f"bridge:{bridge_id}", **who, known=int(known), duress=int(duress))
+        event_log.note(core, "called_off", f"bridge:{bridge_id}", **who, known=int(known), duress=int(duress))
     return CalledOff(incident["device_id"], incident["counter"], known)
 
 

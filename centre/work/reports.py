@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from centre.core import Core
-from centre.rules import losses, times
+from centre.rules import supervision, times
 from centre.store import Row
+from centre.work.core import Core
 from wire import codes, receipts
 
 SILENT_MS = 86_400_000
@@ -49,7 +49,7 @@ class Report:
         return counted.most_common()
 
 
-def of_day(core: Core, zone: str | None, day: str, test_every_days: int = losses.TEST_DAYS) -> Report:
+def of_day(core: Core, zone: str | None, day: str, test_every_days: int = supervision.TEST_DAYS) -> Report:
     begins_ms, ends_ms = times.day_ms(day)
     span, now_ms = {"begins_ms": begins_ms, "ends_ms": ends_ms, "zone": zone}, core.now_ms()
     held = [_held(core, row, now_ms, test_every_days) for row in core.store.all("handed_out", zone=zone)]
@@ -84,5 +84,5 @@ def _held(core: Core, row: Row, now_ms: int, test_every_days: int) -> Held:
         bool(told.get("low")),
         is_silent,
         tested_at_ms,
-        losses.untested_days(tested_at_ms, row["given_at_ms"], now_ms, test_every_days),
+        supervision.untested_days(tested_at_ms, row["given_at_ms"], now_ms, test_every_days),
     )

@@ -1,9 +1,9 @@
 """What the centre erases by itself, once its term is over; each erasing is an entry of the log."""
 
-from centre.core import Core
 from centre.rules import figures, retention
 from centre.store import Row
-from centre.work import evidence
+from centre.work import event_log
+from centre.work.core import Core
 from wire import codes, receipts
 
 # In one transaction, so that an alarm waits for no long one: incidents; positions and entries of the log.
@@ -43,7 +43,7 @@ def _erase_losses(core: Core, days: int) -> int:
     rows = core.store.all("log_of_losses", before_ms=before_ms, at_most=ROWS_AT_ONCE_MAX - count)
     seqs = [row["seq"] for row in rows]
     if count or seqs:
-        evidence.erase_entries(core, evidence.CENTRE, seqs, why="losses_term", losses=count)
+        event_log.erase_entries(core, event_log.CENTRE, seqs, why="losses_term", losses=count)
     return count + len(seqs)
 
 
@@ -57,7 +57,7 @@ def _erase_sessions(core: Core, days: int) -> int:
         for query in ("erase_sessions", "erase_invitations")
     )
     if count:
-        evidence.erase_entries(core, evidence.CENTRE, [], why="sessions_term", sessions=count)
+        event_log.erase_entries(core, event_log.CENTRE, [], why="sessions_term", sessions=count)
     return count
 
 
@@ -97,21 +97,21 @@ def _erase_positions(core: Core, incident: Row, room: int) -> int:
     if room > 0:
         core.store.run("erase_hooks", **which)
         core.store.run("set_positions_erased", now_ms=core.now_ms(), **which)
-    evidence.erase_entries(core, evidence.CENTRE, seqs, why="positions_term", fixes=count, **which)
+    event_log.erase_entries(core, event_log.CENTRE, seqs, why="positions_term", fixes=count, **which)
     return room
 
 
 def _erase_incident(core: Core, incident: Row, room: int) -> int:
     """The same, with all that hangs on it; what can be much goes first."""
     which = {"incident_id": incident["incident_id"]}
-    count, seqs = _erase_rows(core, "log_to_erase", room, erased=evidence.ERASED, **which)
+    count, seqs = _erase_rows(core, "log_to_erase", room, erased=event_log.ERASED, **which)
     room -= count + len(seqs)
     if room > 0:
         _keep_outcome(core, incident)
         for table in TABLES:
             core.store.run(f"erase_{table}", at_most=room, **which)
         core.store.run("set_incident_erased", now_ms=core.now_ms(), **which)
-    evidence.erase_entries(core, evidence.CENTRE, seqs, why="incident_term", fixes=count, **which)
+    event_log.erase_entries(core, event_log.CENTRE, seqs, why="incident_term", fixes=count, **which)
     return room
 
 

@@ -127,7 +127,7 @@ def _add_identity_options(parser: argparse.ArgumentParser, *, board: bool = True
 
 
 def _address(text: str) -> str:
-    """As bridges take it up from a label (bridge/https.py)."""
+    """As bridges take it up from a label (bridge/centre/client.py)."""
     if not re.fullmatch(r"https://[^\s#?]+", text):
         raise argparse.ArgumentTypeError(f"https://HOST:PORT is expected, not {text}")
     return text

@@ -14,8 +14,8 @@ from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.auth import AuthExternal
 
-from sim.air import Air, AirController
 from sim.bluez.image import Image
+from sim.radio.air import Air, AirController
 
 BOOT_S_MAX = 90
 ASK_S_MAX = 15

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from bridge.watch import uuid_text
+from bridge.rules.expected_codes import uuid_text
 from firmware.board.press import (
     ADVERTISE,
     FAST_PHASE,
@@ -19,9 +19,9 @@ from firmware.board.press import (
     Press,
 )
 from firmware.flash.life import TYPICAL, Currents, Use
-from sim.city.habits import DAY_MS
-from sim.city.schedule import Schedule
-from sim.city.tally import Made, Tally
+from sim.city.event_queue import Schedule
+from sim.city.people import DAY_MS
+from sim.city.statistics import Made, Tally
 from wire import receipts
 from wire.codes import ALIVE, ALIVE_LOW, RESERVE, code, rhythm
 from wire.keys import Mac, Refused, derive

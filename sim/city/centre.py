@@ -10,19 +10,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from bridge.model import Device
-from centre.core import Core
-from centre.rules import incidents, supervision
+from centre.api.load_shedding import TOGETHER_S
+from centre.platform.sealing import Sealer, new_key
+from centre.rules import heartbeats, incidents
 from centre.rules.access import OPERATOR, Caller
-from centre.rules.flow import Flow
-from centre.rules.losses import BUTTON_OUT_OF_REACH
+from centre.rules.heartbeats import SignOfLife
 from centre.rules.registry import Button as Registered
-from centre.rules.supervision import SignOfLife
-from centre.sealing import Sealer, new_key
-from centre.shedding import TOGETHER_S
+from centre.rules.supervision import BUTTON_OUT_OF_REACH
+from centre.rules.token_bucket import Flow
 from centre.store import Store
-from centre.work import accounts, buttons, desk, losses, presses, signs
+from centre.work import accounts, board, buttons, presses, supervision
+from centre.work.core import Core
+from centre.work.heartbeats import take_sign_of_life
 from centre.work.presses import Receipt, Taken
-from sim.city.tally import Key
+from sim.city.statistics import Key
 
 _AT_ONCE = 500  # buttons that are imported in one transaction
 
@@ -67,7 +68,7 @@ class Centre:
     def take_signs(self, of: Sequence[tuple[str, SignOfLife]]) -> list[dict[str, dict[str, int]]]:
         """What came in one moment, in one commit, as the centre's own worker does it."""
         with self._working(), self._core.store.group():
-            return [signs.take_sign_of_life(self._core, bridge_id, sign) for bridge_id, sign in of]
+            return [take_sign_of_life(self._core, bridge_id, sign) for bridge_id, sign in of]
 
     def take_alarm(self, bridge_id: str, body: dict[str, Any]) -> Taken:
         with self._working():
@@ -76,7 +77,7 @@ class Centre:
     def advance(self, incident_id: str, stage: int, reason: str | None = None) -> None:
         """An operator acts."""
         with self._working():
-            desk.advance(self._core, self._caller, incident_id, stage, reason=reason)
+            board.advance(self._core, self._caller, incident_id, stage, reason=reason)
 
     def last_receipt(self, bridge_id: str, incident_id: str) -> Receipt:
         """What a bridge's stream of receipts has come to."""
@@ -87,12 +88,12 @@ class Centre:
 
     def next_in_s(self, device_id: str, now_ms: int) -> int:
         """What the answer to a sign of life says, by the bridge's first button."""
-        return supervision.next_in_s(device_id, now_ms // 1000, supervision.ALIVE_S)
+        return heartbeats.next_in_s(device_id, now_ms // 1000, heartbeats.ALIVE_S)
 
     def look(self, watching_since_ms: int) -> None:
         """For what is lost, as watchman.py does."""
         with self._working():
-            while losses.look(self._core, watching_since_ms, supervision.ALIVE_S).more:
+            while supervision.look(self._core, watching_since_ms, heartbeats.ALIVE_S).more:
                 pass
 
     def out_of_reach(self) -> list[tuple[str, int, int]]:

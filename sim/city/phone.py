@@ -7,20 +7,20 @@ what the bridge keeps in its journal survives the phone being off.
 from random import Random
 from typing import Protocol
 
-from bridge.courier import Courier, Errand, press_errand
 from bridge.model import Alive, Device
 from bridge.model import Key as PressKey
-from bridge.supervision import Supervision
-from bridge.watch import WIDE, Sighting, Watch, Window
+from bridge.rules.expected_codes import WIDE, Sighting, Watch, Window
+from bridge.rules.retry_queue import Courier, Errand, press_errand
+from bridge.rules.supervision import Supervision
+from centre.rules.heartbeats import ButtonState, SignOfLife
 from centre.rules.incidents import Phone as PhoneState
-from centre.rules.supervision import ButtonState, SignOfLife
-from sim.city.air import first_heard_us
 from sim.city.button import Button
 from sim.city.centre import Centre
-from sim.city.habits import Habits
-from sim.city.schedule import Schedule
-from sim.city.tally import CALLED_GONE, CALLED_GONE_WRONGLY, Tally
-from sim.medium import Medium
+from sim.city.event_queue import Schedule
+from sim.city.people import Habits
+from sim.city.statistics import CALLED_GONE, CALLED_GONE_WRONGLY, Tally
+from sim.physics.first_heard import first_heard_us
+from sim.physics.medium import Medium
 from wire import receipts
 from wire.codes import ALARM, ALIVE, ALIVE_LOW, CONTACT, PRESSES
 from wire.keys import Mac

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
-from sim.city.tally import CALLED_GONE_WRONGLY, SIGNS, percentile
-from sim.city.town import BATTERY_MAH, BOARD, Outcome
+from sim.city.city import BATTERY_MAH, BOARD, Outcome
+from sim.city.statistics import CALLED_GONE_WRONGLY, SIGNS, percentile
 from wire.codes import ALARM, TEST
 
 _MINUTES_AFTER = 5  # an outage

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from bumble import hci
 
-from sim.recording.adverts import KINDS, Heard
+from sim.radio.adverts import KINDS, Heard
 from sim.recording.lines import LENGTH_MS_MAX, Unreadable
 
 _MAGIC = b"btsnoop\0"

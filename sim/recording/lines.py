@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, TextIO
 
-from sim.recording.adverts import ADDRESS_TYPES, KINDS, RSSI_UNKNOWN, Heard
+from sim.radio.adverts import ADDRESS_TYPES, KINDS, RSSI_UNKNOWN, Heard
 from sim.recording.pseudonyms import Pseudonyms
 
 KIND, VERSION = "amr-adverts", 1

@@ -9,7 +9,7 @@ numbers). Every length stays, so that an advert keeps its shape. Pure.
 import hashlib
 import hmac
 
-from sim.recording.adverts import (
+from sim.radio.adverts import (
     APPEARANCE,
     FLAGS,
     MANUFACTURER,

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from bleak.exc import BleakError
 
-from bridge.radio import ScannerBackend
-from sim import run
-from sim.clock import NoFaketime
-from sim.play import Play
-from sim.recording import btsnoop, ear
+from bridge.radio.bleak_radio import ScannerBackend
+from sim.realtime.clock import NoFaketime
+from sim.realtime.small_disk import CannotMount
+from sim.realtime.world import Trouble, World
+from sim.recording import btsnoop, scanners
 from sim.recording.lines import Unreadable, Writer
 from sim.recording.pseudonyms import Pseudonyms
-from sim.smalldisk import CannotMount
-from sim.world import Trouble, World
+from sim.scenarios import run
+from sim.scenarios.play import Play
 
 OK, FAILED, USAGE = 0, 1, 2
 SCANNER = "scanner"
@@ -58,15 +58,15 @@ def writing(path: Path, source: str) -> Iterator[Writer]:
 async def from_air(where: str, path: Path, for_s: float | None) -> None:
     """Raises CannotRecord."""
     with writing(path, "air") as writer, _told(where):
-        async with ear.on_the_air(host_port(where), SCANNER, writer.take):
-            await ear.until(_stopped(), for_s)
+        async with scanners.on_the_air(host_port(where), SCANNER, writer.take):
+            await scanners.until(_stopped(), for_s)
 
 
 async def from_adapter(path: Path, for_s: float | None, scanner: ScannerBackend | None = None) -> None:
     """Raises CannotRecord."""
     with writing(path, "adapter") as writer, _told("the adapter"):
-        async with ear.on_this_machine(writer.take, scanner):
-            await ear.until(_stopped(), for_s)
+        async with scanners.on_this_machine(writer.take, scanner):
+            await scanners.until(_stopped(), for_s)
 
 
 @contextmanager
@@ -100,7 +100,7 @@ async def from_scenario(name: str, path: Path, keep: Path | None) -> None:
         writer = stack.enter_context(writing(path, "scenario"))
 
         def scanner(world: World) -> contextlib.AbstractAsyncContextManager[None]:
-            return ear.on_the_air(host_port(world.hci), SCANNER, writer.take)
+            return scanners.on_the_air(host_port(world.hci), SCANNER, writer.take)
 
         try:
             played = await Play(scenario, found.parent, home, lambda _: None, scanner).run()

@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bridge.centre.client import Centre as HttpsCentre
+from bridge.centre.endpoint import CentreDown
 from bridge.clock import System
-from bridge.https import Centre as HttpsCentre
-from bridge.journal import Journal, read_presses
-from bridge.line import CentreDown
 from bridge.model import Device, Key
 from bridge.ports import Centre, Clock
-from bridge.radio import BleakRadio
-from bridge.relay import Relay
-from bridge.settings import Credentials, Home, SettingsError
-from bridge.watch import Sighting, Watch
+from bridge.radio.bleak_radio import BleakRadio
+from bridge.rules.expected_codes import Sighting, Watch
+from bridge.store.home import Credentials, Home, SettingsError
+from bridge.store.journal import Journal, read_presses
+from bridge.tasks.relay import Relay
 from centre.rules import registry
-from sim.recording.adverts import Heard, has_codes_form, uuids_128
+from sim.radio.adverts import Heard, has_codes_form, uuids_128
 from sim.recording.lines import Unreadable, read
-from sim.recording.tape import Tape, backends
+from sim.recording.replay_backend import Tape, backends
 from sim.virtual.phone import Clock as VirtualClock
 from sim.virtual.time import Loop, Time
 from wire import codes

@@ -11,7 +11,7 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
-from sim.virtual.air import Air, Sender
+from sim.virtual.radio_world import Air, Sender
 from sim.virtual.time import Time
 
 CONNECTED, DISCONNECTED, WRITTEN = 1, 2, 3

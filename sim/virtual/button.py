@@ -14,8 +14,8 @@ from firmware.board.config import SETTINGS, Identity
 from firmware.board.gesture import SETTLE_MS
 from firmware.board.memory import ALIVE_FILE, PRESS_FILE, sealed
 from sim.virtual import ble
-from sim.virtual.air import Air
 from sim.virtual.flash import Flash, PowerCut, Rtc
+from sim.virtual.radio_world import Air
 from sim.virtual.time import Handle, Time
 from wire.codes import RESERVE
 

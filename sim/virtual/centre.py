@@ -16,18 +16,18 @@ from typing import Any, TypeVar, cast
 
 from aiohttp import web
 
-from centre.core import Core
-from centre.intake import BOARD_BELL, STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, Intake
-from centre.log import Log
-from centre.routing import Refusals, Route
+from centre.api.bridges import BOARD_BELL, STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, Intake
+from centre.api.event_streams import Streams
+from centre.api.routing import Refusals, Route
+from centre.platform.log import Log
+from centre.platform.sealing import Sealer
+from centre.platform.worker import ALARMS, Bells, Worker
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
-from centre.sealing import Sealer
 from centre.settings import Settings
 from centre.store import Store
-from centre.streams import Streams
-from centre.work import desk
-from centre.worker import ALARMS, Bells, Worker
+from centre.work import board as desk
+from centre.work.core import Core
 from sim.virtual.disk import DISK_S, Disk
 from sim.virtual.network import Exchange, Network, Response
 from sim.virtual.time import Killed, Loop, Time

@@ -16,9 +16,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sim.checkers import Broken
-from sim.virtual.beginning import EPOCH_MS
-from sim.virtual.schedule import BOUND_S, MINUTES, Schedule, draw
+from sim.judge.promises import Broken
+from sim.virtual.fault_script import BOUND_S, MINUTES, Schedule, draw
+from sim.virtual.fixture import EPOCH_MS
 from sim.virtual.shrink import shrink
 from sim.virtual.verdict import judge, play
 from sim.virtual.world import World

@@ -1,7 +1,7 @@
 """The ways between phones and the centre: late, lost, cut, half open, lied on; the same JSON either way.
 
-A phone's line is bridge/https.py's own but for the socket (`VirtualLine`). What arrives at the centre is
-answered by its own routes (centre.py here). Between the two is what networks do, phone by phone.
+A phone's line is bridge/centre/client.py's own but for the socket (`VirtualLine`). What arrives at the
+centre is answered by its own routes (centre.py here). Between the two is what networks do, phone by phone.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Protocol
 
-from bridge.https import STREAM_SILENCE_S_MAX
-from bridge.line import ANSWER_S_MAX, CONNECT_S_MAX, CentreDown, Line, TlsWrong
+from bridge.centre.client import STREAM_SILENCE_S_MAX
+from bridge.centre.endpoint import ANSWER_S_MAX, CONNECT_S_MAX, CentreDown, Line, TlsWrong
 from sim.virtual.time import Time
 
 # How a phone's network may be. Fine; no network; nobody answers at the centre's address; packets vanish

@@ -7,17 +7,17 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bridge.https import Centre
-from bridge.journal import Journal
-from bridge.location.measure import CONFIDENCE
+from bridge.centre.client import Centre
 from bridge.model import Device, Fix, Key, rfc3339
 from bridge.ports import Source
-from bridge.relay import Relay
-from bridge.watch import Watch, quick_texts
-from sim.virtual.air import Air, Receiver
+from bridge.rules.expected_codes import Watch, quick_texts
+from bridge.rules.measure import CONFIDENCE
+from bridge.store.journal import Journal
+from bridge.tasks.relay import Relay
 from sim.virtual.disk import DISK_S, Disk
 from sim.virtual.network import Network, VirtualLine
 from sim.virtual.radio import REPORTS_AGAIN_S, Aether, PhoneRadio
+from sim.virtual.radio_world import Air, Receiver
 from sim.virtual.time import Loop, Time
 from wire import codes
 

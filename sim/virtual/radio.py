@@ -7,9 +7,9 @@ from random import Random
 from typing import Protocol
 
 from bridge.ports import LinkLost, OnAdvert, Peer, RadioOff
-from bridge.radio import CONNECT_S_MAX, GATT_S_MAX
-from sim.virtual.air import Advert, Air, Receiver
+from bridge.radio.bleak_radio import CONNECT_S_MAX, GATT_S_MAX
 from sim.virtual.ble import Central
+from sim.virtual.radio_world import Advert, Air, Receiver
 from sim.virtual.time import Loop
 
 CONNECT_S = 0.15

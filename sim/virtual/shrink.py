@@ -7,7 +7,7 @@ usual about the world, then how long each fault lasts.
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from sim.virtual.schedule import Schedule, Step
+from sim.virtual.fault_script import Schedule, Step
 
 PLAYS_MAX = 400
 

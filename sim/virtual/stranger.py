@@ -2,8 +2,8 @@
 
 from random import Random
 
-from sim.virtual.air import Air, Sender
 from sim.virtual.ble import Ble, Central
+from sim.virtual.radio_world import Air, Sender
 from sim.virtual.time import Time
 from wire import receipts
 

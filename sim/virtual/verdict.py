@@ -1,8 +1,8 @@
 """One schedule, played and judged."""
 
-from sim.checkers import Broken, check
-from sim.virtual.beginning import EPOCH_MS
-from sim.virtual.schedule import BOUND_S, Schedule
+from sim.judge.promises import Broken, check
+from sim.virtual.fault_script import BOUND_S, Schedule
+from sim.virtual.fixture import EPOCH_MS
 from sim.virtual.world import World
 
 

@@ -12,16 +12,16 @@ import json
 from random import Random
 from typing import Any
 
-from sim.happening import Happening
-from sim.virtual.air import Air
-from sim.virtual.beginning import EPOCH_MS, beginning, sealer
+from sim.judge.events import Happening
 from sim.virtual.button import Button
 from sim.virtual.centre import Centre
 from sim.virtual.disk import Disk
+from sim.virtual.fault_script import Schedule, Step, names
+from sim.virtual.fixture import EPOCH_MS, beginning, sealer
 from sim.virtual.network import Network
 from sim.virtual.phone import Phone
-from sim.virtual.schedule import Schedule, Step, names
-from sim.virtual.steps import Steps
+from sim.virtual.radio_world import Air
+from sim.virtual.script_runner import Steps
 from sim.virtual.stranger import Overheard
 from sim.virtual.time import Time
 

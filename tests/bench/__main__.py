@@ -6,7 +6,7 @@ Ratios next to a named floor or peer, medians over at least 30 runs: absolute ti
 import argparse
 from collections.abc import Callable
 
-from sim.medium import share_heard
+from sim.physics.medium import share_heard
 from tests.bench import adverts, awake, bluez, button, centre, city, explore, hot, press, size
 
 _COLUMNS = ("what", "measured", "wanted", "beside it")

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from habluetooth import BluetoothServiceInfoBleak
 
 from bridge.model import Device
-from bridge.watch import Watch, uuid_text
+from bridge.rules.expected_codes import Watch, uuid_text
 from wire.codes import ALARM, TEST, code
 from wire.keys import Mac
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from firmware.flash.life import AWAKE
 from firmware.flash.provision import provision
-from sim.air import Air
-from sim.board import Board, BoardEvent
+from sim.board.board import Board, BoardEvent
+from sim.radio.air import Air
 from wire.codes import ALARM, ALIVE, CONTACT, NAMES, TEST, rhythm
 from wire.keys import Mac, derive
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import median
 
 from sim.bluez.image import NoImage, make
-from sim.bluez.lane import LinuxWorld, Stranger
 from sim.bluez.vm import Machine
+from sim.bluez.vm_world import LinuxWorld, Stranger
 
 _STRANGERS = 21  # every 100 ms and 0 to 10 ms of advDelay: 200 adverts per second
 _IDLE_S = 30.0

@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import median
 
 from firmware.flash.build import compile_firmware
-from sim.air import Air
-from sim.board import Board, BoardEvent
-from sim.world import Happening, Trouble, World
+from sim.board.board import Board, BoardEvent
+from sim.radio.air import Air
+from sim.realtime.world import Happening, Trouble, World
 from tests.bench.press import FLOOR
 from tests.integration.conftest import said
 

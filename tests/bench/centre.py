@@ -17,12 +17,12 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from centre import tls
-from centre.core import open_core
-from centre.home import Home
-from centre.rules import supervision
+from centre.platform import tls
+from centre.platform.home import Home
+from centre.rules import heartbeats
 from centre.rules.registry import Button
 from centre.work import buttons
+from centre.work.core import open_core
 from tests.unit.centre.parts import FIX
 
 Rows = list[tuple[str, str, str, str]]
@@ -182,7 +182,7 @@ async def latency(client: Client, url: str, seconds: float) -> Rows:
 
 async def flood(client: Client, url: str, runs: int, seconds: float) -> Rows:
     """Pairs: without the flood, with it; the median of their ratios."""
-    rate = TIMES_TOO_MUCH * supervision.SIGNS_PER_S
+    rate = TIMES_TOO_MUCH * heartbeats.SIGNS_PER_S
     calm, flooded, answered = [], [], []
     for _ in range(runs):
         alarms = partial(client.alarms, url, rate=CALM_RATE, seconds=seconds)

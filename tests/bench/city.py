@@ -1,7 +1,7 @@
 """A country's buttons on one centre in virtual time: how fast, and whether any press was lost."""
 
 from sim.city import report
-from sim.city.town import City, Plan
+from sim.city.city import City, Plan
 
 _BUTTONS, _HOURS_MAX = 5000, 0.5
 _PRESSES_PER_DAY = 2000.0  # six times what is usual, so that a short run has some

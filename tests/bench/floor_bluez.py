@@ -6,7 +6,7 @@ import sys
 from bleak import BleakScanner
 from bleak.args.bluez import BlueZScannerArgs
 
-from bridge.radio import OUR_FLAGS
+from bridge.radio.bleak_radio import OUR_FLAGS
 
 
 async def main() -> None:

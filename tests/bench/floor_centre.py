@@ -6,8 +6,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from centre import tls
-from centre.home import Home
+from centre.platform import tls
+from centre.platform.home import Home
 
 ANSWER = {
     "incident": "0123456789abcdef",

@@ -11,7 +11,7 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 
-from sim.phone import backends
+from sim.radio.bleak_backend import backends
 
 
 async def main(host: str, port: int) -> None:

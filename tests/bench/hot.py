@@ -16,11 +16,11 @@ from statistics import median
 
 from aiohttp import web
 
-from bridge.https import Centre
-from bridge.journal import Journal
+from bridge.centre.client import Centre
 from bridge.ports import Link, OnAdvert, Peer, RadioOff
-from bridge.relay import Relay
-from bridge.watch import uuid_text
+from bridge.rules.expected_codes import uuid_text
+from bridge.store.journal import Journal
+from bridge.tasks.relay import Relay
 from tests.unit.bridge.parts import TOKEN, Authority, TestCentre, device, serve
 from wire.codes import ALARM, code
 from wire.keys import Mac

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from sim.air import OnAir
-from sim.board import Board, BoardEvent
-from sim.world import World
+from sim.board.board import Board, BoardEvent
+from sim.radio.air import OnAir
+from sim.realtime.world import World
 from tests.integration.conftest import said
 
 FLOOR = Path(__file__).with_name("floor_button.py")

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import median
 
-from centre.console import board as html
+from centre.console import board_html as html
 from centre.console import cases as case_page
 from centre.console import pages
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access, incidents, times
 from centre.rules import cases as rules
 from centre.rules.cases import CaseFile, Person, Stalker
-from centre.work import cases, desk
+from centre.work import board as desk
+from centre.work import cases
+from centre.work.core import open_core
 from tests.unit.centre.parts import signed_in
 from wire import codes, receipts
 

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from sim.bluez.image import Image, NoImage, make
-from sim.bluez.lane import LinuxWorld
 from sim.bluez.vm import Machine
+from sim.bluez.vm_world import LinuxWorld
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import pytest
 import pytest_asyncio
 
 from bridge.ports import Peer
-from bridge.radio import BleakRadio
-from sim.bluez.lane import LinuxWorld
-from sim.world import Button, Match
+from bridge.radio.bleak_radio import BleakRadio
+from sim.bluez.vm_world import LinuxWorld
+from sim.realtime.world import Button, Match
 from tests.integration.conftest import incidents, is_stage, said
 from wire.codes import ALARM, TEST
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access, times
 from centre.rules.cases import Address, CaseFile, Child, Person, Stalker
 from centre.rules.grants import FIRST, LAST
-from centre.work import cases, grants, handouts
-from sim.people import EXAMPLE
+from centre.work import assignments, cases, grants
+from centre.work.core import open_core
+from sim.realtime.people import EXAMPLE
 from tests.unit.centre.parts import FIX, signed_in
 
 
@@ -24,7 +24,7 @@ def hand_out(home: Path, device_id: str, file: CaseFile = EXAMPLE, photo: bytes 
         )
         case_id = cases.open_case(core, manager, file)
         grants.record(core, manager, case_id, "PR 1", FIRST, LAST, LAST)
-        handouts.hand_out(core, manager, case_id, device_id)
+        assignments.hand_out(core, manager, case_id, device_id)
         if photo:
             core.store.db.execute(
                 "INSERT INTO photos VALUES (?, 'stalker', 'image/png', ?)",

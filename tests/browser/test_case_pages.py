@@ -3,12 +3,12 @@
 import time
 from pathlib import Path
 
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access, times
 from centre.rules.cases import to_form
 from centre.work import buttons
-from sim.people import EXAMPLE
+from centre.work.core import open_core
+from sim.realtime.people import EXAMPLE
 from tests.browser.chromium import PICTURES, Tab, new_tab
 from tests.unit.centre.parts import Hand, Phone, centre
 from wire import codes

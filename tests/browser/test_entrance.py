@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pyotp
 
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access
 from centre.work import accounts
+from centre.work.core import open_core
 from tests.browser.chromium import PICTURES, Tab, new_tab
 from tests.integration.idp import Idp, provided_by
 from tests.unit.centre.parts import Serving, centre

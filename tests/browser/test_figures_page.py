@@ -3,11 +3,11 @@
 import random
 from pathlib import Path
 
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access, figures
 from centre.rules.figures import Facts
 from centre.work import figures as work
+from centre.work.core import open_core
 from tests.browser.chromium import PICTURES, new_tab
 from tests.unit.centre.parts import centre
 

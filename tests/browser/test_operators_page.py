@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import times
-from sim.people import placeholder
+from centre.work.core import open_core
+from sim.realtime.people import placeholder
 from tests.browser.chromium import PICTURES, Tab, new_tab
 from tests.browser.desk import hand_out, hostile, walk
-from tests.integration.town import archive, around
+from tests.integration.tiles import archive, around
 from tests.unit.centre.parts import FIX, Hand, Phone, Serving, centre
 from wire import codes, receipts
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.world import Button, Happening, Match, World
+from sim.realtime.world import Button, Happening, Match, World
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access
 from centre.work import accounts
+from centre.work.core import open_core
 from tests.unit.bridge.parts import Authority, serve
 from tests.unit.centre.parts import Lines, Phone, Serving, centre
 

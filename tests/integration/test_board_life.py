@@ -14,8 +14,8 @@ from bumble.hci import Address
 from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
 
-from sim.air import Air
-from sim.board import Board, BoardEvent
+from sim.board.board import Board, BoardEvent
+from sim.radio.air import Air
 
 BUTTON = 0
 MOTOR = 4

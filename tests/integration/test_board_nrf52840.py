@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from firmware.flash.interpreter import KINDS
-from sim.board import Board
+from sim.board.board import Board
 from tests.integration.test_flash_board import Box
 
 BUTTON, MOTOR = KINDS["nrf52840dk"].pins

@@ -15,8 +15,8 @@ import serial
 
 from firmware.board.config import SETTINGS
 from firmware.flash.provision import provision
-from sim.air import Air
-from sim.board import Board, BoardEvent, erase_flash
+from sim.board.board import Board, BoardEvent, erase_flash
+from sim.radio.air import Air
 from tests.integration.test_board_life import make_image
 
 MOTOR = 4

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bridge.https import Centre
-from bridge.journal import Journal, read_presses
+from bridge.centre.client import Centre
 from bridge.model import Fix, Key, Press, PressStatus, Record, Trouble, rfc3339
 from bridge.ports import Source
-from bridge.radio import CONNECT_S_MAX, BleakRadio
-from bridge.relay import Relay
-from bridge.watch import uuid_text
-from sim.air import Air
-from sim.phone import backends
+from bridge.radio.bleak_radio import CONNECT_S_MAX, BleakRadio
+from bridge.rules.expected_codes import uuid_text
+from bridge.store.journal import Journal, read_presses
+from bridge.tasks.relay import Relay
+from sim.radio.air import Air
+from sim.radio.bleak_backend import backends
 from tests.unit.bridge.air_button import AirButton
 from tests.unit.bridge.parts import Authority, Lines, TestCentre, device, dice, problem, proof, serve
 from wire import receipts, state

@@ -5,10 +5,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
+from centre.platform.worker import LANES, SPARE
 from centre.work import buttons
-from centre.worker import LANES, SPARE
+from centre.work.core import open_core
 from tests.unit.centre.parts import Hand, Phone, centre, phone_of
 
 HAND = Hand()

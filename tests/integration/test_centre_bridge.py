@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge import https
+from bridge.centre import client
 from bridge.model import Fix
-from centre.core import open_core
-from centre.home import Home
-from centre.work import desk
+from centre.platform.home import Home
+from centre.work import board
+from centre.work.core import open_core
 from tests.unit.centre.parts import FIX, Hand, centre, incidents_of
 from wire import receipts
 
@@ -20,10 +20,10 @@ HAND = Hand()
 async def test_a_label_becomes_an_alarm_and_its_receipts(tmp_path: Path) -> None:
     """The CA by its pin, the enrolment, the press, the later stage: as `amr-bridge` does it."""
     async with centre(tmp_path, HAND) as (serving, operator):
-        label = https.parse_label(f"{serving.url}/e#{HAND.enrolment_code}.{serving.authority.sha256}")
-        async with https.Centre(label.centre, None) as stranger:
+        label = client.parse_label(f"{serving.url}/e#{HAND.enrolment_code}.{serving.authority.sha256}")
+        async with client.Centre(label.centre, None) as stranger:
             ca_pem = await stranger.fetch_ca(label.pin)
-        async with https.Centre(label.centre, ca_pem) as bridge:
+        async with client.Centre(label.centre, ca_pem) as bridge:
             token = (await bridge.enrol(label.code, "1234", None))["token"]
             answer = await bridge.post_alarm(token, HAND.alarm(1, fix=FIX | {"lat": 91}))
             assert (answer.known, answer.stage) == (False, receipts.RECEIVED)
@@ -41,14 +41,14 @@ async def test_what_follows_a_press_is_understood_by_both(tmp_path: Path) -> Non
     """Positions, a call-off by the duress PIN, a sign of life; and the wrong PIN by its reason."""
     async with (
         centre(tmp_path, HAND, alive_s=30) as (serving, _),
-        https.Centre(serving.url, serving.authority.pem.decode()) as bridge,
+        client.Centre(serving.url, serving.authority.pem.decode()) as bridge,
     ):
         token = (await bridge.enrol(HAND.enrolment_code, "271828", "3141"))["token"]
         incident = (await bridge.post_alarm(token, HAND.alarm(1))).incident
         fix = Fix(50.8466, 4.3528, 18.5, 68, "GNSS", "2026-11-23T10:00:00Z", "gpsd", ("stale",))
         await bridge.post_fixes(token, incident, [fix.as_json(), replace(fix, source="").as_json()])
         press = {"device_id": HAND.device_id, "event": 1, "counter": 1}
-        with pytest.raises(https.Refused) as caught:
+        with pytest.raises(client.Refused) as caught:
             await bridge.post_call_off(token, press | {"pin": "0000"})
         assert caught.value.reason == "wrong_pin"
         await bridge.post_call_off(token, press | {"pin": "3141"})
@@ -57,7 +57,7 @@ async def test_what_follows_a_press_is_understood_by_both(tmp_path: Path) -> Non
         assert 10 <= answer.next_in_s < 30 + 10
         assert answer.counters == {HAND.device_id: (1, 12)}
     core = open_core(Home(tmp_path))
-    (seen,) = incidents_of(core, desk.board(core).untaken)
+    (seen,) = incidents_of(core, board.board(core).untaken)
     assert {(one.fix.source, one.fix.marks) for one in seen.positions} == {
         ("gpsd", ("stale",)),
         (None, ("stale",)),
@@ -70,9 +70,9 @@ async def test_a_refusal_is_read_as_one(tmp_path: Path) -> None:
     """With the centre's own word for it."""
     async with (
         centre(tmp_path, HAND) as (serving, _),
-        https.Centre(serving.url, serving.authority.pem.decode()) as bridge,
+        client.Centre(serving.url, serving.authority.pem.decode()) as bridge,
     ):
-        with pytest.raises(https.Refused) as caught:
+        with pytest.raises(client.Refused) as caught:
             await bridge.post_alarm("wrong", HAND.alarm(1))
     assert caught.value.reason == "unauthorised"
 
@@ -80,9 +80,9 @@ async def test_a_refusal_is_read_as_one(tmp_path: Path) -> None:
 async def test_another_authority_is_noticed_before_anything_is_sent(tmp_path: Path) -> None:
     """The label names the key: whoever stands between has another."""
     async with centre(tmp_path / "a") as (serving, _), centre(tmp_path / "b") as (other, _):
-        async with https.Centre(serving.url, None) as stranger:
-            with pytest.raises(https.TlsWrong):
+        async with client.Centre(serving.url, None) as stranger:
+            with pytest.raises(client.TlsWrong):
                 await stranger.fetch_ca(bytes.fromhex(other.authority.sha256))
-        async with https.Centre(serving.url, other.authority.pem.decode()) as bridge:
-            with pytest.raises(https.TlsWrong):
+        async with client.Centre(serving.url, other.authority.pem.decode()) as bridge:
+            with pytest.raises(client.TlsWrong):
                 await bridge.enrol("A" * 20, None, None)

@@ -7,11 +7,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access
 from centre.rules.cases import to_form
-from sim.people import EXAMPLE, placeholder
+from centre.work.core import open_core
+from sim.realtime.people import EXAMPLE, placeholder
 from tests.unit.centre.parts import Hand, Phone, Serving, centre
 
 HAND = Hand()

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from centre.console import guard
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules.access import LANGUAGES
 from centre.work import accounts
-from sim.people import EXAMPLE, placeholder
+from centre.work.core import open_core
+from sim.realtime.people import EXAMPLE, placeholder
 from tests.browser.desk import hand_out
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, phone_of
 from wire import codes, receipts

@@ -12,10 +12,11 @@ import pyotp
 import pytest
 
 from centre.console import guard, pages
-from centre.core import Core, open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access
-from centre.work import accounts, evidence, signin
+from centre.work import accounts, event_log
+from centre.work import sign_in as signin
+from centre.work.core import Core, open_core
 from tests.unit.centre.parts import OPENAPI, Hand, Lines, Phone, Serving, centre, phone_of
 
 PASSWORD = "four words that rhyme not"  # noqa: S105
@@ -383,7 +384,7 @@ async def test_each_failed_sign_in_is_noted_and_counted(tmp_path: Path) -> None:
         async with core_of(serving) as core:
             ann = core.store.one("user_of_login", login="ann")
             rows = [row for row in core.store.all("log_entries") if row["kind"] == "sign_in_failed"]
-            facts = [evidence.told(core, row).facts for row in rows]
+            facts = [event_log.told(core, row).facts for row in rows]
             assert ann
             assert facts[0] == {"user_id": ann["user_id"], "place": "browser"}
             assert facts[1] == {"why": "no such user", "count": 1}

@@ -12,13 +12,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules.incidents import read_fixes
 from centre.work import presses
+from centre.work.core import open_core
 from tests.integration.test_centre_process import ROOT, amr_centre, imported, run
 from tests.unit.centre.parts import FIX, Hand, Phone, phone_of
-from tests.unit.centre.test_evidence import Night
+from tests.unit.centre.work.test_event_log import Night
 
 HAND = Hand()
 AT_ONCE = 4

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from centre.core import open_core
-from centre.home import Home
-from centre.slow import AT_ONCE_MAX, WAITING_EACH_MAX
-from centre.work import desk
+from centre.platform.home import Home
+from centre.platform.password_hashing import AT_ONCE_MAX, WAITING_EACH_MAX
+from centre.work import board as desk
+from centre.work.core import open_core
 from tests.integration.test_centre_console import next_board
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, incidents_of, signed_in
 from wire import receipts

@@ -20,12 +20,12 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CHECKS
 from schemathesis.config import SchemathesisConfig
 
-from centre import openapi
+from centre.api import openapi
 from centre.console.guard import COOKIE, csrf
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access
 from centre.work import accounts, buttons
+from centre.work.core import open_core
 from tests.unit.centre.parts import Hand
 
 HAND = Hand()

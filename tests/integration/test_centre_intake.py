@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from centre.core import Core, open_core
-from centre.home import Home
-from centre.work import buttons, desk
+from centre.platform.home import Home
+from centre.work import board, buttons
+from centre.work.core import Core, open_core
 from tests.unit.centre.parts import FIX, Hand, Lines, centre, phone_of
 from wire import codes, receipts
 from wire.keys import Mac, Refused, derive
@@ -205,7 +205,7 @@ async def test_a_bad_optional_field_costs_only_itself(
         await phone.enrol(HAND)
         status, answer = await phone.post(HAND.alarm(1) | {field: value})
         assert (status, answer["dropped"]) == (201, [{"field": field, "reason": reason}])
-        assert desk.board(command(tmp_path)).untaken[0].newest is None
+        assert board.board(command(tmp_path)).untaken[0].newest is None
 
 
 async def test_an_absurd_number_costs_only_its_field(tmp_path: Path) -> None:

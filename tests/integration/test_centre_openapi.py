@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from centre.routing import Route
+from centre.api.routing import Route
 from centre.rules.refusals import REASONS
 from tests.unit.centre.parts import FIX, OPENAPI, Hand, centre
 

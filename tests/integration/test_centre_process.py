@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from centre.commands import main
-from centre.core import open_core
-from centre.home import Home
-from centre.rules import supervision
-from centre.work import accounts, buttons, signs
+from centre.platform.home import Home
+from centre.rules import heartbeats
+from centre.work import accounts, buttons
+from centre.work.core import open_core
+from centre.work.heartbeats import take_sign_of_life
 from tests.unit.centre.parts import Hand, Phone, entrance, phone_of
 from wire import receipts
 
@@ -240,7 +241,7 @@ def test_the_lists_say_what_lives_and_what_it_lacks(
         "low": True,
     }
     sign = {"buttons": [button], "phone": {"battery_percent": 7}, "troubles": ["bluetooth_off"]}
-    signs.take_sign_of_life(core, bridge, supervision.read(sign))
+    take_sign_of_life(core, bridge, heartbeats.read(sign))
     first, _ = said(capsys, "buttons", "list", "--home", home)[1].splitlines()
     assert "battery 2.95 V  BATTERY LOW" in first
     assert "last heard 20" in first

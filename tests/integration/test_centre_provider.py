@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from centre.console import guard, provided
-from centre.core import open_core
-from centre.home import CannotServe, Home
-from centre.work import accounts, evidence
+from centre.console import guard, oidc_sign_in
+from centre.platform.home import CannotServe, Home
+from centre.work import accounts, event_log
+from centre.work.core import open_core
 from tests.integration.idp import SECRET, Idp, provided_by
 from tests.unit.centre.parts import Lines, Phone, centre
 
@@ -100,12 +100,12 @@ async def test_an_answer_is_good_once_and_in_one_browser(tmp_path: Path) -> None
     async with provided_by(idp, tmp_path) as (_, phone, _lines):
         back = await leave(idp, phone)
         jar = phone.session.cookie_jar
-        mine = {cookie.key: cookie.value for cookie in jar}[provided.COOKIE]
+        mine = {cookie.key: cookie.value for cookie in jar}[oidc_sign_in.COOKIE]
         jar.clear()
         assert (await phone.ask("GET", back))[1]["reason"] == "wrong_sign_in"
         await leave(idp, phone)
         assert (await phone.ask("GET", back))[1]["reason"] == "wrong_sign_in"
-        cookie = {"Cookie": f"{provided.COOKIE}={mine}"}
+        cookie = {"Cookie": f"{oidc_sign_in.COOKIE}={mine}"}
         changed = back.replace("state=", "state=x")
         assert (await phone.ask("GET", changed, headers=cookie))[1]["reason"] == "wrong_sign_in"
         jar.clear()
@@ -115,7 +115,7 @@ async def test_an_answer_is_good_once_and_in_one_browser(tmp_path: Path) -> None
         assert (await phone.ask("GET", back, headers=cookie))[1]["reason"] == "wrong_sign_in"
         mixed = back.replace(urlencode({"iss": f"{idp.url}/realm"}), "iss=https://evil.example")
         assert (await phone.ask("GET", mixed, headers=cookie))[1]["reason"] == "wrong_sign_in"
-        forged = {"Cookie": f"{provided.COOKIE}=gAAAA"}
+        forged = {"Cookie": f"{oidc_sign_in.COOKIE}=gAAAA"}
         assert (await phone.ask("GET", back, headers=forged))[1]["reason"] == "wrong_sign_in"
 
 
@@ -124,12 +124,12 @@ async def test_who_was_not_believed_is_in_the_event_log_but_fills_it_not(tmp_pat
     idp = Idp()
     async with provided_by(idp, tmp_path) as (serving, phone, _):
         for _ in range(50):
-            assert (await phone.ask("GET", provided.BACK))[1]["reason"] == "wrong_sign_in"
+            assert (await phone.ask("GET", oidc_sign_in.BACK))[1]["reason"] == "wrong_sign_in"
         core = open_core(Home(serving.home))
         assert accounts.disable(core, "ann")
         assert (await phone.ask("GET", await leave(idp, phone)))[1]["reason"] == "wrong_sign_in"
     rows = [row for row in core.store.all("log_entries") if row["kind"] == "provider_refused"]
-    told = [tuple(evidence.told(core, row).facts.values()) for row in rows]
+    told = [tuple(event_log.told(core, row).facts.values()) for row in rows]
     core.store.close()
     stranger = "this browser did not ask, or took too long"
     assert [fact for fact in told if stranger in fact] == [(1, stranger), (49, stranger)]
@@ -196,7 +196,7 @@ async def test_a_new_key_is_asked_for(tmp_path: Path, monkeypatch: pytest.Monkey
         for _ in range(3):
             assert (await phone.ask("GET", await leave(idp, phone)))[0] == 403
         assert idp.key_requests == 1
-        monkeypatch.setattr("centre.provider.KEYS_EVERY_S", 0.0)
+        monkeypatch.setattr("centre.platform.oidc_provider.KEYS_EVERY_S", 0.0)
         idp.key, idp.alg, idp.kid = ECKey.generate_key("P-256", {"kid": "2"}), "ES256", "2"
         idp.shown = [idp.key]
         assert (await phone.ask("GET", await leave(idp, phone)))[0] == 200

@@ -7,11 +7,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from centre import app, intake
-from centre.core import open_core
-from centre.home import Home
+from centre import app
+from centre.api import bridges
+from centre.platform.home import Home
 from centre.settings import Settings
-from centre.work import buttons, desk
+from centre.work import board, buttons
+from centre.work.core import open_core
 from tests.unit.centre.parts import Hand, Phone, centre, phone_of, signed_in
 from wire import codes, receipts
 
@@ -77,7 +78,7 @@ async def test_a_stream_ends_when_no_receipt_can_follow(tmp_path: Path) -> None:
         async with phone.stream(alarm) as events:
             await anext(events)
             # Another process closes it: no bell rings here, the heartbeat reads the table.
-            desk.advance(
+            board.advance(
                 core := open_core(Home(tmp_path)), signed_in(core), alarm.split("/")[3], receipts.CLOSED
             )
             stages = [data["stage"] async for _, event, data in events if event]
@@ -119,7 +120,7 @@ async def test_revoking_a_bridge_ends_its_streams(tmp_path: Path) -> None:
 
 async def test_streams_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more is refused, politely and for now; alarms still pass."""
-    monkeypatch.setattr(intake, "STREAMS_PER_BRIDGE_MAX", 2)
+    monkeypatch.setattr(bridges, "STREAMS_PER_BRIDGE_MAX", 2)
     async with centre(tmp_path, HAND) as (_, phone):
         await phone.enrol(HAND)
         path = await pressed(phone)
@@ -144,7 +145,7 @@ async def test_stopping_ends_streams(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 async def test_a_reader_who_leaves_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Found at the next heartbeat."""
-    monkeypatch.setattr(intake, "STREAMS_PER_BRIDGE_MAX", 1)
+    monkeypatch.setattr(bridges, "STREAMS_PER_BRIDGE_MAX", 1)
     async with centre(tmp_path, HAND, heartbeat_s=0.02) as (_, phone):
         await phone.enrol(HAND)
         path = await pressed(phone)

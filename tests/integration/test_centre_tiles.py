@@ -8,8 +8,8 @@ import pytest
 from pmtiles.tile import Compression, TileType
 
 from centre.commands import main, parser
-from centre.home import CannotServe
-from tests.integration.town import archive
+from centre.platform.home import CannotServe
+from tests.integration.tiles import archive
 from tests.unit.centre.parts import Hand, Lines, centre
 
 HAND = Hand()

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from centre.core import open_core
-from centre.home import Home
+from centre.platform.home import Home
 from centre.rules import access, incidents, webhook
-from centre.work import administration, buttons, desk, hooks, presses
+from centre.work import administration, board, buttons, presses
+from centre.work import webhook as hooks
+from centre.work.core import open_core
 from tests.integration.test_centre_process import imported, served
 from tests.unit.bridge.parts import Authority, serve
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, signed_in
@@ -93,7 +94,7 @@ def advance(home: Path, incident: str, *stages: int) -> None:
     core = open_core(Home(home), tells=True)
     caller = signed_in(core)
     for stage in stages:
-        desk.advance(core, caller, incident, stage, reason="duress" if stage == receipts.CLOSED else None)
+        board.advance(core, caller, incident, stage, reason="duress" if stage == receipts.CLOSED else None)
     core.store.close()
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from sim import staff
-from sim.demo import STAGES, Demo, Screen, furnish
-from sim.people import EXAMPLE
-from sim.world import Trouble, World
+from sim.commands.demo import STAGES, Demo, Screen, furnish
+from sim.realtime import demo_data
+from sim.realtime.people import EXAMPLE
+from sim.realtime.world import Trouble, World
 from tests.integration.conftest import is_stage
 from wire.codes import ALARM
 
@@ -56,7 +56,7 @@ async def test_behind_the_press_is_a_case_that_could_be_real(tmp_path: Path) -> 
         await button.press()
         received = await world.wait_for(lambda h: is_stage(h, "received"))
         pages = {}
-        for role, address in staff.entrances(world.centre_home, world.url).items():
+        for role, address in demo_data.entrances(world.centre_home, world.url).items():
             async with (
                 aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
                 session.get(address, ssl=False) as entered,

@@ -21,8 +21,8 @@ from firmware.board.config import SETTINGS
 from firmware.board.memory import sealed
 from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT, MAIN, compile_firmware, flash_image
 from firmware.flash.interpreter import KINDS
-from sim.air import Air
-from sim.board import Board, BoardEvent, erase_flash
+from sim.board.board import Board, BoardEvent, erase_flash
+from sim.radio.air import Air
 from wire.codes import ALARM
 
 BIN = Path(sys.executable).parent

@@ -8,8 +8,8 @@ from itertools import dropwhile
 
 import pytest
 
-from sim.demo import STAGES
-from sim.world import Button, Happening, Trouble, World
+from sim.commands.demo import STAGES
+from sim.realtime.world import Button, Happening, Trouble, World
 from tests.integration.conftest import incidents, is_stage, said, watched
 from wire.codes import ALARM
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.world import World
+from sim.realtime.world import World
 from tests.integration.conftest import incidents, said, watched
 from wire.codes import ALARM
 

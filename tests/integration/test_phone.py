@@ -22,8 +22,8 @@ from bumble.core import UUID
 from bumble.device import AdvertisingType, Connection, Device, DeviceConfiguration
 from bumble.host import Host
 
-from sim.air import Air
-from sim.phone import backends, main
+from sim.radio.air import Air
+from sim.radio.bleak_backend import backends, main
 
 SERVICE, WRITE, READ, INDICATE = (f"0d1e2f30-4a5b-4c6d-8e7f-a0b1c2d3e4f{digit}" for digit in "0123")
 Backends = tuple[type[Any], type[Any]]
@@ -327,7 +327,7 @@ async def test_a_phone_that_is_killed_is_noticed_by_the_button(air: Air) -> None
     button = Peripheral(air)
     address = await button.advertise()
     code = (
-        "import asyncio, sys; from bleak import BleakClient; from sim.phone import backends\n"
+        "import asyncio, sys; from bleak import BleakClient; from sim.radio.bleak_backend import backends\n"
         "async def main():\n"
         "    _, client = backends(sys.argv[1], int(sys.argv[2]))\n"
         "    async with BleakClient(sys.argv[3], backend=client):\n"

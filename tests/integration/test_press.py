@@ -10,10 +10,10 @@ from bleak.exc import BleakError
 from littlefs import LittleFS
 
 from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT
-from sim.felt import ACKNOWLEDGED, RECEIVED, TAKEN
-from sim.felt import felt as feels
-from sim.strangers import Stranger
-from sim.world import Button, Trouble, World
+from sim.judge.vibrations import ACKNOWLEDGED, RECEIVED, TAKEN
+from sim.judge.vibrations import felt as feels
+from sim.realtime.stranger import Stranger
+from sim.realtime.world import Button, Trouble, World
 from tests.integration.conftest import PATIENT, incidents, is_stage, said, watched
 from wire.codes import ALARM, TEST
 

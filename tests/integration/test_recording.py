@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from sim.air import Air
 from sim.app import main
-from sim.medium import Medium
-from sim.phone import backends
+from sim.physics.medium import Medium
+from sim.radio.air import Air
+from sim.radio.bleak_backend import backends
 from sim.recording.lines import read
 from sim.recording.record import from_adapter, from_air
 from tests.unit.bridge.air_button import AirButton

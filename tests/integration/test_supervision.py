@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sim.network import Network
-from sim.world import World
+from sim.realtime.network import Network
+from sim.realtime.world import World
 from tests.integration.conftest import said
 
 

@@ -13,17 +13,17 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
-from bridge import courier
-from bridge.disk import Disk
-from bridge.journal import Journal
-from bridge.line import CentreError, NotACentre
-from bridge.outbox import Outbox
-from bridge.relay import Relay
+from bridge.centre.endpoint import CentreError, NotACentre
+from bridge.rules import retry_queue
+from bridge.store.journal import Journal
+from bridge.store.journal_writer import Disk
+from bridge.tasks.outbox import Outbox
+from bridge.tasks.relay import Relay
 from centre.store import Store
 from centre.work import presses
 from firmware.board.memory import Memory
 from firmware.board.press import SAVE_PRESS, Press
-from sim import checkers
+from sim.judge import promises
 from sim.virtual import button as _virtual_button  # first, so that the firmware finds its `bluetooth`
 from wire import receipts
 
@@ -60,7 +60,7 @@ def instead(owner: Any, name: str, make: Callable[[Any], Any]) -> Any:
 # -- the bridge ---------------------------------------------------------------------------------------
 
 
-@bug(checkers.HEARD)
+@bug(promises.HEARD)
 def a_journal_without_sync() -> Iterator[None]:
     def make(connect: Any) -> Any:
         def unsynced(self: Journal) -> sqlite3.Connection:
@@ -74,18 +74,18 @@ def a_journal_without_sync() -> Iterator[None]:
         yield
 
 
-@bug(checkers.HEARD)
+@bug(promises.HEARD)
 def heard_before_the_journal() -> Iterator[None]:
     with patch.object(Disk, "is_kept", lambda *_: True):
         yield
 
 
-@bug(checkers.LOST, checkers.INVENTED)
+@bug(promises.LOST, promises.INVENTED)
 def a_retry_with_a_new_identity() -> Iterator[None]:
     def make(failed: Any) -> Any:
-        def renamed(self: Outbox, errand: courier.Errand, error: CentreError) -> None:
+        def renamed(self: Outbox, errand: retry_queue.Errand, error: CentreError) -> None:
             failed(self, errand, error)
-            if errand.kind == courier.ALARM:
+            if errand.kind == retry_queue.ALARM:
                 self._presses[errand.key].counter += 1
 
         return renamed
@@ -94,9 +94,9 @@ def a_retry_with_a_new_identity() -> Iterator[None]:
         yield
 
 
-@bug(checkers.LOST, checkers.LATE)
+@bug(promises.LOST, promises.LATE)
 def an_alarm_given_up_on_an_error() -> Iterator[None]:
-    def give_up(self: Outbox, errand: courier.Errand, _reason: str, _permanent: bool) -> bool:
+    def give_up(self: Outbox, errand: retry_queue.Errand, _reason: str, _permanent: bool) -> bool:
         self._courier.done(errand)
         return True
 
@@ -104,10 +104,10 @@ def an_alarm_given_up_on_an_error() -> Iterator[None]:
         yield
 
 
-@bug(checkers.LOST, checkers.LATE)
+@bug(promises.LOST, promises.LATE)
 def a_captive_portal_believed() -> Iterator[None]:
     def make(failed: Any) -> Any:
-        def believes(self: Outbox, errand: courier.Errand, error: CentreError) -> None:
+        def believes(self: Outbox, errand: retry_queue.Errand, error: CentreError) -> None:
             if isinstance(error, NotACentre):
                 self._courier.done(errand)
             else:
@@ -119,25 +119,25 @@ def a_captive_portal_believed() -> Iterator[None]:
         yield
 
 
-@bug(checkers.LOST, checkers.LATE)
+@bug(promises.LOST, promises.LATE)
 def a_journal_that_is_written_and_never_read() -> Iterator[None]:
     with patch.object(Relay, "_resume_presses", lambda *_: None):
         yield
 
 
-@bug(checkers.LOST, checkers.LATE)
+@bug(promises.LOST, promises.LATE)
 def a_retry_that_comes_too_late() -> Iterator[None]:
     with (
-        patch.object(courier, "RETRY_MS_MIN", 600_000),
-        patch.object(courier, "RETRY_MS_MAX", 600_000),
-        patch.object(courier.Courier, "hurry", lambda *_: None),
+        patch.object(retry_queue, "RETRY_MS_MIN", 600_000),
+        patch.object(retry_queue, "RETRY_MS_MAX", 600_000),
+        patch.object(retry_queue.Courier, "hurry", lambda *_: None),
     ):
         yield
 
 
-@bug(checkers.LOST, checkers.LATE)
+@bug(promises.LOST, promises.LATE)
 def a_filter_that_forgets_what_it_missed() -> Iterator[None]:
-    button = import_module("bridge.watch")._Button
+    button = import_module("bridge.rules.expected_codes")._Button
     with patch.object(button, "missed", lambda *_: ([], 0)):
         yield
 
@@ -145,7 +145,7 @@ def a_filter_that_forgets_what_it_missed() -> Iterator[None]:
 # -- the centre ---------------------------------------------------------------------------------------
 
 
-@bug(checkers.ONCE, checkers.LOST)
+@bug(promises.ONCE, promises.LOST)
 def a_dedupe_on_the_wrong_key() -> Iterator[None]:
     def make(one: Any) -> Any:
         def by_device(self: Store, query: str, **values: Any) -> Any:
@@ -164,7 +164,7 @@ class _Undone(Exception):
     pass
 
 
-@bug(checkers.KEPT)
+@bug(promises.KEPT)
 def received_before_the_commit() -> Iterator[None]:
     take_alarm = presses.take_alarm
 
@@ -182,13 +182,13 @@ def received_before_the_commit() -> Iterator[None]:
 # -- the button ---------------------------------------------------------------------------------------
 
 
-@bug(checkers.FORGED, checkers.ORDER)
+@bug(promises.FORGED, promises.ORDER)
 def a_receipt_without_proof() -> Iterator[None]:
     with patch.object(receipts, "check", lambda received, *_: min(received[0], receipts.CLOSED)):
         yield
 
 
-@bug(checkers.REUSED, checkers.LOST, checkers.INVENTED)
+@bug(promises.REUSED, promises.LOST, promises.INVENTED)
 def a_counter_that_rolls_back() -> Iterator[None]:
     def make(load: Any) -> Any:
         def rolled(self: Memory) -> Any:
@@ -202,7 +202,7 @@ def a_counter_that_rolls_back() -> Iterator[None]:
         yield
 
 
-@bug(checkers.LOST, checkers.LATE)
+@bug(promises.LOST, promises.LATE)
 def an_open_press_forgotten_after_power_loss() -> Iterator[None]:
     def make(load: Any) -> Any:
         def forgotten(self: Memory) -> Any:
@@ -216,7 +216,7 @@ def an_open_press_forgotten_after_power_loss() -> Iterator[None]:
         yield
 
 
-@bug(checkers.LOST, checkers.REUSED)
+@bug(promises.LOST, promises.REUSED)
 def a_press_felt_before_it_is_on_flash() -> Iterator[None]:
     def make(opens: Any) -> Any:
         def late(self: Press, event: int, now_ms: int) -> Any:
@@ -228,7 +228,7 @@ def a_press_felt_before_it_is_on_flash() -> Iterator[None]:
         yield
 
 
-@bug(checkers.REUSED, checkers.ORDER)
+@bug(promises.REUSED, promises.ORDER)
 def a_stage_that_is_not_kept() -> Iterator[None]:
     def make(receipt: Any) -> Any:
         def forgets(self: Press, stage: int, now_ms: int) -> Any:
@@ -240,7 +240,7 @@ def a_stage_that_is_not_kept() -> Iterator[None]:
         yield
 
 
-@bug(checkers.LINKED)
+@bug(promises.LINKED)
 def a_reused_address() -> Iterator[None]:
     def warm(self: Any) -> None:
         self._ble.active(True)
@@ -250,7 +250,7 @@ def a_reused_address() -> Iterator[None]:
         yield
 
 
-@bug(checkers.ORDER)
+@bug(promises.ORDER)
 def a_stage_that_goes_backwards() -> Iterator[None]:
     def make(receipt: Any) -> Any:
         def any_stage(self: Press, stage: int, now_ms: int) -> Any:
@@ -264,7 +264,7 @@ def a_stage_that_goes_backwards() -> Iterator[None]:
         yield
 
 
-@bug(checkers.REUSED, checkers.LOST)
+@bug(promises.REUSED, promises.LOST)
 def a_contact_that_is_not_fresh() -> Iterator[None]:
     def make(slot: Any) -> Any:
         def stale(self: Press, now_ms: int) -> Any:
@@ -277,13 +277,13 @@ def a_contact_that_is_not_fresh() -> Iterator[None]:
         yield
 
 
-@bug(checkers.TOLD)
+@bug(promises.TOLD)
 def a_hand_that_is_never_told() -> Iterator[None]:
     with patch.object(Press, "_confirm_ms", lambda _: None):
         yield
 
 
-@bug(checkers.LOST, checkers.LATE)
+@bug(promises.LOST, promises.LATE)
 def a_contact_once_an_hour() -> Iterator[None]:
     with patch.object(import_module("firmware.board.press"), "_CONTACT_EVERY_MS", 3_600_000):
         yield

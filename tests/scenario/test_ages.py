@@ -2,8 +2,8 @@
 
 import pytest
 
-from sim.virtual.beginning import EPOCH_MS
-from sim.virtual.schedule import Schedule, Step
+from sim.virtual.fault_script import Schedule, Step
+from sim.virtual.fixture import EPOCH_MS
 from sim.virtual.verdict import judge
 from sim.virtual.world import World
 

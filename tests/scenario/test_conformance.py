@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from sim import felt
-from sim.happening import Happening
-from sim.virtual.schedule import SETTLE_S, Schedule, Step
+from sim.judge import vibrations
+from sim.judge.events import Happening
+from sim.realtime.world import Trouble, World
+from sim.virtual.fault_script import SETTLE_S, Schedule, Step
 from sim.virtual.world import World as VirtualWorld
-from sim.world import Trouble, World
 from tests.integration.conftest import PATIENT, watched
 
 ACTORS = ("hand", "button", "bridge", "centre")
@@ -109,7 +109,7 @@ def of(actor: str, labels: Sequence[str]) -> list[str]:
 
 def patterns(happenings: Sequence[Happening]) -> list[Any]:
     """What the hand felt."""
-    return [one.what for one in felt.felt([h for h in happenings if h.by == "button"])]
+    return [one.what for one in vibrations.felt([h for h in happenings if h.by == "button"])]
 
 
 def broken_causes(labels: Sequence[str]) -> Iterator[str]:

@@ -4,10 +4,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from sim.checkers import check
+from sim.judge.promises import check
 from sim.virtual import network
-from sim.virtual.beginning import EPOCH_MS
-from sim.virtual.schedule import BOUND_S, SETTLE_S, STRANGERS, Schedule, Step
+from sim.virtual.fault_script import BOUND_S, SETTLE_S, STRANGERS, Schedule, Step
+from sim.virtual.fixture import EPOCH_MS
 from sim.virtual.world import World
 
 FOR_S = st.sampled_from([1.0, 5.0, 20.0, 70.0])

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from sim.felt import ACKNOWLEDGED, RECEIVED, TAKEN, felt
-from sim.virtual import schedule
+from sim.judge.vibrations import ACKNOWLEDGED, RECEIVED, TAKEN, felt
+from sim.virtual import fault_script
 from sim.virtual.explore import find, replay
-from sim.virtual.schedule import Schedule, Step, draw
+from sim.virtual.fault_script import Schedule, Step, draw
 from sim.virtual.shrink import shrink
 from sim.virtual.verdict import judge, play
 from sim.virtual.world import World
@@ -43,7 +43,7 @@ def test_the_history_does_not_depend_on_the_process() -> None:
     """Nor on how that process hashes strings."""
     program = """
 import hashlib
-from sim.virtual.schedule import draw
+from sim.virtual.fault_script import draw
 from sim.virtual.world import World
 
 for seed in (2, 65, 35):
@@ -70,9 +70,9 @@ def test_what_is_drawn_is_worth_playing() -> None:
         drawn = draw(seed)
         assert drawn.minutes >= 10
         assert any(step.what in ("hold", "clicks", "tap") for step in drawn.steps)
-        assert sum(step.what in schedule.FAULTS for step in drawn.steps) >= 3
-        assert drawn.faults_end_s + schedule.BOUND_S <= drawn.minutes * 60
-        assert schedule.read(drawn.written()) == drawn
+        assert sum(step.what in fault_script.FAULTS for step in drawn.steps) >= 3
+        assert drawn.faults_end_s + fault_script.BOUND_S <= drawn.minutes * 60
+        assert fault_script.read(drawn.written()) == drawn
 
 
 @pytest.mark.parametrize("seed", [1, 101])
@@ -113,7 +113,7 @@ def test_a_replay_shows_what_happened(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_schedule_that_is_none_is_refused_with_a_sentence(text: str, why: str) -> None:
     """Nothing is played."""
     with pytest.raises(ValueError, match=why):
-        schedule.read(text)
+        fault_script.read(text)
 
 
 def test_a_button_that_is_broken_after_heard_has_not_called_in_vain() -> None:

@@ -4,8 +4,8 @@ import asyncio
 
 from bumble.device import Connection
 
-from sim.air import Air
-from sim.mimic import Mimic
+from sim.radio.air import Air
+from sim.radio.fake_button import Mimic
 from wire import codes
 from wire.keys import Mac, derive
 

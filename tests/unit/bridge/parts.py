@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from bridge.model import Device
-from centre.door import close
+from centre.api.connection_limit import close
 from wire import codes, receipts
 from wire.keys import Mac, derive
 

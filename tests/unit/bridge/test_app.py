@@ -18,14 +18,14 @@ import pytest
 from aiohttp import web
 
 from bridge import app
-from bridge.config import Config, name_of
-from bridge.journal import Journal
-from bridge.log import EVENTS
 from bridge.model import Press
-from bridge.settings import Credentials, Home
+from bridge.reporting.log import EVENTS
+from bridge.settings import Config, name_of
+from bridge.store.home import Credentials, Home
+from bridge.store.journal import Journal
+from tests.unit.bridge.commands.test_doctor import NoRadio
 from tests.unit.bridge.parts import ENROLMENT, TOKEN, Authority, device, problem, serve, write_private
-from tests.unit.bridge.test_doctor import NoRadio
-from tests.unit.bridge.test_vault import NULL, WorldKeyring
+from tests.unit.bridge.store.test_keyring_store import NULL, WorldKeyring
 
 ROOT = Path(__file__).resolve().parents[3]
 

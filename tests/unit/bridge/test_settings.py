@@ -1,129 +1,118 @@
-"""The home: what the centre answered is kept whole, for our eyes only."""
+"""The bridge's settings: what is wrong names itself, its place and what is allowed."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bridge.settings import Credentials, Home, SettingsError, parse_enrolment
-from tests.unit.bridge.parts import TOKEN, device, write_private
+from bridge.settings import Config, ConfigError, load, override, render, settle
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
-def answer(**changes: Any) -> dict[str, Any]:
-    it = device(1)
-    keys = {name: getattr(it, name).hex() for name in ("k_code", "k_heard", "k_state")}
-    described = {"device_id": it.device_id, "epoch": 0, **keys, "alive_period_s": 900}
-    described["counters"] = {"press": 0, "alive": 0}
-    return {"token": TOKEN, "devices": [described | changes]}
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
-def test_an_enrolment_tells_of_addresses_and_of_a_pin() -> None:
-    """Both optional: an older centre says neither."""
-    plain = parse_enrolment(answer())
-    assert plain.addresses == ()
-    assert plain.devices == (device(1),)
-    assert plain.devices[0].has_pin
-    more = parse_enrolment(
-        answer(has_pin=False) | {"addresses": ["https://b.example:8443/", "https://c.example"]}
+def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
+    """Nobody must write one."""
+    assert load(tmp_path / "config.toml") == Config()
+
+
+def test_what_is_printed_is_what_is_read(tmp_path: Path) -> None:
+    """`amr-bridge config` documents itself, and its output is a valid file."""
+    config = override(
+        Config(),
+        [
+            'centre.addresses=["https://b.example:8443/", "https://[::1]:1"]',
+            "position.sources=['nmea', 'fixed']",
+            "position.fixed=50.85,4.35,25",
+            'page.name="Été \\"2\\" \\\\ ✓"',
+            "page.language=nl",
+            "supervision.notify=false",
+            "metrics.port=9100",
+        ],
     )
-    assert more.addresses == ("https://b.example:8443", "https://c.example")
-    assert not more.devices[0].has_pin
+    assert load(written(tmp_path, render(config))) == config
+    assert config.centre_addresses == ("https://b.example:8443", "https://[::1]:1")
+    assert config.position_sources == ("nmea", "fixed")
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("text", "names"),
     [
-        {"addresses": ["http://plain.example"]},
-        {"addresses": "https://a.example"},
-        {"addresses": ["https://a.example"] * 9},
-        {"addresses": [7]},
-        {"addresses": {"a": 1}},
-        {"devices": []},
-        {"devices": [{}]},
-        {"token": "short"},
-        {"token": 7},
-        {"token": "token of three"},
+        ("[page]\nprot = 1", ["page.prot", "page.port was meant"]),
+        ("[pages]\nport = 1", ["pages.port", "page.port was meant"]),
+        ("port = 1", ["port", "page.port or metrics.port was meant"]),
+        ("[position]\nspeed = 1", ["position.speed", "position.gpsd"]),
+        ("[zzz]\nqqq = 1", ["zzz.qqq", "log.format"]),
+        ("[page]\nport = '8437'", ["page.port", "1024 to 65535", '"8437"']),
+        ("[page]\nport = 80", ["page.port", "1024 to 65535", "80"]),
+        ("[page]\nport = true", ["page.port", "true"]),
+        ("[page.port]\nx = 1", ["page.port", "1024"]),
+        ("[page]\nname = ''", ["page.name", "1 to 20"]),
+        ("[page]\nname = 'a\\u0007'\n[page]", ["not TOML", "line 3"]),
+        ('[page]\nname = "a\\u0007"', ["page.name", "printable"]),
+        ("[position]\nfollow_every_s = 4", ["follow_every_s", "5 to 300", "4"]),
+        ("[position]\nfollow_every_s = 10.0", ["follow_every_s", "10.0"]),
+        ("[position]\nsources = 'gpsd'", ["position.sources", "gpsd, nmea, geoclue, gpx, fixed"]),
+        ("[position]\nsources = ['gps']", ["position.sources", "gps"]),
+        ("[position]\nsources = ['gpsd', 'gpsd']", ["position.sources", "at most once"]),
+        ("[position]\nsources = [1]", ["position.sources"]),
+        ("[position]\ngpsd = 'localhost'", ["position.gpsd", "HOST:PORT"]),
+        ("[position]\ngpsd = 'localhost:99999'", ["position.gpsd", "HOST:PORT"]),
+        ("[position]\nnmea = '/dev/ttyS0@fast'", ["position.nmea", "DEVICE@BAUD"]),
+        ("[position]\nfixed = '91,0,5'", ["position.fixed", "LAT,LON,RADIUS_M"]),
+        ("[centre]\naddresses = ['http://a.example']", ["centre.addresses", "https"]),
+        ("[centre]\naddresses = ['https://user:word@a.example']", ["centre.addresses"]),
+        ("[centre]\naddresses = ['https://']", ["centre.addresses"]),
+        ("[radio]\nscan = 'loud'", ["radio.scan", "auto, active or passive"]),
+        ("[log]\nformat = 1979-05-27", ["log.format", "1979-05-27"]),
+        ("[log]\nformat = nan", ["log.format", "text or json"]),
+        ("x = " + "[" * 5000, ["not TOML"]),
+        ("[", ["not TOML"]),
     ],
 )
-def test_an_answer_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
-    """A hostile centre cannot have us keep what we cannot use."""
-    with pytest.raises(ValueError, match=r"not a|not what is allowed|without a button"):
-        parse_enrolment(answer() | wrong)
+def test_a_mistake_names_file_key_and_what_is_allowed(tmp_path: Path, text: str, names: list[str]) -> None:
+    """One sentence, of one line."""
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    said = str(caught.value)
+    assert str(path) in said
+    assert "\n" not in said
+    for name in names:
+        assert name in said, said
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"has_pin": "yes"},
-        {"k_code": "00"},
-        {"device_id": "../../etc/passwd"},
-        {"alive_period_s": 0},
-        {"epoch": -1},
-    ],
-)
-def test_a_button_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
-    """Field by field."""
-    with pytest.raises(ValueError, match="not a"):
-        parse_enrolment(answer(**wrong))
+def test_files_that_are_no_settings_are_sentences(tmp_path: Path) -> None:
+    """Too long, not text, a folder."""
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"#" * 70_000)
+    with pytest.raises(ConfigError, match="larger than 64 KiB"):
+        load(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(path)
+    with pytest.raises(ConfigError, match="cannot read"):
+        load(tmp_path)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path / "home")
-    home.make()
-    return home
+def test_a_flag_overrides_and_says_which_one_was_wrong() -> None:
+    """`--set KEY=VALUE`: TOML where it is TOML, else the text as it is."""
+    assert override(Config(), ["position.nmea=/dev/ttyS0@4800"]).position_nmea == "/dev/ttyS0@4800"
+    assert override(Config(), ["page.port=0", "page.port=9000"]).page_port == 9000
+    for wrong in ("page.port", "page.port=x", "page.port=1\nlog.format='json'"):
+        with pytest.raises(ConfigError, match="--set"):
+            override(Config(), [wrong])
 
 
-def test_everything_comes_back_from_the_file(home: Home) -> None:
-    """Addresses and PINs, too."""
-    written = Credentials(
-        "https://a.example", "ca", (device(1), device(2, has_pin=False)), ("https://b.example",)
-    )
-    home.write(written)
-    assert home.read() == written
-    assert (home.path / "credentials.json").stat().st_mode & 0o777 == 0o600
-
-
-def test_credentials_of_before_there_were_addresses_are_read(home: Home) -> None:
-    """An update must not cost an enrolment."""
-    home.write(Credentials("https://a.example", "ca", (device(1),)))
-    path = home.path / "credentials.json"
-    text = path.read_text().replace('"addresses": [],', "").replace(',\n   "has_pin": true', "")
-    assert "addresses" not in text
-    assert "has_pin" not in text
-    write_private(path, text)
-    assert home.read() == Credentials("https://a.example", "ca", (device(1),))
-
-
-def test_the_pages_secret_is_made_once_and_for_our_eyes_only(home: Home) -> None:
-    """Long enough that nobody guesses it; refused when others can read it."""
-    secret = home.page_secret()
-    assert len(secret) >= 32
-    assert home.page_secret() == secret
-    path = home.path / "page-secret"
-    assert path.stat().st_mode & 0o777 == 0o600
-    path.chmod(0o644)
-    with pytest.raises(SettingsError, match="chmod 600"):
-        home.page_secret()
-
-
-def test_what_a_kill_has_left_is_cleared_away(home: Home) -> None:
-    """A temporary file holds keys, too."""
-    write_private(home.path / ".credentials.json-abc", "half of a key")
-    home.write(Credentials("https://a.example", "ca", (device(1),)))
-    assert [path.name for path in home.path.iterdir()] == ["credentials.json"]
-
-
-def test_a_rehearsal_leaves_nothing(home: Home) -> None:
-    """It is asked before the label's code, which works once, is used up."""
-    home.rehearse("file")
-    assert list(home.path.iterdir()) == []
-
-
-def test_nothing_shows_a_key_by_accident() -> None:
-    """A representation is what ends up in logs and in tests' output."""
-    shown = repr(Credentials("https://a.example", "ca", (device(1),)))
-    assert TOKEN not in shown
-    assert device(1).k_code.hex() not in shown
-    assert repr(device(1).k_code) not in shown
-    assert TOKEN not in repr(parse_enrolment(answer()))
+def test_a_source_that_is_named_needs_its_place(tmp_path: Path) -> None:
+    """A path counts from the home, so that a service finds it wherever it was started."""
+    for source in ("gpx", "fixed"):
+        config = override(Config(), [f"position.sources=['{source}']"])
+        with pytest.raises(ConfigError, match=rf"position\.{source} must be set"):
+            settle(config, tmp_path)
+    walk = override(Config(), ["position.gpx=walk.gpx"])
+    assert settle(walk, tmp_path).position_gpx == str(tmp_path / "walk.gpx")

@@ -16,20 +16,21 @@ from typing import Any
 import aiohttp
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from centre import openapi, tls
+from centre.api import openapi
+from centre.api.routing import Route
 from centre.app import running
 from centre.console import guard
-from centre.core import Core, open_core
-from centre.home import Home
-from centre.log import Log
-from centre.routing import Route
+from centre.platform import tls
+from centre.platform.home import Home
+from centre.platform.log import Log
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.grants import FIRST, LAST
 from centre.rules.registry import Button
 from centre.settings import Settings
-from centre.work import accounts, buttons, grants, handouts, views
-from centre.work.views import Card, Incident
+from centre.work import accounts, assignments, buttons, grants, incident_sheet
+from centre.work.core import Core, open_core
+from centre.work.incident_sheet import Card, Incident
 from wire import codes, receipts
 from wire.keys import Mac, derive
 
@@ -166,7 +167,7 @@ async def phone_of(url: str, ca_pem: str, address: str = "") -> AsyncIterator[Ph
 
 def incidents_of(core: Core, cards: list[Card]) -> list[Incident]:
     """With all that their sheets show."""
-    found = [views.incident(core.store, card.incident_id) for card in cards]
+    found = [incident_sheet.incident(core.store, card.incident_id) for card in cards]
     return [incident for incident in found if incident is not None]
 
 
@@ -184,7 +185,7 @@ def granted(core: Core, manager: Caller, case_id: str, *hands: Hand) -> None:
     """A grant that always runs, and buttons handed out on it."""
     grants.record(core, manager, case_id, "PR 1", FIRST, LAST, LAST)
     for hand in hands:
-        handouts.hand_out(core, manager, case_id, hand.device_id)
+        assignments.hand_out(core, manager, case_id, hand.device_id)
 
 
 def entrance(home: Path, url: str, role: str = access.OPERATOR, *, login: str = "", **more: Any) -> str:

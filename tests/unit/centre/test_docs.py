@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from centre.commands import main, parser
-from centre.log import EVENTS
+from centre.platform.log import EVENTS
 from centre.rules import access
 from centre.rules.refusals import REASONS
 from tests.unit.centre.parts import OPENAPI
@@ -53,7 +53,7 @@ def test_every_command_and_setting_is_named(command: list[str], capsys: pytest.C
         assert option == "--help" or f"`{option}`" in TEXT
 
 
-NOTES = ("evidence.note", "note", "_note")
+NOTES = ("event_log.note", "note", "_note")
 
 
 def entries_of_the_log() -> set[str]:

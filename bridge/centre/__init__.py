@@ -1,0 +1,1 @@
+"""The HTTPS client of the centre."""

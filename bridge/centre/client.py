@@ -1,0 +1,403 @@
+"""What is said to the centre, and what its answers mean. How a line to it fails is line.py's subject.
+
+A centre may have several addresses. A post goes to the one that answered last; where that fails, says
+no, or says nothing for two seconds, it goes to the next as well, and the first good answer counts: the
+same press at two addresses is one incident (protocol, "Bridge to centre"). A PIN alone goes to one
+address after the other, and no further once it is refused: each that takes it counts a try.
+
+Trust comes from the label alone: the pin in its QR text, then that one CA.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+import aiohttp
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from yarl import URL
+
+from bridge.centre.endpoint import (
+    ANSWER_BYTES_MAX,
+    ANSWER_S_MAX,
+    CLOCK_SKEW_S_MAX,
+    CONNECT_S_MAX,
+    GOODBYE_S,
+    CentreDown,
+    CentreError,
+    Line,
+    NotACentre,
+    Refused,
+    TlsWrong,
+    body_of,
+    no_centre,
+    refusal,
+)
+from wire import codes, receipts
+
+T = TypeVar("T")
+
+__all__ = ["CentreDown", "CentreError", "NotACentre", "Refused", "TlsWrong"]
+
+LINE_BYTES_MAX = 4 * 1024
+# The centre's heartbeat is 15 s; three missed ones are a dead stream.
+STREAM_SILENCE_S_MAX = 50.0
+# So long one address is asked alone. An answer usually takes a tenth of it.
+HEDGE_S = 2.0
+PACE_S = (10, 3600)  # what we let the centre ask for, between two signs of life of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What the QR text says: `<centre>/e#<code>.<SHA-256 of the CA's public key>`."""
+
+    centre: str
+    code: str
+    pin: bytes
+
+    def __repr__(self) -> str:
+        return f"Label({self.centre})"
+
+
+def parse_label(text: str) -> Label:
+    """Raises ValueError with a sentence for the user."""
+    match = re.fullmatch(r"(https://[^\s#?]+)/e#([A-Z2-7]{20})\.([0-9a-f]{64})", text.strip(), re.ASCII)
+    if not match:
+        raise ValueError("this is not a label's text: https://CENTRE/e#CODE.PIN is expected, in quotes")
+    centre, code, pin = match.groups()
+    try:
+        url = URL(centre)
+        good = bool(url.host) and url.user is None and url.password is None
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(f"the label names no centre that can be reached: {centre}")
+    return Label(centre, code, bytes.fromhex(pin))
+
+
+def spki_sha256(pem: bytes) -> bytes:
+    """SHA-256 of the certificate's SubjectPublicKeyInfo; raises ValueError for what is no certificate."""
+    key = x509.load_pem_x509_certificate(pem).public_key()
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """200 or 201 to an alarm."""
+
+    incident: str
+    stage: int
+    proof: bytes
+    known: bool
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One event of an incident's stream."""
+
+    event_id: str
+    stage: int
+    proof: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AliveAnswer:
+    """How soon the centre wants to hear again, and the highest counters that it knows, per button."""
+
+    next_in_s: int
+    counters: dict[str, tuple[int, int]]  # press, alive
+
+
+class Centre:
+    """One centre at one or more addresses, one CA. `ca_pem` None: nothing is verified (`fetch_ca` only).
+
+    `line(url, ca_pem, answer_s_max)` makes the way to one address."""
+
+    def __init__(
+        self,
+        urls: str | Sequence[str],
+        ca_pem: str | None,
+        answer_s_max: float = ANSWER_S_MAX,
+        portal_port: int = 80,
+        line: Callable[[str, str | None, float], Line] = Line,
+    ) -> None:
+        urls = [urls] if isinstance(urls, str) else urls
+        self._lines = [line(url, ca_pem, answer_s_max) for url in dict.fromkeys(urls)]
+        self._portal_port = portal_port
+
+    async def __aenter__(self) -> "Centre":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for line in self._lines:
+            await line.close()
+        # Connections that were let go are still saying goodbye (TLS close_notify); aiohttp does not wait.
+        await asyncio.sleep(GOODBYE_S)
+
+    @property
+    def skew_s(self) -> float | None:
+        """How far the centre's clock is ahead of ours; None while they agree, or nothing is known."""
+        skew_s = self._lines[0].skew_s
+        return None if skew_s is None or abs(skew_s) < CLOCK_SKEW_S_MAX else skew_s
+
+    async def fetch_ca(self, pin: bytes) -> str:
+        """The CA's certificate, if its public key is the one that the label names; else TlsWrong."""
+        line = self._lines[0]
+        async with line.request("GET", "/ca.pem") as response:
+            body = await body_of(response)
+            if response.status != 200:
+                raise refusal(response.status, body)
+        try:
+            same = hmac.compare_digest(spki_sha256(body), pin)
+        except ValueError:
+            raise NotACentre("no_ca", f"{line.url}/ca.pem is not a certificate") from None
+        if not same:
+            raise TlsWrong(
+                "pin_mismatch",
+                "the certificate authority at this address is not the one on the label; nothing was sent",
+            )
+        # One certificate, as checked: whatever else is in the file must not become trusted.
+        return x509.load_pem_x509_certificate(body).public_bytes(Encoding.PEM).decode()
+
+    async def enrol(self, code: str, pin: str | None, duress_pin: str | None) -> dict[str, Any]:
+        """Use up the label's code; the answer as the centre gave it (settings.py reads it)."""
+        pins = {"pin": pin, "duress_pin": duress_pin}
+        body = {"code": code} | {name: value for name, value in pins.items() if value is not None}
+        # To one address: the code works once, and what is lost with an answer is lost for good.
+        _, answer = await self._post_to(self._lines[0], "/v1/enrolments", body, None, (201,))
+        return answer
+
+    async def post_alarm(self, token: str, alarm: dict[str, Any]) -> Answer:
+        """The centre has the press on disk when this returns."""
+        return await self._post("/v1/alarms", alarm, token, (200, 201), _read_answer)
+
+    async def post_fixes(self, token: str, incident: str, fixes: Sequence[dict[str, Any]]) -> None:
+        """The centre has all of them on disk when this returns, each once."""
+        path = (URL("/v1/incidents") / incident / "fixes").raw_path
+        await self._post(path, {"fixes": list(fixes)}, token, (200,), _read_nothing)
+
+    async def post_call_off(self, token: str, call_off: dict[str, Any]) -> None:
+        """Taken, by whichever PIN: the answer is the same for both."""
+        posts = self._posters("/v1/call-offs", call_off, token, (200,), _read_nothing)
+        await self._race(posts, hedge_s=None, no_is_final=True)
+
+    async def post_alive(self, token: str, alive: dict[str, Any]) -> AliveAnswer:
+        """We live, and so do our buttons. Raises Refused where the centre has no time for it now."""
+        return await self._post("/v1/alive", alive, token, (200,), _read_alive)
+
+    async def receipts(self, token: str, incident: str, last_event_id: str | None) -> AsyncGenerator[Receipt]:
+        """Later stages as they happen; ends when the centre ends the stream (after CLOSED)."""
+        headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_S_MAX, sock_read=STREAM_SILENCE_S_MAX
+        )
+        path = (URL("/v1/incidents") / incident / "receipts").raw_path
+        line = self._lines[0]
+        try:
+            async with line.request("GET", path, headers=headers, timeout=timeout) as response:
+                if response.status != 200:
+                    raise refusal(response.status, await body_of(response))
+                if response.content_type != "text/event-stream":
+                    raise no_centre("a stream that is not one of events")
+                async for event_id, data in EventStream().events(response.content):
+                    yield _receipt(event_id, data)
+        except CentreError:
+            if line is self._lines[0]:
+                self._lines.append(self._lines.pop(0))  # the next one, next time
+            raise
+
+    async def explain(self, error: CentreError) -> CentreError:
+        """What else may be behind a failure: takes seconds, so nothing waits for it."""
+        if isinstance(error, Refused) or not await self._lines[0].is_captive(self._portal_port):
+            return error
+        return NotACentre(
+            "captive_portal", "this network has a page of its own answer: log in to it, or leave it"
+        )
+
+    # -- several addresses -----------------------------------------------------------------------
+
+    async def _post(
+        self, path: str, body: dict[str, Any], token: str, good: tuple[int, ...], read: "_Read[T]"
+    ) -> T:
+        """The first answer that is good and that `read` can read, from whichever address."""
+        return await self._race(self._posters(path, body, token, good, read), HEDGE_S, no_is_final=False)
+
+    def _posters(
+        self, path: str, body: dict[str, Any], token: str, good: tuple[int, ...], read: "_Read[T]"
+    ) -> list[Callable[[], Coroutine[Any, Any, T]]]:
+        async def post(line: Line) -> T:
+            answer = read(*await self._post_to(line, path, body, token, good))
+            self._prefer(line)
+            return answer
+
+        return [partial(post, line) for line in self._lines]
+
+    async def _race(
+        self, posts: Sequence[Callable[[], Coroutine[Any, Any, T]]], hedge_s: float | None, no_is_final: bool
+    ) -> T:
+        """`hedge_s`: so long one is asked alone; None: until it has failed. `no_is_final`: once refused,
+        no other is asked."""
+        waiting, running = list(posts), set[asyncio.Task[T]]()
+        failure: CentreError | None = None
+        try:
+            while waiting or running:
+                if waiting:
+                    running.add(asyncio.create_task(waiting.pop(0)()))
+                done, running = await asyncio.wait(
+                    running, timeout=hedge_s if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    try:
+                        return task.result()
+                    except CentreError as error:
+                        spoken = isinstance(error, Refused) and error.permanent
+                        if spoken and no_is_final:
+                            raise
+                        # What the centre itself has said tells more than that another address is down.
+                        failure = error if failure is None or spoken else failure
+            assert failure is not None
+            raise failure
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _prefer(self, line: Line) -> None:
+        self._lines.remove(line)
+        self._lines.insert(0, line)
+
+    async def _post_to(
+        self, line: Line, path: str, body: dict[str, Any], token: str | None, good: tuple[int, ...]
+    ) -> tuple[int, dict[str, Any]]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with line.request("POST", path, json=body, headers=headers) as response:
+            raw = await body_of(response)
+            if response.status not in good:
+                raise refusal(response.status, raw)
+            try:
+                answer = json.loads(raw)
+            except (ValueError, RecursionError):
+                answer = None
+            if not isinstance(answer, dict):
+                raise no_centre("an answer that is not JSON")
+            return response.status, answer
+
+
+class EventStream:
+    """Server-sent events (HTML standard, 9.2.6) from bytes; lines and events are bounded."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._id = ""
+        self._type = ""
+        self._data: list[str] = []
+        self._after_cr = False
+
+    async def events(self, content: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, str]]:
+        async for chunk in content.iter_any():
+            for event in self.feed(chunk):
+                yield event
+
+    def feed(self, chunk: bytes) -> list[tuple[str, str]]:
+        """`(id, data)` of each event of type `receipt` that `chunk` completes. Raises NotACentre."""
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._after_cr = chunk.endswith(b"\r") if chunk else self._after_cr
+        lines = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest = lines.pop()
+        if any(len(line) > LINE_BYTES_MAX for line in (*lines, self._rest)):
+            raise no_centre("a line longer than 4 KiB")
+        return [event for line in lines if (event := self._line(line.decode("utf-8", "replace")))]
+
+    def _line(self, line: str) -> tuple[str, str] | None:
+        if not line:
+            kind, data = self._type, "\n".join(self._data)
+            self._type, self._data = "", []
+            return (self._id, data) if kind == "receipt" and data else None
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "id" and "\0" not in value:
+            self._id = value
+        elif field == "event":
+            self._type = value
+        elif field == "data":
+            self._data.append(value)
+            if sum(map(len, self._data)) > ANSWER_BYTES_MAX:
+                raise no_centre("an event longer than 64 KiB")
+        return None
+
+
+_Read = Callable[[int, dict[str, Any]], T]
+
+
+def _read_answer(status: int, answer: dict[str, Any]) -> Answer:
+    try:
+        receipt, dropped = answer["receipt"], answer.get("dropped") or []
+        return Answer(
+            _text(answer["incident"]),
+            *_proven(receipt),
+            known=status == 200,
+            dropped=tuple(f"{_text(item['field'])}: {_text(item['reason'])}" for item in dropped[:8]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise no_centre("an answer that is not one to an alarm") from None
+
+
+def _read_alive(_status: int, answer: dict[str, Any]) -> AliveAnswer:
+    try:
+        low_s, high_s = PACE_S
+        pace_s = answer["next_in_s"]
+        if type(pace_s) is not int:
+            raise ValueError("not a pace")
+        counters = {
+            _text(device_id): (_counter(item["press"]), _counter(item["alive"]))
+            for device_id, item in answer["counters"].items()
+        }
+        return AliveAnswer(min(max(pace_s, low_s), high_s), counters)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise no_centre("an answer that is not one to a sign of life") from None
+
+
+def _read_nothing(_status: int, _answer: dict[str, Any]) -> None:
+    """That it was taken is all."""
+
+
+def _proven(receipt: dict[str, Any]) -> tuple[int, bytes]:
+    """Stage and proof; the proof itself only the button can check."""
+    stage, proof = receipt["stage"], bytes.fromhex(receipt["proof"])
+    if type(stage) is not int or not receipts.RECEIVED <= stage <= receipts.CLOSED:
+        raise ValueError("no such stage")
+    if len(proof) != receipts.PROOF_BYTES:
+        raise ValueError("not a proof")
+    return stage, proof
+
+
+def _receipt(event_id: str, data: str) -> Receipt:
+    try:
+        return Receipt(_text(event_id), *_proven(json.loads(data)))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise no_centre("an event that is not a receipt") from None
+
+
+def _text(value: object) -> str:
+    if not (isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable()):
+        raise ValueError("not a word")
+    return value
+
+
+def _counter(value: object) -> int:
+    if type(value) is not int or not 0 <= value < codes.SPARE_FIRST:
+        raise ValueError("not a counter")
+    return value

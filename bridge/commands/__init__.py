@@ -1,0 +1,1 @@
+"""The command line of `amr-bridge`: one file for each sub-command."""

@@ -1,0 +1,308 @@
+"""`amr-bridge doctor`: is all here that an alarm needs? One sentence each, with what to do.
+
+Each check looks at one thing by the way that an alarm takes: the same radio, the same TLS, the same
+files. What it is to look at comes in as arguments (app.py); every wait has a bound.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge.centre.client import Centre, CentreError, spki_sha256
+from bridge.model import Fix
+from bridge.ports import RadioOff, Source, SourceOff
+from bridge.settings import Config
+from bridge.store.home import Credentials, Home, SettingsError
+
+RADIO_S_MAX = 15.0
+FIX_S_MAX = 8.0
+CENTRE_S_MAX = 10.0
+COMMAND_S_MAX = 3.0
+FREE_MIB_MIN = 16
+RFKILL = Path("/sys/class/rfkill")
+
+OK, WRONG, NOTE = "ok", "wrong", "note"
+_RADIO_WAYS_OUT = {
+    "powered_off": "switch Bluetooth on",
+    "no_bluetooth": "plug in or switch on a Bluetooth adapter, and see that bluetoothd runs",
+    "denied": "let this user use Bluetooth (group bluetooth, or the system's privacy settings)",
+    "adapter_gone": "plug in or switch on a Bluetooth adapter",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`state`: "ok", "wrong" (an alarm needs it) or "note" (worth knowing)."""
+
+    name: str
+    state: str
+    reason: str  # a word for programs; "" where all is well
+    text: str
+
+
+def well(name: str, text: str) -> Finding:
+    return Finding(name, OK, "", text)
+
+
+def wrong(name: str, reason: str, text: str) -> Finding:
+    return Finding(name, WRONG, reason, text)
+
+
+def note(name: str, reason: str, text: str) -> Finding:
+    return Finding(name, NOTE, reason, text)
+
+
+async def examine(
+    home: Home, config: Config, sources: Sequence[Source], listen: Callable[[], Awaitable[None]]
+) -> list[Finding]:
+    """Everything, at once. `listen()` starts and ends a scan, or raises RadioOff."""
+    credentials, keys = _keys(home)
+    running = home.path.is_dir() and home.is_locked()
+    found = await asyncio.gather(
+        _radio(listen),
+        _positions(sources),
+        _centres(credentials),
+        _clock(),
+        asyncio.to_thread(_disk, home),
+        asyncio.to_thread(_journal, home),
+    )
+    checks = [keys, *(finding for part in found for finding in part)]
+    checks.append(_page(config.page_port, running))
+    checks.append(
+        well("bridge", "a bridge is running with this home")
+        if running
+        else note("bridge", "not_running", "no bridge is running with this home; run: amr-bridge run")
+    )
+    return checks
+
+
+def render(findings: Sequence[Finding], as_json: bool) -> str:
+    if as_json:
+        return json.dumps({"ok": all_well(findings), "checks": [asdict(it) for it in findings]}, indent=1)
+    width = max(len(it.name) for it in findings)
+    return "\n".join(f"{it.state:5}  {it.name:{width}}  {it.text}" for it in findings)
+
+
+def all_well(findings: Sequence[Finding]) -> bool:
+    return not any(it.state == WRONG for it in findings)
+
+
+def _keys(home: Home) -> tuple[Credentials | None, Finding]:
+    """Permissions of the home, and whether its secrets can be read (a keyring may be locked)."""
+    try:
+        credentials = home.read()
+    except SettingsError as error:
+        return None, wrong("keys", "unreadable", str(error))
+    if credentials is None:
+        text = f"no button is enrolled in {home.path}; run: amr-bridge enrol 'QRTEXT'"
+        return None, wrong("keys", "not_enrolled", text)
+    return credentials, well(
+        "keys", f"{len(credentials.devices)} button(s), keys in the {credentials.secrets}, for our eyes only"
+    )
+
+
+# -- the radio --------------------------------------------------------------------------------------
+
+
+async def _radio(listen: Callable[[], Awaitable[None]]) -> list[Finding]:
+    blocked = rfkill(RFKILL)
+    if blocked is not None:
+        return [blocked]
+    try:
+        async with asyncio.timeout(RADIO_S_MAX):
+            await listen()
+    except RadioOff as error:
+        ways = [way for word, way in _RADIO_WAYS_OUT.items() if word in error.reason]
+        return [wrong("radio", error.reason, "; ".join([str(error), *ways[:1]]))]
+    except TimeoutError:
+        text = f"Bluetooth does not answer within {RADIO_S_MAX:.0f} s; restart it (bluetoothd)"
+        return [wrong("radio", "silent", text)]
+    return [well("radio", "listens")]
+
+
+def rfkill(folder: Path) -> Finding | None:
+    """What blocks Bluetooth by Linux' own switches (Documentation/driver-api/rfkill.rst), if anything."""
+    soft = hard = False
+    with contextlib.suppress(OSError):
+        for switch in folder.iterdir():
+            if (switch / "type").read_text().strip() == "bluetooth":
+                soft |= (switch / "soft").read_text().strip() == "1"
+                hard |= (switch / "hard").read_text().strip() == "1"
+    if hard:
+        return wrong("radio", "blocked_hard", "Bluetooth is switched off by a switch or key of this machine")
+    if soft:
+        return wrong("radio", "blocked", "Bluetooth is blocked; run: rfkill unblock bluetooth")
+    return None
+
+
+# -- positions --------------------------------------------------------------------------------------
+
+
+async def _positions(sources: Sequence[Source]) -> list[Finding]:
+    """One source that gives a fix is enough; the others are then worth a note."""
+    if not sources:
+        text = "no source of positions is set, so alarms say no place; set position.sources"
+        return [wrong("position", "no_source", text)]
+    findings = await asyncio.gather(*(_position(source) for source in sources))
+    if any(it.state == OK for it in findings):
+        return [it if it.state == OK else note(it.name, it.reason, it.text) for it in findings]
+    return list(findings)
+
+
+async def _position(source: Source) -> Finding:
+    name = f"position.{source.name}"
+    first: asyncio.Future[Fix] = asyncio.get_running_loop().create_future()
+
+    def report(fix: Fix) -> None:
+        if not first.done():
+            first.set_result(fix)
+
+    work = asyncio.ensure_future(source.run(report))
+    both: list[asyncio.Future[Any]] = [first, work]
+    try:
+        await asyncio.wait(both, timeout=FIX_S_MAX, return_when=asyncio.FIRST_COMPLETED)
+        if first.done():
+            fix = first.result()
+            return well(name, f"gives a position, within {fix.radius_m:.0f} m")
+        if not work.done():
+            text = f"gives no position within {FIX_S_MAX:.0f} s; is the receiver under open sky?"
+            return wrong(name, "no_fix", text)
+        try:
+            work.result()
+        except SourceOff as error:
+            return wrong(name, error.reason, str(error))
+        return wrong(name, "ended", "has ended without a position")
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+# -- the centre, and the time -------------------------------------------------------------------------
+
+
+async def _centres(credentials: Credentials | None) -> list[Finding]:
+    """Each address: TLS by our CA, that CA's key by the label, its clock. One that answers is enough."""
+    if credentials is None:
+        return [note("centre", "not_enrolled", "not known before a button is enrolled")]
+    urls = dict.fromkeys((credentials.centre, *credentials.addresses))
+    findings = await asyncio.gather(*(_centre(url, credentials.ca_pem) for url in urls))
+    if any(it.state == OK for it in findings):
+        return [it if it.state == OK else note(it.name, it.reason, it.text) for it in findings]
+    return list(findings)
+
+
+async def _centre(url: str, ca_pem: str) -> Finding:
+    try:
+        pin = spki_sha256(ca_pem.encode())
+        async with Centre(url, ca_pem, CENTRE_S_MAX) as centre:
+            try:
+                await centre.fetch_ca(pin)
+            except CentreError as error:
+                why = await centre.explain(error)
+                return wrong("centre", why.reason, str(why))
+            if centre.skew_s is not None:
+                text = f"{url} answers, but its clock and ours differ by {abs(centre.skew_s):.0f} s; set ours"
+                return wrong("centre", "clock_wrong", text)
+    except ValueError:  # also ssl.SSLError
+        return wrong("centre", "no_ca", "the centre's CA in credentials.json is damaged; enrol again")
+    return well("centre", f"{url} answers, and is the one on the label")
+
+
+async def _clock() -> list[Finding]:
+    """Receipts and fixes carry times; an alarm does not wait for the right one, so this is a note."""
+    said = await _said("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    if said == "yes":
+        return [well("clock", "is set by the network")]
+    if said == "no":
+        text = "is not set by the network; run: timedatectl set-ntp true"
+        return [note("clock", "not_synchronised", text)]
+    return [note("clock", "unknown", "nobody here says whether it is set by the network")]
+
+
+async def _said(*command: str) -> str | None:
+    """The command's answer, or None where it has none in time."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+    except OSError:
+        return None
+    try:
+        async with asyncio.timeout(COMMAND_S_MAX):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return None
+    return out.decode(errors="replace").strip() if process.returncode == 0 else None
+
+
+# -- the machine --------------------------------------------------------------------------------------
+
+
+def _disk(home: Home) -> list[Finding]:
+    if not home.path.is_dir():
+        return [note("disk", "not_enrolled", f"{home.path} is made when a button is enrolled")]
+    try:
+        free_mib = shutil.disk_usage(home.path).free >> 20
+        with tempfile.TemporaryFile(dir=home.path) as file:
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return [wrong("disk", "unwritable", f"{home.path} cannot be written: {error.strerror}")]
+    if free_mib < FREE_MIB_MIN:
+        return [wrong("disk", "disk_full", f"{free_mib} MiB are free at {home.path}; make room")]
+    return [well("disk", f"takes what is written; {free_mib} MiB are free")]
+
+
+def _journal(home: Home) -> list[Finding]:
+    if not home.journal.exists():
+        return [well("journal", "not begun")]
+    if home.journal.stat().st_mode & 0o077:
+        text = f"{home.journal} can be read by others; run: chmod 600 {home.journal}"
+        return [wrong("journal", "wide_open", text)]
+    try:
+        with closing(sqlite3.connect(f"{home.journal.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            sound = db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+    except sqlite3.OperationalError:  # a full disk has no room for the shared memory beside it
+        text = "cannot be opened now, so nobody can say whether it is sound: see disk"
+        return [wrong("journal", "journal_unreadable", text)]
+    except sqlite3.Error:
+        sound = False
+    aside = len(list(home.path.glob("*.corrupt-*[0-9]")))
+    if not sound:
+        text = "is damaged; the bridge keeps it aside when it starts, and begins a new one"
+        return [wrong("journal", "journal_corrupt", text)]
+    if aside:
+        return [note("journal", "kept_aside", f"is sound; {aside} damaged one(s) are kept beside it")]
+    return [well("journal", "is sound")]
+
+
+def _page(port: int, running: bool) -> Finding:
+    if port == 0:
+        return note("page", "off", "is switched off (page.port is 0)")
+    with socket.socket() as ear:
+        ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            ear.bind(("127.0.0.1", port))
+        except OSError:
+            if running:
+                return well("page", f"port {port} is in use, by the bridge that runs")
+            text = f"port {port} on 127.0.0.1 is taken by another program; set page.port to another"
+            return wrong("page", "port_taken", text)
+    return (
+        note("page", "not_served", f"port {port} is free, and the running bridge does not serve it")
+        if (running)
+        else well("page", f"port {port} on 127.0.0.1 is free")
+    )

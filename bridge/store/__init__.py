@@ -1,0 +1,1 @@
+"""What the bridge keeps: its home, its journal, and the system's keyring."""

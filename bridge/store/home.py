@@ -1,0 +1,301 @@
+"""The bridge's home: credentials and keys, the lock, the page's secret, the places of journal and settings.
+
+The directory has mode 0700 and its files 0600; what is wider is refused. Keys and tokens are in
+`credentials.json`, or in the system's keyring (vault.py) and the file only says in which entry.
+"""
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bridge.model import Device
+from bridge.settings import https_urls
+from bridge.store import keyring_store
+
+CREDENTIALS = "credentials.json"
+PAGE_SECRET = "page-secret"  # noqa: S105 -- the file's name
+VAULT_ID = "keyring-id"
+FILE, KEYRING = "file", "keyring"
+_SECRETS = ("k_code", "k_heard", "k_state", "token")
+_KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_DEVICE_ID = re.compile(r"[A-Z2-7]{16}", re.ASCII)
+ALIVE_PERIOD_S_MAX = 7 * 86_400
+
+
+class SettingsError(Exception):
+    """Something in the home is not as it must be; the text is a sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One centre, its CA, and the buttons that this bridge follows."""
+
+    centre: str
+    ca_pem: str
+    devices: tuple[Device, ...]
+    addresses: tuple[str, ...] = ()  # further ones of the same centre, by its own word
+    secrets: str = FILE  # where keys and tokens are kept: FILE or KEYRING
+
+    def with_devices(self, devices: tuple[Device, ...]) -> "Credentials":
+        """A button that is enrolled again has new keys and a new token in its old one's place."""
+        merged = {device.device_id: device for device in (*self.devices, *devices)}
+        return replace(self, devices=tuple(merged.values()))
+
+
+def default_home() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "amr-bridge"
+
+
+class Home:
+    """A directory that is ours alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.journal = path / "journal.sqlite"
+        self.config = path / "config.toml"
+
+    def make(self) -> None:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"cannot make {self.path}: {error.strerror}") from None
+        self._refuse_wider(self.path)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One bridge per home: two would fight over the journal and the button's links."""
+        try:
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise SettingsError(f"cannot lock {self.path}: {error.strerror}") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise SettingsError(f"another bridge is running with {self.path}") from None
+        try:
+            yield
+        finally:
+            os.close(handle)
+
+    def is_locked(self) -> bool:
+        try:
+            with self.lock():
+                return False
+        except SettingsError:
+            return True
+
+    def read(self) -> Credentials | None:
+        """None where nothing was enrolled yet. Raises SettingsError."""
+        data = self._read_data()
+        if data is None:
+            return None
+        try:
+            kept = FILE
+            items = data["devices"]
+            if "keyring" in data:
+                kept, found = KEYRING, json.loads(self._from_vault(data["keyring"]))
+                items = [item | found[item["device_id"]] for item in items]
+            devices = tuple(_device(item, item["token"]) for item in items)
+            addresses = https_urls(data.get("addresses", []))
+            return Credentials(str(data["centre"]), str(data["ca_pem"]), devices, addresses, kept)
+        except (ValueError, KeyError, TypeError):
+            raise SettingsError(
+                f"{self.path / CREDENTIALS} is damaged; take it away and enrol again"
+            ) from None
+
+    def write(self, credentials: Credentials) -> None:
+        """Whole or not at all, whenever we are killed: see vault.py for the order."""
+        before = (self._read_data() or {}).get("keyring")
+        devices = [_device_json(device) for device in credentials.devices]
+        data: dict[str, Any] = {
+            "centre": credentials.centre,
+            "ca_pem": credentials.ca_pem,
+            "addresses": list(credentials.addresses),
+        }
+        if credentials.secrets == KEYRING:
+            data["keyring"] = entry = self._next_entry(before)
+            apart = {item["device_id"]: {name: item.pop(name) for name in _SECRETS} for item in devices}
+            try:
+                keyring_store.put(entry, json.dumps(apart))
+            except keyring_store.VaultError as error:
+                raise SettingsError(str(error)) from None
+        self._replace(CREDENTIALS, json.dumps(data | {"devices": devices}, indent=1))
+        if isinstance(before, str):
+            keyring_store.drop(before)
+
+    def rehearse(self, kept: str) -> None:
+        """Can `write` be done? Asked before the label's code is used up. Raises SettingsError."""
+        self._replace("rehearsal", "")
+        (self.path / "rehearsal").unlink(missing_ok=True)
+        if kept == KEYRING:
+            entry = self._next_entry((self._read_data() or {}).get("keyring"))
+            try:
+                keyring_store.put(entry, "rehearsal")
+            except keyring_store.VaultError as error:
+                raise SettingsError(str(error)) from None
+            keyring_store.drop(entry)
+
+    def page_secret(self) -> str:
+        """What the page's address ends in; made at the first asking, the same ever after."""
+        return self._kept(PAGE_SECRET, lambda: secrets.token_urlsafe(24))
+
+    def _read_data(self) -> dict[str, Any] | None:
+        text = self._read_private(CREDENTIALS)
+        try:
+            data = None if text is None else json.loads(text)
+        except (ValueError, RecursionError):
+            data = []
+        if data is not None and not isinstance(data, dict):
+            raise self._damaged()
+        return data
+
+    def _damaged(self) -> SettingsError:
+        return SettingsError(f"{self.path / CREDENTIALS} is damaged; take it away and enrol again")
+
+    def _from_vault(self, entry: object) -> str:
+        if not isinstance(entry, str):
+            raise ValueError("not an entry of the keyring")
+        try:
+            return keyring_store.get(entry)
+        except keyring_store.VaultError as error:
+            raise SettingsError(str(error)) from None
+
+    def _next_entry(self, before: object) -> str:
+        """The one of our two entries that is not in use."""
+        mine = self._kept(VAULT_ID, lambda: secrets.token_hex(8))
+        return f"{mine}-b" if before == f"{mine}-a" else f"{mine}-a"
+
+    def _kept(self, name: str, make: Callable[[], str]) -> str:
+        text = self._read_private(name)
+        if not text:
+            text = make()
+            self._replace(name, text)
+        return text
+
+    def _read_private(self, name: str) -> str | None:
+        path = self.path / name
+        try:
+            self._refuse_wider(self.path)
+            self._refuse_wider(path)
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{path} is damaged; take it away") from None
+        except OSError as error:
+            raise SettingsError(f"cannot read {path}: {error.strerror}") from None
+
+    def _replace(self, name: str, text: str) -> None:
+        """Whole or not at all: a temporary file takes the old one's place."""
+        path = self.path / name
+        try:
+            for left in self.path.glob(f".{name}-*"):  # by a kill in the lines below
+                left.unlink(missing_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}-")  # 0600 by itself
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).replace(path)
+            except OSError:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            directory = os.open(self.path, os.O_RDONLY)
+            try:
+                os.fsync(directory)  # the name, too: an enrolment cannot be asked for again
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise SettingsError(f"cannot write {path}: {error.strerror}") from None
+
+    @staticmethod
+    def _refuse_wider(path: Path) -> None:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            narrow = "700" if path.is_dir() else "600"
+            raise SettingsError(f"{path} can be read by others; run: chmod {narrow} {path}")
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What the centre answers to the label's code."""
+
+    devices: tuple[Device, ...]
+    addresses: tuple[str, ...]
+
+
+def parse_enrolment(answer: dict[str, Any]) -> Enrolment:
+    """The centre's answer to an enrolment; raises ValueError where it is none."""
+    try:
+        token = answer["token"]
+        devices = []
+        for item in answer["devices"]:
+            counters = {f"{stream}_counter": item["counters"][stream] for stream in ("press", "alive")}
+            devices.append(_device(item | counters, token))
+        addresses = https_urls(answer.get("addresses") or [])
+    except (KeyError, TypeError):
+        raise ValueError("not an answer to an enrolment") from None
+    if not devices:
+        raise ValueError("an enrolment without a button")
+    return Enrolment(tuple(devices), addresses)
+
+
+def _device(item: dict[str, Any], token: object) -> Device:
+    if not (isinstance(token, str) and re.fullmatch(r"[!-~]{8,512}", token, re.ASCII)):
+        raise ValueError("not a token")
+    if not _DEVICE_ID.fullmatch(item["device_id"]):
+        raise ValueError("not a device_id")
+    has_pin = item.get("has_pin", True)
+    if not isinstance(has_pin, bool):
+        raise ValueError("not a yes or no")
+    return Device(
+        device_id=item["device_id"],
+        epoch=_number(item["epoch"], 0, 0xFFFFFFFF),
+        k_code=_key(item["k_code"]),
+        k_heard=_key(item["k_heard"]),
+        k_state=_key(item["k_state"]),
+        alive_period_s=_number(item["alive_period_s"], 1, ALIVE_PERIOD_S_MAX),
+        press_counter=_number(item["press_counter"], 0, 0x7FFFFFFF),
+        alive_counter=_number(item["alive_counter"], 0, 0x7FFFFFFF),
+        token=token,
+        has_pin=has_pin,
+    )
+
+
+def _device_json(device: Device) -> dict[str, Any]:
+    return {
+        "device_id": device.device_id,
+        "epoch": device.epoch,
+        "k_code": device.k_code.hex(),
+        "k_heard": device.k_heard.hex(),
+        "k_state": device.k_state.hex(),
+        "alive_period_s": device.alive_period_s,
+        "press_counter": device.press_counter,
+        "alive_counter": device.alive_counter,
+        "token": device.token,
+        "has_pin": device.has_pin,
+    }
+
+
+def _key(text: str) -> bytes:
+    if not _KEY.fullmatch(text):
+        raise ValueError("not a key")
+    return bytes.fromhex(text)
+
+
+def _number(value: object, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError("not a number that can be")
+    return value

@@ -1,0 +1,107 @@
+"""The journal's thread: rows go to disk one after the other, and what cannot be written waits in memory."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from bridge.model import Kept, Key, Record
+from bridge.ports import Clock, Store
+from bridge.reporting.alerts import Troubles
+
+DISK_S_MAX = 2.0
+DISK_AGAIN_S = 5.0
+CLOSE_S_MAX = 3.0
+_TEXTS = {
+    "disk_full": "the disk is full; presses go on from memory and are written when there is room",
+    "read_only": "the journal cannot be written (read-only?); presses go on from memory",
+    "journal_corrupt": "the journal was damaged; it is kept beside the new one, as *.corrupt-*",
+    "journal_slow": "the disk does not answer; presses go on from memory",
+    "journal_unwritable": "the journal cannot be written; presses go on from memory",
+}
+
+
+class Disk:
+    """`on_kept(keys)` is called when presses are on disk that were not, `everything()` gives all rows;
+    `on_late(kept)` brings what the journal holds, where that could not be read at the start."""
+
+    def __init__(
+        self,
+        journal: Store,
+        clock: Clock,
+        troubles: Troubles,
+        on_kept: Callable[[Iterable[Key]], None],
+        everything: Callable[[], Iterable[Record]],
+        on_late: Callable[[Kept], None],
+    ) -> None:
+        self._journal, self._clock, self._troubles = journal, clock, troubles
+        self._on_kept, self._everything, self._on_late = on_kept, everything, on_late
+        self._pool = ThreadPoolExecutor(1, "journal")
+        self._work: asyncio.Future[str | None] | None = None
+        self._unread = False  # what an earlier run has left there: presses that wait, maybe
+        self._unkept: set[Key] = set()  # heard, and not on disk yet
+        self._submitted: set[Key] = set()  # of these, handed to the thread
+
+    async def load(self) -> Kept:
+        loop = asyncio.get_running_loop()
+        kept = await loop.run_in_executor(self._pool, self._journal.load, self._clock.now_ms())
+        if kept.reason:
+            self._trouble(kept.reason)
+        self._unread = kept.reason not in (None, "journal_corrupt")
+        return kept
+
+    async def close(self) -> None:
+        """Bounded: a disk that hangs must not keep the next bridge from starting."""
+        closing = asyncio.get_running_loop().run_in_executor(self._pool, self._journal.close)
+        await asyncio.wait([closing], timeout=CLOSE_S_MAX)
+        self._pool.shutdown(wait=closing.done(), cancel_futures=True)
+
+    def heard(self, key: Key) -> None:
+        """`is_kept(key)` is not so before it has been written."""
+        self._unkept.add(key)
+
+    def is_kept(self, key: Key) -> bool:
+        return key not in self._unkept
+
+    async def keep(self, *rows: Record, keys: Iterable[Key] = ()) -> None:
+        """Have `rows` on disk, and with them `keys`; where that cannot be, say so and go on from memory."""
+        self._submitted.update(keys)
+        stuck = self._work is not None and not self._work.done()
+        submitted = frozenset(self._submitted)
+        copies = [replace(row) for row in rows]  # the thread must not see a press change
+        loop = asyncio.get_running_loop()
+        work = self._work = loop.run_in_executor(self._pool, self._journal.write, *copies)
+        work.add_done_callback(lambda done: self._done(done, submitted))
+        await asyncio.wait([work], timeout=0.0 if stuck and "disk" in self._troubles else DISK_S_MAX)
+        if not work.done():
+            self._trouble("journal_slow")
+
+    def _done(self, work: asyncio.Future[str | None], submitted: frozenset[Key]) -> None:
+        if work.cancelled():
+            return
+        reason = "journal_unwritable" if work.exception() else work.result()
+        if reason:
+            self._trouble(reason)
+            if reason == "journal_corrupt":  # a new file has been begun: put in it all that we know
+                self._again = asyncio.ensure_future(self.keep(*self._everything()))
+            return
+        self._troubles.over("disk")
+        self._submitted -= submitted
+        now_kept = self._unkept & submitted
+        if now_kept:
+            self._unkept -= submitted
+            self._on_kept(now_kept)
+
+    async def retry(self) -> None:
+        """For as long as it runs, what could not be written is tried again."""
+        while True:
+            await asyncio.sleep(DISK_AGAIN_S)
+            if self._unread:
+                kept = await self.load()
+                if not self._unread:
+                    self._on_late(kept)
+            if "disk" in self._troubles:
+                await self.keep()
+
+    def _trouble(self, reason: str) -> None:
+        self._troubles.tell("disk", reason, _TEXTS[reason])

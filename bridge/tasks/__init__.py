@@ -1,0 +1,1 @@
+"""The tasks of the running bridge: they carry out what the rules decide."""

@@ -1,0 +1,1 @@
+"""The HTTPS routes for bridges, and what guards them."""

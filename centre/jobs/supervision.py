@@ -1,0 +1,68 @@
+"""The eyes of the centre: for what is lost, in the last lane, knowing when it could not look itself; and for
+alarms that nobody takes."""
+
+import time
+
+from centre.platform.log import Log
+from centre.platform.worker import AFTER, SPARE, Bells, Worker
+from centre.rules.supervision import Reckoning
+from centre.settings import Settings
+from centre.work import supervision, webhook
+from centre.work.core import Core
+
+LOOK_S, ESCALATE_S = 5.0, 1.0
+
+
+def tick_ms() -> int:
+    """Of the clock that nobody sets."""
+    return time.monotonic_ns() // 1_000_000
+
+
+class Watchman:
+    def __init__(self, worker: Worker, bells: Bells, log: Log, settings: Settings, board_bell: str) -> None:
+        self._worker, self._bells, self._log, self._board_bell = worker, bells, log, board_bell
+        self._alive_s = settings.alive_s
+        self._reckoning: Reckoning | None = None
+
+    async def look(self) -> None:
+        """Until nothing is due; between two portions everything else has its turn."""
+        more = True
+        while more:
+            since_ms = await self._reckon()
+            looked = await self._worker(supervision.look, since_ms, self._alive_s, lane=SPARE)
+            more = looked.more
+            if looked.silent_at_once:
+                text = f"{looked.silent_at_once} bridges fell silent at once: probably our own network"
+                self._log("trouble", reason="many_silent", text=text)
+            if looked.found or looked.ended:
+                self._log("losses", found=looked.found, ended=looked.ended)
+                self._bells.ring(self._board_bell)
+
+    async def _reckon(self) -> int:
+        """Since when silence counts."""
+        now_ms = await self._worker(_now_ms, lane=SPARE)
+        if self._reckoning is None:
+            self._reckoning = Reckoning.begin(now_ms, tick_ms())
+            await self._worker(supervision.clock_set_back, lane=SPARE)
+        elif self._reckoning.look(now_ms, tick_ms()):
+            await self._worker(supervision.clock_set_back, lane=SPARE)
+            text = "the clock was set, or we stood still: silence is counted anew from now"
+            self._log("trouble", reason="clock", text=text)
+        return self._reckoning.watching_since_ms
+
+
+def _now_ms(core: Core) -> int:
+    return core.now_ms()
+
+
+class Escalation:
+    """An alarm that nobody took in time goes beyond this room: into the log, and to whom a webhook tells."""
+
+    def __init__(self, worker: Worker, bells: Bells, log: Log, settings: Settings, board_bell: str) -> None:
+        self._worker, self._bells, self._log = worker, bells, log
+        self._after_s, self._board_bell = settings.escalate_s, board_bell
+
+    async def look(self) -> None:
+        for told in await self._worker(webhook.escalate, self._after_s, lane=AFTER):
+            self._log("escalated", incident=told.incident_id, device_id=told.device_id, counter=told.counter)
+            self._bells.ring(self._board_bell)

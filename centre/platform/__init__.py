@@ -1,0 +1,1 @@
+"""What the centre stands on: files, keys, certificates, log, threads."""

@@ -1,0 +1,169 @@
+"""Buttons in people's hands: handed out, moved, enrolled with a phone, taken back; and how each lives."""
+
+from dataclasses import dataclass
+
+from centre.rules import heartbeats
+from centre.rules import supervision as rules
+from centre.rules.access import Caller
+from centre.rules.refusals import Refused
+from centre.store import Row
+from centre.work import buttons, cases, event_log, grants, supervision
+from centre.work.core import Core
+from centre.work.supervision import Loss
+from wire import codes, receipts
+
+FREE_SHOWN_MAX = 200
+LOSSES_SHOWN_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One of a case, as it lives."""
+
+    device_id: str
+    given_at_ms: int
+    is_revoked: bool
+    is_trackable: bool  # a former phone can still follow it
+    state: Row | None  # the last that a bridge told: heard_at_ms battery_mv low in_reach faults
+    bridges: list[Row]
+    presses: int
+    pressed_at_ms: int | None
+    tests: int
+    tested_at_ms: int | None
+    found_after_min: int | None  # if it is lost; None: no phone has spoken of it yet
+    untested_days: int  # 0: tested lately enough
+    losses: list[Loss]  # of it and of its phones while she has it, those that go on first
+
+
+def hand_out(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+    """From now on the button's presses are about this case. One that never had a phone moves in one step.
+
+    Raises Refused: unknown_case, case_closed, no_grant, unknown_device, button_revoked, button_elsewhere,
+    button_trackable.
+    """
+    with core.store.transaction():
+        if cases.of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+            raise Refused("case_closed")
+        if grants.running(core, case_id) is None:
+            raise Refused("no_grant")
+        device = core.store.one("device", device_id=device_id)
+        if device is None:
+            raise Refused("unknown_device")
+        if device["revoked_at_ms"] is not None:
+            raise Refused("button_revoked")
+        before = core.store.one("last_handout", device_id=device_id)
+        if before is not None and before["case_id"] != case_id and is_trackable(core, device_id):
+            raise Refused("button_trackable")
+        if before is not None and before["taken_back_at_ms"] is None:
+            _take_from(core, caller, case_id, device_id)
+        core.store.run("hand_out", device_id=device_id, case_id=case_id, now_ms=core.now_ms())
+        event_log.note(core, "button_handed_out", caller.actor, case_id=case_id, device_id=device_id)
+
+
+def _take_from(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+    """Her own zone's other case gives up a button that no phone ever knew. Raises Refused."""
+    holder = core.store.one("handout", device_id=device_id)
+    assert holder is not None
+    if holder["case_id"] == case_id or holder["zone"] != caller.zone:
+        raise Refused("button_elsewhere")
+    if core.store.all("bridges_of_device", device_id=device_id):
+        raise Refused("button_elsewhere")
+    _end(core, caller, holder["case_id"], device_id)
+
+
+def is_trackable(core: Core, device_id: str) -> bool:
+    """Whether a revoked bridge knows its keys: it stays so until it is provisioned again, as another one."""
+    return core.store.one("trackable", device_id=device_id) is not None
+
+
+def take_back(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+    """Its phones are cut off, its codes void, its PINs gone: what it does from now on is nobody's.
+
+    Raises Refused: unknown_case, unknown_device, alarm_open.
+    """
+    with core.store.transaction():
+        _held_by(core, caller, case_id, device_id)
+        closed = {"alarm": codes.ALARM, "closed": receipts.CLOSED}
+        if core.store.all("open_alarms_of_device", device_id=device_id, **closed):
+            raise Refused("alarm_open")
+        _end(core, caller, case_id, device_id)
+
+
+def _end(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+    now_ms = core.now_ms()
+    cut = core.store.run("revoke_bridges_of_device", device_id=device_id, now_ms=now_ms)
+    core.store.run("void_enrolments", device_id=device_id, now_ms=now_ms)
+    core.store.run("set_pins", device_id=device_id, pin_hash=None, duress_pin_hash=None)
+    core.store.run("forget_pin_tries", device_id=device_id)
+    core.store.run("end_handout", device_id=device_id, now_ms=now_ms)
+    told = {"case_id": case_id, "device_id": device_id}
+    event_log.note(core, "button_taken_back", caller.actor, **told, bridges_revoked=cut)
+
+
+def issue_enrolment(core: Core, caller: Caller, case_id: str, device_id: str) -> str:
+    """A code for another phone of hers. Raises Refused: unknown_case, unknown_device, button_revoked."""
+    _held_by(core, caller, case_id, device_id)
+    code = buttons.issue_enrolment(core, device_id, caller.actor)
+    if code is None:
+        raise Refused("button_revoked")
+    return code
+
+
+def _held_by(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+    """Raises Refused: unknown_case, unknown_device."""
+    cases.of_zone(core, caller, case_id)
+    holder = core.store.one("handout", device_id=device_id)
+    if holder is None or holder["case_id"] != case_id:
+        raise Refused("unknown_device")
+
+
+def free(core: Core) -> list[str]:
+    """Their device_ids, the first imported first."""
+    return [row["device_id"] for row in core.store.all("free_buttons", at_most=FREE_SHOWN_MAX)]
+
+
+def of_case(
+    core: Core, case_id: str, test_every_days: int = rules.TEST_DAYS, alive_s: int = heartbeats.ALIVE_S
+) -> tuple[list[Button], list[Row]]:
+    """Those handed out, as they live; and the handouts that are over."""
+    rows = core.store.all("handouts_of_case", case_id=case_id)
+    now = [_button(core, row, test_every_days, alive_s) for row in rows if row["taken_back_at_ms"] is None]
+    return now, [row for row in rows if row["taken_back_at_ms"] is not None]
+
+
+def _button(core: Core, handout: Row, test_every_days: int, alive_s: int) -> Button:
+    which = {"device_id": handout["device_id"]}
+    device = core.store.one("device", **which)
+    assert device is not None
+    pressed, tested = (
+        core.store.one("last_of_button", event=event, case_id=handout["case_id"], **which)
+        for event in (codes.ALARM, codes.TEST)
+    )
+    assert pressed is not None
+    assert tested is not None
+    bridges = core.store.all("bridges_of_device", **which)
+    return Button(
+        handout["device_id"],
+        handout["given_at_ms"],
+        device["revoked_at_ms"] is not None,
+        is_trackable(core, handout["device_id"]),
+        core.store.one("button_state", **which),
+        bridges,
+        pressed["count"],
+        pressed["at_ms"],
+        tested["count"],
+        tested["at_ms"],
+        _found_after_min(bridges, device["alive_period_s"], alive_s),
+        rules.untested_days(tested["at_ms"], handout["given_at_ms"], core.now_ms(), test_every_days),
+        supervision.losses_of_button(core, handout["device_id"], handout["given_at_ms"], LOSSES_SHOWN_MAX),
+    )
+
+
+def _found_after_min(bridges: list[Row], period_s: int, alive_s: int) -> int | None:
+    """By those of its phones that live; it is lost when none of them hears it any more."""
+    waits_ms = [
+        rules.reach_ms(period_s, alive_s, bridge["lost_after_s"])
+        for bridge in bridges
+        if bridge["revoked_at_ms"] is None and bridge["alive_at_ms"] is not None
+    ]
+    return round(max(waits_ms) / 60_000) if waits_ms else None

@@ -1,0 +1,116 @@
+"""What a dispatch system is told: on disk with the act itself, then sent until it has said that it knows."""
+
+import secrets
+from dataclasses import dataclass
+
+from centre.rules import escalation, webhook
+from centre.work import event_log
+from centre.work.core import Core
+from wire import codes
+
+SEND_AT_MOST = 8  # at once, of as many incidents
+ESCALATE_AT_MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    hook_id: int
+    incident_id: str
+    kind: str
+    body: bytes
+    tries: int
+    made_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated:
+    incident_id: str
+    device_id: str
+    counter: int
+
+
+def add(core: Core, incident_id: str, kind: str) -> None:
+    """Within the transaction of the act. Only of alarms; one of a revoked button is an administrator's."""
+    if not core.tells:
+        return
+    incident = core.store.one("incident", incident_id=incident_id)
+    assert incident is not None
+    if incident["event"] != codes.ALARM or incident["held"]:
+        return
+    waiting = core.store.one("hooks_waiting")
+    if waiting is not None and waiting["count"] >= webhook.WAITING_MAX:
+        # The alarm itself matters more: it is on the board, and here it says that nobody else was told.
+        event_log.note(core, "webhook_full", event_log.CENTRE, incident_id=incident_id, event=kind)
+        return
+    now_ms = core.now_ms()
+    fix = core.store.one("newest_fix", incident_id=incident_id)
+    told = None if fix is None else dict(fix)
+    text = webhook.body(secrets.token_hex(8), kind, dict(incident), told, now_ms)
+    core.store.run("add_hook", incident_id=incident_id, kind=kind, body=text, now_ms=now_ms)
+
+
+def waiting(core: Core) -> int:
+    row = core.store.one("hooks_waiting")
+    return int(row["count"]) if row else 0
+
+
+def due(core: Core) -> list[Hook]:
+    """The next of each incident, in order, a few at a time."""
+    rows = core.store.all("hooks_due", now_ms=core.now_ms(), at_most=SEND_AT_MOST)
+    return [
+        Hook(
+            row["hook_id"],
+            row["incident_id"],
+            row["kind"],
+            row["body"].encode(),
+            row["tries"],
+            row["made_at_ms"],
+        )
+        for row in rows
+    ]
+
+
+def delivered(core: Core, hook: Hook) -> None:
+    with core.store.transaction():
+        core.store.run("hook_done", hook_id=hook.hook_id, given_up=0, now_ms=core.now_ms())
+
+
+def failed(core: Core, hook: Hook) -> bool:
+    """To be tried again later; whether it was given up instead."""
+    now_ms = core.now_ms()
+    give_up = now_ms - hook.made_at_ms > webhook.GIVEN_UP_MS
+    with core.store.transaction():
+        if give_up:
+            core.store.run("hook_done", hook_id=hook.hook_id, given_up=1, now_ms=now_ms)
+            what = {"incident_id": hook.incident_id, "event": hook.kind}
+            event_log.note(core, "webhook_given_up", event_log.CENTRE, **what)
+        else:
+            next_at_ms = now_ms + webhook.again_ms(hook.tries + 1)
+            core.store.run("hook_again", hook_id=hook.hook_id, next_at_ms=next_at_ms)
+    return give_up
+
+
+def clock_set_back(core: Core) -> None:
+    """What was to be tried again at what is now far in the future is tried now."""
+    with core.store.transaction():
+        core.store.run("clamp_hooks", now_ms=core.now_ms(), latest_ms=core.now_ms() + webhook.AGAIN_MS_MAX)
+
+
+def escalate(core: Core, after_s: int) -> list[Escalated]:
+    """Alarms that nobody took, and that now go beyond this room; each once."""
+    now_ms = core.now_ms()
+    until_ms = now_ms - escalation.TOLD * after_s * 1000
+    when = {"until_ms": until_ms, "ahead_ms": now_ms + after_s * 1000}
+    query = {"alarm": codes.ALARM, "at_most": ESCALATE_AT_MOST} | when
+    rows = core.store.all("to_escalate", **query)
+    if not rows:
+        return []
+    with core.store.transaction():
+        for row in rows:
+            incident_id = row["incident_id"]
+            core.store.run("add_escalation", incident_id=incident_id, now_ms=now_ms)
+            event_log.note(
+                core, "escalated", event_log.CENTRE, incident_id=incident_id, device_id=row["device_id"]
+            )
+            add(core, incident_id, webhook.ESCALATED)
+    return [Escalated(row["incident_id"], row["device_id"], row["counter"]) for row in rows]

@@ -1,0 +1,171 @@
+"""`amr-sim stalk`: a scenario with an attacker beside it, and what he could tell and do."""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bleak.exc import BleakError
+
+from bridge.model import Device
+from sim.attacker.active import Attacker, Attempt
+from sim.attacker.beside import beside
+from sim.attacker.crowd import crowd
+from sim.attacker.questions import Answer, Overheard, ask
+from sim.radio.adverts import Heard
+from sim.realtime.clock import NoFaketime
+from sim.realtime.small_disk import CannotMount
+from sim.realtime.world import Trouble, World
+from sim.recording import scanners
+from sim.recording.record import host_port
+from sim.recording.replay import registered
+from sim.scenarios import run
+from sim.scenarios.play import Play
+
+OK, FAILED, USAGE = 0, 1, 2
+SCANNER = "stalker"
+FEW = 5
+
+
+@dataclass
+class Stalked:
+    """`broken`: what did not hold in the scenario itself, with him there."""
+
+    title: str
+    overheard: list[Overheard] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        linked = any(one.linked for one in self.overheard)
+        return not linked and not self.broken and not any(one.succeeded for one in self.attempts)
+
+
+class CannotStalk(Exception):
+    """The text is a sentence."""
+
+
+def stalk(name: str, hours: float, seed: int) -> Stalked:
+    """Raises run.CannotRead, CannotStalk."""
+    path = run.find(name)
+    scenario = run.load(path)
+    stalked = Stalked(scenario.title)
+    with tempfile.TemporaryDirectory() as home:
+        heard, devices = asyncio.run(_scenario(path, Path(home), stalked))
+    until_ms = max((one.at_ms for one in heard), default=0.0)
+    stalked.overheard.append(ask("in the scenario", [*heard, *crowd(seed, until_ms)], devices))
+    if hours:
+        heard, devices = beside(seed, hours)
+        heard += crowd(seed, hours * 3_600_000)
+        stalked.overheard.append(ask(f"{hours:g} h beside {len(devices)} wearers", heard, devices))
+    return stalked
+
+
+async def _scenario(path: Path, home: Path, stalked: Stalked) -> tuple[list[Heard], list[Device]]:
+    heard: list[Heard] = []
+    devices: list[Device] = []
+    until: list[int] = []
+
+    @asynccontextmanager
+    async def attacker(world: World) -> AsyncGenerator[None]:
+        async with scanners.on_the_air(host_port(world.hci), SCANNER, heard.append):
+            yield
+            until.append(len(heard))
+            for name in world.buttons:
+                devices.extend(registered(world.home / name / "registry.jsonl", (0, 0)))
+            attacker = Attacker(world, heard)
+            await attacker.attack()
+            stalked.attempts += attacker.attempts
+
+    try:
+        played = await Play(run.load(path), path.parent, home, lambda _: None, attacker).run()
+    except (Trouble, NoFaketime, CannotMount, BleakError) as error:
+        raise CannotStalk(f"{path.stem} could not be played: {error}") from None
+    stalked.broken += [one.text for one in played.verdicts if not one.holds]
+    return heard[: until[0]], devices
+
+
+# -- what is told ------------------------------------------------------------------------------------
+
+
+def as_json(stalked: Stalked) -> str:
+    overheard = [
+        {
+            "where": one.where,
+            "adverts": one.adverts,
+            "linked": one.linked,
+            "answers": [_answer(answer) for answer in one.answers],
+        }
+        for one in stalked.overheard
+    ]
+    data = {"title": stalked.title, "holds": stalked.holds, "overheard": overheard, "broken": stalked.broken}
+    return json.dumps(data | {"attempts": [asdict(one) for one in stalked.attempts]}, indent=1) + "\n"
+
+
+def _answer(answer: Answer) -> dict[str, object]:
+    return asdict(answer) | {"best": answer.best and answer.best.attack}
+
+
+def as_text(stalked: Stalked) -> str:
+    lines = [f"{stalked.title}: what somebody beside her can tell, who hears everything and has no key"]
+    for one in stalked.overheard:
+        lines += ["", f"# {one.where}: {one.adverts} adverts"]
+        product, linked, press = one.answers
+        lines += _told(product, "bursts of adverts", "of them the product's", _SHOWN_ONE)
+        lines += _told(press, "bursts of adverts", "of them a press", _SHOWN_ONE)
+        lines += _told(linked, "bursts, told to be the product's", "buttons", _GROUPED)
+    lines += ["", "# What he tries, and what comes of it"]
+    for attempt in stalked.attempts:
+        mark = {True: "SUCCEEDED", False: "held", None: "not tried"}[attempt.succeeded]
+        lines.append(f"{mark:10} he {attempt.what}: {attempt.came}")
+    lines += [f"BROKEN     {text}" for text in stalked.broken]
+    lines.append("")
+    lines.append("held: nothing forged, nothing linked by address or code" if stalked.holds else "BROKEN")
+    return "\n".join(lines) + "\n"
+
+
+_SHOWN_ONE = "shown one of each, how often he picks the right one; blindly: 50 %"
+_GROUPED = "adjusted Rand index: 1 is right, 0 is chance; in brackets what 19 of 20 blind guesses stay below"
+
+
+def _told(answer: Answer, of: str, right: str, meaning: str) -> list[str]:
+    lines = ["", f"{answer.question}  {answer.of} {of}, {answer.right} {right}"]
+    if not answer.guesses:
+        return [*lines, "  nothing to tell apart"]
+    best = answer.best
+    lines.append(f"  ({meaning})")
+    if answer.right < FEW and answer.guesses[0].found is not None:
+        lines.append(f"  With only {answer.right} of them, luck decides much of this.")
+    for guess in sorted(answer.guesses, key=lambda guess: -guess.score):
+        mark = "  <- best" if guess is best and guess.score > guess.by_chance else ""
+        if guess.found is None:
+            lines.append(f"  {guess.score:6.2f} ({guess.by_chance:.2f})  by {guess.attack}{mark}")
+        else:
+            caught = f"; of his {answer.right} best guesses {guess.found:.0%} are right"
+            lines.append(f"  {guess.score:6.0%}  by {guess.attack}{caught}{mark}")
+    return lines
+
+
+def main(name: str, hours: float, seed: int, json_to: Path | None) -> int:
+    """The exit code: 0 nothing succeeded, 1 something did or it could not be played, 2 wrong usage."""
+    try:
+        stalked = stalk(name, hours, seed)
+    except run.CannotRead as error:
+        print(f"amr-sim stalk: {error}", file=sys.stderr)
+        return USAGE
+    except CannotStalk as error:
+        print(f"amr-sim stalk: {error}", file=sys.stderr)
+        return FAILED
+    print(as_text(stalked), end="")
+    if json_to:
+        try:
+            json_to.write_text(as_json(stalked), "utf-8")
+        except OSError as error:
+            print(f"amr-sim stalk: {json_to}: {error.strerror}", file=sys.stderr)
+            return FAILED
+    return OK if stalked.holds else FAILED

@@ -1,0 +1,1 @@
+"""Simulated boards around the real MicroPython interpreter."""

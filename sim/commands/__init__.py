@@ -1,0 +1,1 @@
+"""The commands of `amr-sim`: one file for each."""

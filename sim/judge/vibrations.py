@@ -1,0 +1,88 @@
+"""What a hand feels: from the motor's switching to the patterns that the wearer's guide describes.
+
+It knows the guide and not the firmware: the number of pulses and their length are all that a hand has.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sim.judge.events import Happening
+
+TAKEN, NOT_CONFIRMED = "taken", "not_confirmed"
+RECEIVED, ACKNOWLEDGED, DISPATCHED, CLOSED = range(1, 5)
+# (pulses, whether they are long ones). A count that a hand knows twice differs by length alone.
+_PATTERNS: dict[tuple[int, bool], str | int] = {
+    (1, False): TAKEN,
+    (2, False): RECEIVED,
+    (3, False): ACKNOWLEDGED,
+    (4, False): DISPATCHED,
+    (1, True): CLOSED,
+    (3, True): NOT_CONFIRMED,
+}
+# Between the guide's lengths, with room for a clock that is off and for a machine that is busy: one pulse is
+# of 60 or 700 ms, several are of 120 or 450.
+_LONG_ALONE_MS, _LONG_MS = 500.0, 285.0
+# Longer than the pauses within a pattern (160 ms; 250 between long pulses), shorter than between two (400).
+_PAUSE_MS = 330.0
+# After the first or second pulse of such a length only more of the same can come: no need to hurry.
+_OF_THREE_MS, _PAUSE_OF_THREE_MS = (380.0, 575.0), 700.0
+
+
+class Felt(NamedTuple):
+    """`what` is TAKEN, NOT_CONFIRMED, a stage, or None for what the guide does not know."""
+
+    from_ms: float
+    at_ms: float
+    what: str | int | None
+
+
+class Hand:
+    """The one that holds a button: it is told what happens to that button, and says what it has felt."""
+
+    def __init__(self) -> None:
+        self._pulses: list[tuple[float, float]] = []
+        self._on_ms: float | None = None
+
+    def take(self, happening: Happening) -> Felt | None:
+        """The pattern that was over before this. One that lost its power or its program half way is none."""
+        found = None
+        if self._on_ms is None and self._is_over(happening.at_ms):
+            found = self.end()
+        if happening.what == "motor":
+            if happening.data["on"]:
+                self._on_ms = happening.at_ms
+            elif self._on_ms is not None:
+                self._pulses.append((self._on_ms, happening.at_ms))
+                self._on_ms = None
+        elif happening.what in ("power", "reset", "boot"):
+            self._pulses, self._on_ms = [], None
+        return found
+
+    def end(self) -> Felt | None:
+        """Nothing more comes."""
+        pulses, self._pulses = self._pulses, []
+        return _pattern(pulses) if pulses and self._on_ms is None else None
+
+    def _is_over(self, at_ms: float) -> bool:
+        if not self._pulses:
+            return False
+        least_ms, most_ms = _OF_THREE_MS
+        of_three = len(self._pulses) < 3 and least_ms <= _longest_ms(self._pulses) < most_ms
+        return at_ms - self._pulses[-1][1] > (_PAUSE_OF_THREE_MS if of_three else _PAUSE_MS)
+
+
+def felt(happenings: Iterable[Happening]) -> list[Felt]:
+    """Of one button."""
+    hand = Hand()
+    found = [hand.take(happening) for happening in happenings]
+    return [one for one in (*found, hand.end()) if one]
+
+
+def _pattern(pulses: list[tuple[float, float]]) -> Felt:
+    lengths_ms = sorted(off - on for on, off in pulses)
+    is_long = lengths_ms[len(pulses) // 2] >= (_LONG_ALONE_MS if len(pulses) == 1 else _LONG_MS)
+    return Felt(pulses[0][0], pulses[-1][1], _PATTERNS.get((len(pulses), is_long)))
+
+
+def _longest_ms(pulses: list[tuple[float, float]]) -> float:
+    return max(off - on for on, off in pulses)

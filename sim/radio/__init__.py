@@ -1,0 +1,1 @@
+"""Radios on the simulated air: Bumble's controller and host, and bleak on top of them."""

@@ -1,0 +1,1 @@
+"""The world in real time: processes, networks and people on this machine."""

@@ -1,0 +1,58 @@
+"""What is typed at the centre and at a phone before anybody presses, done in this process.
+
+A process for each of these commands takes longer than the press itself.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from bridge import app as bridge
+from bridge.centre import client
+from bridge.store import home as bridge_settings
+from centre.platform import tls
+from centre.platform.home import Home
+from centre.rules import access, registry
+from centre.work import accounts, buttons
+from centre.work.core import Core, open_core
+
+
+@contextlib.contextmanager
+def core_of(home: Path) -> Iterator[Core]:
+    """The store of the centre in `home`, beside the centre that may be serving it."""
+    core = open_core(Home(home))
+    try:
+        yield core
+    finally:
+        core.store.close()
+
+
+def add_user(home: Path, login: str, name: str, role: str) -> None:
+    """As `amr-centre users add`."""
+    with core_of(home) as core:
+        accounts.add_user(core, login, name, role, None, "en")
+
+
+def entrance(home: Path, url: str, login: str) -> str:
+    """As `amr-centre console`: an address that lets her in, once."""
+    with core_of(home) as core:
+        return f"{url}/console/enter?key={accounts.invite(core, login, 'enter', access.ENTER_MS)}"
+
+
+def import_buttons(home: Path, file: Path) -> None:
+    """As `amr-centre buttons import`."""
+    with core_of(home) as core:
+        buttons.import_buttons(core, registry.read(file.read_text("utf-8")))
+
+
+def label(home: Path, url: str, device_id: str) -> str:
+    """As `amr-centre buttons enrol`: the QR text for one more bridge."""
+    with core_of(home) as core:
+        code = buttons.issue_enrolment(core, device_id)
+    return f"{url}/e#{code}.{tls.development(Home(home)).sha256}"
+
+
+async def enrol(home: Path, qr_text: str, *pins: str) -> None:
+    """As `amr-bridge enrol`; in a file: the keyring of whoever runs this is not ours to write in."""
+    label = client.parse_label(qr_text)
+    await bridge.enrol(bridge_settings.Home(home), label, *pins, secrets=bridge_settings.FILE)

@@ -1,0 +1,389 @@
+"""A scenario played in the real-time world: hands, walks, faults and operators, each at its time."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bridge.store.home import Home as BridgeHome
+from sim.commands.demo import Vibrations
+from sim.judge.events import Happening
+from sim.physics.medium import PROFILES
+from sim.realtime.clock import SettableClock
+from sim.realtime.network import Network
+from sim.realtime.protected_person import Wearer, free_port
+from sim.realtime.small_disk import SmallDisk
+from sim.realtime.stranger import Stranger
+from sim.realtime.world import Trouble, World
+from sim.scenarios.expectations import Press, Verdict, judge, presses
+from sim.scenarios.model import Act, Fault, PhoneSpec, Scenario
+from sim.scenarios.places import Places
+
+_SETTLE_S = 1.0  # after all has come: what must not come may still do so
+
+
+@dataclass
+class Played:
+    """A scenario that was played, and what came of it. Times are since `started_ms`, in ms since 1970."""
+
+    scenario: Scenario
+    started_ms: float
+    ended_ms: float
+    happenings: list[Happening]
+    presses: list[Press]
+    verdicts: list[Verdict]
+    names: dict[str, str] = field(default_factory=dict)  # what each actor is: button, phone, ...
+
+    @property
+    def holds(self) -> bool:
+        return all(verdict.holds for verdict in self.verdicts)
+
+
+# Who else is there from before the first act until after the last: entered and left with the others present.
+Guests = Callable[[World], contextlib.AbstractAsyncContextManager[object]]
+
+
+def nobody(_world: World) -> contextlib.AbstractAsyncContextManager[object]:
+    return contextlib.nullcontext()
+
+
+class Play:
+    """`happened` is told of everything, as it happens."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        beside: Path,
+        home: Path,
+        happened: Callable[[Happening], None],
+        guests: Guests = nobody,
+    ) -> None:
+        """`beside`: the scenario's own folder; `home`: an empty one."""
+        self._guests = guests
+        self.scenario, self._beside, self._home, self._happened = scenario, beside, home, happened
+        self._places = Places(scenario)
+        self._started_ms = time.time() * 1000
+        self._networks: dict[str, Network] = {}
+        self._wearers: dict[str, tuple[int, str]] = {}
+        self._strangers: list[Stranger] = []
+        self._disks: dict[str, SmallDisk] = {}
+        # Lines of acts that were done and of faults that have struck; and of those that are over.
+        self._begun: set[int] = set()
+        self._over: set[int] = set()
+        self._clocks = {
+            fault.who: SettableClock(home, fault.who)
+            for fault in scenario.faults
+            if fault.what == "clock_jumps"
+        }
+
+    async def run(self) -> Played:
+        """Raises Trouble where the world cannot be set up, NoFaketime, CannotMount."""
+        world = World(
+            self._home,
+            seed=self.scenario.seed,
+            loss=self.scenario.loss,
+            distance_m=lambda one, other: self._places.distance_m(one, other, self._now_ms()),
+            between_db=lambda one, other: self._places.between_db(one, other, self._now_ms()),
+            shadow_db=self.scenario.shadow_db,
+            crowd=self.scenario.crowd,
+            clocks=self._clocks,
+        )
+        async with world, self._peopled(world), self._guests(world):
+            self._world = world
+            started_ms = self._started_ms = time.time() * 1000
+            since = len(world.happenings)
+            jobs = [asyncio.create_task(job) for job in self._jobs()]
+            try:
+                await self._until_done(jobs, since, started_ms)
+            finally:
+                for job in jobs:
+                    job.cancel()
+                await asyncio.gather(*jobs, return_exceptions=True)
+            happenings = world.happenings[since:]
+            verdicts = judge(self.scenario, happenings, self._device_ids, started_ms)
+            verdicts += [Verdict(False, f"{error}") for error in self._failures(jobs)]
+            verdicts += self._never_played()
+            return Played(
+                self.scenario,
+                started_ms,
+                time.time() * 1000,
+                happenings,
+                presses(happenings, self._device_ids),
+                verdicts,
+                {"centre": "centre"}
+                | {one.name: "button" for one in self.scenario.buttons}
+                | {one.name: "phone" for one in self.scenario.phones},
+            )
+
+    def _now_ms(self) -> float:
+        """Since it began."""
+        return time.time() * 1000 - self._started_ms
+
+    # -- who is there ---------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _peopled(self, world: World) -> AsyncIterator[None]:
+        try:
+            for fault in self.scenario.faults:
+                if fault.what in _DISKS_KIB and fault.who not in self._disks:
+                    kib = _DISKS_KIB[fault.what]
+                    self._disks[fault.who] = SmallDisk(self._home / fault.who, kib)
+            with world.watching(self._happened):
+                await world.add_centre("--signs-per-s", str(self.scenario.signs_per_s))
+                for spec in self.scenario.buttons:
+                    await world.add_button(spec.name, battery_mv=spec.battery_mv, **spec.settings)
+                self._device_ids = {name: button.device_id for name, button in world.buttons.items()}
+                feeling = {name: Vibrations(self._felt(world, name)) for name in world.buttons}
+                for phone in self.scenario.phones:
+                    await self._add_phone(world, phone)
+                for name in world.buttons:
+                    await world.wait_for(partial(_sleeps, name))
+                await self._add_fleet(world)
+
+                def feel(h: Happening) -> None:
+                    if h.by in feeling:
+                        feeling[h.by].take(h)
+
+                with world.watching(feel):
+                    yield
+        finally:
+            await asyncio.gather(*(one.leave() for one in self._strangers), return_exceptions=True)
+            await asyncio.gather(*(network.close() for network in self._networks.values()))
+            for disk in self._disks.values():
+                disk.close()  # lazily: whoever has files open there keeps them to its end
+
+    def _felt(self, world: World, name: str) -> Callable[[str], None]:
+        return lambda pattern: world.tell("hand", "felt", button=name, pattern=pattern)
+
+    async def _add_phone(self, world: World, spec: PhoneSpec) -> None:
+        host, _, port = world.url.removeprefix("https://").partition(":")
+        network = self._networks[spec.name] = Network((host, int(port)), world.home / "centre", self._home)
+        url = f"https://127.0.0.1:{await network.open()}"
+        button = world.buttons[spec.button]
+        taken = any(other.button == spec.button for other in self._phones_before(spec))
+        enrolment = await world.another_enrolment(button) if taken else button.enrolment
+        page = free_port()
+        options = ["--set", f"page.port={page}"]
+        if spec.fix:
+            options += ["--fix", ",".join(f"{part:g}" for part in spec.fix)]
+        if spec.gpx:
+            options += ["--gpx", str(self._beside / spec.gpx)]
+        await world.add_bridge(
+            enrolment.replace(world.url, url), spec.name, *options, profile=spec.profile, pins=spec.pins
+        )
+        self._wearers[spec.name] = page, BridgeHome(world.home / spec.name).page_secret()
+
+    async def _add_fleet(self, world: World) -> None:
+        for fault in self.scenario.faults:
+            if fault.what == "flood":
+                await world.add_fleet(_fleet(fault), fault.values["bridges"])
+
+    def _phones_before(self, spec: PhoneSpec) -> list[PhoneSpec]:
+        return list(self.scenario.phones[: self.scenario.phones.index(spec)])
+
+    # -- what happens, and when -----------------------------------------------------------------------
+
+    def _jobs(self) -> list[Any]:
+        return [self._act(act) for act in self.scenario.acts] + [
+            self._fault(fault) for fault in self.scenario.faults
+        ]
+
+    async def _until_done(self, jobs: list[asyncio.Task[None]], since: int, started_ms: float) -> None:
+        """All was done, what went wrong is over, and all that is expected has come; or the time is over."""
+        if any(expect.never for expect in self.scenario.expects):
+            await asyncio.sleep(self.scenario.ends_after_ms / 1000)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.scenario.ends_after_ms / 1000):
+                await self._world.until(lambda: self._all_came(jobs, since, started_ms))
+                await asyncio.sleep(_SETTLE_S)
+
+    def _all_came(self, jobs: list[asyncio.Task[None]], since: int, started_ms: float) -> bool:
+        if self._failures(jobs):
+            return True
+        if any(item.line not in self._over for item in self._to_play()):
+            return False
+        seen = self._world.happenings[since:]
+        return all(verdict.holds for verdict in judge(self.scenario, seen, self._device_ids, started_ms))
+
+    def _to_play(self) -> list[Act | Fault]:
+        return [*self.scenario.acts, *self.scenario.faults]
+
+    def _never_played(self) -> list[Verdict]:
+        """Whatever held without it has shown nothing."""
+        missing = [item for item in self._to_play() if item.line not in self._begun]
+        return [
+            Verdict(
+                False,
+                f"{item.does if isinstance(item, Act) else item.what}: it never came to that",
+                item.line,
+            )
+            for item in missing
+        ]
+
+    @staticmethod
+    def _failures(jobs: list[asyncio.Task[None]]) -> list[BaseException]:
+        done = [job for job in jobs if job.done() and not job.cancelled()]
+        return [error for job in done if (error := job.exception())]
+
+    async def _when(self, at_ms: int, after: str, press: int) -> None:
+        begun_ms = self._started_ms
+        if after:
+            await self._world.until(lambda: after in self._stages(press))
+            begun_ms = self._stages(press)[after]
+        await asyncio.sleep(max(0.0, begun_ms + at_ms - time.time() * 1000) / 1000)
+
+    def _stages(self, number: int) -> dict[str, float]:
+        made = presses(self._world.happenings, self._device_ids)
+        return made[number - 1].stages if number <= len(made) else {}
+
+    # -- hands, the wearer, the operator --------------------------------------------------------------
+
+    async def _act(self, act: Act) -> None:
+        await self._when(act.at_ms, act.after, act.press)
+        if act.does in ("press", "hold", "test"):
+            button = self._world.buttons[act.who]
+            self._world.tell("hand", "acts", button=act.who, does=act.does)
+            if act.does == "press":
+                await button.press()
+            elif act.does == "test":
+                await button.clicks()
+            else:
+                button.down()
+                await asyncio.sleep(act.for_ms / 1000)
+                button.up()
+        elif act.does == "call_off":
+            await self._call_off(act)
+        else:
+            incident = await self._incident(act.press)
+            await self._world.until(self._centre_serves)
+            form = {"reason": act.reason} if act.does == "close" else {}
+            await self._world.operate(incident, act.does, **form)
+        self._begun.add(act.line)
+        self._is_over(act)
+
+    def _is_over(self, item: Act | Fault) -> None:
+        self._over.add(item.line)
+        self._world.tell("world", "done", line=item.line)  # whoever waits looks again
+
+    def _centre_serves(self) -> bool:
+        """It was killed, perhaps: an operator waits until it is back."""
+        told = (h.what for h in reversed(self._world.happenings) if h.by == "centre")
+        return next((what for what in told if what in ("listening", "ended")), "") == "listening"
+
+    async def _incident(self, number: int) -> str:
+        await self._world.until(lambda: "received" in self._stages(number))
+        return presses(self._world.happenings, self._device_ids)[number - 1].incident
+
+    async def _call_off(self, act: Act) -> None:
+        port, secret = self._wearers[act.who]
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {secret}"}) as session:
+            wearer = Wearer(session, port)
+            shown = await wearer.see()
+            while not (press := shown["tags"][0]["last"]):
+                shown = await wearer.see(shown["seen"])
+            outcome = await wearer.call_off(press, act.pin)
+            self._world.tell("hand", "called off", phone=act.who, outcome=outcome)
+
+    # -- what goes wrong -------------------------------------------------------------------------------
+
+    async def _fault(self, fault: Fault) -> None:
+        await self._when(fault.at_ms, fault.after, fault.press)
+        begin, end = self._faults(fault)
+        self._world.tell("world", "fault", kind=fault.what, who=fault.who, for_ms=fault.for_ms)
+        await begin()
+        self._begun.add(fault.line)
+        if fault.for_ms:
+            await asyncio.sleep(fault.for_ms / 1000)
+            await end()
+            self._world.tell("world", "over", kind=fault.what, who=fault.who)
+        self._is_over(fault)
+
+    def _faults(self, fault: Fault) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
+        """How it begins, and how it ends."""
+        world, who = self._world, fault.who
+        if fault.what in _WAYS or fault.what == "centre_answers":
+            way = _WAYS.get(fault.what) or {"stand_in": str(fault.values["status"])}
+            way = way | {name: value for name, value in fault.values.items() if name == "latency_ms"}
+            normal = dict.fromkeys(way, False) | {"stand_in": "", "latency_ms": 0}
+            network = self._networks[who]
+            return lambda: network.set(**way), lambda: network.set(**normal)
+        if fault.what in ("phone_killed", "centre_killed"):
+            return lambda: world.kill(who), lambda: world.start(who)
+        if fault.what == "phone_off":
+            return world.programs[who].stop, lambda: world.start(who)
+        if fault.what == "flood":
+            fleet = world.programs[_fleet(fault)]
+            return _later(partial(fleet.signal, signal.SIGUSR1)), fleet.stop
+        if fault.what == "power_cut":
+            board = world.buttons[who].board
+            return board.power_off, board.power_on
+        begin, end = self._quick_faults(fault)
+        return _later(begin), _later(end)
+
+    def _quick_faults(self, fault: Fault) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        air, who = self._world.air, fault.who
+        if fault.what in ("phone_disk_full", "centre_disk_full"):
+            return self._disks[who].fill, self._disks[who].empty
+        if fault.what == "adapter_gone":
+            return lambda: air.unplug(who), lambda: air.plug_in(who)
+        if fault.what == "clock_jumps":
+            by_ms, clock = fault.values["by_ms"], self._clocks[who]
+            return lambda: clock.jump(by_ms), lambda: clock.jump(-by_ms)
+        if fault.what == "radio_loss":
+            loss, normal = fault.values["loss"], self.scenario.loss
+            return lambda: air.change(loss=loss), lambda: air.change(loss=normal)
+        if fault.what == "interference":
+            busy = fault.values["busy"]
+            return lambda: air.change(wifi=busy), lambda: air.change(wifi=(0.0, 0.0, 0.0))
+        if fault.what == "phone_asleep":
+            radio = air.radio(who)
+            before = radio and radio.profile
+            asleep = PROFILES["android-sleeping"]
+            return lambda: setattr(radio, "profile", asleep), lambda: setattr(radio, "profile", before)
+        assert fault.what == "strangers"
+        return lambda: self._gather_strangers(fault.values["count"]), self._strangers.clear
+
+    def _gather_strangers(self, count: int) -> None:
+        for number in range(count):
+            stranger = Stranger(self._world.hci, f"stranger-{number}")
+            self._strangers.append(stranger)
+            stranger.cling()
+
+
+# Room for the program, and little more.
+_DISKS_KIB = {"phone_disk_full": 256, "centre_disk_full": 2048}
+_WAYS: dict[str, dict[str, object]] = {
+    "network_cut": {"is_cut": True},
+    "network_hangs": {"hangs": True},
+    "network_slow": {"latency_ms": 0},
+    "network_captive": {"stand_in": "captive"},
+    "answers_lost": {"stand_in": "loses"},
+    "certificate_expired": {"stand_in": "expired"},
+    "certificate_foreign": {"stand_in": "foreign"},
+}
+
+
+def _sleeps(name: str, h: Happening) -> bool:
+    return h.by == name and h.what == "sleep"
+
+
+def _fleet(fault: Fault) -> str:
+    return f"fleet-{fault.line}"
+
+
+def _later(do: Callable[[], Any]) -> Callable[[], Awaitable[None]]:
+    async def done() -> None:
+        do()
+
+    return done
+
+
+__all__ = ["Play", "Played", "Trouble"]

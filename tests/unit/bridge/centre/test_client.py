@@ -1,0 +1,526 @@
+"""Whom the bridge trusts, what it believes, and what it calls each failure; against a real TLS server."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from bridge.centre import client
+from bridge.centre.client import Centre, CentreDown, CentreError, EventStream, NotACentre, Refused, TlsWrong
+from tests.unit.bridge.parts import ENROLMENT, TOKEN, Authority, Handler, TestCentre, problem, serve
+
+ALARM = {"device_id": "A" * 16, "event": 1, "counter": 1, "code": "00"}
+GOOD = {"incident": "i1", "receipt": {"stage": 1, "proof": "ab" * 16}, "dropped": []}
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+def always(response: Any) -> Handler:
+    async def handler(_request: web.Request) -> web.StreamResponse:
+        made: web.StreamResponse = response()
+        return made
+
+    return handler
+
+
+async def post(authority: Authority, handler: Handler, pem: bytes | None = None) -> client.Answer:
+    trusted = (pem or authority.pem).decode()
+    async with serve(authority, {("POST", "/v1/alarms"): handler}) as url, Centre(url, trusted) as centre:
+        return await centre.post_alarm(TOKEN, ALARM)
+
+
+async def test_an_alarm_is_received(authority: Authority) -> None:
+    """201 is a new press, 200 a known one; the token goes along, and what was dropped comes back."""
+    seen = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append((request.headers["Authorization"], await request.json()))
+        body = GOOD | {"dropped": [{"field": "fix", "reason": "lat_out_of_range"}]}
+        return web.json_response(body, status=201)
+
+    answer = await post(authority, handler)
+    assert seen == [(f"Bearer {TOKEN}", ALARM)]
+    assert answer == client.Answer("i1", 1, bytes.fromhex("ab" * 16), False, ("fix: lat_out_of_range",))
+    assert (await post(authority, always(lambda: web.json_response(GOOD)))).known
+
+
+async def test_another_ca_is_tls_wrong_and_gets_nothing(authority: Authority) -> None:
+    """Its server never sees the request."""
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response(GOOD)
+
+    with pytest.raises(TlsWrong, match="nothing was sent") as caught:
+        await post(Authority(), handler, pem=authority.pem)
+    assert caught.value.reason == "tls_wrong"
+    assert asked == []
+
+
+async def test_a_certificate_for_another_host_is_tls_wrong(authority: Authority) -> None:
+    """The right CA is not enough: the name is checked."""
+    async with serve(authority, {}, host="192.0.2.1") as url, Centre(url, authority.pem.decode()) as centre:
+        with pytest.raises(TlsWrong):
+            await centre.post_alarm(TOKEN, ALARM)
+
+
+async def test_the_ca_is_taken_only_with_the_labels_pin(authority: Authority) -> None:
+    """No trust on first use: another key is refused before any secret is sent."""
+    other = Authority()
+    for pem, pin, good in (
+        (authority.pem, authority.pin, True),
+        (other.pem, authority.pin, False),
+        (other.pem + authority.pem, authority.pin, False),
+    ):
+        routes = {("GET", "/ca.pem"): always(lambda pem=pem: web.Response(body=pem))}
+        async with serve(authority, routes) as url, Centre(url, None) as stranger:
+            if good:
+                assert (await stranger.fetch_ca(pin)).encode() == authority.pem
+            else:
+                with pytest.raises(TlsWrong) as caught:
+                    await stranger.fetch_ca(pin)
+                assert caught.value.reason == "pin_mismatch"
+
+
+async def test_a_second_certificate_in_the_file_is_not_trusted(authority: Authority) -> None:
+    """Only the one whose key was compared is kept."""
+    routes = {("GET", "/ca.pem"): always(lambda: web.Response(body=authority.pem + Authority().pem))}
+    async with serve(authority, routes) as url, Centre(url, None) as stranger:
+        assert (await stranger.fetch_ca(authority.pin)).encode() == authority.pem
+
+
+def _html() -> web.Response:
+    return web.Response(text="<html>Welcome to our hotel</html>", content_type="text/html")
+
+
+@pytest.mark.parametrize(
+    ("response", "kind"),
+    [
+        (_html, NotACentre),
+        (lambda: web.Response(text="[]", content_type="application/json"), NotACentre),
+        (lambda: web.Response(text="[" * 60_000, content_type="application/json"), NotACentre),
+        (lambda: web.json_response({"incident": "i"}), NotACentre),
+        (lambda: web.json_response(GOOD | {"incident": "x" * 5000}), NotACentre),
+        (lambda: web.json_response(GOOD | {"incident": "\x1b[2J"}), NotACentre),
+        (lambda: web.json_response(GOOD | {"receipt": {"stage": 9, "proof": "ab" * 16}}), NotACentre),
+        (lambda: web.json_response(GOOD | {"receipt": {"stage": 1, "proof": "ab"}}), NotACentre),
+        (lambda: web.json_response(GOOD | {"receipt": {"stage": True, "proof": "ab" * 16}}), NotACentre),
+        (lambda: web.Response(status=204), NotACentre),
+        (lambda: web.Response(status=404, text="<html>", content_type="text/html"), NotACentre),
+        (lambda: web.json_response({"reason": "NOT A WORD\n"}, status=404), NotACentre),
+        (lambda: web.json_response(["reason"], status=404), NotACentre),
+        (lambda: web.Response(status=500), CentreDown),
+        (lambda: problem(503, "busy"), CentreDown),
+        (lambda: problem(404, "unknown_device"), Refused),
+        (lambda: problem(429, "slow_down"), Refused),
+    ],
+)
+async def test_every_wrong_answer_has_its_name(authority: Authority, response: Any, kind: type) -> None:
+    """Down, refused and not-a-centre are told apart, never an exception of another kind."""
+    with pytest.raises(CentreError) as caught:
+        await post(authority, always(response))
+    assert type(caught.value) is kind
+
+
+async def test_a_refusal_says_why_and_whether_it_is_for_good(authority: Authority) -> None:
+    """The problem's reason is the bridge's reason; a title cannot write on a terminal."""
+    with pytest.raises(Refused) as caught:
+        await post(authority, always(lambda: problem(403, "revoked", "\x1b[31mgone\n")))
+    assert (caught.value.reason, caught.value.permanent, "\x1b" in str(caught.value)) == (
+        "revoked",
+        True,
+        False,
+    )
+    with pytest.raises(Refused) as caught:
+        await post(authority, always(lambda: problem(429, "slow_down")))
+    assert not caught.value.permanent
+
+
+async def test_a_redirect_is_not_followed(authority: Authority) -> None:
+    """The alarm, with its token, goes nowhere else."""
+    asked: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response(GOOD)
+
+    routes = {
+        ("POST", "/v1/alarms"): always(lambda: web.Response(status=307, headers={"Location": "/elsewhere"})),
+        ("POST", "/elsewhere"): elsewhere,
+    }
+    async with serve(authority, routes) as url, Centre(url, authority.pem.decode()) as centre:
+        with pytest.raises(NotACentre, match="redirect"):
+            await centre.post_alarm(TOKEN, ALARM)
+    assert asked == []
+
+
+async def test_an_endless_answer_is_cut_off(authority: Authority) -> None:
+    """64 KiB are read, then no more."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b" " * 8192)
+        except ConnectionError:
+            return response
+
+    async with asyncio.timeout(5):
+        with pytest.raises(NotACentre, match="64 KiB"):
+            await post(authority, handler)
+
+
+async def test_a_compressed_answer_does_not_unfold(authority: Authority) -> None:
+    """64 KiB on the wire cannot become a gigabyte in memory."""
+
+    async def handler(_request: web.Request) -> web.StreamResponse:
+        response = web.json_response({"x": " " * 10_000_000})
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    with pytest.raises(NotACentre):
+        await post(authority, handler)
+
+
+async def test_nobody_there_and_no_tls_are_told_apart(authority: Authority) -> None:
+    """A closed port is down; a port that speaks no TLS is wrong; one that says nothing is slow."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        async with Centre(url, authority.pem.decode(), answer_s_max=0.3) as centre:
+            with pytest.raises(CentreDown) as caught:
+                await centre.post_alarm(TOKEN, ALARM)
+    assert caught.value.reason == "centre_timeout"
+    async with Centre(url, authority.pem.decode()) as centre:
+        with pytest.raises(CentreDown) as caught:
+            await centre.post_alarm(TOKEN, ALARM)
+    assert caught.value.reason == "centre_down"
+
+    def answer_in_the_clear(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    plain = await asyncio.start_server(answer_in_the_clear, "127.0.0.1")
+    url = f"https://127.0.0.1:{plain.sockets[0].getsockname()[1]}"
+    async with plain, Centre(url, authority.pem.decode()) as centre:
+        with pytest.raises(TlsWrong):
+            await centre.post_alarm(TOKEN, ALARM)
+
+
+async def test_receipts_stream_and_resume(authority: Authority) -> None:
+    """Every stage comes once; after a break, only what is new; after CLOSED the stream ends."""
+    centre_side = TestCentre(stages={"1-1-1": [1, 2]})
+    async with serve(authority, centre_side.routes) as url, Centre(url, authority.pem.decode()) as centre:
+        stream = centre.receipts(TOKEN, "1-1-1", None)
+        first, second = await anext(stream), await anext(stream)
+        await stream.aclose()
+        assert [first.stage, second.stage] == [1, 2]
+        centre_side.advance("1-1-1", 3)
+        centre_side.advance("1-1-1", 4)
+        rest = [receipt.stage async for receipt in centre.receipts(TOKEN, "1-1-1", second.event_id)]
+        assert rest == [3, 4]
+
+
+async def test_a_stream_that_is_none_is_not_a_centre(authority: Authority) -> None:
+    """HTML, refusals and events that are no receipts, each by its name."""
+
+    def stream(text: str) -> web.Response:
+        return web.Response(text=text, content_type="text/event-stream")
+
+    cases: list[tuple[Any, type]] = [
+        (_html, NotACentre),
+        (lambda: problem(404, "unknown_incident"), Refused),
+        (lambda: stream("id: 1\nevent: receipt\ndata: {}\n\n"), NotACentre),
+        (lambda: stream("event: receipt\ndata: " + "x" * 5000), NotACentre),
+    ]
+    for response, kind in cases:
+        routes = {("GET", "/v1/incidents/{id}/receipts"): always(response)}
+        async with serve(authority, routes) as url, Centre(url, authority.pem.decode()) as centre:
+            with pytest.raises(kind):
+                await anext(centre.receipts(TOKEN, "i", None))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_events_are_read_however_they_are_cut(size: int) -> None:
+    """Heartbeats, other events, CR and CRLF, in pieces of any size."""
+    data = json.dumps({"stage": 2})
+    text = (
+        ": heartbeat\n\n"
+        f"id: 7\r\nevent: receipt\r\ndata: {data}\r\n\r\n"
+        "event: other\ndata: x\n\n"
+        f"id:8\revent:receipt\rdata:{data}\r\r"
+        "event: receipt\n\n"
+        "id: 9\nevent: receipt\ndata: a\ndata: b\n\n"
+        "id: 10\nevent: receipt\ndata: not finished\n"
+    ).encode()
+    stream = EventStream()
+    events = [event for at in range(0, len(text), size) for event in stream.feed(text[at : at + size])]
+    assert events == [("7", data), ("8", data), ("9", "a\nb")]
+
+
+def test_lines_and_events_are_bounded() -> None:
+    """A line of 4 KiB and an event of 64 KiB are the most that is kept."""
+    with pytest.raises(NotACentre):
+        EventStream().feed(b"x" * 5000)
+    many = b"".join(b"data: " + b"x" * 4000 + b"\n" for _ in range(20))
+    with pytest.raises(NotACentre):
+        EventStream().feed(many)
+
+
+def test_a_label_is_read_and_nothing_else_is() -> None:
+    """Exactly the text of a label; the message shows what is expected, not the secret."""
+    label = client.parse_label(f"https://centre.example:8443/e#{ENROLMENT}.{'0a' * 32}\n")
+    assert (label.centre, label.code, label.pin) == ("https://centre.example:8443", ENROLMENT, b"\x0a" * 32)
+    assert ENROLMENT not in repr(label)
+    for wrong in (
+        "",
+        "hello",
+        f"http://centre.example/e#{ENROLMENT}.{'0a' * 32}",
+        f"https://centre.example/e#{ENROLMENT}.{'0a' * 31}",
+        f"https://centre.example/e#{ENROLMENT.lower()}.{'0a' * 32}",
+        f"https://user:secret@centre.example/e#{ENROLMENT}.{'0a' * 32}",
+        f"https://centre.example:99999/e#{ENROLMENT}.{'0a' * 32}",
+    ):
+        with pytest.raises(ValueError, match="label") as caught:
+            client.parse_label(wrong)
+        assert ENROLMENT not in str(caught.value)
+
+
+# -- several addresses of one centre -----------------------------------------------------------------
+
+
+async def test_where_one_address_fails_the_other_takes_the_alarm(authority: Authority) -> None:
+    """In the same try; and the next post goes first to the one that answered."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        dead = f"https://127.0.0.1:{nobody.getsockname()[1]}"
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response(GOOD)
+
+    async with (
+        serve(authority, {("POST", "/v1/alarms"): handler}) as url,
+        Centre([dead, url], authority.pem.decode()) as centre,
+    ):
+        assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+        assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+    assert len(asked) == 2
+
+
+async def test_an_address_that_says_nothing_does_not_hold_the_alarm_up(authority: Authority) -> None:
+    """A hung node: after two seconds the other one is asked as well, and its answer counts."""
+    hung = asyncio.Event()
+
+    async def silent(_request: web.Request) -> web.Response:
+        await hung.wait()
+        return web.json_response(GOOD)
+
+    async with (
+        serve(authority, {("POST", "/v1/alarms"): silent}) as one,
+        serve(authority, {("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD))}) as other,
+        Centre([one, other], authority.pem.decode(), answer_s_max=30) as centre,
+    ):
+        async with asyncio.timeout(15):
+            assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+        hung.set()
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda: problem(404, "unknown_device"), lambda: web.json_response({"ok": True})]
+)
+async def test_one_wrong_address_costs_no_alarm(
+    authority: Authority, wrong: Callable[[], web.Response]
+) -> None:
+    """A node that says no, or yes to everything, speaks for itself alone: another one may take it."""
+    async with (
+        serve(authority, {("POST", "/v1/alarms"): always(wrong)}) as one,
+        serve(authority, {("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD))}) as other,
+        Centre([one, other], authority.pem.decode()) as centre,
+    ):
+        for _ in range(2):
+            assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+
+
+async def test_what_the_centre_says_counts_more_than_an_address_that_is_down(authority: Authority) -> None:
+    """Refused at one and dead at the other: the wearer must hear that her enrolment is revoked."""
+    routes = {("POST", "/v1/alarms"): always(lambda: problem(403, "revoked"))}
+    async with serve(authority, routes) as url:
+        for urls in ([url, "https://127.0.0.1:9"], ["https://127.0.0.1:9", url]):
+            async with Centre(urls, authority.pem.decode()) as centre:
+                with pytest.raises(Refused, match="403"):
+                    await centre.post_alarm(TOKEN, ALARM)
+
+
+async def test_a_pin_is_tried_once(authority: Authority) -> None:
+    """Two addresses, one of them slow: a wrong PIN costs one try and not two, or a slip locks her out."""
+    tried: list[str] = []
+
+    async def slow(request: web.Request) -> web.Response:
+        tried.append(request.path)
+        await asyncio.sleep(client.HEDGE_S + 0.5)
+        return problem(403, "wrong_pin")
+
+    routes = {("POST", "/v1/call-offs"): slow}
+    async with (
+        serve(authority, routes) as one,
+        serve(authority, routes) as other,
+        Centre([one, other], authority.pem.decode()) as centre,
+    ):
+        with pytest.raises(Refused, match="403"):
+            await centre.post_call_off(TOKEN, {"pin": "9999"})
+    assert len(tried) == 1
+
+
+# -- clocks and portals --------------------------------------------------------------------------------
+
+
+def dated(years: float) -> dict[str, str]:
+    """The Date header of a machine whose clock is so far ahead of ours."""
+    return {"Date": format_datetime(datetime.now(UTC) + timedelta(days=365 * years), usegmt=True)}
+
+
+@pytest.mark.parametrize("years", [-6, 6])
+async def test_a_wrong_clock_of_ours_does_not_keep_an_alarm_back(authority: Authority, years: int) -> None:
+    """The centre's certificate is valid by the centre's clock: it goes, and how far we are off is known."""
+    routes = {
+        ("GET", "/ca.pem"): always(lambda: web.Response(body=b"", headers=dated(years))),
+        ("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD, headers=dated(years))),
+    }
+    async with serve(authority, routes, years=years) as url, Centre(url, authority.pem.decode()) as centre:
+        assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+        assert centre.skew_s is not None
+        assert abs(centre.skew_s / (365 * 86400) - years) < 0.01
+
+
+async def test_an_expired_certificate_is_refused_by_name(authority: Authority) -> None:
+    """Its own clock agrees with ours, so it is the certificate that is wrong. Nothing is sent."""
+    posted: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        posted.append(request.path)
+        return web.json_response(GOOD)
+
+    routes = {
+        ("GET", "/ca.pem"): always(lambda: web.Response(body=b"")),
+        ("POST", "/v1/alarms"): handler,
+    }
+    async with serve(authority, routes, years=-1) as url, Centre(url, authority.pem.decode()) as centre:
+        with pytest.raises(TlsWrong, match="expired") as caught:
+            await centre.post_alarm(TOKEN, ALARM)
+    assert caught.value.reason == "certificate_expired"
+    assert posted == []
+
+
+async def test_another_ca_with_another_clock_is_still_another_ca(authority: Authority) -> None:
+    """Whoever is not the centre gains nothing by a clock that disagrees with ours."""
+    routes = {
+        ("GET", "/ca.pem"): always(lambda: web.Response(body=b"", headers=dated(6))),
+        ("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD)),
+    }
+    async with serve(Authority(), routes, years=6) as url, Centre(url, authority.pem.decode()) as centre:
+        with pytest.raises(TlsWrong):
+            await centre.post_alarm(TOKEN, ALARM)
+
+
+async def test_clocks_that_agree_are_not_worth_a_word(authority: Authority) -> None:
+    """Seconds are nobody's business; minutes are."""
+    for years, told in ((0.0, False), (1 / 365 / 24, True)):
+        routes = {("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD, headers=dated(years)))}  # noqa: B023
+        async with serve(authority, routes) as url, Centre(url, authority.pem.decode()) as centre:
+            await centre.post_alarm(TOKEN, ALARM)
+            assert (centre.skew_s is not None) == told
+
+
+@pytest.mark.parametrize(
+    ("answer", "captive"),
+    [
+        (web.Response(status=302, headers={"Location": "http://login.hotel.example/"}), True),
+        (web.Response(status=511, text="log in"), True),
+        (web.Response(text="<form>", content_type="text/html"), True),
+        (web.Response(status=302, headers={"Location": "https://127.0.0.1/"}), False),
+        (web.Response(status=404), False),
+    ],
+)
+async def test_a_portal_is_told_from_a_centre_that_is_down(
+    authority: Authority, answer: web.Response, captive: bool
+) -> None:
+    """A network that wants somebody to log in answers plain HTTP itself; the centre has nothing there."""
+    application = web.Application()
+    application.router.add_get("/", always(lambda: answer))
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    async with Centre("https://127.0.0.1:1", authority.pem.decode(), portal_port=port) as centre:
+        with pytest.raises(CentreDown) as caught:
+            await centre.post_alarm(TOKEN, ALARM)
+        explained = await centre.explain(caught.value)
+    await runner.cleanup()
+    assert (explained.reason == "captive_portal") == captive
+
+
+async def test_a_name_that_nobody_knows_is_no_network(authority: Authority) -> None:
+    """Told from a centre that is there and does not answer."""
+    async with Centre("https://centre.invalid", authority.pem.decode()) as centre:
+        with pytest.raises(CentreDown) as caught:
+            await centre.post_alarm(TOKEN, ALARM)
+    assert caught.value.reason == "no_network"
+
+
+# -- signs of life, call-offs, positions -------------------------------------------------------------
+
+
+async def ask(authority: Authority, path: str, answer: Any, what: str, *arguments: Any) -> Any:
+    routes = {("POST", path): always(answer)}
+    async with serve(authority, routes) as url, Centre(url, authority.pem.decode()) as centre:
+        return await getattr(centre, what)(TOKEN, *arguments)
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(60, 60), (-5, 10), (10**9, 3600)])
+async def test_the_centre_sets_the_pace_within_reason(authority: Authority, asked: int, taken: int) -> None:
+    """A hostile or mistaken one can neither have us flood it nor fall silent."""
+    body = {"next_in_s": asked, "counters": {"A" * 16: {"press": 3, "alive": 99}}}
+    answer = await ask(authority, "/v1/alive", lambda: web.json_response(body), "post_alive", {})
+    assert answer == client.AliveAnswer(taken, {"A" * 16: (3, 99)})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"next_in_s": "60", "counters": {}},
+        {"next_in_s": 60, "counters": []},
+        {"next_in_s": 60, "counters": {"A": {"press": -1, "alive": 0}}},
+        {"next_in_s": 60, "counters": {"A": {"press": 1, "alive": 2**31}}},
+    ],
+)
+async def test_an_answer_to_a_sign_of_life_that_is_none_is_named(authority: Authority, body: Any) -> None:
+    """Counters of the spare range would move the prediction to where nothing comes any more."""
+    with pytest.raises(NotACentre):
+        await ask(authority, "/v1/alive", lambda: web.json_response(body), "post_alive", {})
+
+
+async def test_a_sign_of_life_that_is_shed_is_no_failure(authority: Authority) -> None:
+    """The centre lives, and says that it has no time."""
+    with pytest.raises(Refused) as caught:
+        await ask(authority, "/v1/alive", lambda: problem(503, "shed"), "post_alive", {})
+    assert (caught.value.reason, caught.value.permanent) == ("shed", False)
+
+
+async def test_a_wrong_pin_comes_back_by_name(authority: Authority) -> None:
+    """What the wearer is told hangs on the reason alone."""
+    with pytest.raises(Refused) as caught:
+        await ask(authority, "/v1/call-offs", lambda: problem(403, "wrong_pin"), "post_call_off", {})
+    assert caught.value.reason == "wrong_pin"

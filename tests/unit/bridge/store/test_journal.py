@@ -1,0 +1,391 @@
+"""The journal survives kills, a full disk and its own corruption, and keeps each press once."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.model import Alive, Health, Kept, Press, Waypoint
+from bridge.store import journal as journals
+from bridge.store.journal import Journal, read_presses
+from tests.unit.bridge.parts import dice
+from wire.codes import ALARM, TEST
+
+NAME = "A" * 16
+NOW_MS = 1_790_000_000_000
+DAY_MS = 86_400_000
+
+
+def press(counter: int, **changes: Any) -> Press:
+    fields: dict[str, Any] = {"device_id": NAME, "event": ALARM, "heard_at_ms": counter}
+    return Press(**(fields | {"counter": counter} | changes))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+def reopened(path: Path) -> tuple[list[Press], list[Alive], str | None]:
+    journal = Journal(path)
+    try:
+        kept = journal.load(NOW_MS)
+        return kept.presses, kept.alives, kept.reason
+    finally:
+        journal.close()
+
+
+def test_what_was_written_is_there_after_a_restart(path: Path) -> None:
+    """Presses with all their fields, and the highest alive counters."""
+    full = press(
+        2,
+        age_s=30,
+        age_is_lower_bound=True,
+        age_told=True,
+        fix={"lat": 1.5},
+        incident="i",
+        stage=2,
+        proof=b"p" * 16,
+        delivered=1,
+    )
+    alive = Alive(NAME, 7, 1000, 6, 900)
+    journal = Journal(path)
+    assert journal.write(press(1), full, alive) is None
+    journal.close()
+    assert reopened(path) == ([press(1), full], [alive], None)
+    assert read_presses(path) == [press(1), full]
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_press_is_kept_once_and_only_goes_forward(path: Path) -> None:
+    """Rows written late or out of order take nothing back."""
+    journal = Journal(path)
+    journal.write(press(1, incident="i", stage=3, proof=b"3", delivered=2, last_event_id="9"))
+    journal.write(press(1, heard_at_ms=50))
+    journal.write(press(1, stage=2, proof=b"2", delivered=1))
+    journal.write(press(1, event=TEST), press(1, age_s=20, age_told=True))
+    journal.write(press(1, age_s=70, age_is_lower_bound=True))
+    journal.close()
+    (alarm, test), _, _ = reopened(path)
+    assert (alarm.age_s, alarm.age_is_lower_bound, alarm.age_told) == (20, False, True)
+    assert (alarm.incident, alarm.stage, alarm.proof, alarm.delivered) == ("i", 3, b"3", 2)
+    assert (alarm.heard_at_ms, alarm.last_event_id, test.event) == (1, "9", TEST)
+
+
+def test_what_a_button_said_and_positions_on_their_way_are_there_after_a_restart(path: Path) -> None:
+    """Each position once, until it is sent; a button's last word of itself."""
+    health = Health(NAME, True, 3620, ("stuck", "configuration"), (96.5, 1 / 3, 1e-30))
+    first, second = (Waypoint(press(1).key, f"2026-11-23T10:00:0{n}.000Z", {"lat": n}) for n in (1, 2))
+    journal = Journal(path)
+    assert journal.write(press(1), Health(NAME), first, second, first, health) is None
+    journal.write(Waypoint(first.key, first.taken_at, first.fix, sent=True))
+    journal.close()
+    kept = Journal(path).load(NOW_MS)
+    assert (kept.healths, kept.waypoints) == ([health], [second])
+
+
+def test_a_pin_leaves_no_trace_once_it_is_at_the_centre(path: Path) -> None:
+    """Neither in the journal nor in what SQLite keeps beside it; a kill before that keeps it for sending."""
+    journal = Journal(path)
+    journal.write(press(1, call_off="kept", pin="83410297"), press(2))
+    journal.close()
+    (waiting, _), _, _ = reopened(path)
+    assert (waiting.call_off, waiting.pin) == ("kept", "83410297")
+    assert "83410297" not in repr(waiting)
+    journal = Journal(path)
+    journal.load(NOW_MS)
+    journal.write(press(1, call_off="done", called_off_at_ms=5))
+    for file in path.parent.iterdir():
+        assert b"83410297" not in file.read_bytes(), file.name
+    journal.write(press(1, call_off="kept", pin="83410297"))  # a row written late takes nothing back
+    journal.close()
+    (done, _), _, _ = reopened(path)
+    assert (done.call_off, done.called_off_at_ms, done.pin) == ("done", 5, None)
+
+
+def test_what_is_long_over_is_forgotten_and_nothing_else(path: Path) -> None:
+    """Not what the centre lacks, not the young, not what its code could bring in again."""
+    far, month_ago_ms = 1000, NOW_MS - 31 * DAY_MS
+    journal = Journal(path)
+    old = {"heard_at_ms": month_ago_ms, "incident": "i"}
+    journal.write(
+        press(1, **old),
+        press(2, **(old | {"incident": None})),
+        press(3, **(old | {"heard_at_ms": NOW_MS - DAY_MS})),
+        press(far - 200, **old),
+        press(0x80000001, **old),
+        press(far, **old),
+    )
+    journal.load(NOW_MS)
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == [2, 3, far - 200, 0x80000001, far]
+
+
+def test_a_journal_of_the_first_version_is_taken_over(path: Path) -> None:
+    """As a bridge of version 0.1 left it: every row is there, and new ones go beside them."""
+    script = (Path(journals.__file__).with_name("journal.sql")).read_text().split("-- name: ")[1]
+    with sqlite3.connect(path) as db:
+        db.executescript(script.removeprefix("version 1\n"))
+        db.execute("INSERT INTO press VALUES (?, 1, 7, 5, NULL, NULL, 'i', 2, x'aa', 1, '9')", (NAME,))
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    assert reopened(path) == ([press(7, heard_at_ms=5, incident="i", stage=2, proof=b"\xaa", delivered=1,
+                                     last_event_id="9")], [], None)  # fmt: skip
+
+
+def test_a_journal_of_a_newer_bridge_is_left_alone(path: Path) -> None:
+    """It is neither changed nor thrown aside: the newer bridge may come back."""
+    journal = Journal(path)
+    journal.write(press(1))
+    journal._connect().execute("PRAGMA user_version = 99")
+    journal.close()
+    before = path.read_bytes()
+    assert reopened(path) == ([], [], journals.UNWRITABLE)
+    assert path.read_bytes() == before
+    assert not path.with_name("journal.sqlite.corrupt-1").exists()
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from bridge.store.journal import Journal
+from bridge.model import Press
+journal = Journal(Path(sys.argv[1]))
+for counter in range(1, 100_000):
+    assert journal.write(Press("A" * 16, 1, counter, counter)) is None
+    print(counter, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_killed_writer_has_lost_nothing_that_it_said_was_kept(path: Path, seed: int) -> None:
+    """SIGKILL at a random moment, again and again on one file."""
+    chance = dice(seed)
+    writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE)
+    assert writer.stdout
+    assert writer.stdout.readline() == b"1\n"
+    time.sleep(chance.uniform(0, 0.15))
+    writer.send_signal(signal.SIGKILL)
+    rest, _ = writer.communicate()
+    said = max([1, *(int(line) for line in rest.split(b"\n")[:-1])])
+    presses, _, reason = reopened(path)
+    assert reason is None
+    counters = [each.counter for each in presses]
+    assert counters == list(range(1, len(counters) + 1))
+    assert len(counters) in (said, said + 1)  # committed, and killed before it could say so
+
+
+def test_a_full_journal_keeps_rows_in_memory_and_writes_them_later(path: Path) -> None:
+    """SQLite's own bound of pages stands for the disk's."""
+    journal = Journal(path)
+    journal.write(press(1))
+    pages = journal._connect().execute("PRAGMA page_count").fetchone()["page_count"]
+    journal._connect().execute(f"PRAGMA max_page_count = {pages}")
+    many = [press(counter) for counter in range(2, 400)]
+    assert journal.write(*many) == journals.DISK_FULL
+    assert journal.pending == len(many)
+    assert journal.write(press(400)) is None  # a new connection, a new bound: there is room again
+    assert journal.pending == 0
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == list(range(1, 401))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    where = tmp_path / "disk"
+    where.mkdir()
+    mounted = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(where)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("this machine lets not even root mount a small disk")
+    yield where
+    subprocess.run(["/bin/umount", str(where)], check=True)
+
+
+def test_a_full_disk_is_told_and_what_waited_is_written_when_there_is_room(small_disk: Path) -> None:
+    """A real disk of 256 KiB, filled to the last byte by somebody else."""
+    path = small_disk / "journal.sqlite"
+    journal = Journal(path)
+    assert journal.write(press(1)) is None
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    reasons = {journal.write(press(counter)) for counter in range(2, 200)}
+    assert journals.DISK_FULL in reasons
+    filler.unlink()
+    assert journal.write(press(200)) is None
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == list(range(1, 201))
+
+
+def test_a_disk_that_is_full_from_the_start_is_told_as_that(small_disk: Path) -> None:
+    """Somebody else has filled it before the bridge was started: make room, not: mend the disk."""
+    path = small_disk / "journal.sqlite"
+    path.touch()
+    with (small_disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    journal = Journal(path)
+    assert journal.load(NOW_MS).reason == journals.DISK_FULL
+    assert journal.write(press(1)) == journals.DISK_FULL
+    journal.close()
+    (small_disk / "filler").unlink()
+    assert journal.write() is None
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == [1]
+
+
+def test_a_disk_that_becomes_read_only_is_told_and_what_waited_is_written_later(small_disk: Path) -> None:
+    """As Linux does to a disk with errors: every kind of row waits in memory until it can be written."""
+    path = small_disk / "journal.sqlite"
+    journal = Journal(path)
+    assert journal.write(press(1)) is None
+    journal.close()  # nobody may have a file open for writing while a disk is made read-only by hand
+    _remount(small_disk, "ro")
+    point = Waypoint(press(2).key, "2026-11-23T10:00:00.000Z", {"lat": 1})
+    called_off = press(2, call_off="kept", pin="4711")
+    assert journal.write(called_off, Health(NAME, True), point) == journals.READ_ONLY
+    _remount(small_disk, "rw")
+    assert journal.write() is None
+    journal.close()
+    kept = journal.load(NOW_MS)
+    journal.close()
+    assert (kept.presses, kept.healths, kept.waypoints) == (
+        [press(1), called_off],
+        [Health(NAME, True)],
+        [point],
+    )
+
+
+def _remount(where: Path, how: str) -> None:
+    subprocess.run(["/bin/mount", "-o", f"remount,{how}", str(where)], check=True, capture_output=True)
+
+
+def test_a_folder_that_is_not_there_is_told_and_survived(tmp_path: Path) -> None:
+    """As when the disk is not mounted: rows wait in memory."""
+    journal = Journal(tmp_path / "away" / "journal.sqlite")
+    assert journal.load(NOW_MS) == Kept(reason=journals.READ_ONLY)
+    assert journal.write(press(1)) == journals.READ_ONLY
+    (tmp_path / "away").mkdir()
+    assert journal.write() is None
+    journal.close()
+    assert reopened(tmp_path / "away" / "journal.sqlite")[0] == [press(1)]
+
+
+@pytest.mark.parametrize("what", ["junk", "torn", "stranger"])
+def test_a_corrupt_file_is_kept_aside_and_a_new_one_begun(path: Path, what: str) -> None:
+    """Nothing is thrown away: somebody may read out of it what we could not."""
+    _spoil(path, what)
+    assert reopened(path) == ([], [], journals.CORRUPT)
+    aside = path.with_name("journal.sqlite.corrupt-1")
+    assert aside.exists()
+    journal = Journal(path)
+    assert journal.write(press(1)) is None
+    journal.close()
+    assert reopened(path) == ([press(1)], [], None)
+
+
+def test_a_file_that_goes_bad_under_a_running_bridge_is_kept_aside(path: Path) -> None:
+    """What is then written again from memory is in the new file."""
+    journal = Journal(path)
+    journal.write(press(1))
+    journal.close()
+    _spoil(path, "junk")
+    assert journal.write(press(2)) == journals.CORRUPT
+    assert journal.write(press(1)) is None
+    journal.close()
+    assert {each.counter for each in reopened(path)[0]} == {1, 2}
+    _spoil(path, "junk")
+    assert reopened(path)[2] == journals.CORRUPT
+    assert path.with_name("journal.sqlite.corrupt-2").exists()
+
+
+def test_a_position_that_cannot_be_read_costs_no_press(path: Path) -> None:
+    """The alarm beside it still waits for its centre."""
+    journal = Journal(path)
+    journal.write(press(1, fix={"lat": 1.5}), press(2))
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE press SET fix = '{' WHERE counter = 1")
+    db.close()
+    assert reopened(path) == ([press(1), press(2)], [], None)
+
+
+# -- a PIN on its way ----------------------------------------------------------------------------------
+
+PIN = "135792"
+
+
+def traces(path: Path) -> list[str]:
+    return [file.name for file in path.parent.glob("journal*") if PIN.encode() in file.read_bytes()]
+
+
+def test_a_pin_leaves_no_trace_though_somebody_reads_the_journal(path: Path) -> None:
+    """`amr-bridge status` may look while the centre answers: it delays no press, and the next write
+    clears what is left."""
+    journal = Journal(path)
+    journal.write(press(1, call_off="kept", pin=PIN))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM press").fetchall()
+        assert journal.write(press(1, call_off="done")) is None
+        assert traces(path)
+    journal.write(press(2))
+    assert traces(path) == []
+    journal.close()
+
+
+def test_a_pin_leaves_no_trace_though_another_one_is_still_on_its_way(path: Path) -> None:
+    """Each goes when its own answer comes."""
+    journal = Journal(path)
+    journal.write(press(1, call_off="kept", pin=PIN), press(2, call_off="kept", pin="2468"))
+    journal.write(press(1, call_off="done"))
+    assert traces(path) == []
+    journal.close()
+
+
+def test_a_pin_leaves_no_trace_after_a_kill(path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Killed between the answer's going to disk and the log's being emptied; the next start empties it."""
+    journal = Journal(path)
+    journal.write(press(1, call_off="kept", pin=PIN))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA secure_delete = ON").fetchall()
+        db.execute("UPDATE press SET call_off = 'done', pin = NULL")
+        killed = tmp_path_factory.mktemp("killed") / path.name
+        for file in path.parent.glob("journal*"):
+            killed.with_name(file.name).write_bytes(file.read_bytes())
+    journal.close()
+    assert traces(killed)
+    journal = Journal(killed)
+    assert [each.call_off for each in journal.load(NOW_MS).presses] == ["done"]
+    assert traces(killed) == []
+    journal.close()
+
+
+def _spoil(path: Path, what: str) -> None:
+    if what == "junk":
+        path.write_bytes(b"not a database at all" * 1000)
+    elif what == "torn":
+        journal = Journal(path)
+        journal.write(*(press(counter) for counter in range(1, 500)))
+        journal.close()
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    else:
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE press (a, b)")
+        db.close()

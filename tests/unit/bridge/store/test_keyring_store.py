@@ -1,0 +1,247 @@
+"""Keys in the system's keyring: all or none of them, whenever we are killed, and never in the open."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import keyring
+import keyring.backends.fail
+import keyring.backends.null
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
+
+from bridge.store import keyring_store
+from bridge.store.home import FILE, KEYRING, Credentials, Home, SettingsError
+from tests.unit.bridge.parts import TOKEN, Authority, device
+
+ROOT = Path(__file__).resolve().parents[4]
+CA = Authority().pem.decode()
+
+
+class WorldKeyring(KeyringBackend):
+    """A keyring that keeps its entries in the file `$WORLD_KEYRING`.
+
+    `$WORLD_KEYRING_KILL` = N kills this process, as a power cut would, before its Nth change of an
+    entry; with a `+` behind N, right after it.
+    """
+
+    priority = 5  # as Secret Service's
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.changes = 0
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self._entries().get(f"{service}/{username}")
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._change(self._entries() | {f"{service}/{username}": password})
+
+    def delete_password(self, service: str, username: str) -> None:
+        entries = self._entries()
+        del entries[f"{service}/{username}"]
+        self._change(entries)
+
+    def _entries(self) -> dict[str, str]:
+        path = Path(os.environ["WORLD_KEYRING"])
+        found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
+    def _change(self, entries: dict[str, str]) -> None:
+        self.changes += 1
+        kill = os.environ.get("WORLD_KEYRING_KILL")
+        if kill == str(self.changes):
+            os.kill(os.getpid(), signal.SIGKILL)
+        Path(os.environ["WORLD_KEYRING"]).write_text(json.dumps(entries))
+        if kill == f"{self.changes}+":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class LockedKeyring(WorldKeyring):
+    """Its owner has not unlocked it."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        raise KeyringLocked(f"{service} {username} {TOKEN}")
+
+    set_password = get_password  # type: ignore[assignment]
+
+
+class CuttingKeyring(WorldKeyring):
+    """Keeps only the beginning of what is long."""
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        super().set_password(service, username, password[:100])
+
+
+class PlainKeyring(WorldKeyring):
+    """By its name, one of those that keep everything in the open."""
+
+
+PlainKeyring.__module__ = "keyrings.alt.file"
+NULL: KeyringBackend = keyring.backends.null.Keyring()  # type: ignore[no-untyped-call]
+FAILING: KeyringBackend = keyring.backends.fail.Keyring()  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """A home, on a machine with a keyring."""
+    monkeypatch.setenv("WORLD_KEYRING", str(tmp_path / "keyring.json"))
+    before = keyring.get_keyring()
+    keyring.set_keyring(WorldKeyring())
+    home = Home(tmp_path / "home")
+    home.make()
+    yield home
+    keyring.set_keyring(before)
+
+
+def credentials(*numbers: int, kept: str = KEYRING, word: str = TOKEN) -> Credentials:
+    devices = tuple(device(number, token=word) for number in numbers)
+    return Credentials("https://127.0.0.1:1", CA, devices, ("https://127.0.0.1:2",), kept)
+
+
+def in_the_open(home: Home) -> str:
+    return "".join(path.read_text() for path in home.path.iterdir() if path.is_file())
+
+
+def entries(tmp_path: Path) -> list[str]:
+    return list(json.loads((tmp_path / "keyring.json").read_text()))
+
+
+def test_the_keyring_holds_every_secret_and_the_file_none(home: Home, tmp_path: Path) -> None:
+    """One entry, with a name that says nothing; all comes back."""
+    written = credentials(1, 2)
+    home.write(written)
+    assert home.read() == written
+    secret = [TOKEN, *(getattr(device(1), name).hex() for name in ("k_code", "k_heard", "k_state"))]
+    for text in secret:
+        assert text not in in_the_open(home)
+        assert text in (tmp_path / "keyring.json").read_text()
+    assert [name.partition("/")[0] for name in entries(tmp_path)] == [keyring_store.SERVICE]
+
+
+def test_enrolling_again_leaves_no_old_key_behind(home: Home, tmp_path: Path) -> None:
+    """Neither in the keyring, nor in the file when the owner moves from one to the other."""
+    for token in ("token-one", "token-two", "token-three"):
+        home.write(credentials(1, word=token))
+        assert len(entries(tmp_path)) == 1
+    home.write(credentials(1, kept=FILE, word="token-four"))
+    assert entries(tmp_path) == []
+    assert home.read() == credentials(1, kept=FILE, word="token-four")
+    home.write(credentials(1, word="token-five"))
+    assert "token-" not in in_the_open(home)
+
+
+def test_two_homes_share_a_keyring(home: Home, tmp_path: Path) -> None:
+    """Each has its own entry."""
+    other = Home(tmp_path / "other")
+    other.make()
+    home.write(credentials(1))
+    other.write(credentials(2))
+    assert home.read() == credentials(1)
+    assert other.read() == credentials(2)
+
+
+@pytest.mark.parametrize(
+    ("before", "kill"),
+    [
+        *((before, kill) for before in (None, FILE, KEYRING) for kill in ("1", "1+")),
+        *((KEYRING, kill) for kill in ("2", "2+")),  # there it also takes the old entry out
+    ],
+)
+def test_a_kill_in_the_middle_leaves_the_old_or_the_new(
+    home: Home, tmp_path: Path, before: str | None, kill: str
+) -> None:
+    """Before and after each step; then the next enrolment goes through, and nothing old is left."""
+    old = None if before is None else credentials(1, kept=before, word="token-old")
+    if old:
+        home.write(old)
+    new = credentials(1, word="token-new")
+    program = (
+        "from pathlib import Path; from bridge.store.home import Home;"
+        "from tests.unit.bridge.store.test_keyring_store import credentials;"
+        f"Home(Path({str(home.path)!r})).write(credentials(1, word='token-new'))"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ
+        | {
+            "PYTHON_KEYRING_BACKEND": "tests.unit.bridge.store.test_keyring_store.WorldKeyring",
+            "WORLD_KEYRING_KILL": kill,
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    found = home.read()
+    tokens = [it.token for it in found.devices] if found else None
+    assert tokens in ([["token-new"], [old.devices[0].token]] if old else [["token-new"], None])
+    home.write(new)
+    home.write(new)
+    assert home.read() == new
+    assert "token-" not in in_the_open(home)
+    assert len(entries(tmp_path)) == 1
+
+
+def test_a_locked_keyring_is_a_sentence_with_a_way_out(home: Home) -> None:
+    """And what the backend says, which may be anything, is not repeated."""
+    home.write(credentials(1))
+    keyring.set_keyring(LockedKeyring())
+    with pytest.raises(SettingsError, match="unlock it and try again") as caught:
+        home.read()
+    assert TOKEN not in str(caught.value)
+    with pytest.raises(SettingsError, match="unlock it"):
+        home.rehearse(KEYRING)
+
+
+def test_a_keyring_that_is_gone_or_empty_is_a_sentence(home: Home, tmp_path: Path) -> None:
+    """Another desktop, a service before login, a keyring that was made anew."""
+    home.write(credentials(1))
+    keyring.set_keyring(FAILING)
+    with pytest.raises(SettingsError, match="none here"):
+        home.read()
+    keyring.set_keyring(WorldKeyring())
+    (tmp_path / "keyring.json").unlink()
+    with pytest.raises(SettingsError, match="enrol again"):
+        home.read()
+    (tmp_path / "keyring.json").write_text(json.dumps({entry: "[]" for entry in ("x",)}))
+    with pytest.raises(SettingsError):
+        home.read()
+
+
+def test_a_keyring_that_does_not_answer_is_waited_for_only_so_long(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be showing a dialogue on a screen that nobody sees."""
+    home.write(credentials(1))
+    monkeypatch.setattr(keyring_store, "ANSWER_S_MAX", 0.2)
+    monkeypatch.setattr(WorldKeyring, "get_password", lambda *_: time.sleep(2))
+    with pytest.raises(SettingsError, match="no answer"):
+        home.read()
+
+
+def test_a_keyring_that_cuts_what_is_long_is_found_out_before(home: Home) -> None:
+    """The old keys stay; the sentence says what to do."""
+    before = credentials(1, kept=FILE)
+    home.write(before)
+    keyring.set_keyring(CuttingKeyring())
+    with pytest.raises(SettingsError, match="--secrets file"):
+        home.write(replace(before, secrets=KEYRING))
+    assert home.read() == before
+
+
+def test_only_a_keyring_that_keeps_secrets_is_one(home: Home) -> None:
+    """Not the null one, not the one that always fails, not a plain file."""
+    assert home.path.is_dir()
+    assert keyring_store.usable()
+    for useless in (NULL, FAILING, PlainKeyring()):
+        keyring.set_keyring(useless)
+        assert not keyring_store.usable()

@@ -1,0 +1,145 @@
+"""The centre's directory: keys that nobody else reads."""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from centre import store
+from centre.commands import main
+from centre.platform import sealing, tls
+from centre.platform.home import CannotServe, Home
+from centre.rules import registry
+from centre.settings import Settings
+from centre.work import accounts, buttons
+from centre.work.core import SEALING_KEY, open_core
+from tests.unit.centre.parts import Hand
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_only_the_owner_reads_what_is_in_it(tmp_path: Path) -> None:
+    """0700 and 0600."""
+    home = Home(tmp_path / "deep" / "home")
+    open_core(home).store.close()
+    tls.development_context(home, "localhost")
+    assert mode(home.path) == 0o700
+    assert {path.name: mode(path) for path in home.path.iterdir() if mode(path) != 0o600} == {}
+
+
+def test_the_development_certificate_is_for_every_name_of_the_centre(tmp_path: Path) -> None:
+    """Else a phone that was told another of its addresses could not believe it there."""
+    told = Settings(
+        public_url="https://alarm.example:8443", addresses=("https://192.0.2.7:1", "https://[2001:db8::7]")
+    )
+    home = Home(tmp_path)
+    tls.development_context(home, "0.0.0.0", *told.hosts)  # noqa: S104
+    leaf = x509.load_pem_x509_certificate((tmp_path / tls.LEAF_FILE).read_bytes())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "alarm.example" in names.get_values_for_type(x509.DNSName)
+    addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+    assert {"192.0.2.7", "2001:db8::7", "127.0.0.1"} <= set(addresses)
+    assert "0.0.0.0" not in addresses  # noqa: S104
+
+
+def test_a_secret_is_made_once(tmp_path: Path) -> None:
+    """Whoever comes second gets what the first one made."""
+    home = Home(tmp_path / "home")
+    assert home.secret("x", lambda: b"first") == home.secret("x", lambda: b"second") == b"first"
+    home.write("x", b"third", replace=False)
+    assert home.secret("x", lambda: b"") == b"first"
+    assert [path.name for path in home.path.iterdir()] == ["x"]
+
+
+def test_a_secret_that_others_read_is_refused(tmp_path: Path) -> None:
+    """With the command that mends it."""
+    home = Home(tmp_path / "home")
+    home.secret("x", lambda: b"x")
+    (home.path / "x").chmod(0o644)
+    with pytest.raises(CannotServe, match="chmod 600"):
+        home.secret("x", lambda: b"x")
+
+
+def test_a_lost_sealing_key_is_not_replaced(tmp_path: Path) -> None:
+    """A new one would hide that every root is lost."""
+    home = Home(tmp_path / "home")
+    open_core(home).store.close()
+    (home.path / "sealing.key").unlink()
+    with pytest.raises(CannotServe, match=r"sealing\.key is missing"):
+        open_core(home)
+
+
+def test_no_root_lies_in_the_database_in_clear(tmp_path: Path) -> None:
+    """Neither as bytes nor as hex, neither in the file nor in its log; nor do the other keys."""
+    home, hand = Home(tmp_path / "home"), Hand()
+    core = open_core(home)
+    buttons.import_buttons(core, [hand.registered])
+    token = str(buttons.enrol(core, hand.enrolment_code, None, None)["token"])
+    for path in home.path.glob("centre.sqlite*"):
+        content = path.read_bytes()
+        for secret in (hand.root, hand.root.hex().encode(), token.encode(), hand.enrolment_code.encode()):
+            assert secret not in content
+    core.store.close()
+
+
+def another_key(home: Home) -> None:
+    home.write(SEALING_KEY, sealing.new_key())
+
+
+def test_another_sealing_key_is_refused_before_anything_is_sealed_with_it(tmp_path: Path) -> None:
+    """Else the log has entries of two keys, and verify-log never holds again."""
+    home = Home(tmp_path)
+    core = open_core(home)
+    accounts.add_user(core, "ann", "Ann Example", "operator", None, "en")
+    another_key(home)
+    with pytest.raises(CannotServe, match="is the wrong key"):
+        open_core(home)
+    core.store.close()
+
+
+def test_a_damaged_button_is_no_other_key(tmp_path: Path) -> None:
+    """One row that the disk has spoilt keeps no other button from its centre."""
+    home = Home(tmp_path)
+    core = open_core(home)
+    for number in (1, 2):
+        buttons.import_buttons(core, registry.read(Hand(number).line))
+    core.store.db.execute("UPDATE devices SET root_sealed = x'00' WHERE device_id = ?", (Hand(1).device_id,))
+    core.store.close()
+    open_core(home).store.close()
+    another_key(home)
+    with pytest.raises(CannotServe, match="is the wrong key"):
+        open_core(home)
+
+
+def test_no_command_takes_an_older_database_over_while_it_is_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The centre that serves it would not know its own tables any more; once it has stopped, it is done."""
+    home = Home(tmp_path)
+    home.secret(SEALING_KEY, sealing.new_key)
+    db = sqlite3.connect(home.database, isolation_level=None)
+    db.executescript(Path(store.__file__).with_name(store.MIGRATIONS[0]).read_text())
+    db.execute("PRAGMA user_version = 1")
+    lock = home.lock()
+    assert main(["users", "list", "--home", str(tmp_path)]) == 1
+    assert "is an older version's, and in use: stop that centre first" in capsys.readouterr().err
+    assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+    os.close(lock)
+    assert main(["users", "list", "--home", str(tmp_path)]) == 0
+    assert db.execute("PRAGMA user_version").fetchone()[0] == len(store.MIGRATIONS)
+    db.close()
+    os.close(home.lock())
+
+
+def test_one_home_is_served_once(tmp_path: Path) -> None:
+    """Two processes would not hear each other's bells."""
+    home = Home(tmp_path / "home")
+    lock = home.lock()
+    assert lock
+    with pytest.raises(CannotServe, match="already serves"):
+        home.lock()

@@ -1,0 +1,128 @@
+"""Verdicts can fail: each promise, broken by hand, is found broken."""
+
+from dataclasses import replace
+
+from sim.judge.events import Happening
+from sim.scenarios.expectations import Verdict, judge
+from sim.scenarios.model import Expect, Scenario, read
+from tests.unit.sim.scenarios.test_model import GOOD
+
+IDS = {"button": "AAAA"}
+WHOLE = [
+    Happening(1000, "hand", "acts", {"button": "button", "does": "press"}),
+    Happening(1500, "button", "advert", {"args": ["1", "7", "20000"]}),
+    Happening(1500, "air", "advert", {"button": "button", "address": "A1", "data": b"code 7"}),
+    Happening(1600, "phone", "heard", {"device_id": "AAAA", "event": 1, "counter": 7}),
+    Happening(1700, "centre", "received", {"device_id": "AAAA", "event": 1, "counter": 7, "incident": "i"}),
+    Happening(1800, "button", "receipt", {"args": ["1"]}),
+    Happening(5000, "button", "receipt", {"args": ["3"]}),
+    Happening(6000, "air", "advert", {"button": "button", "address": "A2", "data": b"code 8"}),
+    Happening(4900, "centre", "dispatched", {"device_id": "AAAA", "event": 1, "counter": 7, "incident": "i"}),
+]
+
+
+def expecting(what: str, **more: object) -> Scenario:
+    usual = Expect(1, what, press=1, within_ms=0, never=False, count=1, reason="", who="")
+    return replace(read(GOOD), expects=(replace(usual, **more),))  # type: ignore[arg-type]
+
+
+def asked(happenings: list[Happening], what: str, **more: object) -> Verdict:
+    return judge(expecting(what, **more), happenings, IDS, 0)[0]
+
+
+def always(happenings: list[Happening]) -> list[bool]:
+    return [verdict.holds for verdict in judge(read(GOOD), happenings, IDS, 0)]
+
+
+def test_a_press_that_went_all_the_way_is_found_whole() -> None:
+    """Each stage when it was first reached, counted from the hand."""
+    for stage in ("taken", "heard", "received", "confirmed", "acknowledged", "dispatched"):
+        assert asked(WHOLE, stage).holds, stage
+    assert asked(WHOLE, "confirmed", within_ms=800).holds
+    assert not asked(WHOLE, "confirmed", within_ms=799).holds
+    assert not asked(WHOLE, "closed").holds
+    assert asked(WHOLE, "closed", never=True).holds
+    assert not asked(WHOLE, "received", never=True).holds
+    assert asked(WHOLE, "incidents").holds
+    assert not asked(WHOLE, "incidents", count=2).holds
+    assert always(WHOLE) == [True, True, True]
+
+
+def test_a_second_incident_of_a_press_is_found() -> None:
+    """Doubled: two incidents under one identity."""
+    again = replace(WHOLE[4], data=WHOLE[4].data | {"incident": "j"})
+    assert always([*WHOLE, again]) == [False, True, True]
+
+
+def test_an_incident_that_nobody_pressed_is_found() -> None:
+    """Invented: another counter than any hand's."""
+    invented = replace(WHOLE[4], data=WHOLE[4].data | {"counter": 8, "incident": "j"})
+    assert always([*WHOLE, invented]) == [False, True, True]
+
+
+def test_a_receipt_that_the_centre_did_not_give_is_found() -> None:
+    """Felt without the centre, or before it."""
+    assert always([h for h in WHOLE if h.what != "received"]) == [True, False, True]
+    early = replace(WHOLE[5], at_ms=1650)
+    assert always([*WHOLE[:4], early, *WHOLE[4:]]) == [True, False, True]
+
+
+def test_a_later_stage_that_the_centre_did_not_give_is_found() -> None:
+    """RECEIVED was given, and the hand feels more than that."""
+    assert always(WHOLE[:-1]) == [True, False, True]
+
+
+def test_a_stage_can_be_looked_for_at_one_phone_or_at_the_centre() -> None:
+    """Where the button does not know of it, or another phone was first."""
+    assert asked(WHOLE, "heard", who="phone", within_ms=600).holds
+    assert not asked(WHOLE, "heard", who="tablet").holds
+    assert not asked(WHOLE, "received", who="phone").holds
+    assert asked(WHOLE, "dispatched", who="centre", within_ms=3900).holds
+    assert not asked(WHOLE, "acknowledged", who="centre").holds
+    assert not asked(WHOLE, "dispatched", who="centre", never=True).holds
+
+
+def test_a_trouble_that_was_not_told_is_told_beside_those_that_were() -> None:
+    """Its reason may be misspelt."""
+    full = Happening(1200, "phone", "trouble", {"reason": "disk_full"})
+    assert asked([*WHOLE, full], "trouble", reason="disk_full", who="phone").holds
+    assert asked([*WHOLE, full], "trouble", reason="disk_ful").text.endswith("told: disk_full")
+    assert not asked([*WHOLE, full], "trouble", reason="disk_full", who="tablet").holds
+
+
+def test_strangers_count_who_were_let_go() -> None:
+    """By the button's own words."""
+    let_go = Happening(1400, "button", "stranger", {"args": []})
+    assert asked([*WHOLE, let_go, let_go], "strangers", count=2).holds
+    assert not asked([*WHOLE, let_go], "strangers", count=2).holds
+
+
+def test_an_address_that_carries_two_codes_is_found() -> None:
+    """Whoever listens could tell that both are of one button."""
+    reused = replace(WHOLE[7], data=WHOLE[7].data | {"address": "A1"})
+    assert always([*WHOLE[:7], reused, *WHOLE[8:]]) == [True, True, False]
+
+
+def test_a_second_hold_before_the_receipt_is_the_same_press() -> None:
+    """Both acts of the hand are that press."""
+    again = [Happening(1650, "hand", "acts", WHOLE[0].data), replace(WHOLE[1], at_ms=1660)]
+    made = [*WHOLE[:4], *again, *WHOLE[4:]]
+    assert asked(made, "incidents").holds
+    assert asked(made, "confirmed", press=2).holds
+
+
+def test_a_press_is_not_taken_for_anothers() -> None:
+    """What the centre has received of another button is not this one's."""
+    foreign = replace(WHOLE[4], data=WHOLE[4].data | {"device_id": "BBBB"})
+    assert not asked([*WHOLE[:4], foreign], "received").holds
+
+
+def test_a_flood_counts_until_the_press_has_come_through() -> None:
+    """What was refused afterwards shows nothing about the press; where none came, all of it counts."""
+    signs = [
+        Happening(at_ms, "fleet", "signs", {"taken": 20, "refused": 300}) for at_ms in (1000, 1690, 1710)
+    ]
+    assert asked([*WHOLE, *signs], "refused", count=600).holds
+    assert not asked([*WHOLE, *signs], "refused", count=601).holds
+    assert asked(signs, "refused", count=900).holds
+    assert not asked(WHOLE, "refused").holds
