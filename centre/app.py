@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
-from centre.api.bridges import BOARD_BELL, Intake
-from centre.api.connection_limit import QUIET, Door, close
+from centre.api.bridges import Intake
+from centre.api.connection_limit import QUIET, ConnectionLimit, close
 from centre.api.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.console import tiles
 from centre.console.account import Account
@@ -32,9 +32,10 @@ from centre.jobs.housekeeping import Housekeeping
 from centre.jobs.schedule import Jobs
 from centre.jobs.supervision import ESCALATE_S, LOOK_S, Escalation, Watchman
 from centre.platform import oidc_provider, signing, tls
+from centre.platform.change_signals import ChangeSignals
 from centre.platform.home import CannotServe, Home
 from centre.platform.log import Log
-from centre.platform.worker import SPARE, Bells, Worker
+from centre.platform.worker import SPARE, Worker
 from centre.settings import Settings
 from centre.work import event_log
 from centre.work.core import Core, open_core, open_reader
@@ -92,15 +93,15 @@ async def running(
     )
     signing_key = signing.key_of(home)
     receiver, vouching = webhook.receiver(home, settings), oidc_provider.provider(home, settings, log)
-    worker, bells = Worker(lambda: open_core(home, tells=receiver is not None)), Bells()
+    worker, signals = Worker(lambda: open_core(home, tells=receiver is not None)), ChangeSignals()
     reader, looks = _readers(home, worker)
-    intake = Intake(worker, reader, bells, log, authority.pem, settings)
+    intake = Intake(worker, reader, signals, log, authority.pem, settings)
     guard, provided = Guard(worker, reader), Provided(worker, vouching)
-    entrance = Entrance(worker, reader, bells, guard, provided=bool(vouching))
-    operator, map_tiles = Operator(worker, bells, log, guard, settings), Tiles(archive, guard, log)
+    entrance = Entrance(worker, reader, signals, guard, provided=bool(vouching))
+    operator, map_tiles = Operator(worker, signals, log, guard, settings), Tiles(archive, guard, log)
     parts = (
         *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
-        *(Figures(looks, guard), Administration(worker, looks, bells, guard)),
+        *(Figures(looks, guard), Administration(worker, looks, signals, guard)),
         *(provided, map_tiles),
         *_case_pages(worker, looks, guard, authority.sha256, settings),
     )
@@ -116,7 +117,7 @@ async def running(
     )
     sender = webhook.Sender(worker, log, receiver)
     jobs = Jobs(log)
-    _add_jobs(jobs, worker, looks, bells, log, settings)
+    _add_jobs(jobs, worker, looks, signals, log, settings)
     jobs.add(FLUSH_S, refusals.flush_due)
     jobs.add(FLUSH_S, provided.note_due)
     jobs.add(webhook.SEND_S, sender.send)
@@ -127,7 +128,7 @@ async def running(
         await runner.setup()
         jobs.start()
         try:
-            await Door(runner, host, port, context, settings).start()
+            await ConnectionLimit(runner, host, port, context, settings).start()
         except OSError as error:
             raise CannotServe(f"cannot listen on {host} port {port}: {_why(error)}") from error
         url = _url(host, runner.addresses[0][1])
@@ -137,7 +138,7 @@ async def running(
         await sender.close()
         await asyncio.gather(provided.close(), map_tiles.close())
         intake.streams.stopping = operator.streams.stopping = True
-        bells.ring_all()
+        signals.wake_all()
         await close(runner)
         intake.close()
         entrance.close()
@@ -158,9 +159,11 @@ def _readers(home: Home, worker: Worker) -> tuple[Core, Worker]:
         raise
 
 
-def _add_jobs(jobs: Jobs, worker: Worker, looks: Worker, bells: Bells, log: Log, settings: Settings) -> None:
-    jobs.add(ESCALATE_S, Escalation(worker, bells, log, settings, BOARD_BELL).look)
-    jobs.add(LOOK_S, Watchman(worker, bells, log, settings, BOARD_BELL).look)
+def _add_jobs(
+    jobs: Jobs, worker: Worker, looks: Worker, signals: ChangeSignals, log: Log, settings: Settings
+) -> None:
+    jobs.add(ESCALATE_S, Escalation(worker, signals, log, settings).look)
+    jobs.add(LOOK_S, Watchman(worker, signals, log, settings).look)
     housekeeping = Housekeeping(worker, looks, settings)
     jobs.add(FIGURES_S, housekeeping.make_figures)  # first: what is erased is counted already
     jobs.add(ERASE_S, housekeeping.erase_due)

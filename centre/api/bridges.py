@@ -11,13 +11,14 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from centre.api import openapi
-from centre.api.event_streams import Stream, Streams, rung
-from centre.api.load_shedding import Shedding
+from centre.api.event_streams import Stream, Streams
+from centre.api.load_shedding import LoadShedding
 from centre.api.routing import Route, answer, anyone, read_json
 from centre.platform import password_hashing
+from centre.platform.change_signals import ChangeSignals, wait_for_change
 from centre.platform.log import Log
 from centre.platform.pin_hashing import Verdict, check_pin
-from centre.platform.worker import AFTER, SPARE, Bells, Worker
+from centre.platform.worker import AFTER, SPARE, Worker
 from centre.rules import heartbeats, incidents, times
 from centre.rules.heartbeats import Pace
 from centre.rules.refusals import Refused
@@ -33,7 +34,6 @@ TRACKING_S = 900  # a button that was called off is followed for so long, whiche
 
 _PIN = re.compile(r"[0-9]{4,8}", re.ASCII)
 _BEARER = re.compile(r"[Bb]earer +([!-~]{1,200})", re.ASCII)
-BOARD_BELL = "the operator's page"
 
 
 class Intake:
@@ -43,17 +43,17 @@ class Intake:
         self,
         worker: Worker,
         reader: Core,
-        bells: Bells,
+        signals: ChangeSignals,
         log: Log,
         ca_pem: bytes,
         settings: Settings,
         streams: Streams | None = None,
     ) -> None:
-        self._worker, self._reader, self._bells, self._log = worker, reader, bells, log
+        self._worker, self._reader, self._signals, self._log = worker, reader, signals, log
         self._ca_pem, self._settings = ca_pem, settings
         self._checks, self._pace, self._goodbyes = password_hashing.Checks("pins"), Pace(), Pace()
         self._known: dict[bytes, str] = {}  # the bridge of each token that was good: it is never another's
-        self._shedding = Shedding(settings.signs_per_s, settings.alive_s)
+        self._load_shedding = LoadShedding(settings.signs_per_s, settings.alive_s)
         self.streams = streams or Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX)
         self.routes = (
             Route("GET", "/ca.pem", anyone, self.ca),
@@ -88,7 +88,7 @@ class Intake:
 
     async def bearer_of_sign(self, request: web.Request) -> str:
         """The same, where one more sign of life is taken at all."""
-        await self._shedding.pass_or_refuse()
+        await self._load_shedding.pass_or_refuse()
         return await self.bearer(request)
 
     async def ca(self, _request: web.Request, _caller: str) -> web.Response:
@@ -121,7 +121,7 @@ class Intake:
             incident=taken.incident_id,
             known=taken.known,
         )
-        self._bells.ring(BOARD_BELL)
+        self._signals.board_changed()
         told = {
             "incident": taken.incident_id,
             "receipt": {"stage": taken.stage, "proof": taken.proof.hex()},
@@ -142,7 +142,7 @@ class Intake:
             known=done.known,
         )
         if done.stored:
-            self._bells.ring(BOARD_BELL)
+            self._signals.board_changed()
         return answer({"stored": done.stored, "known": done.known})
 
     async def call_off(self, request: web.Request, bridge_id: str) -> web.Response:
@@ -162,7 +162,7 @@ class Intake:
             incident=given.incident_id,
             known=done.known,
         )
-        self._bells.ring(BOARD_BELL)
+        self._signals.board_changed()
         return answer({"incident": given.incident_id, "tracking_s": TRACKING_S})
 
     async def alive(self, request: web.Request, bridge_id: str) -> web.Response:
@@ -178,7 +178,7 @@ class Intake:
         if wait_ms:  # and who starts again at once is heard at once
             self._pace.forget(bridge_id)
         alive_s = self._settings.alive_s
-        await self._shedding.until_the_next()
+        await self._load_shedding.until_the_next()
         counters = await self._worker(take_sign_of_life, bridge_id, sign, alive_s, lane=SPARE)
         name, now_s = min(counters, default=bridge_id), int(asyncio.get_running_loop().time())
         told = {
@@ -199,7 +199,7 @@ class Intake:
 
     async def _follow(self, stream: Stream, bridge_id: str, incident_id: str, seq: int) -> None:
         while not self.streams.stopping:
-            bell = self._bells.bell(incident_id)
+            changed = self._signals.of_incident(incident_id)
             new = await self._worker(presses.receipts_after, bridge_id, incident_id, seq)
             if new is None:
                 return
@@ -215,7 +215,7 @@ class Intake:
                     return
             if not new:
                 await stream.heartbeat()
-            await rung(bell, self._settings.heartbeat_s)
+            await wait_for_change(changed, self._settings.heartbeat_s)
 
 
 def _token(request: web.Request) -> str:

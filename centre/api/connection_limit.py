@@ -19,7 +19,7 @@ CLOSING_TURNS_MAX = 20  # of the loop, in which it hears that a connection has e
 FILES_BESIDE = 256  # that are no connection: the database, its own readers, what is sent to others
 
 
-class Door(web.BaseSite):
+class ConnectionLimit(web.BaseSite):
     """So many connections are held; where one more comes, the oldest is cut.
 
     So an alarm always comes in, however many hold one. Whoever is cut in the middle of something asks again:

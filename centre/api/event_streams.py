@@ -70,13 +70,3 @@ class Stream:
     async def _write(self, text: str) -> None:
         async with asyncio.timeout(WRITE_S_MAX):
             await self.response.write(text.encode())
-
-
-async def rung(bell: asyncio.Event, timeout_s: float) -> bool:
-    """Wait for a bell; False when the time is over."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await bell.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -11,7 +11,7 @@ HELD_MAX = 1000
 TOGETHER_S = 0.1  # for which signs of life wait, to be stored in one commit
 
 
-class Shedding:
+class LoadShedding:
     """A refusal is held back, as long as not too many are: who waits for an answer sends nothing meanwhile.
 
     The connection stays: a new one would cost us a TLS handshake, which is more than many refusals.

@@ -4,12 +4,12 @@ from functools import partial
 
 from aiohttp import web
 
-from centre.api.bridges import BOARD_BELL
 from centre.api.routing import Route, answer
 from centre.console import pages
 from centre.console.cases import grouped
 from centre.console.guard import Guard
-from centre.platform.worker import Bells, Worker
+from centre.platform.change_signals import ChangeSignals
+from centre.platform.worker import Worker
 from centre.rules import times
 from centre.rules.access import ADMINISTRATOR, Caller
 from centre.rules.refusals import Refused
@@ -20,9 +20,9 @@ AFTER_DIGITS = 16
 
 
 class Administration:
-    def __init__(self, worker: Worker, looks: Worker, bells: Bells, guard: Guard) -> None:
+    def __init__(self, worker: Worker, looks: Worker, signals: ChangeSignals, guard: Guard) -> None:
         """`looks`: a thread that only reads, for which no alarm waits."""
-        self._worker, self._looks, self._bells = worker, looks, bells
+        self._worker, self._looks, self._signals = worker, looks, signals
         sees, does = guard.sees(ADMINISTRATOR), guard.does(ADMINISTRATOR)
         self.routes = (
             Route("GET", PAGE, sees, self.page),
@@ -56,5 +56,5 @@ class Administration:
     async def _rule(self, request: web.Request, caller: Caller, ruling: int) -> web.Response:
         work = partial(administration.rule, incident_id=request.match_info["incident"], ruling=ruling)
         await self._worker(work, caller)
-        self._bells.ring(BOARD_BELL)
+        self._signals.board_changed()
         return web.Response(status=303, headers={"Location": PAGE, "Cache-Control": "no-store"})

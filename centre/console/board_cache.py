@@ -8,15 +8,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from centre.api.bridges import BOARD_BELL
 from centre.console import board_html as html
+from centre.platform.change_signals import ChangeSignals
 from centre.platform.log import now_ms
-from centre.platform.worker import Bells, Worker
+from centre.platform.worker import Worker
 from centre.work import board as desk
 from centre.work.incident_sheet import Board
 
 ESCALATE_TICK_S = 0.5
-_OLD_S = 5.0  # another process (a command) may have changed something, and rings no bell
+_OLD_S = 5.0  # another process (a command) may have changed something, and sends no signal
 _TURN_S = 0.002  # of the loop, for cards: then whoever else waits has his turn
 _YOUNG_S = 0.2  # a flood of alarms is read five times a second, not a thousand
 
@@ -35,7 +35,7 @@ class Snapshot:
 
     board: Board
     levels: dict[str, int]  # of escalation, by incident_id
-    bell: asyncio.Event  # rings when it is no longer true
+    changed: asyncio.Event  # set when it is no longer true
     made_at_s: float  # of the clock that nobody sets: set back an hour, no board is an hour young
     _lists: dict[str, "Listed"] = field(default_factory=dict)
 
@@ -51,8 +51,8 @@ class Snapshot:
 
 
 class Boards:
-    def __init__(self, worker: Worker, bells: Bells, escalate_s: int) -> None:
-        self._worker, self._bells, self._escalate_s = worker, bells, escalate_s
+    def __init__(self, worker: Worker, signals: ChangeSignals, escalate_s: int) -> None:
+        self._worker, self._signals, self._escalate_s = worker, signals, escalate_s
         self._now: Snapshot | None = None
         self._made: dict[str, dict[html.Item, Markup]] = {}  # by language: what stood there the last time
         self._reading = asyncio.Lock()
@@ -61,12 +61,12 @@ class Boards:
         """As it is: nothing that has happened before the call is missing. Raises as the worker does."""
         async with self._reading:
             age_s = time.monotonic() - self._now.made_at_s if self._now else _OLD_S
-            if self._now is None or self._now.bell.is_set() or age_s >= _OLD_S:
+            if self._now is None or self._now.changed.is_set() or age_s >= _OLD_S:
                 await asyncio.sleep(max(0.0, _YOUNG_S - age_s))
-                bell = self._bells.bell(BOARD_BELL)
+                changed = self._signals.of_board()
                 board = await self._worker(desk.board)
                 levels = html.levels(board, now_ms(), self._escalate_s)
-                fresh = Snapshot(board, levels, bell, time.monotonic())
+                fresh = Snapshot(board, levels, changed, time.monotonic())
                 if self._now is not None and (board, levels) == (self._now.board, self._now.levels):
                     fresh._lists = self._now._lists
                 self._now = fresh
@@ -92,4 +92,4 @@ class Boards:
         """A job: rings for all pages when an alarm that nobody takes has got louder."""
         shown = self._now
         if shown and html.levels(shown.board, now_ms(), self._escalate_s) != shown.levels:
-            self._bells.ring(BOARD_BELL)
+            self._signals.board_changed()

@@ -9,15 +9,15 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from centre.api.bridges import BOARD_BELL
-from centre.api.event_streams import Streams, rung
+from centre.api.event_streams import Streams
 from centre.api.routing import Route, answer, read_body, wants_html
 from centre.console import board_html as html
 from centre.console import pages
 from centre.console.board_cache import Boards
 from centre.console.guard import Guard
+from centre.platform.change_signals import ChangeSignals, wait_for_change
 from centre.platform.log import Log, now_ms
-from centre.platform.worker import Bells, Worker
+from centre.platform.worker import Worker
 from centre.rules import cases, incidents
 from centre.rules.access import OPERATOR, Caller
 from centre.rules.refusals import Refused
@@ -35,11 +35,13 @@ _OPENED_MAX = 1000  # sessions whose open sheet is remembered
 
 
 class Operator:
-    def __init__(self, worker: Worker, bells: Bells, log: Log, guard: Guard, settings: Settings) -> None:
-        self._worker, self._bells, self._log, self._settings = worker, bells, log, settings
+    def __init__(
+        self, worker: Worker, signals: ChangeSignals, log: Log, guard: Guard, settings: Settings
+    ) -> None:
+        self._worker, self._signals, self._log, self._settings = worker, signals, log, settings
         self._guard = guard
         pages.compile_now(*TEMPLATES)
-        self.boards = Boards(worker, bells, settings.escalate_s)
+        self.boards = Boards(worker, signals, settings.escalate_s)
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_SESSION_MAX)
         self._opened: dict[str, str] = {}  # by session: the incident of the sheet that it opened last
         sees, does = guard.sees(OPERATOR), guard.does(OPERATOR)
@@ -131,7 +133,7 @@ class Operator:
                     shown = told
                 else:
                     await stream.send("alive", json.dumps({"now_ms": now_ms()}))
-                await rung(now.bell, HEARTBEAT_S)
+                await wait_for_change(now.changed, HEARTBEAT_S)
         return stream.response
 
     async def acknowledge(self, request: web.Request, caller: Caller) -> web.Response:
@@ -175,7 +177,7 @@ class Operator:
                 counter=advanced.counter,
                 **more,
             )
-            self._bells.ring(incident_id, BOARD_BELL)
+            self._signals.incident_changed(incident_id)
         if wants_html(request):
             return web.Response(status=303, headers={"Location": f"/console/incidents/{incident_id}"})
         done = {

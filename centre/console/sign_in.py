@@ -9,13 +9,13 @@ import pyotp
 import segno
 from aiohttp import hdrs, web
 
-from centre.api.bridges import BOARD_BELL
 from centre.api.routing import Route, answer, anyone, anyone_here, read_form, shown_as_page, wants_html
 from centre.console import pages, words
 from centre.console.guard import COOKIE, Guard, set_session
 from centre.console.sign_in_queues import Queues
 from centre.platform import password_hashing
-from centre.platform.worker import AFTER, Bells, Worker
+from centre.platform.change_signals import ChangeSignals
+from centre.platform.worker import AFTER, Worker
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.login_attempts import BROWSER as KNOWN_BROWSER
@@ -33,13 +33,13 @@ MISTAKES = {"wrong_sign_in": "wrong", "sign_in_locked": "locked", "busy": "busy"
 
 class Entrance:
     def __init__(
-        self, worker: Worker, reader: Core, bells: Bells, guard: Guard, *, provided: bool = False
+        self, worker: Worker, reader: Core, signals: ChangeSignals, guard: Guard, *, provided: bool = False
     ) -> None:
         """`reader` sees where somebody comes from, as long as nothing is to be written.
 
         `provided`: one may sign in through a provider, too (console/provided.py).
         """
-        self._worker, self._reader, self._bells, self.queues = worker, reader, bells, Queues()
+        self._worker, self._reader, self._signals, self.queues = worker, reader, signals, Queues()
         self._provided = provided
         self.routes = (
             Route("GET", "/console/enter", anyone, self.enter),
@@ -142,12 +142,12 @@ class Entrance:
         return web.Response(status=303, headers={"Location": _back(request, caller)})
 
     async def be_away(self, request: web.Request, caller: Caller) -> web.Response:
-        """She leaves her desk (`away` is 1) or is back (0); the board's bell tells her other pages."""
+        """She leaves her desk (`away` is 1) or is back (0); a change signal tells the other pages."""
         away = (await read_form(request)).get("away", "")
         if away not in ("0", "1"):
             raise Refused("out_of_range", "away must be 0 or 1", field="away")
         await self._worker(accounts.be_away, caller, away == "1")
-        self._bells.ring(BOARD_BELL)
+        self._signals.board_changed()
         if wants_html(request):
             return web.Response(status=303, headers={"Location": _back(request, caller)})
         return answer({"away": away == "1"})

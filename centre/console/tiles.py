@@ -30,7 +30,7 @@ from centre.api.routing import Route
 from centre.console.guard import Guard
 from centre.platform.home import CannotServe
 from centre.platform.log import Log
-from centre.platform.log_throttle import Seldom
+from centre.platform.log_throttle import LogThrottle
 from centre.rules import access
 from centre.rules.refusals import Refused
 from centre.settings import Settings
@@ -123,7 +123,7 @@ class Tiles:
     """The route of an archive; `archive` None: there is none, and nothing is here."""
 
     def __init__(self, archive: Archive | None, guard: Guard, log: Log) -> None:
-        self._archive, self._trouble = archive, Seldom(log)
+        self._archive, self._trouble = archive, LogThrottle(log)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tiles")
         self._waiting = 0
         self.routes = (Route("GET", URL, guard.sees(access.OPERATOR), self.tile),)

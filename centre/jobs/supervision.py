@@ -3,8 +3,9 @@ alarms that nobody takes."""
 
 import time
 
+from centre.platform.change_signals import ChangeSignals
 from centre.platform.log import Log
-from centre.platform.worker import AFTER, SPARE, Bells, Worker
+from centre.platform.worker import AFTER, SPARE, Worker
 from centre.rules.supervision import Reckoning
 from centre.settings import Settings
 from centre.work import supervision, webhook
@@ -19,8 +20,8 @@ def tick_ms() -> int:
 
 
 class Watchman:
-    def __init__(self, worker: Worker, bells: Bells, log: Log, settings: Settings, board_bell: str) -> None:
-        self._worker, self._bells, self._log, self._board_bell = worker, bells, log, board_bell
+    def __init__(self, worker: Worker, signals: ChangeSignals, log: Log, settings: Settings) -> None:
+        self._worker, self._signals, self._log = worker, signals, log
         self._alive_s = settings.alive_s
         self._reckoning: Reckoning | None = None
 
@@ -36,7 +37,7 @@ class Watchman:
                 self._log("trouble", reason="many_silent", text=text)
             if looked.found or looked.ended:
                 self._log("losses", found=looked.found, ended=looked.ended)
-                self._bells.ring(self._board_bell)
+                self._signals.board_changed()
 
     async def _reckon(self) -> int:
         """Since when silence counts."""
@@ -58,11 +59,11 @@ def _now_ms(core: Core) -> int:
 class Escalation:
     """An alarm that nobody took in time goes beyond this room: into the log, and to whom a webhook tells."""
 
-    def __init__(self, worker: Worker, bells: Bells, log: Log, settings: Settings, board_bell: str) -> None:
-        self._worker, self._bells, self._log = worker, bells, log
-        self._after_s, self._board_bell = settings.escalate_s, board_bell
+    def __init__(self, worker: Worker, signals: ChangeSignals, log: Log, settings: Settings) -> None:
+        self._worker, self._signals, self._log = worker, signals, log
+        self._after_s = settings.escalate_s
 
     async def look(self) -> None:
         for told in await self._worker(webhook.escalate, self._after_s, lane=AFTER):
             self._log("escalated", incident=told.incident_id, device_id=told.device_id, counter=told.counter)
-            self._bells.ring(self._board_bell)
+            self._signals.board_changed()

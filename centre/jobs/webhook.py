@@ -14,7 +14,7 @@ import aiohttp
 
 from centre.platform.home import CannotServe, Home
 from centre.platform.log import Log
-from centre.platform.log_throttle import Seldom
+from centre.platform.log_throttle import LogThrottle
 from centre.platform.worker import AFTER, Worker
 from centre.rules import webhook
 from centre.settings import Settings
@@ -62,7 +62,7 @@ def receiver(home: Home, settings: Settings) -> Receiver | None:
 class Sender:
     def __init__(self, worker: Worker, log: Log, receiver: Receiver | None) -> None:
         self._worker, self._log, self._receiver = worker, log, receiver
-        self._trouble = Seldom(log)
+        self._trouble = LogThrottle(log)
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self) -> None:

@@ -7,7 +7,7 @@ from centre.platform.log import Log
 EVERY_S = 60.0
 
 
-class Seldom:
+class LogThrottle:
     """`trouble(reason, text)`: at most once a minute and reason. Reasons are few, and ours."""
 
     def __init__(self, log: Log) -> None:

@@ -21,7 +21,7 @@ from joserfc.jwk import KeySet
 
 from centre.platform.home import CannotServe, Home
 from centre.platform.log import Log, now_ms
-from centre.platform.log_throttle import Seldom
+from centre.platform.log_throttle import LogThrottle
 from centre.rules import oidc
 from centre.rules.oidc import Client, Endpoints, Journey, Untrusted
 from centre.rules.refusals import Refused
@@ -45,7 +45,7 @@ class Provider:
         self, client: Client, secret: str, context: ssl.SSLContext, log: Log, answer_s: float
     ) -> None:
         self._client, self._secret, self._context = client, secret, context
-        self._trouble, self._answer_s = Seldom(log), answer_s
+        self._trouble, self._answer_s = LogThrottle(log), answer_s
         self._session: aiohttp.ClientSession | None = None
         self._box = Fernet(Fernet.generate_key())  # a restart ends who is on the way
         self._used: dict[str, None] = {}  # states that came back, the oldest first

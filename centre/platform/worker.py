@@ -1,4 +1,4 @@
-"""The bridge between tasks and the synchronous work: one thread, three lanes, each with a bound.
+"""The thread that does the store's synchronous work for tasks: three lanes, each with a bound.
 
 What waits in a lane is done in one go and committed once (group commit): the disk is waited for once, however
 many alarms come together, and nobody is answered before it. Where one of a group fails half way, or the
@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -187,29 +186,3 @@ def _answer(group: deque[_Job]) -> None:
         if group and job.lane == SPARE:
             job.future.get_loop().call_soon(_answer, group)
             return
-
-
-class Bells:
-    """Memory signals that carry nothing: whoever is woken reads the table, so none can be missed.
-
-    Take the bell *before* reading: `bell = bells.bell(name)`, read, then wait for it.
-    """
-
-    def __init__(self) -> None:
-        # Weak: a bell that nobody holds is no longer there to be rung.
-        self._bells: weakref.WeakValueDictionary[str, asyncio.Event] = weakref.WeakValueDictionary()
-
-    def bell(self, name: str) -> asyncio.Event:
-        event = self._bells.get(name)
-        if event is None:
-            event = self._bells[name] = asyncio.Event()
-        return event
-
-    def ring(self, *names: str) -> None:
-        for name in names:
-            event = self._bells.pop(name, None)
-            if event is not None:
-                event.set()
-
-    def ring_all(self) -> None:
-        self.ring(*list(self._bells))

@@ -16,12 +16,13 @@ from typing import Any, TypeVar, cast
 
 from aiohttp import web
 
-from centre.api.bridges import BOARD_BELL, STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, Intake
+from centre.api.bridges import STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, Intake
 from centre.api.event_streams import Streams
 from centre.api.routing import Refusals, Route
+from centre.platform.change_signals import ChangeSignals
 from centre.platform.log import Log
 from centre.platform.sealing import Sealer
-from centre.platform.worker import ALARMS, Bells, Worker
+from centre.platform.worker import ALARMS, Worker
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.settings import Settings
@@ -107,10 +108,10 @@ class Centre:
             return
         self._loop = Loop(self._time, self._disk_s, self._mistake)  # type: ignore[abstract]
         self.disk.on_kill = self._strike
-        self._worker, self._bells, log = OneThread(core), Bells(), Told(self._happen)
+        self._worker, self._signals, log = OneThread(core), ChangeSignals(), Told(self._happen)
         respond = cast(Callable[[Mapping[str, str]], web.StreamResponse], Stream)
         streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, respond)
-        intake = Intake(self._worker, core, self._bells, log, b"", Settings(), streams)
+        intake = Intake(self._worker, core, self._signals, log, b"", Settings(), streams)
         self._routes = intake.routes
         self._refusals = Refusals(log)
         self.is_up = True
@@ -211,7 +212,7 @@ class Centre:
         if done.now:
             who = {"device_id": done.device_id, "event": done.event, "counter": done.counter}
             self._happen(NAME, _LOGGED[stage], incident=incident_id, **who)
-            self._bells.ring(incident_id, BOARD_BELL)
+            self._signals.incident_changed(incident_id)
 
     def audit(self) -> None:
         """What is in the database, read as somebody does who knows nothing of the program."""

@@ -38,7 +38,7 @@ def positions(home: Path) -> list[tuple[float, str | None, tuple[str, ...]]]:
 
 
 async def test_positions_reach_the_page_as_they_come(tmp_path: Path) -> None:
-    """With their source and marks; the operator's bell rings; one log line."""
+    """With their source and marks; the operator's page is told; one log line."""
     lines = Lines()
     async with centre(tmp_path, HAND, log=lines) as (serving, phone):
         await phone.enrol(HAND)

@@ -77,7 +77,7 @@ async def test_a_stream_ends_when_no_receipt_can_follow(tmp_path: Path) -> None:
             assert [data["stage"] async for _, _, data in events] == [receipts.RECEIVED]
         async with phone.stream(alarm) as events:
             await anext(events)
-            # Another process closes it: no bell rings here, the heartbeat reads the table.
+            # Another process closes it: no signal is sent here, the heartbeat reads the table.
             board.advance(
                 core := open_core(Home(tmp_path)), signed_in(core), alarm.split("/")[3], receipts.CLOSED
             )

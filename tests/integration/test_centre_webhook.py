@@ -155,7 +155,7 @@ async def test_a_receiver_whom_nobody_vouches_for_is_told_nothing(tmp_path: Path
     async with told(tmp_path, receiver, ca=False) as (phone, log):
         status, _ = await phone.post(HAND.alarm(1))
         async with asyncio.timeout(60):
-            while not log.of("trouble"):  # noqa: ASYNC110 -- the log has no bell
+            while not log.of("trouble"):  # noqa: ASYNC110 -- the log has no signal
                 await asyncio.sleep(0.05)
         assert status == 201
     assert (receiver.taken, receiver.refused) == ([], [])
@@ -240,7 +240,7 @@ async def test_what_was_not_told_before_a_restart_is_told_after_it(tmp_path: Pat
     async with told(tmp_path, deaf) as (phone, log):
         await phone.post(HAND.alarm(1))
         async with asyncio.timeout(60):
-            while not log.of("trouble"):  # noqa: ASYNC110 -- the log has no bell
+            while not log.of("trouble"):  # noqa: ASYNC110 -- the log has no signal
                 await asyncio.sleep(0.05)
     receiver = Receiver()
     authority = Authority()

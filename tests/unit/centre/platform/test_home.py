@@ -137,7 +137,7 @@ def test_no_command_takes_an_older_database_over_while_it_is_served(
 
 
 def test_one_home_is_served_once(tmp_path: Path) -> None:
-    """Two processes would not hear each other's bells."""
+    """Two processes would not hear each other's signals."""
     home = Home(tmp_path / "home")
     lock = home.lock()
     assert lock
