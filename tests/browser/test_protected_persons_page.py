@@ -16,7 +16,7 @@ from aiohttp import web
 from bridge.page.server import Page
 from bridge.page.words import LANGUAGES
 from tests.browser.chromium import Tab, new_tab
-from tests.unit.bridge.page.test_words import FORBIDDEN
+from tests.unit.bridge.page.parts import FORBIDDEN
 from tests.unit.bridge.wearers_life import SECRET, TAG, Life, at_dispatched, eventually
 from wire import codes, receipts
 

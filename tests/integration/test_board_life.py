@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import littlefs
 import pytest
 from bumble.core import UUID, ProtocolError
 from bumble.device import Device, Peer
@@ -16,19 +15,10 @@ from bumble.transport.common import AsyncPipeSink
 
 from sim.board.board import Board, BoardEvent
 from sim.radio.air import Air
+from tests.integration.parts import make_image
 
 BUTTON = 0
 MOTOR = 4
-
-
-def make_image(directory: Path, main: str, **files: str) -> Path:
-    """A flash with these programs on it, as the integrator's tool makes it."""
-    fs = littlefs.LittleFS(block_size=4096, block_count=128, disk_version=0x00020000)
-    for name, text in {"main": main, **files}.items():
-        with fs.open(f"{name}.py", "wb") as file:
-            file.write(text.encode())
-    (directory / "flash.img").write_bytes(bytes(fs.context.buffer))
-    return directory
 
 
 class Watched:

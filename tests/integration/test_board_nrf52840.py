@@ -9,7 +9,7 @@ import pytest
 
 from firmware.flash.interpreter import KINDS
 from sim.board.board import Board
-from tests.integration.test_flash_board import Box
+from tests.integration.parts import Box
 
 BUTTON, MOTOR = KINDS["nrf52840dk"].pins
 MOTOR_ON_PORT_1 = 32 + 4  # P1.04

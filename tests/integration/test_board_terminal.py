@@ -17,7 +17,7 @@ from firmware.board.config import SETTINGS
 from firmware.flash.provision import provision
 from sim.board.board import Board, BoardEvent, erase_flash
 from sim.radio.air import Air
-from tests.integration.test_board_life import make_image
+from tests.integration.parts import make_image
 
 MOTOR = 4
 BUTTON = SETTINGS["button_gpio"][0]

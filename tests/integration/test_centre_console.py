@@ -5,7 +5,7 @@ import contextlib
 import json
 import resource
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from centre.work import accounts
 from centre.work.core import open_core
 from sim.realtime.people import EXAMPLE, placeholder
 from tests.browser.desk import hand_out
+from tests.integration.parts import next_board
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, phone_of
 from wire import codes, receipts
 
@@ -45,14 +46,6 @@ async def enter(phone: Phone, console_url: str) -> None:
     async with phone.session.get(console_url) as response:
         assert response.status == 200
         assert str(response.url) == f"{phone.url}/console"  # the key is no longer in the address
-
-
-async def next_board(events: AsyncIterator[tuple[str, str, Any]]) -> Any:
-    """On a busy machine the stream says meanwhile that it is alive."""
-    async for _, event, data in events:
-        if event == "board":
-            return data
-    raise AssertionError("the stream has ended")
 
 
 async def test_the_key_in_the_address_becomes_a_session(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from centre.platform.home import Home
 from centre.rules.incidents import read_fixes
 from centre.work import presses
 from centre.work.core import open_core
-from tests.integration.test_centre_process import ROOT, amr_centre, imported, run
+from tests.integration.parts import ROOT, amr_centre, imported, run
 from tests.unit.centre.parts import FIX, Hand, Phone, phone_of
-from tests.unit.centre.work.test_event_log import Night
+from tests.unit.centre.work.parts import Night
 
 HAND = Hand()
 AT_ONCE = 4

@@ -11,7 +11,7 @@ from centre.platform.home import Home
 from centre.platform.password_hashing import AT_ONCE_MAX, WAITING_EACH_MAX
 from centre.work import board as desk
 from centre.work.core import open_core
-from tests.integration.test_centre_console import next_board
+from tests.integration.parts import next_board
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, incidents_of, signed_in
 from wire import receipts
 

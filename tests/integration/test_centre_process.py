@@ -6,10 +6,6 @@ import os
 import resource
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -20,58 +16,11 @@ from centre.rules import heartbeats
 from centre.work import accounts, buttons
 from centre.work.core import open_core
 from centre.work.heartbeats import take_sign_of_life
-from tests.unit.centre.parts import Hand, Phone, entrance, phone_of
+from tests.integration.parts import imported, run, served
+from tests.unit.centre.parts import Hand
 from wire import receipts
 
 HAND = Hand()
-ROOT = Path(__file__).parents[2]
-
-
-def amr_centre(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "centre", *map(str, arguments)]
-
-
-async def run(*arguments: object) -> tuple[int, str, str]:
-    """Exit code, stdout, stderr of one command, in a process of its own."""
-    pipe = subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *amr_centre(*arguments), cwd=ROOT, stdout=pipe, stderr=pipe
-    )
-    out, error = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), error.decode()
-
-
-class Served:
-    def __init__(self, process: asyncio.subprocess.Process, console_url: str) -> None:
-        self.process, self.console_url = process, console_url
-
-
-@asynccontextmanager
-async def served(home: Path, *options: object) -> AsyncIterator[tuple[Served, Phone]]:
-    process = await asyncio.create_subprocess_exec(
-        *amr_centre("serve", "--home", home, "--port", 0, "--json-log", *options),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        line = json.loads(await process.stdout.readline())
-        assert line["what"] == "listening"
-        ca_pem = Path(line["ca"]).read_text()
-        async with phone_of(line["url"], ca_pem) as phone:
-            yield Served(process, entrance(home, line["url"])), phone
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-def imported(home: Path, *hands: Hand) -> None:
-    """By another process than the one that may be serving this home."""
-    core = open_core(Home(home))
-    buttons.import_buttons(core, (hand.registered for hand in hands))
-    core.store.close()
 
 
 async def test_killed_right_after_the_answer_it_has_lost_nothing(tmp_path: Path) -> None:

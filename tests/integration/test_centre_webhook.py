@@ -17,7 +17,7 @@ from centre.rules import access, incidents, webhook
 from centre.work import administration, board, buttons, presses
 from centre.work import webhook as hooks
 from centre.work.core import open_core
-from tests.integration.test_centre_process import imported, served
+from tests.integration.parts import imported, served
 from tests.unit.bridge.parts import Authority, serve
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, signed_in
 from wire import receipts

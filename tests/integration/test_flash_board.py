@@ -7,26 +7,20 @@ import itertools
 import json
 import re
 import stat
-import sys
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import serial
-from littlefs import LittleFS
 
 from firmware.board.config import SETTINGS
 from firmware.board.memory import sealed
-from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT, MAIN, compile_firmware, flash_image
+from firmware.flash.build import MAIN, compile_firmware, flash_image
 from firmware.flash.interpreter import KINDS
-from sim.board.board import Board, BoardEvent, erase_flash
-from sim.radio.air import Air
+from sim.board.board import Board
+from tests.integration.parts import Box
 from wire.codes import ALARM
 
-BIN = Path(sys.executable).parent
-Watch = Callable[[str], object]
 CENTRE = "https://centre.example:8443"
 FILL = """
 for size in (4096, 100):
@@ -38,140 +32,9 @@ for size in (4096, 100):
     except OSError:
         pass
 """
-IDENTITY = ("identity.json", "config.json", "press.bin", "alive.bin")
 COUNTER = 7  # of a press that is open
 STRANDS = 6  # side by side, so that none takes too long
 OPERATIONS_MIN, OPERATIONS_MAX = 20, 120  # what provisioning may take of writes and erases
-
-
-@dataclass
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-class Box:
-    """Boards with erased flash, each at a port, and a laptop with `amr-button`."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.air = Air()
-        self.boards: list[Board] = []
-        self.lines: dict[str, list[str]] = {}
-        self.seen: list[BoardEvent] = []
-        self.presses: dict[str, tuple[int, int, int]] = {}  # device_id -> counter, event, stage, where not 0
-        self._said = asyncio.Event()
-
-    async def board(self, *, zephyr: bool = False, flash: bytes | None = None) -> Board:
-        name = f"board{len(self.boards)}"
-        image = self.home / name
-        erase_flash(image)
-        if flash:
-            (image / "flash.img").write_bytes(flash)
-        board = Board(self.air, name, image, zephyr=zephyr, on_event=self._see)
-        self.boards.append(board)
-        board.plug()
-        board.set_adc(SETTINGS["battery_gpio"][0], 1_900_000)  # 3.8 V behind the divider
-        await board.power_on()
-        return board
-
-    async def button(self, *arguments: str, board: Board | None = None, watch: Watch = len) -> Ran:
-        """Run `amr-button` in the box's folder."""
-        port = ["--port", str(board.port)] if board else []
-        return await self.run("amr-button", *arguments, *port, watch=watch)
-
-    async def run(self, program: str, *arguments: str, watch: Watch = len) -> Ran:
-        """Run one of our commands; `watch` sees each line that it prints."""
-        process = await asyncio.create_subprocess_exec(
-            BIN / program,
-            *arguments,
-            cwd=self.home,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout
-        assert process.stderr
-        out = ""
-        async for line in process.stdout:
-            out += line.decode()
-            watch(line.decode())
-            if b"press RESET" in line:  # a sleeping board, at a port without the line that resets it
-                await next(board for board in self.boards if str(board.port) in line.decode()).reset()
-        err = await process.stderr.read()
-        return Ran(await process.wait(), out, err.decode())
-
-    async def done(self, *arguments: str, board: Board | None = None) -> str:
-        """As `button`, but it must succeed."""
-        ran = await self.button(*arguments, board=board)
-        assert ran.code == 0, ran
-        assert not ran.err
-        return ran.out
-
-    async def refused(self, *arguments: str, board: Board | None = None) -> str:
-        """As `button`, but it must fail with one sentence."""
-        ran = await self.button(*arguments, board=board)
-        assert ran.code == 1, ran
-        (sentence,) = ran.err.splitlines()
-        return sentence
-
-    async def says(self, board: Board, words: str) -> str:
-        """The next line that the board prints which begins with these words."""
-        async with asyncio.timeout(60):
-            while True:
-                lines = self.lines.get(board.name, [])
-                while lines:
-                    line = lines.pop(0)
-                    if line.startswith(words + " "):
-                        return line
-                self._said.clear()
-                await self._said.wait()
-
-    def files(self, board: Board) -> dict[str, bytes]:
-        """What is on the board's flash at this moment."""
-        disk = LittleFS(block_size=BLOCK_BYTES, block_count=BLOCK_COUNT, mount=False)
-        disk.context.buffer = bytearray((self.home / board.name / "flash.img").read_bytes())
-        disk.mount()
-        found = {}
-        for folder, _, names in disk.walk("/"):
-            for name in names:
-                path = f"{folder.rstrip('/')}/{name}"
-                with disk.open(path, "rb") as file:
-                    found[path.lstrip("/")] = file.read()
-        return found
-
-    def put(self, board: Board, name: str, content: bytes) -> None:
-        """A file on the flash of a board that is off."""
-        path = self.home / board.name / "flash.img"
-        disk = LittleFS(block_size=BLOCK_BYTES, block_count=BLOCK_COUNT, mount=False)
-        disk.context.buffer = bytearray(path.read_bytes())
-        disk.mount()
-        with disk.open(name, "wb") as file:
-            file.write(content)
-        path.write_bytes(bytes(disk.context.buffer))
-
-    def registry(self) -> list[dict[str, Any]]:
-        path = self.home / "registry.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    def is_whole(self, board: Board) -> bool:
-        """Whether it is a button of the registry with all its files; else it must be none at all."""
-        files = self.files(board)
-        if "identity.json" not in files:
-            return False
-        identity = json.loads(files["identity.json"])
-        (line,) = [line for line in self.registry() if line["device_id"] == identity["device_id"]]
-        assert line["root"] == identity["root"]
-        assert set(IDENTITY) <= set(files)
-        assert files["press.bin"] == sealed(">IBB", *self.presses.get(identity["device_id"], (0, 0, 0)))
-        return True
-
-    def _see(self, event: BoardEvent) -> None:
-        self.seen.append(event)
-        if event.kind == "serial":
-            self.lines.setdefault(event.board, []).append(event.data["line"])
-            self._said.set()
 
 
 @pytest.fixture

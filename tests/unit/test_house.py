@@ -85,6 +85,16 @@ def test_one_file_speaks_to_bleak() -> None:
     assert users == {"bleak_radio.py"}
 
 
+def test_no_test_module_imports_another() -> None:
+    """What tests share is in a module that holds no test: `parts.py` of their room."""
+    for path in sources("tests"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests"):
+                names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+                shared = [name for name in names if not name.startswith("test_")]
+                assert names == shared, f"{path.relative_to(ROOT)} imports {node.module}"
+
+
 def test_the_project_stands_alone() -> None:
     """Nothing that is shipped refers to how it was made."""
     tell_tale = re.compile(r"\.\./shared|\bissue #?\d|(?<!\w)/work/", re.IGNORECASE)

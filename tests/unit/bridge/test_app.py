@@ -23,9 +23,9 @@ from bridge.reporting.log import EVENTS
 from bridge.settings import Config, name_of
 from bridge.store.home import Credentials, Home
 from bridge.store.journal import Journal
-from tests.unit.bridge.commands.test_doctor import NoRadio
+from tests.unit.bridge.commands.parts import NoRadio
 from tests.unit.bridge.parts import ENROLMENT, TOKEN, Authority, device, problem, serve, write_private
-from tests.unit.bridge.store.test_keyring_store import NULL, WorldKeyring
+from tests.unit.bridge.store.parts import NULL, WorldKeyring
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -7,12 +7,9 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
-from bleak.backends.scanner import BaseBleakScanner
-from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason
 
 from bridge import app
 from bridge.commands import doctor
@@ -22,6 +19,7 @@ from bridge.ports import RadioOff, SourceOff
 from bridge.settings import Config
 from bridge.store.home import Credentials, Home
 from bridge.store.journal import Journal
+from tests.unit.bridge.commands.parts import NoRadio
 from tests.unit.bridge.parts import TOKEN, Authority, device, serve
 
 HERE = Fix(50.85, 4.35, 12.4, 95.0, "GNSS", "2026-11-23T10:00:00Z")
@@ -71,19 +69,6 @@ def port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as ear:
         number: int = ear.getsockname()[1]
         return number
-
-
-class NoRadio(BaseBleakScanner):
-    """A machine without Bluetooth, which says so at once."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        return
-
-    async def start(self) -> None:
-        raise BleakBluetoothNotAvailableError("none", BleakBluetoothNotAvailableReason.NO_BLUETOOTH)
-
-    async def stop(self) -> None:
-        return
 
 
 def home_of(tmp_path: Path, url: str, authority: Authority, *addresses: str) -> Home:

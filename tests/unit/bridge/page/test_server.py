@@ -16,7 +16,7 @@ from bridge.model import CALL_OFFS, Key
 from bridge.page import guard, server
 from bridge.page.server import Page, PageError
 from bridge.page.words import LANGUAGES
-from tests.unit.bridge.page.test_words import FORBIDDEN
+from tests.unit.bridge.page.parts import FORBIDDEN
 from tests.unit.bridge.wearers_life import SECRET, TAG, Life, at_dispatched, eventually
 from wire import codes
 

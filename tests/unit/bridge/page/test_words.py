@@ -10,16 +10,9 @@ import pytest
 from bridge.model import Trouble
 from bridge.page import words
 from bridge.page.words import choose, notice, of_session
+from tests.unit.bridge.page.parts import FORBIDDEN
 
 PAGE = Path(words.__file__).parents[1]
-# In any language: what somebody who looks over her shoulder, or into the browser, must not read.
-FORBIDDEN = re.compile(
-    r"alarm|alert|emergen|urgen|\bnood|notruf|notfall|notlage|112|\bsos\b|police|politi|polizei"
-    r"|\bhelp|hulp|hilfe|\baide|secours|\bcentre|centra|meldkamer|zentral|leitstelle|danger|gevaar|gefahr"
-    r"|victim|slachtoffer|opfer\b|stalk|harcel|panic|paniek|panik|duress|dwang|zwang|contrainte|threat|menace"
-    r"|bedreig|bedroh|rescue|distress|safety|incident|operator|dispatch",
-    re.IGNORECASE,
-)
 
 
 def file(language: str) -> dict[str, Any]:

@@ -18,50 +18,11 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from bridge.store import keyring_store
-from bridge.store.home import FILE, KEYRING, Credentials, Home, SettingsError
-from tests.unit.bridge.parts import TOKEN, Authority, device
+from bridge.store.home import FILE, KEYRING, Home, SettingsError
+from tests.unit.bridge.parts import TOKEN, device
+from tests.unit.bridge.store.parts import NULL, WorldKeyring, credentials
 
 ROOT = Path(__file__).resolve().parents[4]
-CA = Authority().pem.decode()
-
-
-class WorldKeyring(KeyringBackend):
-    """A keyring that keeps its entries in the file `$WORLD_KEYRING`.
-
-    `$WORLD_KEYRING_KILL` = N kills this process, as a power cut would, before its Nth change of an
-    entry; with a `+` behind N, right after it.
-    """
-
-    priority = 5  # as Secret Service's
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.changes = 0
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self._entries().get(f"{service}/{username}")
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self._change(self._entries() | {f"{service}/{username}": password})
-
-    def delete_password(self, service: str, username: str) -> None:
-        entries = self._entries()
-        del entries[f"{service}/{username}"]
-        self._change(entries)
-
-    def _entries(self) -> dict[str, str]:
-        path = Path(os.environ["WORLD_KEYRING"])
-        found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-        return found
-
-    def _change(self, entries: dict[str, str]) -> None:
-        self.changes += 1
-        kill = os.environ.get("WORLD_KEYRING_KILL")
-        if kill == str(self.changes):
-            os.kill(os.getpid(), signal.SIGKILL)
-        Path(os.environ["WORLD_KEYRING"]).write_text(json.dumps(entries))
-        if kill == f"{self.changes}+":
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class LockedKeyring(WorldKeyring):
@@ -85,7 +46,6 @@ class PlainKeyring(WorldKeyring):
 
 
 PlainKeyring.__module__ = "keyrings.alt.file"
-NULL: KeyringBackend = keyring.backends.null.Keyring()  # type: ignore[no-untyped-call]
 FAILING: KeyringBackend = keyring.backends.fail.Keyring()  # type: ignore[no-untyped-call]
 
 
@@ -99,11 +59,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     home.make()
     yield home
     keyring.set_keyring(before)
-
-
-def credentials(*numbers: int, kept: str = KEYRING, word: str = TOKEN) -> Credentials:
-    devices = tuple(device(number, token=word) for number in numbers)
-    return Credentials("https://127.0.0.1:1", CA, devices, ("https://127.0.0.1:2",), kept)
 
 
 def in_the_open(home: Home) -> str:
@@ -165,14 +120,14 @@ def test_a_kill_in_the_middle_leaves_the_old_or_the_new(
     new = credentials(1, word="token-new")
     program = (
         "from pathlib import Path; from bridge.store.home import Home;"
-        "from tests.unit.bridge.store.test_keyring_store import credentials;"
+        "from tests.unit.bridge.store.parts import credentials;"
         f"Home(Path({str(home.path)!r})).write(credentials(1, word='token-new'))"
     )
     killed = subprocess.run(
         [sys.executable, "-c", program],
         env=os.environ
         | {
-            "PYTHON_KEYRING_BACKEND": "tests.unit.bridge.store.test_keyring_store.WorldKeyring",
+            "PYTHON_KEYRING_BACKEND": "tests.unit.bridge.store.parts.WorldKeyring",
             "WORLD_KEYRING_KILL": kill,
         },
         cwd=ROOT,

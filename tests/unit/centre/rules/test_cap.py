@@ -18,7 +18,7 @@ from centre.work import cap as work
 from sim.realtime.people import EXAMPLE
 from tests.browser.desk import hand_out
 from tests.unit.centre.parts import FIX, Hand, centre
-from tests.unit.centre.work.test_followup import Called
+from tests.unit.centre.work.parts import Called
 from wire import codes, receipts
 
 HAND = Hand()

@@ -29,7 +29,7 @@ from centre.work import (
 from centre.work.heartbeats import take_sign_of_life
 from sim.realtime.people import EXAMPLE, placeholder
 from tests.unit.centre.parts import Hand, signed_in
-from tests.unit.centre.work.test_presses import HAND, World
+from tests.unit.centre.work.parts import HAND, World
 from wire import codes, receipts
 
 FILE = CaseFile("BX-1", "high", Person("Ann Example"), Stalker("Max Sample"), "Two officers.")

@@ -5,57 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from centre.platform.password_hashing import hash_of
 from centre.platform.pin_hashing import Verdict
-from centre.platform.sealing import Sealer, new_key
-from centre.rules.incidents import CallOff, read, read_fixes
+from centre.rules.incidents import CallOff
 from centre.rules.refusals import Refused
-from centre.store import Store
-from centre.work import board, buttons, event_log, presses
-from centre.work.core import Core
-from tests.unit.centre.parts import FIX, Hand, signed_in
-from wire import receipts
-
-HAND = Hand()
-DAY_MS = 86_400_000
-
-
-class Night:
-    """A centre on disk with one button and its bridge; a press and all that may follow it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.sealing_key, self.now_ms = path, new_key(), 1_764_000_000_000
-        self.sealer = Sealer(self.sealing_key)
-        self.core = Core(Store(str(path)), self.sealer, lambda: self.now_ms)
-        buttons.import_buttons(self.core, [HAND.registered])
-        buttons.enrol(self.core, HAND.enrolment_code, hash_of("271828"), hash_of("3141"))
-        self.bridge = str(buttons.all_bridges(self.core)[0]["bridge_id"])
-        self.operator = signed_in(self.core)
-
-    def press(self, counter: int = 1, **more: object) -> str:
-        alarm = HAND.alarm(counter) | {"fix": FIX} | more
-        return presses.take_alarm(self.core, self.bridge, read(alarm)).incident_id
-
-    def follow(self, incident_id: str, *seconds: int) -> None:
-        fixes = [FIX | {"taken_at": f"2026-11-23T10:01:{second:02d}Z"} for second in seconds]
-        presses.add_fixes(self.core, self.bridge, incident_id, read_fixes({"fixes": fixes}))
-
-    def call_off(self, incident_id: str, verdict: Verdict = Verdict.DURESS, counter: int = 1) -> None:
-        presses.try_pin(self.core, self.bridge, CallOff(HAND.device_id, counter, ""))
-        presses.call_off(self.core, self.bridge, incident_id, verdict)
-
-    def close(self, incident_id: str) -> None:
-        for stage in (receipts.ACKNOWLEDGED, receipts.DISPATCHED, receipts.CLOSED):
-            reason = "real" if stage == receipts.CLOSED else None
-            board.advance(self.core, self.operator, incident_id, stage, reason=reason, seen_duress=True)
-
-    def whole(self, counter: int = 1) -> str:
-        """A press, followed, called off under duress, closed."""
-        incident_id = self.press(counter)
-        self.follow(incident_id, 1, 2)
-        self.call_off(incident_id, counter=counter)
-        self.close(incident_id)
-        return incident_id
+from centre.work import buttons, event_log, presses
+from tests.unit.centre.parts import FIX
+from tests.unit.centre.work.parts import HAND, Night
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from centre.work import cases, event_log
 from centre.work.core import Core
 from centre.work.export import export
 from tests.unit.centre.parts import granted, signed_in
-from tests.unit.centre.work.test_event_log import HAND, Night
+from tests.unit.centre.work.parts import HAND, Night
 
 CHROMIUM = shutil.which("chromium")
 FILE = CaseFile("GE 55.L1.000123/26", "high", Person("Anna <Muster>"), Stalker("Max Muster"), "Ring nobody.")

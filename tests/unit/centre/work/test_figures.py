@@ -12,16 +12,12 @@ from hypothesis import strategies as st
 
 from centre.platform.home import Home
 from centre.rules import access, figures
-from centre.rules.cases import CaseFile, Person, Stalker
 from centre.rules.figures import ALL, FIVE, OTHER, Facts, Figure
-from centre.rules.incidents import read
 from centre.rules.refusals import Refused
-from centre.work import board, cases, presses
 from centre.work import figures as work
 from centre.work.core import open_core
-from tests.unit.centre.parts import centre, granted, signed_in
-from tests.unit.centre.work.test_presses import HAND, World
-from wire import codes, receipts
+from tests.unit.centre.parts import centre
+from tests.unit.centre.work.parts import HAND, World, month_of_alarms
 
 ZONES = ("5340", "5341", "5342", None)
 people = st.lists(st.tuples(st.sampled_from(ZONES), st.sampled_from(figures.OUTCOMES)), max_size=60)
@@ -148,24 +144,6 @@ def test_months_and_years_follow() -> None:
     assert [figures.month_of(at) for at in (begins - 1, begins, ends)] == ["2024-01", "2024-02", "2024-03"]
     days = ("2026-04-30", "2026-05-01", "2026-08-01", "2027-02-01", "2028-02-01")
     assert [figures.held_class("2026-02-01", day) for day in days] == list(figures.HELD)
-
-
-FILE = CaseFile("BX-1", "high", Person("Ann Example"), Stalker("Max Sample"), "Two officers.")
-
-
-def month_of_alarms(world: World) -> str:
-    """Six alarms of one zone, all taken after 2 s, five of them closed as mis-presses, and five tests."""
-    manager, operator = signed_in(world.core, access.CASE_MANAGER, zone="5340"), signed_in(world.core)
-    granted(world.core, manager, cases.open_case(world.core, manager, FILE), HAND)
-    bridge = world.bridge()
-    for counter in range(1, 7):
-        taken = presses.take_alarm(world.core, bridge, read(HAND.alarm(counter, age_s=1)))
-        presses.take_alarm(world.core, bridge, read(HAND.alarm(counter, codes.TEST)))
-        world.clock.ms += 2_000
-        board.advance(world.core, operator, taken.incident_id, receipts.ACKNOWLEDGED)
-        reason = "mis-press" if counter < 6 else "real"
-        board.advance(world.core, operator, taken.incident_id, receipts.CLOSED, reason=reason)
-    return figures.month_of(world.core.now_ms())
 
 
 def test_a_month_is_told_when_it_is_over() -> None:

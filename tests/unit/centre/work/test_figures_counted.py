@@ -7,8 +7,7 @@ from centre.rules.figures import ALL, Figure
 from centre.work import cases, retention
 from centre.work import figures as work
 from tests.unit.centre.parts import signed_in
-from tests.unit.centre.work.test_figures import FILE, month_of_alarms
-from tests.unit.centre.work.test_presses import World
+from tests.unit.centre.work.parts import FILE, World, month_of_alarms
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000

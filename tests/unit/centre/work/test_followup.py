@@ -2,7 +2,6 @@
 
 import pytest
 
-from centre.platform.password_hashing import hash_of
 from centre.platform.pin_hashing import Verdict
 from centre.rules import incidents
 from centre.rules.heartbeats import read as read_alive
@@ -13,50 +12,11 @@ from centre.work import board as desk
 from centre.work import buttons, heartbeats, presses
 from centre.work.buttons import Conflict
 from centre.work.core import Core
-from centre.work.incident_sheet import Incident
 from tests.unit.centre.parts import FIX, Hand, incidents_of
-from tests.unit.centre.work.test_presses import HAND, World
+from tests.unit.centre.work.parts import HAND, Called
 from wire import codes, receipts
 
-PINS = hash_of("271828"), hash_of("3141")
 MINUTE_MS = 60_000
-
-
-class Called(World):
-    """A world in which an alarm has been pressed, and a PIN is known."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        buttons.enrol(self.core, HAND.enrolment_code, *PINS)
-        self.phone = self.bridge()
-        self.incident = self.press(1)
-
-    def press(self, counter: int, event: int = codes.ALARM) -> str:
-        return presses.take_alarm(self.core, self.phone, read(HAND.alarm(counter, event))).incident_id
-
-    def try_pin(self, counter: int = 1) -> str:
-        return presses.try_pin(self.core, self.phone, CallOff(HAND.device_id, counter, "")).incident_id
-
-    def call_off(self, verdict: Verdict = Verdict.RIGHT) -> None:
-        self.clock.ms += 1000
-        presses.call_off(self.core, self.phone, self.try_pin(), verdict)
-
-    def locked_s(self) -> int | None:
-        """Of the Retry-After; None where a try is taken (and counted)."""
-        try:
-            self.try_pin()
-        except Refused as refused:
-            return refused.retry_after_s if refused.reason == "pin_locked" else -1
-        return None
-
-    def rows(self, table: str) -> list[tuple[object, ...]]:
-        return [tuple(row) for row in self.core.store.db.execute(f"SELECT * FROM {table}")]  # noqa: S608
-
-    @property
-    def shown(self) -> Incident:
-        board = desk.board(self.core)
-        (incident,) = incidents_of(self.core, board.waiting + board.taken + board.closed)
-        return incident
 
 
 @pytest.fixture

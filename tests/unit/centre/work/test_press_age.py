@@ -12,7 +12,7 @@ from centre.work import cap, event_log, presses
 from centre.work.incident_sheet import Card
 from centre.work.presses import Taken
 from tests.unit.centre.parts import Hand
-from tests.unit.centre.work.test_presses import World
+from tests.unit.centre.work.parts import World
 
 HAND = Hand()
 DAY_S = 86_400

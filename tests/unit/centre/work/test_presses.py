@@ -16,40 +16,12 @@ from centre.work import board as desk
 from centre.work import buttons, presses
 from centre.work.buttons import ENROLMENT_MS, Conflict
 from centre.work.core import Core
-from tests.unit.centre.parts import FIX, Hand, incidents_of, signed_in
+from tests.unit.centre.parts import FIX, Hand, incidents_of
+from tests.unit.centre.work.parts import HAND, Clock, World
 from wire import codes, receipts
 from wire.keys import derive
 
-HAND = Hand()
 BAD_FIX = FIX | {"taken_at": "2026-11-23T10:00:09Z", "method": "CELL"}
-
-
-class Clock:
-    """Virtual time in ms."""
-
-    def __init__(self) -> None:
-        self.ms = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.ms
-
-
-class World:
-    """A core that knows one button, and the time it lives in."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.sealer = Sealer(new_key())
-        self.core = Core(Store(":memory:"), self.sealer, self.clock)
-        self.operator = signed_in(self.core)
-        buttons.import_buttons(self.core, [HAND.registered])
-
-    def bridge(self, hand: Hand = HAND) -> str:
-        """Another bridge of the button."""
-        code = buttons.issue_enrolment(self.core, hand.device_id)
-        assert code is not None
-        token = buttons.enrol(self.core, code, None, None)["token"]
-        return buttons.bridge_of(self.core, str(token))
 
 
 @pytest.fixture

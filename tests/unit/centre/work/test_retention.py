@@ -20,7 +20,7 @@ from centre.store import Store
 from centre.work import board, event_log, figures, presses, retention, verify_log
 from centre.work.core import Core
 from tests.unit.centre.parts import signed_in
-from tests.unit.centre.work.test_event_log import DAY_MS, HAND, Night
+from tests.unit.centre.work.parts import DAY_MS, HAND, Night
 from wire import codes
 
 POSITIONS_DAYS, INCIDENTS_DAYS = 6, 12

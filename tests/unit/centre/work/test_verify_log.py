@@ -17,7 +17,7 @@ from centre.store import Store
 from centre.work import event_log, verify_log
 from centre.work.core import Core, open_core
 from centre.work.verify_log import Seen
-from tests.unit.centre.work.test_event_log import DAY_MS, Night
+from tests.unit.centre.work.parts import DAY_MS, Night
 
 COLUMNS = ("seq", "at_ms", "kind", "actor", "incident_id", "case_id", "device_id", "sealed", "digest", "hash")
 

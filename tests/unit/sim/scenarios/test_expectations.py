@@ -5,7 +5,7 @@ from dataclasses import replace
 from sim.judge.events import Happening
 from sim.scenarios.expectations import Verdict, judge
 from sim.scenarios.model import Expect, Scenario, read
-from tests.unit.sim.scenarios.test_model import GOOD
+from tests.unit.sim.scenarios.parts import GOOD
 
 IDS = {"button": "AAAA"}
 WHOLE = [

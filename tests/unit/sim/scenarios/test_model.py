@@ -7,22 +7,7 @@ import pytest
 from sim.scenarios.model import ACTS, EXPECTS, FAULTS, read
 from sim.scenarios.run import SHIPPED, CannotRead, described, find, load, shipped, vocabulary
 from sim.scenarios.toml_tables import Wrong
-
-GOOD = """\
-title = "a title"
-about = "what it is about"
-
-[[button]]
-name = "button"
-
-[[phone]]
-name = "phone"
-button = "button"
-
-[[act]]
-does = "press"
-who = "button"
-"""
+from tests.unit.sim.scenarios.parts import GOOD
 
 
 def wrong(text: str) -> str:

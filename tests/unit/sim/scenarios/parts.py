@@ -1,0 +1,17 @@
+"""What the tests of scenarios share."""
+
+GOOD = """\
+title = "a title"
+about = "what it is about"
+
+[[button]]
+name = "button"
+
+[[phone]]
+name = "phone"
+button = "button"
+
+[[act]]
+does = "press"
+who = "button"
+"""
