@@ -87,9 +87,9 @@ def test_a_notice_says_what_is_wrong_and_what_to_do(language: str) -> None:
         assert said(where, reason) == tuple(text.replace("{name}", "Pebble") for text in there[key])
 
 
-def test_the_wearers_guide_explains_what_the_page_says() -> None:
+def test_the_guide_of_the_page_explains_what_the_page_says() -> None:
     """Every stage, every outcome of a call-off, every step of a test; in the page's own words."""
-    guide = (PAGE.parents[1] / "docs/protected-person.md").read_text("utf-8")
+    guide = (PAGE.parents[1] / "docs/page.md").read_text("utf-8")
     for key, text in file("en")["page"].items():
         if re.match(r"stage_|step_|undo_(?!title|say|failed)|check$|undo$", key):
             assert text.replace("{name}", "Tag").split(". Ask")[0] in guide, key
