@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bridge import settings as configuration
 from bridge.centre import client as https
+from bridge.centre.errors import CentreError, NotACentre
 from bridge.clock import now_ms
 from bridge.location import fixed
 from bridge.model import Device, Fix, Trouble, rfc3339
@@ -63,7 +64,7 @@ def main(
         return _command(home, arguments, scanner, client)
     except (BadInput, ConfigError) as error:
         return _say(error, USAGE)
-    except (SettingsError, https.CentreError) as error:
+    except (SettingsError, CentreError) as error:
         return _say(error, FAILED)
     except KeyboardInterrupt:
         return FAILED
@@ -182,9 +183,7 @@ async def enrol(
     try:
         enrolment = settings.parse_enrolment(answer)
     except ValueError:
-        raise https.NotACentre(
-            "not_a_centre", "the centre's answer to the enrolment cannot be read"
-        ) from None
+        raise NotACentre("not_a_centre", "the centre's answer to the enrolment cannot be read") from None
     devices = before.devices if before else ()
     after = Credentials(label.centre, ca_pem, devices, enrolment.addresses, kept)
     home.write(after.with_devices(enrolment.devices))

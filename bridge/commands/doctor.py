@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.centre.client import Centre, CentreError, spki_sha256
+from bridge.centre.client import Centre, spki_sha256
+from bridge.centre.errors import CentreError
 from bridge.model import Fix
 from bridge.ports import RadioOff, Source, SourceOff
 from bridge.settings import Config

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from bridge.centre.client import CentreError
+from bridge.centre.errors import CentreError
 from bridge.store.home import SettingsError
 from centre.platform.home import CannotServe
 from centre.rules import access
