@@ -26,7 +26,7 @@ from bridge.tasks.relay import Relay
 from centre.rules import registry
 from sim.radio.adverts import Heard, has_codes_form, uuids_128
 from sim.recording.lines import Unreadable, read
-from sim.recording.replay_backend import Tape, backends
+from sim.recording.replay_backend import Playback, backends
 from sim.virtual.phone import Clock as VirtualClock
 from sim.virtual.time import Loop, Time
 from wire import codes
@@ -232,7 +232,7 @@ async def _play(
     clock: Clock,
     played: Replayed,
 ) -> None:
-    tape, watch = Tape(), Listening(played)
+    tape, watch = Playback(), Listening(played)
     scanner, client = backends(tape)
     news = asyncio.Event()
 
