@@ -68,6 +68,8 @@ def main(
         return _say(error, FAILED)
     except KeyboardInterrupt:
         return FAILED
+    except ModuleNotFoundError:
+        raise  # of an extra that is not installed; `__main__` says so
     except Exception as error:
         # The places only: an exception's text may hold what it stumbled over.
         frames = traceback.extract_tb(error.__traceback__)[-5:]

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 
 from sim.commands import city, demo, exec_air_board, explore, recording, run, stalk
 
-FAILED, INTERRUPTED = 1, 130
-_EXTRAS = ("bumble", "micropython")  # what only the extra `sim` installs
+INTERRUPTED = 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,11 +30,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return command(arguments)
-    except ModuleNotFoundError as missing:
-        if missing.name not in _EXTRAS:
-            raise
-        print(f"amr-sim: {missing.name} is not installed: pip install '.[sim]'", file=sys.stderr)
-        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 
