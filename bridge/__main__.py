@@ -1,19 +1,19 @@
-"""Start `amr-bridge`, or say in a sentence which extra is missing."""
+"""`amr-bridge`, and `python -m bridge`."""
 
 import sys
 
+INTERRUPTED = 130  # as a shell says of a command that Ctrl-C has ended
+
 
 def console() -> None:
-    """Run the command line; exit code 2 where a library of the extra `bridge` is not installed."""
+    """Run the command line, and end the process with its exit code."""
     try:
-        from bridge.app import console as run
+        from bridge.commands import main  # late: Ctrl-C during an import is no traceback, either
 
-        run()
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] in ("bridge", "wire"):
-            raise
-        print(f"amr-bridge: {missing.name} is not installed: pip install '.[bridge]'", file=sys.stderr)
-        sys.exit(2)
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What its owner may set: `config.toml` in the home, and `run --set KEY=VALUE` for once.
+"""What can be set about a running bridge: `config.toml` in the home, and `--set KEY=VALUE` for once.
 
-One table, the fields of `Config`: each has its default, what is allowed and what it means. The file,
-the flags, the sentences about mistakes, `amr-bridge config` and the documentation all read it there.
+Each setting is declared once, as a field of `Settings`: its default, its kind (which knows what is allowed
+and reads it) and its meaning. The file, the options, the sentences about mistakes, `amr-bridge config` and
+the table in docs/bridge.md are made of these declarations.
 """
 
 import difflib
@@ -13,27 +14,36 @@ from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from yarl import URL
-
 SOURCES = ("gpsd", "nmea", "geoclue", "gpx", "fixed")
-LANGUAGES = ("", "fr", "nl", "de", "en")
+LANGUAGES = ("fr", "nl", "de", "en")
 FILE_BYTES_MAX = 64 * 1024
 ADDRESSES_MAX = 8
 TEXT_CHARS_MAX = 1000
 
 
-class ConfigError(Exception):
-    """A key or value that cannot be used; a sentence with its place, its name and what is allowed."""
+class SettingsError(Exception):
+    """A key or value cannot be used; a sentence with its place, its name and what is allowed."""
 
 
-class _Rule(NamedTuple):
+class Kind(NamedTuple):
+    """What values a setting may have."""
+
     allowed: str  # for people: "a number from 5 to 300"
+    read: Callable[[Any], Any]  # returns the value as we keep it; raises ValueError
+
+
+class Rule(NamedTuple):
+    """What is declared of a setting beside its default."""
+
+    kind: Kind
     meaning: str
-    read: Callable[[Any], Any]  # the value as we keep it; raises ValueError
 
 
-def _key(default: Any, allowed: str, meaning: str, read: Callable[[Any], Any]) -> Any:
-    return field(default=default, metadata={"rule": _Rule(allowed, meaning, read)})
+def _setting(default: Any, kind: Kind, meaning: str) -> Any:
+    return field(default=default, metadata={"rule": Rule(kind, meaning)})
+
+
+# -- kinds ------------------------------------------------------------------------------------------------
 
 
 def _demand(good: bool) -> None:
@@ -41,201 +51,202 @@ def _demand(good: bool) -> None:
         raise ValueError("not what is allowed")
 
 
-def _text(value: Any) -> str:
+def _read_text(value: Any) -> str:
     _demand(isinstance(value, str) and value.isprintable() and len(value) <= TEXT_CHARS_MAX)
     return str(value)
 
 
-def _flag(value: Any) -> bool:
+def _read_flag(value: Any) -> bool:
     _demand(isinstance(value, bool))
     return bool(value)
 
 
-def _number(low: int, high: int, zero: bool = False) -> Callable[[Any], int]:
+def _number(low: int, high: int, zero: str = "") -> Kind:
+    """Return whole numbers in these bounds, and 0 where it means something (`zero`)."""
+
     def read(value: Any) -> int:
-        _demand(type(value) is int and (low <= value <= high or (zero and value == 0)))
+        _demand(type(value) is int and (low <= value <= high or (bool(zero) and value == 0)))
         return int(value)
 
-    return read
+    return Kind(f"a number from {low} to {high}" + (f", or 0 for {zero}" if zero else ""), read)
 
 
-def _word(words: tuple[str, ...]) -> Callable[[Any], str]:
+def _word(*words: str, none: str = "") -> Kind:
+    """Return these words, and the empty one where it means something (`none`)."""
+
     def read(value: Any) -> str:
-        _demand(value in words)
+        _demand(value in words or (bool(none) and value == ""))
         return str(value)
 
-    return read
+    return Kind(", ".join(words[:-1]) + f" or {words[-1]}" + (f'; "" for {none}' if none else ""), read)
 
 
-def _matching(pattern: str) -> Callable[[Any], str]:
+def _matching(pattern: str, allowed: str) -> Kind:
     def read(value: Any) -> str:
-        _demand(re.fullmatch(pattern, _text(value), re.ASCII) is not None)
+        _demand(re.fullmatch(pattern, _read_text(value), re.ASCII) is not None)
         return str(value)
 
-    return read
+    return Kind(allowed, read)
 
 
 def https_urls(value: Any) -> tuple[str, ...]:
-    """A list of addresses as they are asked: https, a host, no query, nobody's name in it."""
+    """Read a list of https addresses with a host, without a query and without anybody's name in it.
+
+    Raises ValueError.
+    """
+    from yarl import URL  # late: few have such a list
+
     _demand(isinstance(value, list | tuple) and len(value) <= ADDRESSES_MAX)
     for item in value:
-        url = URL(_text(item))
+        url = URL(_read_text(item))
         _demand(re.fullmatch(r"https://[^\s#?]+", item, re.ASCII) is not None and bool(url.host))
         _demand(url.user is None and url.password is None)
     return tuple(item.rstrip("/") for item in value)
 
 
-def _sources(value: Any) -> tuple[str, ...]:
+def _read_sources(value: Any) -> tuple[str, ...]:
     _demand(isinstance(value, list | tuple) and all(item in SOURCES for item in value))
     _demand(len(set(value)) == len(value))
     return tuple(value)
 
 
-def _place(value: Any) -> str:
-    from bridge.location import fixed  # the one who knows what a place is
+def _read_place(value: Any) -> str:
+    from bridge.location import fixed  # late: it knows what a place is
 
     if value:
-        fixed.parse(_text(value))
+        fixed.parse(_read_text(value))
     return str(value)
 
 
-def _host_port(value: Any) -> str:
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", _text(value), re.ASCII)
+def _read_host_port(value: Any) -> str:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", _read_text(value), re.ASCII)
     _demand(match is not None and 0 < int(match[2]) < 65536)
     return str(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """`centre_addresses` is `centre.addresses` in the file, and so on."""
+_ADDRESSES = Kind(
+    f'a list of at most {ADDRESSES_MAX} https addresses, such as ["https://centre.example:8443"]', https_urls
+)
+_FLAG = Kind("true or false", _read_flag)
+_PATH = Kind("a path, from the home if it is not absolute", _read_text)
+_PLACE = Kind("LAT,LON,RADIUS_M, such as 50.85,4.35,25", _read_place)
+_SOURCES = Kind(f"a list out of {', '.join(SOURCES)}, each at most once; [] for none", _read_sources)
 
-    centre_addresses: tuple[str, ...] = _key(
-        (),
-        f'a list of at most {ADDRESSES_MAX} https addresses, such as ["https://centre.example:8443"]',
-        "further addresses of the same centre, tried in turn after the enrolled ones",
-        https_urls,
+
+# -- the settings -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Hold every setting; `centre_addresses` is `centre.addresses` in the file, and so on."""
+
+    centre_addresses: tuple[str, ...] = _setting(
+        (), _ADDRESSES, "further addresses of the same centre, tried in turn after the enrolled ones"
     )
-    position_sources: tuple[str, ...] = _key(
-        ("gpsd", "geoclue"),
-        f"a list out of {', '.join(SOURCES)}, each at most once; [] for none",
-        "where positions come from, the preferred one first",
-        _sources,
+    position_sources: tuple[str, ...] = _setting(
+        ("gpsd", "geoclue"), _SOURCES, "where positions come from, the preferred one first"
     )
-    position_gpsd: str = _key("127.0.0.1:2947", "HOST:PORT", "where gpsd answers", _host_port)
-    position_nmea: str = _key(
+    position_gpsd: str = _setting("127.0.0.1:2947", Kind("HOST:PORT", _read_host_port), "where gpsd answers")
+    position_nmea: str = _setting(
         "/dev/ttyUSB0@9600",
-        "DEVICE or DEVICE@BAUD",
+        _matching(r"[^@]+(@[1-9][0-9]{2,6})?", "DEVICE or DEVICE@BAUD"),
         "the serial port of a receiver that speaks NMEA 0183",
-        _matching(r"[^@]+(@[1-9][0-9]{2,6})?"),
     )
-    position_gpx: str = _key(
-        "",
-        "a path, from the home if it is not absolute",
-        "a recorded track to walk, from the start on",
-        _text,
-    )
-    position_fixed: str = _key(
-        "", "LAT,LON,RADIUS_M, such as 50.85,4.35,25", "a place that does not move", _place
-    )
-    position_follow_every_s: int = _key(
-        10, "a number from 5 to 300", "how often an alarm's position is sent on", _number(5, 300)
-    )
-    radio_scan: str = _key(
+    position_gpx: str = _setting("", _PATH, "a recorded track to walk, from the start on")
+    position_fixed: str = _setting("", _PLACE, "a place that does not move")
+    position_follow_every_s: int = _setting(10, _number(5, 300), "how often an alarm's position is sent on")
+    radio_scan: str = _setting(
         "auto",
-        "auto, active or passive",
+        _word("auto", "active", "passive"),
         "how to listen: passive spares power and is not on the air itself; auto takes it where it works",
-        _word(("auto", "active", "passive")),
     )
-    page_port: int = _key(
+    page_port: int = _setting(
         8437,
-        "a number from 1024 to 65535, or 0 for no page",
-        "where on 127.0.0.1 the wearer's page is",
-        _number(1024, 65535, zero=True),
+        _number(1024, 65535, zero="no page"),
+        "where on 127.0.0.1 the protected person's page is",
     )
-    page_name: str = _key(
+    page_name: str = _setting(
         "Tag",
-        "1 to 20 printable characters",
+        _matching(r"\S(.{0,18}\S)?", "1 to 20 printable characters"),
         "what the page and its notices call themselves; not what it is for",
-        _matching(r"\S(.{0,18}\S)?"),
     )
-    page_language: str = _key(
-        "", 'fr, nl, de or en; "" for the browser\'s', "the language of the page", _word(LANGUAGES)
+    page_language: str = _setting("", _word(*LANGUAGES, none="the browser's"), "the language of the page")
+    supervision_notify: bool = _setting(True, _FLAG, "tell of troubles on the desktop, in neutral words")
+    supervision_phone_battery_low_percent: int = _setting(
+        15, _number(0, 99), "at or under it, this phone's battery is called low"
     )
-    supervision_notify: bool = _key(
-        True, "true or false", "tell of troubles on the desktop, in neutral words", _flag
-    )
-    supervision_phone_battery_low_percent: int = _key(
-        15, "a number from 0 to 99", "at or under it, this phone's battery is called low", _number(0, 99)
-    )
-    metrics_port: int = _key(
+    metrics_port: int = _setting(
         0,
-        "a number from 1024 to 65535, or 0 for none",
+        _number(1024, 65535, zero="none"),
         "where on 127.0.0.1 Prometheus may ask; any user of this machine can, then",
-        _number(1024, 65535, zero=True),
     )
-    log_format: str = _key(
-        "text",
-        "text or json",
-        "English on stderr, or one JSON object per line on stdout",
-        _word(("text", "json")),
+    log_format: str = _setting(
+        "text", _word("text", "json"), "English on stderr, or one JSON object per line on stdout"
     )
 
 
 def name_of(it: Field[Any]) -> str:
-    """`page_port` -> `page.port`."""
+    """Return the setting's name as people write it: `page_port` is `page.port`."""
     return it.name.replace("_", ".", 1)
 
 
-def rule_of(it: Field[Any]) -> _Rule:
+def rule_of(it: Field[Any]) -> Rule:
+    """Return what is declared of the setting."""
     rule = it.metadata["rule"]
-    assert isinstance(rule, _Rule)
+    assert isinstance(rule, Rule)
     return rule
 
 
-_FIELDS = {name_of(it): it for it in fields(Config)}
+_FIELDS = {name_of(it): it for it in fields(Settings)}
 
 
-def load(path: Path) -> Config:
-    """What the file says over the defaults; the defaults where there is none. Raises ConfigError."""
+# -- reading ----------------------------------------------------------------------------------------------
+
+
+def load(path: Path) -> Settings:
+    """Return what the file says over the defaults; the defaults where there is none. Raises SettingsError."""
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
-            raise ConfigError(f"{path} is larger than {FILE_BYTES_MAX >> 10} KiB")
+            raise SettingsError(f"{path} is larger than {FILE_BYTES_MAX >> 10} KiB")
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Config()
+        return Settings()
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text") from None
+        raise SettingsError(f"{path} is not UTF-8 text") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None
-    given: list[tuple[str, Any]] = []
+        raise SettingsError(f"{path} is not TOML: {error}") from None
+    values: list[tuple[str, Any]] = []
     for table, content in tables.items():
         if isinstance(content, dict):
-            given += [(f"{table}.{name}", value) for name, value in content.items()]
+            values += [(f"{table}.{name}", value) for name, value in content.items()]
         else:
-            given.append((table, content))
-    return _changed(Config(), given, str(path))
+            values.append((table, content))
+    return _changed(Settings(), values, str(path))
 
 
-def override(config: Config, settings: Iterable[str]) -> Config:
-    """`KEY=VALUE` words over `config`; a value that is not TOML is taken as the text it is."""
-    given: list[tuple[str, Any]] = []
-    for setting in settings:
-        name, equals, text = setting.partition("=")
+def override(settings: Settings, assignments: Iterable[str]) -> Settings:
+    """Return `settings` with `KEY=VALUE` words over them; a value that is not TOML is the text it is.
+
+    Raises SettingsError.
+    """
+    values: list[tuple[str, Any]] = []
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
         if not equals:
-            raise ConfigError(f"--set wants KEY=VALUE, not {setting!r}")
-        given.append((name.strip(), _toml_value(text)))
-    return _changed(config, given, "--set")
+            raise SettingsError(f"--set wants KEY=VALUE, not {assignment!r}")
+        values.append((name.strip(), _toml_value(text)))
+    return _changed(settings, values, "--set")
 
 
-def settle(config: Config, home: Path) -> Config:
-    """What no single key can know: a source that is named needs its place. Raises ConfigError."""
-    for source, value in (("gpx", config.position_gpx), ("fixed", config.position_fixed)):
-        if source in config.position_sources and not value:
-            raise ConfigError(f"position.sources names {source}, so position.{source} must be set, too")
-    gpx = config.position_gpx and str(home.absolute() / Path(config.position_gpx).expanduser())
-    return replace(config, position_gpx=gpx)
+def settle(settings: Settings, home: Path) -> Settings:
+    """Check what no single key can know, and make paths absolute. Raises SettingsError."""
+    for source, value in (("gpx", settings.position_gpx), ("fixed", settings.position_fixed)):
+        if source in settings.position_sources and not value:
+            raise SettingsError(f"position.sources names {source}, so position.{source} must be set, too")
+    gpx = settings.position_gpx and str(home.absolute() / Path(settings.position_gpx).expanduser())
+    return replace(settings, position_gpx=gpx)
 
 
 def _toml_value(text: str) -> Any:
@@ -246,22 +257,22 @@ def _toml_value(text: str) -> Any:
     return parsed["value"] if len(parsed) == 1 else text
 
 
-def _changed(config: Config, given: Iterable[tuple[str, Any]], place: str) -> Config:
+def _changed(settings: Settings, values: Iterable[tuple[str, Any]], place: str) -> Settings:
     changes: dict[str, Any] = {}
-    for name, value in given:
+    for name, value in values:
         known = _FIELDS.get(name)
         if known is None:
-            raise ConfigError(f"{place}: there is no {name}{_meant(name)}")
-        rule = rule_of(known)
+            raise SettingsError(f"{place}: there is no {name}{_meant(name)}")
+        kind = rule_of(known).kind
         try:
-            changes[known.name] = rule.read(value)
+            changes[known.name] = kind.read(value)
         except ValueError:
-            raise ConfigError(f"{place}: {name} must be {rule.allowed}; not {_shown(value)}") from None
-    return replace(config, **changes)
+            raise SettingsError(f"{place}: {name} must be {kind.allowed}; not {_shown(value)}") from None
+    return replace(settings, **changes)
 
 
 def _meant(name: str) -> str:
-    """The nearest key, by the whole name or by the part behind the dot; else all of that table."""
+    """Name the nearest key, by the whole name or by the part behind the dot; else all of that table."""
     near = difflib.get_close_matches(name, _FIELDS, 1, 0.7)
     near = near or [key for key in _FIELDS if key.split(".", 1)[1] == name.rsplit(".", 1)[-1]]
     if near:
@@ -273,14 +284,22 @@ def _meant(name: str) -> str:
 
 def _shown(value: Any) -> str:
     try:
-        text = json.dumps(value, ensure_ascii=False)
+        text = _as_toml(value)
     except (TypeError, ValueError):  # a date, a number that JSON has not
         text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def render(config: Config) -> str:
-    """The whole configuration as TOML that `load` reads back, each key with its meaning."""
+# -- showing ----------------------------------------------------------------------------------------------
+
+
+def _as_toml(value: Any) -> str:
+    """Return a text, number, truth value or list of texts as TOML has it, which is as JSON has it."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+
+
+def render(settings: Settings) -> str:
+    """Return all settings as TOML that `load` reads back, each key with its meaning."""
     lines: list[str] = []
     table = ""
     for name, it in _FIELDS.items():
@@ -289,7 +308,14 @@ def render(config: Config) -> str:
         if head != table:
             lines += ["", f"[{head}]"] if lines else [f"[{head}]"]
             table = head
-        value = getattr(config, it.name)
-        shown = list(value) if isinstance(value, tuple) else value
-        lines += [f"# {rule.meaning} ({rule.allowed})", f"{key} = {json.dumps(shown, ensure_ascii=False)}"]
+        lines.append(f"# {rule.meaning} ({rule.kind.allowed})")
+        lines.append(f"{key} = {_as_toml(getattr(settings, it.name))}")
     return "\n".join(lines) + "\n"
+
+
+def documentation() -> list[str]:
+    """Return the rows of the table in docs/bridge.md: key, default, what is allowed, meaning."""
+    return [
+        f"| `{name}` | `{_as_toml(it.default)}` | {rule_of(it).kind.allowed} | {rule_of(it).meaning} |"
+        for name, it in _FIELDS.items()
+    ]

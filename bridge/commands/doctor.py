@@ -1,9 +1,10 @@
-"""`amr-bridge doctor`: is all here that an alarm needs? One sentence each, with what to do.
+"""`amr-bridge doctor`: check all that an alarm needs, and say of each in one sentence what to do.
 
 Each check looks at one thing by the way that an alarm takes: the same radio, the same TLS, the same
-files. What it is to look at comes in as arguments (app.py); every wait has a bound.
+files. Every wait has a bound.
 """
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -18,15 +19,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.centre.client import Centre, spki_sha256
-from bridge.centre.errors import CentreError
+from bridge import app
+from bridge.centre.client import Centre, CentreError, spki_sha256
+from bridge.commands import errors
+from bridge.commands.options import read_settings
 from bridge.model import Fix
 from bridge.ports import RadioOff, Source, SourceOff
-from bridge.settings import Config
-from bridge.store.home import Credentials, Home, SettingsError
+from bridge.settings import Settings, SettingsError
+from bridge.store.home import Credentials, Home, HomeError
 
 RADIO_S_MAX = 15.0
 FIX_S_MAX = 8.0
+RADIUS_M_USEFUL = 500.0  # what a patrol can search
 CENTRE_S_MAX = 10.0
 COMMAND_S_MAX = 3.0
 FREE_MIB_MIN = 16
@@ -52,24 +56,52 @@ class Finding:
 
 
 def well(name: str, text: str) -> Finding:
+    """Return a finding that all is well."""
     return Finding(name, OK, "", text)
 
 
 def wrong(name: str, reason: str, text: str) -> Finding:
+    """Return a finding of what an alarm needs and has not."""
     return Finding(name, WRONG, reason, text)
 
 
 def note(name: str, reason: str, text: str) -> Finding:
+    """Return a finding that is worth knowing."""
     return Finding(name, NOTE, reason, text)
 
 
+def run(home: Home, arguments: argparse.Namespace) -> int:
+    """Look at everything, and print what was found."""
+    try:
+        settings, finding = read_settings(home, arguments), well("config", "can be read")
+    except SettingsError as error:
+        settings, finding = Settings(), wrong("config", "unreadable", str(error))
+    sources: list[Source] = []
+    for name in settings.position_sources:
+        try:
+            sources.append(app.source(name, settings))
+        except ValueError as error:
+            sources.append(app.Unusable(name, str(error)))
+
+    async def listen() -> None:
+        radio = app.bleak_radio(settings, arguments.scanner, arguments.client)(lambda *_: None)
+        try:
+            await radio.scan([])
+        finally:
+            await radio.stop()
+
+    findings = [finding, *asyncio.run(examine(home, settings, sources, listen))]
+    print(render(findings, arguments.json))
+    return errors.OK if all_well(findings) else errors.FAILED
+
+
 async def examine(
-    home: Home, config: Config, sources: Sequence[Source], listen: Callable[[], Awaitable[None]]
+    home: Home, settings: Settings, sources: Sequence[Source], listen: Callable[[], Awaitable[None]]
 ) -> list[Finding]:
-    """Everything, at once. `listen()` starts and ends a scan, or raises RadioOff."""
+    """Look at everything at once. `listen()` starts and ends a scan, or raises RadioOff."""
     credentials, keys = _keys(home)
     running = home.path.is_dir() and home.is_locked()
-    found = await asyncio.gather(
+    parts = await asyncio.gather(
         _radio(listen),
         _positions(sources),
         _centres(credentials),
@@ -77,8 +109,8 @@ async def examine(
         asyncio.to_thread(_disk, home),
         asyncio.to_thread(_journal, home),
     )
-    checks = [keys, *(finding for part in found for finding in part)]
-    checks.append(_page(config.page_port, running))
+    checks = [keys, *(finding for part in parts for finding in part)]
+    checks.append(_page(settings.page_port, running))
     checks.append(
         well("bridge", "a bridge is running with this home")
         if running
@@ -88,6 +120,7 @@ async def examine(
 
 
 def render(findings: Sequence[Finding], as_json: bool) -> str:
+    """Return the findings, a line each, or as JSON."""
     if as_json:
         return json.dumps({"ok": all_well(findings), "checks": [asdict(it) for it in findings]}, indent=1)
     width = max(len(it.name) for it in findings)
@@ -95,17 +128,18 @@ def render(findings: Sequence[Finding], as_json: bool) -> str:
 
 
 def all_well(findings: Sequence[Finding]) -> bool:
+    """Return whether nothing is missing that an alarm needs."""
     return not any(it.state == WRONG for it in findings)
 
 
 def _keys(home: Home) -> tuple[Credentials | None, Finding]:
-    """Permissions of the home, and whether its secrets can be read (a keyring may be locked)."""
+    """Check the permissions of the home, and that its secrets can be read (a keyring may be locked)."""
     try:
         credentials = home.read()
-    except SettingsError as error:
+    except HomeError as error:
         return None, wrong("keys", "unreadable", str(error))
     if credentials is None:
-        text = f"no button is enrolled in {home.path}; run: amr-bridge enrol 'QRTEXT'"
+        text = f"no button is enrolled in {home.path}; run: amr-bridge enrol - --pin --duress-pin"
         return None, wrong("keys", "not_enrolled", text)
     return credentials, well(
         "keys", f"{len(credentials.devices)} button(s), keys in the {credentials.secrets}, for our eyes only"
@@ -132,7 +166,7 @@ async def _radio(listen: Callable[[], Awaitable[None]]) -> list[Finding]:
 
 
 def rfkill(folder: Path) -> Finding | None:
-    """What blocks Bluetooth by Linux' own switches (Documentation/driver-api/rfkill.rst), if anything."""
+    """Return what blocks Bluetooth by Linux' own switches (Documentation/driver-api/rfkill.rst), or None."""
     soft = hard = False
     with contextlib.suppress(OSError):
         for switch in folder.iterdir():
@@ -150,12 +184,12 @@ def rfkill(folder: Path) -> Finding | None:
 
 
 async def _positions(sources: Sequence[Source]) -> list[Finding]:
-    """One source that gives a fix is enough; the others are then worth a note."""
+    """Look at each source: one that gives a fix is enough, and the others are then worth a note."""
     if not sources:
         text = "no source of positions is set, so alarms say no place; set position.sources"
         return [wrong("position", "no_source", text)]
     findings = await asyncio.gather(*(_position(source) for source in sources))
-    if any(it.state == OK for it in findings):
+    if any(it.state != WRONG for it in findings):
         return [it if it.state == OK else note(it.name, it.reason, it.text) for it in findings]
     return list(findings)
 
@@ -174,6 +208,9 @@ async def _position(source: Source) -> Finding:
         await asyncio.wait(both, timeout=FIX_S_MAX, return_when=asyncio.FIRST_COMPLETED)
         if first.done():
             fix = first.result()
+            if fix.radius_m > RADIUS_M_USEFUL:
+                text = f"gives a position, but only within {fix.radius_m:.0f} m; put the receiver at a window"
+                return note(name, "inexact", text)
             return well(name, f"gives a position, within {fix.radius_m:.0f} m")
         if not work.done():
             text = f"gives no position within {FIX_S_MAX:.0f} s; is the receiver under open sky?"
@@ -192,7 +229,7 @@ async def _position(source: Source) -> Finding:
 
 
 async def _centres(credentials: Credentials | None) -> list[Finding]:
-    """Each address: TLS by our CA, that CA's key by the label, its clock. One that answers is enough."""
+    """Look at each address: TLS by our CA, that CA's key by the label, its clock; one good one is enough."""
     if credentials is None:
         return [note("centre", "not_enrolled", "not known before a button is enrolled")]
     urls = dict.fromkeys((credentials.centre, *credentials.addresses))
@@ -220,18 +257,18 @@ async def _centre(url: str, ca_pem: str) -> Finding:
 
 
 async def _clock() -> list[Finding]:
-    """Receipts and fixes carry times; an alarm does not wait for the right one, so this is a note."""
-    said = await _said("timedatectl", "show", "--property=NTPSynchronized", "--value")
-    if said == "yes":
+    """Look at the clock. Receipts and fixes carry times, and an alarm waits for none: this is a note."""
+    answer = await _answer("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    if answer == "yes":
         return [well("clock", "is set by the network")]
-    if said == "no":
+    if answer == "no":
         text = "is not set by the network; run: timedatectl set-ntp true"
         return [note("clock", "not_synchronised", text)]
     return [note("clock", "unknown", "nobody here says whether it is set by the network")]
 
 
-async def _said(*command: str) -> str | None:
-    """The command's answer, or None where it has none in time."""
+async def _answer(*command: str) -> str | None:
+    """Return the command's answer, or None where it has none in time."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL

@@ -4,11 +4,17 @@ Its name and words say nothing of what it is. Only what an unprivileged user man
 in it (systemd.exec(5): what needs mount namespaces does not work there); no secret is.
 """
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import platformdirs
+
+from bridge.commands.errors import FAILED, OK, CommandError
+from bridge.store.home import Home
 
 UNIT = "tag-sync.service"
 COMMAND_S_MAX = 30.0
@@ -42,24 +48,37 @@ _STOP = (["systemctl", "--user", "stop", UNIT],)
 _FORGET = (["systemctl", "--user", "daemon-reload"],)
 
 
-class ServiceError(Exception):
-    """It could not be done; a sentence."""
+class ServiceError(CommandError):
+    """The service manager could not be told; the text is a sentence."""
+
+
+def run(home: Home, arguments: argparse.Namespace) -> int:
+    """Install the service, take it out, or say how it is. Raises ServiceError."""
+    if arguments.action == "status":
+        runs, sentence = status()
+        print(sentence)
+        return OK if runs else FAILED
+    if arguments.action == "install":
+        print(install(home.path, arguments.now))
+    else:
+        print(uninstall(arguments.now))
+    return OK
 
 
 def unit_path() -> Path:
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "systemd" / "user" / UNIT
+    """Return where systemd looks for a user's own units (systemd.unit(5))."""
+    return platformdirs.user_config_path() / "systemd" / "user" / UNIT
 
 
 def unit_text(home: Path) -> str:
-    """The unit. Raises ServiceError for a path that no unit can name."""
+    """Return the unit. Raises ServiceError for a path that no unit can name."""
     # -P: what lies in the working directory is not ours to import.
-    words = [sys.executable, "-P", "-m", "bridge.app", "run", "--home", str(home.absolute())]
+    words = [sys.executable, "-P", "-m", "bridge", "run", "--home", str(home.absolute())]
     return _TEXT.format(command=" ".join(_quoted(word) for word in words))
 
 
 def _quoted(word: str) -> str:
-    """systemd.service(5), "Command lines": quotes, C escapes, `%` specifiers, `$` variables."""
+    """Quote as systemd.service(5) has it, "Command lines": C escapes, `%` specifiers, `$` variables."""
     if not word.isprintable():
         raise ServiceError(f"a unit cannot name {word!r}")
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
@@ -67,7 +86,7 @@ def _quoted(word: str) -> str:
 
 
 def install(home: Path, now: bool) -> str:
-    """Write the unit; what is to be done next, or was done with `now`. Raises ServiceError."""
+    """Write the unit; return what is to be done next, or with `now` was done. Raises ServiceError."""
     path, text = unit_path(), unit_text(home)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +100,7 @@ def install(home: Path, now: bool) -> str:
 
 
 def uninstall(now: bool) -> str:
-    """Take the unit out; with `now`, stop it first. Raises ServiceError."""
+    """Take the unit out; with `now`, stop it first. Return what was done. Raises ServiceError."""
     path = unit_path()
     if not path.exists():
         return f"not installed: there is no {path}"
@@ -102,14 +121,14 @@ def uninstall(now: bool) -> str:
 
 
 def status() -> tuple[bool, str]:
-    """Whether it runs, and a sentence."""
+    """Return whether it runs, and a sentence."""
     if not unit_path().exists():
         return False, "not installed; run: amr-bridge service install"
     try:
-        asked = _run(["systemctl", "--user", "is-active", UNIT])
-        state = asked.stdout.strip()
+        answer = _run(["systemctl", "--user", "is-active", UNIT])
+        state = answer.stdout.strip()
         if not state:  # no session of this user: "Failed to connect to bus"
-            state = f"nobody knows whether it runs; log in as this user first ({asked.stderr.strip()})"
+            state = f"nobody knows whether it runs; log in as this user first ({answer.stderr.strip()})"
     except ServiceError as error:
         return False, f"installed at {unit_path()}; {error}"
     return state == "active", f"installed at {unit_path()}; {state}"
@@ -119,9 +138,9 @@ def _do(commands: tuple[list[str], ...], now: bool) -> list[str]:
     if not now:
         return ["now run:", *(f"  {' '.join(command)}" for command in commands)]
     for command in commands:
-        done = _run(command)
-        if done.returncode:
-            why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        result = _run(command)
+        if result.returncode:
+            why = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise ServiceError(f"{' '.join(command)} failed: {why}")
     return [f"done: {' '.join(command)}" for command in commands]
 

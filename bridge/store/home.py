@@ -1,10 +1,11 @@
 """The bridge's home: credentials and keys, the lock, the page's secret, the places of journal and settings.
 
 The directory has mode 0700 and its files 0600; what is wider is refused. Keys and tokens are in
-`credentials.json`, or in the system's keyring (vault.py) and the file only says in which entry.
+`credentials.json`, or in the system's keyring (keyring_store.py) and the file only says in which entry.
 """
 
-import fcntl
+import contextlib
+import errno
 import json
 import os
 import re
@@ -17,21 +18,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from bridge.model import Device
 from bridge.settings import https_urls
 from bridge.store import keyring_store
 
 CREDENTIALS = "credentials.json"
 PAGE_SECRET = "page-secret"  # noqa: S105 -- the file's name
-VAULT_ID = "keyring-id"
+KEYRING_ID = "keyring-id"
 FILE, KEYRING = "file", "keyring"
 _SECRETS = ("k_code", "k_heard", "k_state", "token")
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
+# What opening for writing says of a disk, a directory or a file that takes nothing.
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 _DEVICE_ID = re.compile(r"[A-Z2-7]{16}", re.ASCII)
 ALIVE_PERIOD_S_MAX = 7 * 86_400
 
 
-class SettingsError(Exception):
+class HomeError(Exception):
     """Something in the home is not as it must be; the text is a sentence for the user."""
 
 
@@ -46,14 +51,14 @@ class Credentials:
     secrets: str = FILE  # where keys and tokens are kept: FILE or KEYRING
 
     def with_devices(self, devices: tuple[Device, ...]) -> "Credentials":
-        """A button that is enrolled again has new keys and a new token in its old one's place."""
+        """Return these with `devices`; one that is enrolled again takes its old one's place."""
         merged = {device.device_id: device for device in (*self.devices, *devices)}
         return replace(self, devices=tuple(merged.values()))
 
 
 def default_home() -> Path:
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "amr-bridge"
+    """Return where this system keeps a program's data: on Linux `$XDG_DATA_HOME` or `~/.local/share`."""
+    return platformdirs.user_data_path("amr-bridge", appauthor=False)
 
 
 class Home:
@@ -62,60 +67,82 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.journal = path / "journal.sqlite"
-        self.config = path / "config.toml"
+        self.settings = path / "config.toml"
 
     def make(self) -> None:
+        """Make the directory where it is not there. Raises HomeError, also for one that others can read."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingsError(f"cannot make {self.path}: {error.strerror}") from None
+            raise HomeError(f"cannot make {self.path}: {error.strerror}") from None
         self._refuse_wider(self.path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """One bridge per home: two would fight over the journal and the button's links."""
-        try:
-            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise SettingsError(f"cannot lock {self.path}: {error.strerror}") from None
+        """Hold the home, for two bridges would fight over the journal and the button. Raises HomeError."""
+        from filelock import FileLock, Timeout  # late: `amr-bridge --help` does without
+
+        with contextlib.ExitStack() as stack:
+            try:
+                try:
+                    stack.enter_context(FileLock(self.path / "lock", timeout=0, mode=0o600))
+                except OSError as error:
+                    if isinstance(error, Timeout) or error.errno not in _NOT_WRITABLE:
+                        raise
+                    stack.enter_context(self._lock_for_reading())
+            except (Timeout, BlockingIOError):
+                raise HomeError(f"another bridge is running with {self.path}") from None
+            except OSError as error:
+                raise HomeError(f"cannot lock {self.path}: {error.strerror}") from None
+            yield
+
+    @contextmanager
+    def _lock_for_reading(self) -> Iterator[None]:
+        """Hold a home that cannot be written, by the same kind of lock on a file that is there.
+
+        Linux makes a disk with errors read-only (mount(8), errors=remount-ro); a press that waits in the
+        journal is to be sent all the same. FileLock opens its file for writing only. Raises OSError.
+        """
+        import fcntl  # late: Windows has none, and no such disks
+
+        path = self.path / "lock"
+        handle = os.open(path if path.exists() else self.path / CREDENTIALS, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
-            raise SettingsError(f"another bridge is running with {self.path}") from None
-        try:
             yield
         finally:
             os.close(handle)
 
     def is_locked(self) -> bool:
+        """Return whether a bridge is running with this home."""
         try:
             with self.lock():
                 return False
-        except SettingsError:
+        except HomeError:
             return True
 
     def read(self) -> Credentials | None:
-        """None where nothing was enrolled yet. Raises SettingsError."""
+        """Return what is enrolled, None where nothing was yet. Raises HomeError."""
         data = self._read_data()
         if data is None:
             return None
         try:
-            kept = FILE
+            place = FILE
             items = data["devices"]
             if "keyring" in data:
-                kept, found = KEYRING, json.loads(self._from_vault(data["keyring"]))
-                items = [item | found[item["device_id"]] for item in items]
+                place, apart = KEYRING, json.loads(self._from_keyring(data["keyring"]))
+                items = [item | apart[item["device_id"]] for item in items]
             devices = tuple(_device(item, item["token"]) for item in items)
             addresses = https_urls(data.get("addresses", []))
-            return Credentials(str(data["centre"]), str(data["ca_pem"]), devices, addresses, kept)
+            return Credentials(str(data["centre"]), str(data["ca_pem"]), devices, addresses, place)
         except (ValueError, KeyError, TypeError):
-            raise SettingsError(
-                f"{self.path / CREDENTIALS} is damaged; take it away and enrol again"
-            ) from None
+            raise HomeError(f"{self.path / CREDENTIALS} is damaged; take it away and enrol again") from None
 
     def write(self, credentials: Credentials) -> None:
-        """Whole or not at all, whenever we are killed: see vault.py for the order."""
+        """Keep them whole or not at all, whenever we are killed (the order is in keyring_store.py).
+
+        Raises HomeError.
+        """
         before = (self._read_data() or {}).get("keyring")
         devices = [_device_json(device) for device in credentials.devices]
         data: dict[str, Any] = {
@@ -128,27 +155,27 @@ class Home:
             apart = {item["device_id"]: {name: item.pop(name) for name in _SECRETS} for item in devices}
             try:
                 keyring_store.put(entry, json.dumps(apart))
-            except keyring_store.VaultError as error:
-                raise SettingsError(str(error)) from None
+            except keyring_store.KeyringError as error:
+                raise HomeError(str(error)) from None
         self._replace(CREDENTIALS, json.dumps(data | {"devices": devices}, indent=1))
         if isinstance(before, str):
             keyring_store.drop(before)
 
-    def rehearse(self, kept: str) -> None:
-        """Can `write` be done? Asked before the label's code is used up. Raises SettingsError."""
+    def rehearse(self, place: str) -> None:
+        """Try whether `write` can be done, before the label's code is used up. Raises HomeError."""
         self._replace("rehearsal", "")
         (self.path / "rehearsal").unlink(missing_ok=True)
-        if kept == KEYRING:
+        if place == KEYRING:
             entry = self._next_entry((self._read_data() or {}).get("keyring"))
             try:
                 keyring_store.put(entry, "rehearsal")
-            except keyring_store.VaultError as error:
-                raise SettingsError(str(error)) from None
+            except keyring_store.KeyringError as error:
+                raise HomeError(str(error)) from None
             keyring_store.drop(entry)
 
     def page_secret(self) -> str:
-        """What the page's address ends in; made at the first asking, the same ever after."""
-        return self._kept(PAGE_SECRET, lambda: secrets.token_urlsafe(24))
+        """Return what the page's address ends in; it is made once, and stays the same. Raises HomeError."""
+        return self._once(PAGE_SECRET, lambda: secrets.token_urlsafe(24))
 
     def _read_data(self) -> dict[str, Any] | None:
         text = self._read_private(CREDENTIALS)
@@ -160,23 +187,24 @@ class Home:
             raise self._damaged()
         return data
 
-    def _damaged(self) -> SettingsError:
-        return SettingsError(f"{self.path / CREDENTIALS} is damaged; take it away and enrol again")
+    def _damaged(self) -> HomeError:
+        return HomeError(f"{self.path / CREDENTIALS} is damaged; take it away and enrol again")
 
-    def _from_vault(self, entry: object) -> str:
+    def _from_keyring(self, entry: object) -> str:
         if not isinstance(entry, str):
             raise ValueError("not an entry of the keyring")
         try:
             return keyring_store.get(entry)
-        except keyring_store.VaultError as error:
-            raise SettingsError(str(error)) from None
+        except keyring_store.KeyringError as error:
+            raise HomeError(str(error)) from None
 
     def _next_entry(self, before: object) -> str:
-        """The one of our two entries that is not in use."""
-        mine = self._kept(VAULT_ID, lambda: secrets.token_hex(8))
+        """Return the one of our two entries that is not in use."""
+        mine = self._once(KEYRING_ID, lambda: secrets.token_hex(8))
         return f"{mine}-b" if before == f"{mine}-a" else f"{mine}-a"
 
-    def _kept(self, name: str, make: Callable[[], str]) -> str:
+    def _once(self, name: str, make: Callable[[], str]) -> str:
+        """Return a private file's text, which is made where there is none."""
         text = self._read_private(name)
         if not text:
             text = make()
@@ -192,12 +220,12 @@ class Home:
         except FileNotFoundError:
             return None
         except UnicodeDecodeError:
-            raise SettingsError(f"{path} is damaged; take it away") from None
+            raise HomeError(f"{path} is damaged; take it away") from None
         except OSError as error:
-            raise SettingsError(f"cannot read {path}: {error.strerror}") from None
+            raise HomeError(f"cannot read {path}: {error.strerror}") from None
 
     def _replace(self, name: str, text: str) -> None:
-        """Whole or not at all: a temporary file takes the old one's place."""
+        """Write a file whole or not at all: a temporary file takes the old one's place."""
         path = self.path / name
         try:
             for left in self.path.glob(f".{name}-*"):  # by a kill in the lines below
@@ -218,14 +246,14 @@ class Home:
             finally:
                 os.close(directory)
         except OSError as error:
-            raise SettingsError(f"cannot write {path}: {error.strerror}") from None
+            raise HomeError(f"cannot write {path}: {error.strerror}") from None
 
     @staticmethod
     def _refuse_wider(path: Path) -> None:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             narrow = "700" if path.is_dir() else "600"
-            raise SettingsError(f"{path} can be read by others; run: chmod {narrow} {path}")
+            raise HomeError(f"{path} can be read by others; run: chmod {narrow} {path}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +265,7 @@ class Enrolment:
 
 
 def parse_enrolment(answer: dict[str, Any]) -> Enrolment:
-    """The centre's answer to an enrolment; raises ValueError where it is none."""
+    """Read the centre's answer to an enrolment. Raises ValueError where it is none."""
     try:
         token = answer["token"]
         devices = []

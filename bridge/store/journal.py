@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bridge.model import Alive, Health, JournalContents, Key, Press, Record, Waypoint
+from bridge.model import Alive, Health, Kept, Key, Press, Record, Waypoint
 from bridge.rules.expected_codes import BEHIND
 from wire.codes import SPARE_FIRST
 
@@ -109,7 +109,7 @@ class Journal:
             finally:
                 self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}").fetchall()
 
-    def load(self, now_ms: int) -> JournalContents:
+    def load(self, now_ms: int) -> Kept:
         """All that is on disk, in the order in which it was heard, and what was wrong with it.
 
         What is over by 30 days at `now_ms` is forgotten.
@@ -130,7 +130,7 @@ class Journal:
                 reason = self._failed(error)
                 if reason != CORRUPT:
                     break
-        return JournalContents(reason=reason)
+        return Kept(reason=reason)
 
     def _prune(self, now_ms: int) -> None:
         values = {"before_ms": now_ms - KEEP_MS, "behind": BEHIND, "spare_first": SPARE_FIRST}
@@ -230,8 +230,8 @@ def _statement(row: Record) -> tuple[tuple[Any, ...], str, dict[str, Any]]:
     return ("alive", row.device_id), "keep_alive", asdict(row)
 
 
-def _read(db: sqlite3.Connection, reason: str | None = None) -> JournalContents:
-    return JournalContents(
+def _read(db: sqlite3.Connection, reason: str | None = None) -> Kept:
+    return Kept(
         [_press(row) for row in db.execute(_SQL["presses"])],
         [Alive(**row) for row in db.execute(_SQL["alives"])],
         [_health(row) for row in db.execute(_SQL["healths"])],

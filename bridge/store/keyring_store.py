@@ -2,7 +2,7 @@
 
 All secrets of one bridge are one entry, so that they are there together or not at all. There are two
 places for it, `a` and `b`: the new entry goes where the old one is not, then `credentials.json` is
-replaced and names the new place, then the old entry goes (settings.py). A kill between any two of
+replaced and names the new place, then the old entry goes (home.py). A kill between any two of
 these leaves the old enrolment or the new one; an entry that was left over is written over next time.
 """
 
@@ -18,27 +18,27 @@ SERVICE = "tag-sync"
 # It may be asking a person for the keyring's own password.
 ANSWER_S_MAX = 60.0
 # What keeps secrets in the open, or not at all, and says so of itself only by its name.
-_NO_VAULTS = ("keyring.backends.null", "keyring.backends.fail", "keyrings.alt")
+_NO_KEYRINGS = ("keyring.backends.null", "keyring.backends.fail", "keyrings.alt")
 # keyring's own limit for a backend that it recommends.
 _PRIORITY_MIN = 1
 
 T = TypeVar("T")
 
 
-class VaultError(Exception):
-    """The keyring gives or takes nothing; a sentence with what to do."""
+class KeyringError(Exception):
+    """The keyring gives or takes nothing; the text is a sentence with what to do."""
 
 
 def usable() -> bool:
-    """Is there a keyring that really keeps secrets? Raises nothing."""
+    """Return whether there is a keyring that really keeps secrets. Raises nothing."""
     try:
         return _bounded(_backend) is not None
-    except VaultError:
+    except KeyringError:
         return False
 
 
 def put(entry: str, text: str) -> None:
-    """Keep `text`, and read it back: some keyrings take what is too long, and cut it."""
+    """Keep `text`, and read it back: some keyrings take what is too long, and cut it. Raises KeyringError."""
 
     def work() -> bool:
         backend = _present()
@@ -46,13 +46,14 @@ def put(entry: str, text: str) -> None:
         return backend.get_password(SERVICE, entry) == text
 
     if not _bounded(work):
-        raise VaultError("the system's keyring did not keep the keys; use: amr-bridge enrol --secrets file")
+        raise KeyringError("the system's keyring did not keep the keys; use: amr-bridge enrol --secrets file")
 
 
 def get(entry: str) -> str:
+    """Return the entry's text. Raises KeyringError."""
     text = _bounded(lambda: _present().get_password(SERVICE, entry))
     if text is None:
-        raise VaultError(
+        raise KeyringError(
             "the system's keyring has lost this bridge's keys; take credentials.json out of the home,"
             " and enrol again with a new label"
         )
@@ -63,14 +64,14 @@ def drop(entry: str) -> None:
     """Take the entry out, if it is there and the keyring lets us: what is left is written over."""
     try:
         _bounded(lambda: _present().delete_password(SERVICE, entry))
-    except VaultError:
+    except KeyringError:
         return
 
 
 def _present() -> "KeyringBackend":
     backend = _backend()
     if backend is None:
-        raise VaultError(
+        raise KeyringError(
             "this bridge's keys are in the system's keyring, and there is none here. Log in to the desktop"
             " that it was enrolled on; or take credentials.json out of the home, and enrol again with a new"
             " label and --secrets file"
@@ -84,14 +85,17 @@ def _backend() -> "KeyringBackend | None":
     chosen = keyring.get_keyring()
     for backend in getattr(chosen, "backends", [chosen]):  # a chain asks several, the best first
         module = type(backend).__module__
-        if backend.priority >= _PRIORITY_MIN and not module.startswith(_NO_VAULTS):
-            found: KeyringBackend = backend
-            return found
+        if backend.priority >= _PRIORITY_MIN and not module.startswith(_NO_KEYRINGS):
+            keeper: KeyringBackend = backend
+            return keeper
     return None
 
 
 def _bounded(work: Callable[[], T]) -> T:
-    """The keyring's answer within a minute. In a thread, for its call returns when it pleases."""
+    """Return the keyring's answer within a minute, or raise KeyringError.
+
+    It is asked in a thread, for its call returns when it pleases.
+    """
     answers: list[T] = []
     errors: list[Exception] = []
 
@@ -107,8 +111,8 @@ def _bounded(work: Callable[[], T]) -> T:
     if answers:
         return answers[0]
     error = errors[0] if errors else None
-    if isinstance(error, VaultError):
+    if isinstance(error, KeyringError):
         raise error
     # Backends raise what they like (D-Bus errors, too); its text is theirs and may hold anything.
     why = type(error).__name__ if error else f"no answer in {ANSWER_S_MAX:.0f} s"
-    raise VaultError(f"the system's keyring is locked or does not answer ({why}); unlock it and try again")
+    raise KeyringError(f"the system's keyring is locked or does not answer ({why}); unlock it and try again")

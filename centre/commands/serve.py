@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import re
 import signal
@@ -17,7 +16,7 @@ from centre.commands.parts import BAD_INPUT, Commands, address, days, no
 from centre.jobs import webhook
 from centre.platform import tls
 from centre.platform.home import Home
-from centre.platform.log import Log, traces_on_stderr
+from centre.platform.log import Log
 from centre.rules import escalation, heartbeats, retention
 from centre.rules import supervision as losses
 from centre.settings import Settings
@@ -169,6 +168,7 @@ def serve(arguments: argparse.Namespace) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        log = Log(arguments.json_log)
         async with running(
             home,
             host=arguments.host,
@@ -211,12 +211,7 @@ def serve(arguments: argparse.Namespace) -> int:
     # What is there now stays: looking through it for garbage is a tenth of what an alarm costs.
     gc.freeze()
     gc.set_threshold(GARBAGE)
-    log = Log(arguments.json_log)
-    with (
-        contextlib.closing(log),
-        traces_on_stderr(),
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_stopped())
     return 0
 

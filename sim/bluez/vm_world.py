@@ -76,7 +76,7 @@ class LinuxWorld(World):
         """Enrol with a QR text, and run the bridge on the virtual machine's Bluetooth."""
         await self.enrol(name, enrolment)
         home = ["--home", str(self.home / name)]
-        bridge = [sys.executable, "-m", "bridge.app"]
+        bridge = [sys.executable, "-m", "bridge"]
         alone = ["--set", "page.port=0", "--set", "supervision.notify=false"]
         there = ["env", *(f"{key}={value}" for key, value in self.machine.environment.items())]
         await self._start(name, [*there, *bridge, "run", "--json-log", *home, *alone, *options], "scanning")

@@ -425,7 +425,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.name.isprintable() or " " in options.name or not options.name:
         parser.error("--name wants one word")
     logging.getLogger("bumble").setLevel(logging.CRITICAL)  # it logs what we handle, with tracebacks
-    from bridge.app import main as bridge  # late: the backends serve other programs, too
+    from bridge.commands import main as bridge  # late: the backends serve other programs, too
 
     scanner, client = backends(host, int(port), options.name, options.profile)
     return bridge(options.args, scanner=scanner, client=client)

@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from bridge import app as bridge
 from bridge.centre import client
-from bridge.store import home as bridge_settings
+from bridge.commands import enrol as bridge
+from bridge.store import home as bridge_home
 from centre.platform import tls
 from centre.platform.home import Home
 from centre.rules import access, registry
@@ -55,4 +55,4 @@ def label(home: Path, url: str, device_id: str) -> str:
 async def enrol(home: Path, qr_text: str, *pins: str) -> None:
     """As `amr-bridge enrol`; in a file: the keyring of whoever runs this is not ours to write in."""
     label = client.parse_label(qr_text)
-    await bridge.enrol(bridge_settings.Home(home), label, *pins, secrets=bridge_settings.FILE)
+    await bridge.enrol(bridge_home.Home(home), label, *pins, secrets=bridge_home.FILE)

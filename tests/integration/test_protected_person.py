@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from bridge.store.home import Home
-from sim.realtime.protected_person import ProtectedPerson, free_port
+from sim.realtime.protected_person import Wearer, free_port
 from sim.realtime.world import Button, World
 from tests.integration.conftest import PATIENT, QUICK, incidents, is_stage, said
 from wire.codes import ALARM, TEST
@@ -18,9 +18,7 @@ PIN, DURESS_PIN = "482913", "773310"
 
 
 @asynccontextmanager
-async def phone(
-    world: World, *options: str, **settings: int
-) -> AsyncIterator[tuple[Button, ProtectedPerson]]:
+async def phone(world: World, *options: str, **settings: int) -> AsyncIterator[tuple[Button, Wearer]]:
     """A button, its bridge with PINs and a page, and the page open."""
     button, port = await world.add_button("button", **(QUICK | settings)), free_port()
     page = ("--set", f"page.port={port}", *options)
@@ -28,7 +26,7 @@ async def phone(
     await world.wait_for(said("button", "sleep"))
     secret = Home(world.home / "bridge").page_secret()
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {secret}"}) as session:
-        yield button, ProtectedPerson(session, port)
+        yield button, Wearer(session, port)
 
 
 def operator_sees(world: World) -> tuple[Any, ...]:
@@ -47,7 +45,7 @@ async def test_she_sees_what_becomes_of_her_press(world: World) -> None:
     async with phone(world) as (button, wearer):
         await button.press()
         await wearer.until("last", "stage", 1)
-        received = await world.wait_for(lambda e: is_stage(e, "received"))
+        received = await world.wait_for(lambda h: is_stage(h, "received"))
         await world.acknowledge(received.data["incident"])
         await wearer.until("last", "felt", 2)
     assert incidents(world) == [(button.device_id, ALARM, 1)]
@@ -76,7 +74,7 @@ async def test_she_calls_it_off_and_only_the_operator_knows_why(world: World, pi
         assert not after["can_undo"]
     assert operator_sees(world) == (1, duress)
     assert incidents(world) == [(button.device_id, ALARM, 1)]
-    said_by_bridge = str([e for e in world.events if e.by == "bridge"]) + "".join(
+    said_by_bridge = str([h for h in world.happenings if h.by == "bridge"]) + "".join(
         world.programs["bridge"].stderr
     )
     assert pin not in said_by_bridge

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.settings import Config, ConfigError, load, override, render, settle
+from bridge.settings import Settings, SettingsError, load, override, render, settle
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -17,13 +17,13 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
     """Nobody must write one."""
-    assert load(tmp_path / "config.toml") == Config()
+    assert load(tmp_path / "config.toml") == Settings()
 
 
 def test_what_is_printed_is_what_is_read(tmp_path: Path) -> None:
     """`amr-bridge config` documents itself, and its output is a valid file."""
     config = override(
-        Config(),
+        Settings(),
         [
             'centre.addresses=["https://b.example:8443/", "https://[::1]:1"]',
             "position.sources=['nmea', 'fixed']",
@@ -77,7 +77,7 @@ def test_what_is_printed_is_what_is_read(tmp_path: Path) -> None:
 def test_a_mistake_names_file_key_and_what_is_allowed(tmp_path: Path, text: str, names: list[str]) -> None:
     """One sentence, of one line."""
     path = written(tmp_path, text)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingsError) as caught:
         load(path)
     said = str(caught.value)
     assert str(path) in said
@@ -90,29 +90,29 @@ def test_files_that_are_no_settings_are_sentences(tmp_path: Path) -> None:
     """Too long, not text, a folder."""
     path = tmp_path / "config.toml"
     path.write_bytes(b"#" * 70_000)
-    with pytest.raises(ConfigError, match="larger than 64 KiB"):
+    with pytest.raises(SettingsError, match="larger than 64 KiB"):
         load(path)
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="not UTF-8"):
+    with pytest.raises(SettingsError, match="not UTF-8"):
         load(path)
-    with pytest.raises(ConfigError, match="cannot read"):
+    with pytest.raises(SettingsError, match="cannot read"):
         load(tmp_path)
 
 
 def test_a_flag_overrides_and_says_which_one_was_wrong() -> None:
     """`--set KEY=VALUE`: TOML where it is TOML, else the text as it is."""
-    assert override(Config(), ["position.nmea=/dev/ttyS0@4800"]).position_nmea == "/dev/ttyS0@4800"
-    assert override(Config(), ["page.port=0", "page.port=9000"]).page_port == 9000
+    assert override(Settings(), ["position.nmea=/dev/ttyS0@4800"]).position_nmea == "/dev/ttyS0@4800"
+    assert override(Settings(), ["page.port=0", "page.port=9000"]).page_port == 9000
     for wrong in ("page.port", "page.port=x", "page.port=1\nlog.format='json'"):
-        with pytest.raises(ConfigError, match="--set"):
-            override(Config(), [wrong])
+        with pytest.raises(SettingsError, match="--set"):
+            override(Settings(), [wrong])
 
 
 def test_a_source_that_is_named_needs_its_place(tmp_path: Path) -> None:
     """A path counts from the home, so that a service finds it wherever it was started."""
     for source in ("gpx", "fixed"):
-        config = override(Config(), [f"position.sources=['{source}']"])
-        with pytest.raises(ConfigError, match=rf"position\.{source} must be set"):
+        config = override(Settings(), [f"position.sources=['{source}']"])
+        with pytest.raises(SettingsError, match=rf"position\.{source} must be set"):
             settle(config, tmp_path)
-    walk = override(Config(), ["position.gpx=walk.gpx"])
+    walk = override(Settings(), ["position.gpx=walk.gpx"])
     assert settle(walk, tmp_path).position_gpx == str(tmp_path / "walk.gpx")

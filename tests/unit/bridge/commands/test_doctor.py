@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bridge import app
-from bridge.commands import doctor
+from bridge.commands import doctor, main
 from bridge.commands.doctor import NOTE, OK, WRONG, Finding
 from bridge.model import Fix, Press
 from bridge.ports import RadioOff, SourceOff
-from bridge.settings import Config
+from bridge.settings import Settings
 from bridge.store.home import Credentials, Home
 from bridge.store.journal import Journal
 from tests.unit.bridge.commands.parts import NoRadio
@@ -79,7 +78,7 @@ def home_of(tmp_path: Path, url: str, authority: Authority, *addresses: str) -> 
 
 
 async def examined(
-    home: Home, config: Config, *sources: Receiver, listen: Callable[[], Awaitable[None]] = listens
+    home: Home, config: Settings, *sources: Receiver, listen: Callable[[], Awaitable[None]] = listens
 ) -> dict[str, Finding]:
     return {it.name: it for it in await doctor.examine(home, config, sources, listen)}
 
@@ -88,7 +87,7 @@ async def test_all_is_well(tmp_path: Path, centre: tuple[str, Authority], port: 
     """Enrolled, a radio, a fix, the centre, a disk: nothing is wrong, and each says so in a sentence."""
     home = home_of(tmp_path, *centre)
     Journal(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
-    found = await examined(home, Config(page_port=port), Receiver())
+    found = await examined(home, Settings(page_port=port), Receiver())
     assert doctor.all_well(list(found.values())), found
     for name in ("keys", "radio", "position.gpsd", "centre", "disk", "journal", "page"):
         assert found[name].state == OK, found[name]
@@ -100,7 +99,7 @@ async def test_all_is_well(tmp_path: Path, centre: tuple[str, Authority], port: 
 async def test_nothing_is_there_yet(tmp_path: Path, port: int) -> None:
     """A first look before anything was enrolled: the way out is in each sentence."""
     found = await examined(
-        Home(tmp_path / "nowhere"), Config(page_port=port), listen=deaf("bluetooth_no_bluetooth")
+        Home(tmp_path / "nowhere"), Settings(page_port=port), listen=deaf("bluetooth_no_bluetooth")
     )
     assert found["keys"].reason == "not_enrolled"
     assert "amr-bridge enrol" in found["keys"].text
@@ -120,7 +119,7 @@ async def test_a_radio_that_does_not_answer_is_waited_for_only_so_long(
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    found = await examined(Home(tmp_path), Config(page_port=port), listen=hang)
+    found = await examined(Home(tmp_path), Settings(page_port=port), listen=hang)
     assert found["radio"].reason == "silent"
 
 
@@ -148,9 +147,9 @@ async def test_one_source_that_gives_a_fix_is_enough(
     """The other one is then worth a note; alone, it is wrong."""
     monkeypatch.setattr(doctor, "FIX_S_MAX", 0.05)
     bad = Receiver("nmea", does)
-    alone = await examined(Home(tmp_path), Config(page_port=port), bad)
+    alone = await examined(Home(tmp_path), Settings(page_port=port), bad)
     assert (alone["position.nmea"].state, alone["position.nmea"].reason) == (WRONG, reason)
-    beside = await examined(Home(tmp_path), Config(page_port=port), bad, Receiver())
+    beside = await examined(Home(tmp_path), Settings(page_port=port), bad, Receiver())
     assert beside["position.nmea"].state == NOTE
     assert beside["position.gpsd"].state == OK
 
@@ -160,12 +159,12 @@ async def test_another_ca_and_no_answer_are_told_apart(
 ) -> None:
     """An attacker in between, a centre that is down; one further address that answers is enough."""
     url, authority = centre
-    stranger = await examined(home_of(tmp_path / "a", url, Authority()), Config(page_port=port))
+    stranger = await examined(home_of(tmp_path / "a", url, Authority()), Settings(page_port=port))
     assert stranger["centre"].reason == "tls_wrong"
     down = home_of(tmp_path / "b", f"https://127.0.0.1:{port}", authority)
-    assert (await examined(down, Config(page_port=port)))["centre"].reason == "centre_down"
+    assert (await examined(down, Settings(page_port=port)))["centre"].reason == "centre_down"
     both = home_of(tmp_path / "c", f"https://127.0.0.1:{port}", authority, url)
-    found = await doctor.examine(both, Config(page_port=port), [Receiver()], listens)
+    found = await doctor.examine(both, Settings(page_port=port), [Receiver()], listens)
     states = [it.state for it in found if it.name == "centre"]
     assert states == [NOTE, OK]
 
@@ -178,7 +177,7 @@ async def test_a_clock_that_differs_from_the_centres_is_told(tmp_path: Path, por
         return web.Response(body=authority.pem, headers={"Date": "Mon, 05 Jan 2026 10:00:00 GMT"})
 
     async with serve(authority, {("GET", "/ca.pem"): ca}) as url:
-        found = await examined(home_of(tmp_path, url, authority), Config(page_port=port))
+        found = await examined(home_of(tmp_path, url, authority), Settings(page_port=port))
     assert found["centre"].reason == "clock_wrong"
 
 
@@ -188,7 +187,7 @@ async def test_what_is_wrong_with_the_home_is_found(tmp_path: Path, port: int) -
     (home.path / "credentials.json").chmod(0o644)
     home.journal.write_bytes(b"no journal at all" * 100)
     home.journal.chmod(0o600)
-    found = await examined(home, Config(page_port=port))
+    found = await examined(home, Settings(page_port=port))
     assert "chmod 600" in found["keys"].text
     assert found["journal"].reason == "journal_corrupt"
     home.journal.unlink()
@@ -196,17 +195,17 @@ async def test_what_is_wrong_with_the_home_is_found(tmp_path: Path, port: int) -
         db.execute("CREATE TABLE t (x)")
     db.close()
     home.journal.chmod(0o644)
-    assert (await examined(home, Config(page_port=port)))["journal"].reason == "wide_open"
+    assert (await examined(home, Settings(page_port=port)))["journal"].reason == "wide_open"
     home.journal.chmod(0o600)
     (home.path / "journal.sqlite.corrupt-1").write_bytes(b"")
-    assert (await examined(home, Config(page_port=port)))["journal"].reason == "kept_aside"
+    assert (await examined(home, Settings(page_port=port)))["journal"].reason == "kept_aside"
 
 
 async def test_a_page_that_cannot_be_served_is_told(tmp_path: Path) -> None:
     """By another program: wrong. By the bridge that runs: as it must be."""
     home = home_of(tmp_path, "https://127.0.0.1:1", Authority())
     with socket.create_server(("127.0.0.1", 0)) as ear:
-        config = Config(page_port=ear.getsockname()[1])
+        config = Settings(page_port=ear.getsockname()[1])
         assert (await examined(home, config))["page"].reason == "port_taken"
         with home.lock():
             found = await examined(home, config)
@@ -214,7 +213,7 @@ async def test_a_page_that_cannot_be_served_is_told(tmp_path: Path) -> None:
     assert found["bridge"].state == OK
     with home.lock():
         assert (await examined(home, config))["page"].reason == "not_served"
-    assert (await examined(home, Config(page_port=0)))["page"].state == NOTE
+    assert (await examined(home, Settings(page_port=0)))["page"].state == NOTE
 
 
 def test_the_command_says_it_all_and_its_exit_code_the_verdict(
@@ -223,14 +222,14 @@ def test_the_command_says_it_all_and_its_exit_code_the_verdict(
     """For a person and for a program; also when the settings themselves are wrong."""
     home = Home(tmp_path / "home")
     home.make()
-    home.config.write_text("[position]\nsources = ['fixed']\nfixed = '50.85,4.35,25'\n[page]\nport = 0\n")
-    assert app.main(["doctor", "--home", str(home.path)], scanner=NoRadio) == 1
+    home.settings.write_text("[position]\nsources = ['fixed']\nfixed = '50.85,4.35,25'\n[page]\nport = 0\n")
+    assert main(["doctor", "--home", str(home.path)], scanner=NoRadio) == 1
     said = capsys.readouterr().out.splitlines()
     assert any(line.split()[:2] == ["wrong", "keys"] for line in said)
     assert any(line.split()[:2] == ["ok", "position.fixed"] for line in said)
-    home.config.write_text("[page]\nprot = 0\n[position]\nsources = []")
+    home.settings.write_text("[page]\nprot = 0\n[position]\nsources = []")
     command = ["doctor", "--json", "--home", str(home.path), "--set", "page.port=0"]
-    assert app.main(command, scanner=NoRadio) == 1
+    assert main(command, scanner=NoRadio) == 1
     report = json.loads(capsys.readouterr().out)
     assert report["ok"] is False
     config = next(it for it in report["checks"] if it["name"] == "config")
@@ -241,7 +240,7 @@ def test_the_command_says_it_all_and_its_exit_code_the_verdict(
 def test_a_track_that_cannot_be_read_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The other checks are made."""
     options = ["--set", "position.sources=['gpx']", "--set", "position.gpx=none.gpx", "--set", "page.port=0"]
-    assert app.main(["doctor", "--json", "--home", str(tmp_path), *options], scanner=NoRadio) == 1
+    assert main(["doctor", "--json", "--home", str(tmp_path), *options], scanner=NoRadio) == 1
     checks = {it["name"]: it for it in json.loads(capsys.readouterr().out)["checks"]}
     assert checks["position.gpx"]["reason"] == "unusable"
     assert "cannot read" in checks["position.gpx"]["text"]

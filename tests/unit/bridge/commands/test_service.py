@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge import app
-from bridge.commands import service
+from bridge.commands import main, service
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +34,7 @@ def test_it_is_always_started_again_and_tells_nobody(tmp_path: Path) -> None:
 def test_any_folder_can_be_the_home(tmp_path: Path, name: str) -> None:
     """systemd reads back what we wrote: quotes, specifiers, variables."""
     home = tmp_path / name
-    assert app.main(["service", "install", "--home", str(home)]) == 0
+    assert main(["service", "install", "--home", str(home)]) == 0
     line = next(it for it in service.unit_path().read_text().splitlines() if it.startswith("ExecStart="))
     word = re.findall(r'"((?:\\.|[^"])*)"', line)[-1]
     meant = word.replace("%%", "%").replace("$$", "$").replace('\\"', '"').replace("\\\\", "\\")
@@ -45,7 +44,7 @@ def test_any_folder_can_be_the_home(tmp_path: Path, name: str) -> None:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
 def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
     """Its own verdict, on the file as it is written."""
-    assert app.main(["service", "install", "--home", str(tmp_path / "a 100% $home")]) == 0
+    assert main(["service", "install", "--home", str(tmp_path / "a 100% $home")]) == 0
     verdict = subprocess.run(
         ["systemd-analyze", "verify", "--user", "--man=no", str(service.unit_path())],  # noqa: S607
         capture_output=True,
@@ -62,20 +61,20 @@ def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
 def test_it_is_installed_and_gone_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without --now it says what to run; the second uninstall is no mistake."""
     home = ["--home", str(tmp_path / "home")]
-    assert app.main(["service", "status", *home]) == 1
+    assert main(["service", "status", *home]) == 1
     assert "not installed" in capsys.readouterr().out
-    assert app.main(["service", "install", *home]) == 0
+    assert main(["service", "install", *home]) == 0
     said = capsys.readouterr().out
     for command in ("systemctl --user enable --now tag-sync.service", "loginctl enable-linger"):
         assert command in said
     wants = service.unit_path().parent / "default.target.wants"
     wants.mkdir()
     (wants / service.UNIT).symlink_to(service.unit_path())
-    assert app.main(["service", "uninstall", *home]) == 0
+    assert main(["service", "uninstall", *home]) == 0
     assert "systemctl --user stop tag-sync.service" in capsys.readouterr().out
     assert not service.unit_path().exists()
     assert not (wants / service.UNIT).is_symlink()
-    assert app.main(["service", "uninstall", *home]) == 0
+    assert main(["service", "uninstall", *home]) == 0
 
 
 def test_now_without_a_service_manager_is_a_sentence(
@@ -84,7 +83,7 @@ def test_now_without_a_service_manager_is_a_sentence(
     """One that does not answer, and none at all."""
     for path in (os.environ["PATH"], str(tmp_path)):
         monkeypatch.setenv("PATH", path)
-        assert app.main(["service", "install", "--now", "--home", str(tmp_path)]) == 1
+        assert main(["service", "install", "--now", "--home", str(tmp_path)]) == 1
         assert "systemctl" in capsys.readouterr().err
 
 
@@ -93,5 +92,5 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(
 ) -> None:
     """A file stands where the folder should be."""
     (tmp_path / "config").write_text("")
-    assert app.main(["service", "install", "--home", str(tmp_path)]) == 1
+    assert main(["service", "install", "--home", str(tmp_path)]) == 1
     assert "cannot write" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.store.home import Credentials, Home, SettingsError, parse_enrolment
+from bridge.store.home import Credentials, Home, HomeError, parse_enrolment
 from tests.unit.bridge.parts import TOKEN, device, write_private
 
 
@@ -103,7 +103,7 @@ def test_the_pages_secret_is_made_once_and_for_our_eyes_only(home: Home) -> None
     path = home.path / "page-secret"
     assert path.stat().st_mode & 0o777 == 0o600
     path.chmod(0o644)
-    with pytest.raises(SettingsError, match="chmod 600"):
+    with pytest.raises(HomeError, match="chmod 600"):
         home.page_secret()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bridge.model import Alive, Health, JournalContents, Press, Waypoint
+from bridge.model import Alive, Health, Kept, Press, Waypoint
 from bridge.store import journal as journals
 from bridge.store.journal import Journal, read_presses
 from tests.unit.bridge.parts import dice
@@ -278,7 +278,7 @@ def _remount(where: Path, how: str) -> None:
 def test_a_folder_that_is_not_there_is_told_and_survived(tmp_path: Path) -> None:
     """As when the disk is not mounted: rows wait in memory."""
     journal = Journal(tmp_path / "away" / "journal.sqlite")
-    assert journal.load(NOW_MS) == JournalContents(reason=journals.READ_ONLY)
+    assert journal.load(NOW_MS) == Kept(reason=journals.READ_ONLY)
     assert journal.write(press(1)) == journals.READ_ONLY
     (tmp_path / "away").mkdir()
     assert journal.write() is None

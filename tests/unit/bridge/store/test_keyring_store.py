@@ -18,7 +18,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from bridge.store import keyring_store
-from bridge.store.home import FILE, KEYRING, Home, SettingsError
+from bridge.store.home import FILE, KEYRING, Home, HomeError
 from tests.unit.bridge.parts import TOKEN, device
 from tests.unit.bridge.store.parts import NULL, WorldKeyring, credentials
 
@@ -150,10 +150,10 @@ def test_a_locked_keyring_is_a_sentence_with_a_way_out(home: Home) -> None:
     """And what the backend says, which may be anything, is not repeated."""
     home.write(credentials(1))
     keyring.set_keyring(LockedKeyring())
-    with pytest.raises(SettingsError, match="unlock it and try again") as caught:
+    with pytest.raises(HomeError, match="unlock it and try again") as caught:
         home.read()
     assert TOKEN not in str(caught.value)
-    with pytest.raises(SettingsError, match="unlock it"):
+    with pytest.raises(HomeError, match="unlock it"):
         home.rehearse(KEYRING)
 
 
@@ -161,14 +161,14 @@ def test_a_keyring_that_is_gone_or_empty_is_a_sentence(home: Home, tmp_path: Pat
     """Another desktop, a service before login, a keyring that was made anew."""
     home.write(credentials(1))
     keyring.set_keyring(FAILING)
-    with pytest.raises(SettingsError, match="none here"):
+    with pytest.raises(HomeError, match="none here"):
         home.read()
     keyring.set_keyring(WorldKeyring())
     (tmp_path / "keyring.json").unlink()
-    with pytest.raises(SettingsError, match="enrol again"):
+    with pytest.raises(HomeError, match="enrol again"):
         home.read()
     (tmp_path / "keyring.json").write_text(json.dumps({entry: "[]" for entry in ("x",)}))
-    with pytest.raises(SettingsError):
+    with pytest.raises(HomeError):
         home.read()
 
 
@@ -179,7 +179,7 @@ def test_a_keyring_that_does_not_answer_is_waited_for_only_so_long(
     home.write(credentials(1))
     monkeypatch.setattr(keyring_store, "ANSWER_S_MAX", 0.2)
     monkeypatch.setattr(WorldKeyring, "get_password", lambda *_: time.sleep(2))
-    with pytest.raises(SettingsError, match="no answer"):
+    with pytest.raises(HomeError, match="no answer"):
         home.read()
 
 
@@ -188,7 +188,7 @@ def test_a_keyring_that_cuts_what_is_long_is_found_out_before(home: Home) -> Non
     before = credentials(1, kept=FILE)
     home.write(before)
     keyring.set_keyring(CuttingKeyring())
-    with pytest.raises(SettingsError, match="--secrets file"):
+    with pytest.raises(HomeError, match="--secrets file"):
         home.write(replace(before, secrets=KEYRING))
     assert home.read() == before
 

@@ -1,0 +1,112 @@
+"""`amr-bridge run`: one per home, until it is told to stop; nothing secret is in what it says."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.model import Press
+from bridge.store.home import Credentials, Home
+from bridge.store.journal import Journal
+from tests.unit.bridge.commands.parts import CRASH
+from tests.unit.bridge.parts import TOKEN, Authority, device
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def test_it_runs_until_it_is_told_to_stop_and_only_once_per_home(tmp_path: Path) -> None:
+    """Without Bluetooth it says so and waits; SIGTERM ends it with 0; a second one is refused."""
+    home = Home(tmp_path / "home")
+    home.make()
+    home.write(Credentials("https://127.0.0.1:1", Authority().pem.decode(), (device(1),)))
+    Journal(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
+    command = [sys.executable, "-m", "bridge", "run", "--home", str(home.path), "--json-log"]
+    command += ["--set", "position.sources=[]", "--set", "page.port=0"]
+    nowhere = os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"}
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=nowhere
+    )
+    try:
+        assert running.stdout
+        said = [json.loads(running.stdout.readline()) for _ in range(3)]
+        assert {line["what"] for line in said} == {"trouble", "retry"}
+        assert {line["reason"] for line in said} >= {"centre_down"}
+        assert all(line["at_ms"] > 1_700_000_000_000 for line in said)
+        second = subprocess.run(command, capture_output=True, text=True, env=nowhere, timeout=20)
+        assert second.returncode == 1
+        assert "another bridge" in second.stderr
+    finally:
+        running.send_signal(signal.SIGTERM)
+        _, complaint = running.communicate(timeout=10)
+    assert running.returncode == 0
+    assert complaint == ""
+
+
+@pytest.mark.parametrize("how", [["--json-log"], []])
+def test_nothing_secret_is_in_what_a_run_says_even_when_it_breaks(tmp_path: Path, how: list[str]) -> None:
+    """Keys, token: not in its output, its title, nor in the sentence about a library's crash."""
+    home = Home(tmp_path / "home")
+    home.make()
+    home.write(Credentials("https://127.0.0.1:1", Authority().pem.decode(), (device(1),)))
+    Journal(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
+    (tmp_path / "sitecustomize.py").write_text(CRASH)
+    world = {
+        "PYTHONPATH": f"{tmp_path}:{ROOT}",
+        "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus",
+    }
+    options = [*how, *("--set", "position.sources=[]", "--set", "page.port=0")]
+    program = subprocess.Popen(
+        [sys.executable, "-m", "bridge", "run", "--home", str(home.path), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | world,
+        cwd=tmp_path,
+    )
+    said = ""
+    assert program.stdout
+    try:
+        while not ("a mistake: RuntimeError" in said and "internal" in said and said.count("\n") >= 4):
+            line = program.stdout.readline()
+            assert line, said
+            said += line
+        title = Path(f"/proc/{program.pid}/cmdline").read_text()
+    finally:
+        program.send_signal(signal.SIGTERM)
+        rest, _ = program.communicate(timeout=15)
+    assert program.returncode == 0
+    secrets = [TOKEN, *(getattr(device(1), name) for name in ("k_code", "k_heard", "k_state"))]
+    for secret in secrets:
+        shown = secret if isinstance(secret, str) else secret.hex()
+        assert shown not in said + rest + title
+        assert repr(secret)[2:-1] not in said + rest
+    assert "Traceback" not in said + rest
+
+
+def test_a_metrics_port_that_is_taken_does_not_stop_the_bridge(tmp_path: Path) -> None:
+    """It says so, and listens for presses."""
+    home = Home(tmp_path / "home")
+    home.make()
+    home.write(Credentials("https://127.0.0.1:1", Authority().pem.decode(), (device(1),)))
+    with socket.create_server(("127.0.0.1", 0)) as ear:
+        port = ear.getsockname()[1]
+        program = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "bridge", "run", "--home", str(home.path), "--json-log"),
+                *("--set", f"metrics.port={port}", "--set", "position.sources=[]", "--set", "page.port=0"),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"},
+        )
+        assert program.stdout
+        first = json.loads(program.stdout.readline())
+        assert (first["what"], first["where"], first["reason"]) == ("trouble", "metrics", "port_taken")
+        program.send_signal(signal.SIGTERM)
+        program.communicate(timeout=15)
+    assert program.returncode == 0
