@@ -17,7 +17,7 @@ from bridge.radio.bleak_radio import BleakRadio, ClientBackend, ScannerBackend
 from bridge.reporting.desktop import DBusDesktop
 from bridge.reporting.log import Log, Sink, mistakes
 from bridge.settings import Settings
-from bridge.store.home import Credentials, Home
+from bridge.store.home import Credentials, Home, HomeError
 from bridge.store.journal import Journal
 from bridge.tasks.relay import Relay
 
@@ -79,18 +79,20 @@ async def _page(relay: Relay, home: Home, settings: Settings, log: Log) -> Async
         if settings.page_port:
             from bridge.page.server import Page, PageError  # late: not all have one
 
-            page = Page(
-                relay,
-                home.page_secret(),
-                port=settings.page_port,
-                name=settings.page_name,
-                language=settings.page_language,
-                log=log,
-            )
             try:
+                page = Page(
+                    relay,
+                    home.page_secret(),
+                    port=settings.page_port,
+                    name=settings.page_name,
+                    language=settings.page_language,
+                    log=log,
+                )
                 await stack.enter_async_context(page)
             except PageError as error:
                 relay.trouble("page", error.reason, str(error))
+            except HomeError as error:  # a disk that takes no new secret
+                relay.trouble("page", "no_page_secret", f"the page cannot be shown: {error}")
         yield
 
 

@@ -44,7 +44,27 @@ def _statements() -> dict[str, str]:
 
 _SQL = _statements()
 # PRAGMA user_version counts those that have been run. One that is out is never changed.
-_MIGRATIONS = tuple(_SQL[f"version {number}"] for number in (1, 2, 3, 4))
+_MIGRATIONS = (_SQL["version 1"],)
+# What reading raises of a file or a row that is not what the schema promises.
+_UNREADABLE = (sqlite3.Error, OSError, TypeError, ValueError, LookupError)
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a journal that a bridge is writing, or that lies on a disk that takes nothing.
+
+    Without its write-ahead log there, SQLite cannot read such a file but as one that never changes
+    (sqlite.org/wal.html, "Read-Only Databases"). Raises sqlite3.Error.
+    """
+    for options in ("mode=ro", "mode=ro&immutable=1"):
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?{options}", uri=True)
+        db.row_factory = _as_dict
+        try:
+            db.execute("PRAGMA schema_version").fetchall()
+            return db
+        except sqlite3.OperationalError as error:
+            db.close()
+            refusal = error
+    raise refusal
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -54,9 +74,10 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 class Journal:
-    """Presses, their fixes on the way, and what buttons say, in one SQLite file. For one thread.
+    """Keeps presses, their fixes on the way, and what buttons say, in one SQLite file. For one thread.
 
-    `connect(path)` opens the file; with isolation_level None."""
+    `connect(path)` opens the file, with isolation_level None.
+    """
 
     def __init__(self, path: Path, connect: Callable[[Path], sqlite3.Connection] = _open) -> None:
         self._path, self._open = path, connect
@@ -67,11 +88,11 @@ class Journal:
 
     @property
     def pending(self) -> int:
-        """How many rows are in memory alone; 0 when all is on disk."""
+        """Return how many rows are in memory alone; 0 when all is on disk."""
         return len(self._pending)
 
     def write(self, *rows: Record) -> str | None:
-        """Put `rows` and all that is pending on disk. None when they are; else the reason, and they wait.
+        """Put `rows` and all that is pending on disk; return None, or the reason why they wait in memory.
 
         Pending rows are bounded by the number of presses, devices and waypoints, for a later state of
         a row takes its earlier one's place.
@@ -98,8 +119,11 @@ class Journal:
                 (self._pins.add if values["pin"] else self._pins.discard)(key)
 
     def _forget_pins(self) -> None:
-        """A PIN that has gone to the centre leaves no trace: secure_delete does it in the database, this
-        in the log beside it. Not while somebody else reads there: then it is for the next write."""
+        """Leave no trace of a PIN that has gone to the centre.
+
+        secure_delete does it in the database, this in the log beside it; while somebody else reads there, the
+        next write does it.
+        """
         if not self._traces or self._db is None:
             return
         with contextlib.suppress(sqlite3.Error):
@@ -110,7 +134,7 @@ class Journal:
                 self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}").fetchall()
 
     def load(self, now_ms: int) -> Kept:
-        """All that is on disk, in the order in which it was heard, and what was wrong with it.
+        """Return all that is on disk, in the order in which it was heard, and what was wrong with it.
 
         What is over by 30 days at `now_ms` is forgotten.
         """
@@ -126,10 +150,16 @@ class Journal:
                 self._prune(now_ms)
                 self._forget_pins()  # of a run that was killed
                 return kept
-            except (sqlite3.Error, OSError, TypeError, ValueError) as error:
+            except _UNREADABLE as error:
                 reason = self._failed(error)
                 if reason != CORRUPT:
                     break
+        return self._load_unwritable(reason)
+
+    def _load_unwritable(self, reason: str | None) -> Kept:
+        """Return what a journal that takes nothing gives all the same: presses wait in it, maybe."""
+        with contextlib.suppress(*_UNREADABLE), closing(_open_for_reading(self._path)) as db:
+            return _read(db, reason)
         return Kept(reason=reason)
 
     def _prune(self, now_ms: int) -> None:
@@ -138,6 +168,7 @@ class Journal:
             db.execute(_SQL["prune"], values)
 
     def close(self) -> None:
+        """Close the file; the next write opens it again."""
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -200,17 +231,17 @@ class Journal:
         return CORRUPT
 
 
-def _migrate(db: sqlite3.Connection) -> None:
+def _migrate(db: sqlite3.Connection, migrations: tuple[str, ...] = _MIGRATIONS) -> None:
     version = db.execute("PRAGMA user_version").fetchone()["user_version"]
-    if version > len(_MIGRATIONS):
+    if version > len(migrations):
         raise sqlite3.OperationalError("made by a newer bridge")
-    if version < len(_MIGRATIONS):
-        statements = "".join(_MIGRATIONS[version:])
-        db.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {len(_MIGRATIONS)}; COMMIT")
+    if version < len(migrations):
+        statements = "".join(migrations[version:])
+        db.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {len(migrations)}; COMMIT")
 
 
 def _statement(row: Record) -> tuple[tuple[Any, ...], str, dict[str, Any]]:
-    """`(identity, name, values)`: what writes `row`."""
+    """Return `(identity, name, values)`: what writes `row`."""
     if isinstance(row, Press):
         values = asdict(row) | {"fix": None if row.fix is None else json.dumps(row.fix)}
         return row.key, "keep_press", values
@@ -241,12 +272,11 @@ def _read(db: sqlite3.Connection, reason: str | None = None) -> Kept:
 
 
 def read_presses(path: Path) -> list[Press]:
-    """What is in the journal of a bridge that may be running; nothing where it cannot be read."""
+    """Return the presses in the journal of a bridge that may be running; none where it cannot be read."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            db.row_factory = _as_dict
+        with closing(_open_for_reading(path)) as db:
             return [_press(row) for row in db.execute(_SQL["presses"])]
-    except (sqlite3.Error, TypeError, ValueError):
+    except _UNREADABLE:
         return []
 
 

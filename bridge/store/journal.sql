@@ -1,53 +1,46 @@
 -- name: version 1
-CREATE TABLE IF NOT EXISTS press (
-    device_id     TEXT NOT NULL,
-    event         INTEGER NOT NULL,
-    counter       INTEGER NOT NULL,
-    heard_at_ms   INTEGER NOT NULL,
-    age_s         INTEGER,
-    fix           TEXT,               -- JSON, as it goes to the centre
-    incident      TEXT,               -- NULL until the centre has answered 200 or 201
-    stage         INTEGER NOT NULL,   -- the highest that the centre has proven, 0 = none
-    proof         BLOB NOT NULL,
-    delivered     INTEGER NOT NULL,   -- the highest that the button has taken, 0 = none
-    last_event_id TEXT
+CREATE TABLE press (
+    device_id          TEXT NOT NULL,
+    event              INTEGER NOT NULL,
+    counter            INTEGER NOT NULL,
+    heard_at_ms        INTEGER NOT NULL,
+    age_s              INTEGER,
+    fix                TEXT,                -- JSON, as it goes to the centre
+    incident           TEXT,                -- NULL until the centre has answered 200 or 201
+    stage              INTEGER NOT NULL,    -- the highest that the centre has proven, 0 = none
+    proof              BLOB NOT NULL,
+    delivered          INTEGER NOT NULL,    -- the highest that the button has taken, 0 = none
+    last_event_id      TEXT,
+    call_off           TEXT NOT NULL,
+    called_off_at_ms   INTEGER,
+    pin                TEXT,                -- until the centre has answered, no longer
+    age_is_lower_bound INTEGER NOT NULL,
+    age_told           INTEGER NOT NULL     -- the centre has taken age_s
 );
 -- Exactly once: a press is its device, event and counter, whoever tells it and however often.
-CREATE UNIQUE INDEX IF NOT EXISTS press_once ON press (device_id, event, counter);
-CREATE TABLE IF NOT EXISTS alive (
+CREATE UNIQUE INDEX press_once ON press (device_id, event, counter);
+CREATE TABLE alive (
     device_id       TEXT PRIMARY KEY,
     counter         INTEGER NOT NULL,
     heard_at_ms     INTEGER NOT NULL,
     on_time_counter INTEGER NOT NULL,
     on_time_at_ms   INTEGER NOT NULL
 );
-
--- name: version 2
-ALTER TABLE press ADD COLUMN call_off TEXT NOT NULL DEFAULT '';
-ALTER TABLE press ADD COLUMN called_off_at_ms INTEGER;
-ALTER TABLE press ADD COLUMN pin TEXT;          -- until the centre has answered, no longer
 CREATE TABLE health (
     device_id       TEXT PRIMARY KEY,
     low             INTEGER NOT NULL,
     battery_mv      INTEGER,
-    faults          TEXT NOT NULL               -- words
+    faults          TEXT NOT NULL,          -- words
+    hearing         TEXT NOT NULL           -- numbers: how well the button is heard
 );
 CREATE TABLE waypoint (
     device_id       TEXT NOT NULL,
     event           INTEGER NOT NULL,
     counter         INTEGER NOT NULL,
     taken_at        TEXT NOT NULL,
-    fix             TEXT NOT NULL               -- JSON, as it goes to the centre
+    fix             TEXT NOT NULL           -- JSON, as it goes to the centre
 );
 CREATE UNIQUE INDEX waypoint_once ON waypoint (device_id, event, counter, taken_at);
-
--- name: version 3
-ALTER TABLE press ADD COLUMN age_is_lower_bound INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE press ADD COLUMN age_told INTEGER NOT NULL DEFAULT 0;   -- the centre has taken age_s
-UPDATE press SET age_told = 1 WHERE age_s IS NOT NULL AND incident IS NOT NULL;
-
--- name: version 4
-ALTER TABLE health ADD COLUMN hearing TEXT NOT NULL DEFAULT '';     -- numbers: how well the button is heard
 
 -- name: keep_press
 -- A press only goes forward, so rows may be written late, twice and in any order.
@@ -90,7 +83,7 @@ INSERT INTO waypoint VALUES (:device_id, :event, :counter, :taken_at, :fix) ON C
 DELETE FROM waypoint
 WHERE device_id = :device_id AND event = :event AND counter = :counter AND taken_at = :taken_at;
 
--- A press that the centre has, is long over, and is too far behind to be taken again (watch.BEHIND).
+-- A press that the centre has, is long over, and is too far behind to be taken again (expected_codes.BEHIND).
 -- name: prune
 DELETE FROM press
 WHERE incident IS NOT NULL AND heard_at_ms < :before_ms

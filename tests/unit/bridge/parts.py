@@ -7,6 +7,7 @@ import ipaddress
 import json
 import random
 import ssl
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -268,3 +269,8 @@ def write_private(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     path.chmod(0o600)
     return path
+
+
+def remount(disk: Path, how: str) -> None:
+    """Make a disk read-only (`ro`) or writable again (`rw`), as Linux does to one with errors."""
+    subprocess.run(["/bin/mount", "-o", f"remount,{how}", str(disk)], check=True, capture_output=True)

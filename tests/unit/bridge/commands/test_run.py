@@ -1,5 +1,6 @@
 """`amr-bridge run`: one per home, until it is told to stop; nothing secret is in what it says."""
 
+import asyncio
 import json
 import os
 import signal
@@ -12,9 +13,9 @@ import pytest
 
 from bridge.model import Press
 from bridge.store.home import Credentials, Home
-from bridge.store.journal import Journal
+from bridge.store.journal import Journal, read_presses
 from tests.unit.bridge.commands.parts import CRASH
-from tests.unit.bridge.parts import TOKEN, Authority, device
+from tests.unit.bridge.parts import TOKEN, Authority, TestCentre, device, remount, serve
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -110,3 +111,42 @@ def test_a_metrics_port_that_is_taken_does_not_stop_the_bridge(tmp_path: Path) -
         program.send_signal(signal.SIGTERM)
         program.communicate(timeout=15)
     assert program.returncode == 0
+
+
+async def test_a_home_that_became_read_only_still_brings_its_press_to_the_centre(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    """It says what is wrong, goes on from memory, and sees by itself that the disk can be written again."""
+    authority, centre, home = Authority(), TestCentre(), Home(small_disk / "home")
+    home.make()
+    async with serve(authority, centre.routes) as url:
+        home.write(Credentials(url, authority.pem.decode(), (device(1),)))
+        journal = Journal(home.journal)
+        journal.write(Press(device(1).device_id, 1, 5, 1000))
+        journal.close()
+        remount(small_disk, "ro")
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bridge", "run", "--home", str(home.path), "--json-log"),
+            *("--set", "position.sources=[]", "--set", "supervision.notify=false"),
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"},
+        )
+        assert program.stdout
+        lines: list[dict[str, object]] = []
+
+        async def see(**fields: object) -> None:
+            assert program.stdout
+            while not (lines and fields.items() <= lines[-1].items()):
+                lines.append(json.loads(await program.stdout.readline()))
+
+        await see(what="received", counter=5)
+        assert {("disk", "read_only"), ("page", "no_page_secret")} <= {
+            (line.get("where"), line.get("reason")) for line in lines
+        }
+        remount(small_disk, "rw")
+        await see(what="well", where="disk")
+        program.terminate()
+        await program.communicate()
+    assert program.returncode == 0
+    assert [post["counter"] for post in centre.posts] == [5]
+    assert [press.incident for press in read_presses(home.journal)] == ["1-1-5"]

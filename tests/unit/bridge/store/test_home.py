@@ -1,12 +1,16 @@
-"""The home: what the centre answered is kept whole, for our eyes only."""
+"""The home: what the centre answered is kept whole, for our eyes only, and for one bridge at a time."""
 
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.store.home import Credentials, Home, HomeError, parse_enrolment
-from tests.unit.bridge.parts import TOKEN, device, write_private
+from bridge.store.home import FILE, Credentials, Home, HomeError, default_home, parse_enrolment
+from tests.unit.bridge.parts import TOKEN, device, remount, write_private
+from tests.unit.bridge.store.parts import credentials
 
 
 def answer(**changes: Any) -> dict[str, Any]:
@@ -127,3 +131,76 @@ def test_nothing_shows_a_key_by_accident() -> None:
     assert device(1).k_code.hex() not in shown
     assert repr(device(1).k_code) not in shown
     assert TOKEN not in repr(parse_enrolment(answer()))
+
+
+def test_the_home_is_where_linux_keeps_a_programs_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`$XDG_DATA_HOME`, where it is a whole path; else ~/.local/share (basedir-spec)."""
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for value, folder in (("/data/x y", "/data/x y"), ("", "/home/somebody/.local/share")):
+        monkeypatch.setenv("XDG_DATA_HOME", value)
+        assert default_home() == Path(folder) / "amr-bridge"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    assert default_home() == Path("/home/somebody/.local/share/amr-bridge")
+
+
+# -- one bridge at a time ---------------------------------------------------------------------------------
+
+
+def enrolled(path: Path) -> Home:
+    home = Home(path)
+    home.make()
+    home.write(credentials(1, kept=FILE))
+    return home
+
+
+def refuses_a_second_one(home: Home) -> bool:
+    with pytest.raises(HomeError, match="another bridge"), home.lock():
+        pass
+    return home.is_locked()
+
+
+def test_a_home_is_held_by_one_bridge(tmp_path: Path) -> None:
+    """It is free again afterwards."""
+    home = enrolled(tmp_path / "home")
+    for _ in range(2):
+        with home.lock():
+            assert refuses_a_second_one(home)
+        assert not home.is_locked()
+
+
+def test_a_home_that_cannot_be_written_is_held_by_one_bridge(small_disk: Path) -> None:
+    """As on a card whose errors made Linux mount it read-only, before its first lock and after it."""
+    home = enrolled(small_disk / "home")
+    for _ in range(2):
+        remount(small_disk, "ro")
+        with home.lock():
+            assert refuses_a_second_one(home)
+        assert not home.is_locked()
+        remount(small_disk, "rw")
+        with home.lock():
+            assert refuses_a_second_one(home)
+
+
+@contextmanager
+def seen_read_only(folder: Path, view: Path) -> Iterator[None]:
+    view.mkdir()
+    subprocess.run(["/bin/mount", "--bind", str(folder), str(view)], check=True)
+    try:
+        remount(view, "bind,ro")
+        yield
+    finally:
+        subprocess.run(["/bin/umount", str(view)], check=True)
+
+
+def test_a_home_that_became_read_only_is_still_held_by_who_has_it(small_disk: Path, tmp_path: Path) -> None:
+    """A lock of when it could be written counts for who comes later, and the other way round."""
+    home = enrolled(small_disk / "home")
+    with home.lock():
+        pass
+    with seen_read_only(small_disk, tmp_path / "view"):
+        later = Home(tmp_path / "view" / "home")
+        with home.lock():
+            assert refuses_a_second_one(later)
+        with later.lock():
+            assert refuses_a_second_one(home)
+        assert not home.is_locked()

@@ -1,13 +1,11 @@
 """The journal survives kills, a full disk and its own corruption, and keeps each press once."""
 
 import contextlib
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import pytest
 from bridge.model import Alive, Health, Kept, Press, Waypoint
 from bridge.store import journal as journals
 from bridge.store.journal import Journal, read_presses
-from tests.unit.bridge.parts import dice
+from tests.unit.bridge.parts import dice, remount
 from wire.codes import ALARM, TEST
 
 NAME = "A" * 16
@@ -129,26 +127,49 @@ def test_what_is_long_over_is_forgotten_and_nothing_else(path: Path) -> None:
     assert [each.counter for each in reopened(path)[0]] == [2, 3, far - 200, 0x80000001, far]
 
 
-def test_a_journal_of_the_first_version_is_taken_over(path: Path) -> None:
-    """As a bridge of version 0.1 left it: every row is there, and new ones go beside them."""
-    script = (Path(journals.__file__).with_name("journal.sql")).read_text().split("-- name: ")[1]
-    with sqlite3.connect(path) as db:
-        db.executescript(script.removeprefix("version 1\n"))
-        db.execute("INSERT INTO press VALUES (?, 1, 7, 5, NULL, NULL, 'i', 2, x'aa', 1, '9')", (NAME,))
-        db.execute("PRAGMA user_version = 1")
-    db.close()
-    assert reopened(path) == ([press(7, heard_at_ms=5, incident="i", stage=2, proof=b"\xaa", delivered=1,
-                                     last_event_id="9")], [], None)  # fmt: skip
+def test_a_journal_is_carried_over_to_the_next_version(path: Path) -> None:
+    """Every row is there, and the step is done once."""
+    journal = Journal(path)
+    journal.write(press(7, incident="i", stage=2, proof=b"p"))
+    db = journal._connect()
+    for _ in range(2):
+        journals._migrate(db, (*journals._MIGRATIONS, "ALTER TABLE press ADD COLUMN more INTEGER DEFAULT 5;"))
+    assert db.execute("SELECT counter, stage, more FROM press").fetchall() == [
+        {"counter": 7, "stage": 2, "more": 5}
+    ]
+    assert db.execute("PRAGMA user_version").fetchone() == {"user_version": 2}
+    journal.close()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_file_with_other_tables_never_stops_a_start(path: Path, seed: int) -> None:
+    """As somebody else's program made it, or a bridge before the first release: it is kept aside."""
+    chance = dice(seed)
+    columns = ["device_id", "event", "counter", "heard_at_ms", "stage", "pin", "fix", "what"]
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for table in chance.sample(["press", "alive", "health", "waypoint"], chance.randint(1, 4)):
+            names = chance.sample(columns, chance.randint(1, len(columns)))
+            db.execute(f"CREATE TABLE {table} ({', '.join(names)})")
+            db.execute(f"INSERT INTO {table} DEFAULT VALUES")
+        db.execute(f"PRAGMA user_version = {chance.randint(0, 1)}")
+        db.commit()
+    presses, _, reason = reopened(path)
+    assert (presses, reason) == ([], journals.CORRUPT)
+    journal = Journal(path)
+    assert journal.write(press(1)) is None
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == [1]
+    assert path.with_name("journal.sqlite.corrupt-1").exists()
 
 
 def test_a_journal_of_a_newer_bridge_is_left_alone(path: Path) -> None:
-    """It is neither changed nor thrown aside: the newer bridge may come back."""
+    """It is neither changed nor thrown aside: the newer bridge may come back. What waits there is sent."""
     journal = Journal(path)
     journal.write(press(1))
     journal._connect().execute("PRAGMA user_version = 99")
     journal.close()
     before = path.read_bytes()
-    assert reopened(path) == ([], [], journals.UNWRITABLE)
+    assert reopened(path) == ([press(1)], [], journals.UNWRITABLE)
     assert path.read_bytes() == before
     assert not path.with_name("journal.sqlite.corrupt-1").exists()
 
@@ -198,23 +219,6 @@ def test_a_full_journal_keeps_rows_in_memory_and_writes_them_later(path: Path) -
     assert [each.counter for each in reopened(path)[0]] == list(range(1, 401))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small disk")
-    where = tmp_path / "disk"
-    where.mkdir()
-    mounted = subprocess.run(
-        ["/bin/mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(where)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("this machine lets not even root mount a small disk")
-    yield where
-    subprocess.run(["/bin/umount", str(where)], check=True)
-
-
 def test_a_full_disk_is_told_and_what_waited_is_written_when_there_is_room(small_disk: Path) -> None:
     """A real disk of 256 KiB, filled to the last byte by somebody else."""
     path = small_disk / "journal.sqlite"
@@ -255,11 +259,11 @@ def test_a_disk_that_becomes_read_only_is_told_and_what_waited_is_written_later(
     journal = Journal(path)
     assert journal.write(press(1)) is None
     journal.close()  # nobody may have a file open for writing while a disk is made read-only by hand
-    _remount(small_disk, "ro")
+    remount(small_disk, "ro")
     point = Waypoint(press(2).key, "2026-11-23T10:00:00.000Z", {"lat": 1})
     called_off = press(2, call_off="kept", pin="4711")
     assert journal.write(called_off, Health(NAME, True), point) == journals.READ_ONLY
-    _remount(small_disk, "rw")
+    remount(small_disk, "rw")
     assert journal.write() is None
     journal.close()
     kept = journal.load(NOW_MS)
@@ -271,8 +275,28 @@ def test_a_disk_that_becomes_read_only_is_told_and_what_waited_is_written_later(
     )
 
 
-def _remount(where: Path, how: str) -> None:
-    subprocess.run(["/bin/mount", "-o", f"remount,{how}", str(where)], check=True, capture_output=True)
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_waits_on_a_disk_that_became_read_only_is_read(small_disk: Path, killed: bool) -> None:
+    """After a clean end, and after a kill that left the write-ahead log: the press goes to the centre."""
+    path = small_disk / "journal.sqlite"
+    journal = Journal(path)
+    journal.write(press(1))
+    if killed:
+        files = {file: file.read_bytes() for file in small_disk.iterdir()}
+        journal.close()
+        for file, content in files.items():
+            file.write_bytes(content)
+    else:
+        journal.close()
+    remount(small_disk, "ro")
+    assert [each.counter for each in read_presses(path)] == [1]
+    after = Journal(path)
+    assert after.load(NOW_MS) == Kept(presses=[press(1)], reason=journals.READ_ONLY)
+    assert after.write(press(2)) == journals.READ_ONLY
+    remount(small_disk, "rw")
+    assert after.write() is None
+    after.close()
+    assert [each.counter for each in reopened(path)[0]] == [1, 2]
 
 
 def test_a_folder_that_is_not_there_is_told_and_survived(tmp_path: Path) -> None:
