@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bridge.centre.endpoint import CentreError
 from bridge.model import Fix, Kept, Key, Record, Status
@@ -175,6 +175,14 @@ class Source(Protocol):
     def name(self) -> str: ...
 
     async def run(self, report: Callable[[Fix], None]) -> None: ...
+
+
+@runtime_checkable
+class SaysWhatItHears(Protocol):
+    """A source that can say what it hears, to whoever misses a position."""
+
+    def heard(self) -> str:
+        """Return a clause for people, without a full stop."""
 
 
 class Desktop(Protocol):

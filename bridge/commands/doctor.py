@@ -24,7 +24,7 @@ from bridge.centre.client import Centre, CentreError, spki_sha256
 from bridge.commands import errors
 from bridge.commands.options import read_settings
 from bridge.model import Fix
-from bridge.ports import RadioOff, Source, SourceOff
+from bridge.ports import RadioOff, SaysWhatItHears, Source, SourceOff
 from bridge.settings import Settings, SettingsError
 from bridge.store.home import Credentials, Home, HomeError
 
@@ -213,8 +213,10 @@ async def _position(source: Source) -> Finding:
                 return note(name, "inexact", text)
             return well(name, f"gives a position, within {fix.radius_m:.0f} m")
         if not work.done():
-            text = f"gives no position within {FIX_S_MAX:.0f} s; is the receiver under open sky?"
-            return wrong(name, "no_fix", text)
+            heard = (
+                source.heard() if isinstance(source, SaysWhatItHears) else "is the receiver under open sky?"
+            )
+            return wrong(name, "no_fix", f"gives no position within {FIX_S_MAX:.0f} s; {heard}")
         try:
             work.result()
         except SourceOff as error:

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from bridge.model import Fix, rfc3339
+from bridge.rules.accuracy import CONFIDENCE, is_on_earth
 from bridge.rules.fix_choice import RADIUS_M_MAX
-from bridge.rules.measure import CONFIDENCE, is_on_earth
 
 
 class Fixed:

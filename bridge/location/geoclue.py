@@ -13,7 +13,7 @@ from dbus_fast.aio import MessageBus
 
 from bridge.model import Fix, rfc3339
 from bridge.ports import SourceOff
-from bridge.rules.measure import is_on_earth
+from bridge.rules.accuracy import is_on_earth
 
 SERVICE = "org.freedesktop.GeoClue2"
 MANAGER_PATH = "/org/freedesktop/GeoClue2/Manager"

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.model import Fix, rfc3339
 from bridge.ports import SourceOff
-from bridge.rules.measure import CONFIDENCE, RADIUS_M_UNKNOWN, is_on_earth, read_time
+from bridge.rules.accuracy import CONFIDENCE, RADIUS_M_UNKNOWN, is_on_earth, read_time
 
 HOST, PORT = "127.0.0.1", 2947
 # gpsd's own longest is 10,240 (GPS_JSON_RESPONSE_MAX).

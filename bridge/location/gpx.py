@@ -11,7 +11,7 @@ import gpxpy
 import gpxpy.gpx
 
 from bridge.model import Fix, rfc3339
-from bridge.rules.measure import CONFIDENCE, METRES_PER_HDOP, RADIUS_M_UNKNOWN, is_on_earth
+from bridge.rules.accuracy import CONFIDENCE, METRES_PER_HDOP, RADIUS_M_UNKNOWN, is_on_earth
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 

@@ -1,4 +1,4 @@
-"""A satellite receiver at a serial port, by NMEA 0183: GGA, RMC and GST of any constellation.
+"""A satellite receiver at a serial port, by NMEA 0183: GGA, GNS, RMC, GLL, GST of any constellation.
 
 A receiver says the same moment in several sentences, in an order of its own. So they are gathered by
 their time of day, and the fix is made when the next moment begins or the line falls silent.
@@ -8,32 +8,29 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pynmeagps  # type: ignore[import-untyped]
 import serial
 
+from bridge.location.nmea_sentences import PLACES, TIMES, Moment, SentenceFinder, dated, kind, time_ms
 from bridge.model import Fix, rfc3339
 from bridge.ports import SourceOff
-from bridge.rules.measure import CONFIDENCE, METRES_PER_HDOP, RADIUS_M_UNKNOWN, SIGMAS, is_on_earth
+from bridge.rules.accuracy import CONFIDENCE
+from bridge.rules.receiver_time import nearest_ms, reference_ms
 
 BAUD = 9600
-SENTENCE_BYTES_MAX = 82  # NMEA 0183, with its line end
 READ_BYTES, READ_S = 1024, 0.3
-# A receiver speaks every second, fix or no fix.
+# A receiver speaks every second, fix or no fix. So long without a whole sentence, it is silent, or what
+# comes is no NMEA, or not at this speed.
 SILENCE_S_MAX = 15.0
-# Bad sentences on end: it is not NMEA, or not at this speed.
-BAD_MAX = 50
-# GGA's quality and RMC's mode where they mean satellites: not dead reckoning, typed in or simulated.
-QUALITIES = {1, 2, 3, 4, 5}
-MODES = {"", "A", "D", "F", "P", "R"}
+KINDS_MAX = 32
 
 
 class Nmea:
-    """`bad` counts the sentences that were skipped: a checksum that is wrong, half lines, noise."""
+    """Reads a port for as long as it is good for anything."""
 
     name = "nmea"
 
@@ -48,9 +45,31 @@ class Nmea:
         self._port, self._baud = port, baud
         self._now_ms = now_ms
         self._silence_s_max = silence_s_max
-        self.bad = 0
+        self._reader = Reader()
+        self._bytes = 0
+
+    @property
+    def bad(self) -> int:
+        """Return how many sentences had a wrong checksum."""
+        return self._reader.bad
+
+    def heard(self) -> str:
+        """Say what has come from the port, to whoever misses a position."""
+        kinds = self._reader.kinds
+        if not self._bytes:
+            return f"nothing comes from {self._port}"
+        if not kinds:
+            return self._nonsense()
+        names = ", ".join(sorted(kinds))
+        if not kinds & PLACES.keys():
+            return f"{self._port} says {names}, but no position; have it send {' or '.join(reversed(PLACES))}"
+        return f"{self._port} says {names}, without a position from satellites; is it under open sky?"
+
+    def _nonsense(self) -> str:
+        return f"{self._port} sends no NMEA; does it speak at {self._baud} baud?"
 
     async def run(self, report: Callable[[Fix], None]) -> None:
+        """Report each fix until the port fails; raises SourceOff."""
         # One thread for this port alone, so that it is closed only when nobody reads from it.
         with_port = ThreadPoolExecutor(1, thread_name_prefix="nmea")
         loop = asyncio.get_running_loop()
@@ -71,23 +90,24 @@ class Nmea:
         return serial.Serial(str(self._port), self._baud, timeout=READ_S, exclusive=True)
 
     async def _follow(self, read: Callable[[], Awaitable[bytes]], report: Callable[[Fix], None]) -> None:
-        """Until it goes wrong, which raises."""
-        reader = Reader()
+        """Read until the port fails or says nothing that is whole; raises SourceOff, OSError."""
+        reader = self._reader = Reader()
+        self._bytes = 0
         loop = asyncio.get_running_loop()
-        heard_at = loop.time()
+        good_at = heard_at = loop.time()
         while True:
             chunk = await read()
-            fixes = reader.feed(chunk, self._now_ms()) if chunk else reader.pause()
-            self.bad += reader.take_bad()
-            for fix in fixes:
+            sentences = reader.sentences
+            for fix in reader.feed(chunk, self._now_ms()) if chunk else reader.pause():
                 report(fix)
-            if reader.bad_in_a_row >= BAD_MAX:
-                raise SourceOff(
-                    "nmea_nonsense", f"{self._port} sends no NMEA; does it speak at {self._baud} baud?"
-                )
             if chunk:
+                self._bytes += len(chunk)
                 heard_at = loop.time()
-            elif loop.time() - heard_at > self._silence_s_max:
+            if reader.sentences > sentences:
+                good_at = loop.time()
+            elif loop.time() - good_at > self._silence_s_max:
+                if heard_at > good_at:
+                    raise SourceOff("nmea_nonsense", self._nonsense())
                 raise SourceOff(
                     "nmea_silent", f"{self._port} is silent; is it the receiver, and switched on?"
                 )
@@ -112,117 +132,60 @@ class Nmea:
 
 
 class Reader:
-    """Bytes in, fixes out; no port and no clock, so that any recording can be read with it."""
+    """Takes bytes and gives fixes; it has no port and no clock, so that any recording can be read with it."""
 
     def __init__(self) -> None:
-        self.bad_in_a_row = 0
-        self._bad = 0
-        self._rest = b""
-        self._moment = _Moment()
-        self._now_ms = 0
-        self._dated: datetime | None = None  # the last moment whose date the receiver has said
+        self.sentences = 0  # whole ones, of whatever kind
+        self.kinds: set[str] = set()
+        self._finder = SentenceFinder()
+        self._moment = Moment()
+        self._phone_ms = 0
+        self._receiver_ms: int | None = None  # the last moment by the receiver's own date
+
+    @property
+    def bad(self) -> int:
+        """Return how many sentences had a wrong checksum."""
+        return self._finder.bad
 
     def feed(self, chunk: bytes, now_ms: int) -> list[Fix]:
-        self._now_ms = now_ms
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > SENTENCE_BYTES_MAX:
-            self._rest = b""
-            self._skip()
-        fixes = [self._line(line) for line in lines]
+        """Return the fixes of the moments that are over; `now_ms` is the phone's clock."""
+        self._phone_ms = now_ms
+        fixes = [self._take(sentence) for sentence in self._finder.feed(chunk)]
         return [fix for fix in fixes if fix is not None]
 
     def pause(self) -> list[Fix]:
-        """The line is silent: whatever the receiver had to say of this moment, it has said."""
+        """Return the fix of this moment: the line is silent, so the receiver has said all of it."""
         fix = self._finish()
         return [] if fix is None else [fix]
 
-    def take_bad(self) -> int:
-        bad, self._bad = self._bad, 0
-        return bad
-
-    def _skip(self) -> None:
-        self._bad += 1
-        self.bad_in_a_row += 1
-
-    def _line(self, line: bytes) -> Fix | None:
-        line = line.strip()
-        if not line:
+    def _take(self, sentence: list[str]) -> Fix | None:
+        what = kind(sentence)
+        self.sentences += 1
+        if len(self.kinds) < KINDS_MAX:
+            self.kinds.add(what)
+        if (day_and_time := dated(sentence)) is not None:
+            day, of_day_ms = day_and_time
+            midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            self._receiver_ms = int(midnight.timestamp()) * 1000 + of_day_ms
+        if what not in TIMES:
             return None
-        # pynmeagps takes a sentence without a checksum for one that it does not know; here it is half a line.
-        if not line.startswith(b"$") or line[-3:-2] != b"*" or len(line) > SENTENCE_BYTES_MAX:
-            self._skip()
-            return None
-        try:
-            said = pynmeagps.NMEAReader.parse(line)
-        except Exception:  # beside its own, pynmeagps lets through whatever its conversions raise
-            self._skip()
-            return None
-        self.bad_in_a_row = 0
-        if said is None or said.msgID not in ("GGA", "RMC", "GST") or not isinstance(said.time, time):
-            return None
-        fix = None
-        if said.time != self._moment.time:
-            fix = self._finish()
-            self._moment.time = said.time
-        self._moment.add(said)
+        time_of_day_ms = time_ms(sentence)
+        # One that names no time belongs to the moment that is being told, unless that has its kind already.
+        is_other = what in self._moment.kinds if time_of_day_ms is None else self._is_later(time_of_day_ms)
+        fix = self._finish() if is_other else None
+        if time_of_day_ms is not None:
+            self._moment.time_ms = time_of_day_ms
+        self._moment.add(sentence)
         return fix
 
+    def _is_later(self, time_of_day_ms: int) -> bool:
+        return self._moment.time_ms not in (None, time_of_day_ms)
+
     def _finish(self) -> Fix | None:
-        moment, self._moment = self._moment, _Moment()
-        if moment.time is None:
+        moment, self._moment = self._moment, Moment()
+        place = moment.place()
+        if place is None:
             return None
-        at = self._date(moment.time, moment.date)
-        place = moment.place
-        if moment.is_void or place is None or not is_on_earth(*place):
-            return None
-        taken_at = rfc3339(round(at.timestamp() * 1000))
-        return Fix(*place, moment.radius_m(), CONFIDENCE, "GNSS", taken_at, source=Nmea.name)
-
-    def _date(self, at: time, day: date | None) -> datetime:
-        """Only RMC has the date. Without one, it is the day that brings it nearest to the last that had one,
-        or else to the phone's clock."""
-        if day is not None:
-            self._dated = datetime.combine(day, at, UTC)
-            return self._dated
-        near = self._dated or datetime.fromtimestamp(self._now_ms / 1000, UTC)
-        days = (near.date() + timedelta(days) for days in (-1, 0, 1))
-        dated = min((datetime.combine(day, at, UTC) for day in days), key=lambda when: abs(when - near))
-        if self._dated is not None:
-            self._dated = dated
-        return dated
-
-
-class _Moment:
-    """What the receiver has said of one time of day."""
-
-    def __init__(self) -> None:
-        self.time: time | None = None
-        self.date: date | None = None
-        self.place: tuple[float, float] | None = None
-        self.is_void = False
-        self._hdop: float | None = None
-        self._sigma_m: float | None = None
-
-    def add(self, said: Any) -> None:
-        if said.msgID == "GST":
-            # The greater axis; some say only north and east.
-            self._sigma_m = _number(said.stdMajor) or max(_number(said.stdLat), _number(said.stdLong)) or None
-            return
-        if said.msgID == "GGA":
-            self.is_void |= said.quality not in QUALITIES
-            self._hdop = _number(said.HDOP) or None
-        else:
-            self.is_void |= said.status != "A" or getattr(said, "posMode", "") not in MODES
-            self.date = said.date if isinstance(said.date, date) else None
-        if isinstance(said.lat, float) and isinstance(said.lon, float):
-            self.place = self.place if said.msgID == "RMC" and self.place else (said.lat, said.lon)
-
-    def radius_m(self) -> float:
-        if self._sigma_m is not None:
-            return self._sigma_m * SIGMAS
-        return RADIUS_M_UNKNOWN if self._hdop is None else self._hdop * METRES_PER_HDOP
-
-
-def _number(value: Any) -> float:
-    """0 where the receiver leaves it out."""
-    return float(value) if isinstance(value, int | float) else 0.0
+        near_ms = reference_ms(self._phone_ms, self._receiver_ms)
+        taken_ms = near_ms if moment.time_ms is None else nearest_ms(moment.time_ms, near_ms)
+        return Fix(*place, moment.radius_m(), CONFIDENCE, "GNSS", rfc3339(taken_ms), source=Nmea.name)

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.model import MARKS, Fix
-from bridge.rules.measure import WALK_M_S, apart_m, expected_error_m, is_on_earth, taken_ms
+from bridge.rules.accuracy import WALK_M_S, apart_m, expected_error_m, is_on_earth, taken_ms
 
 STALE_MS = 60_000
 LAST_KNOWN_MS = 3_600_000

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from bridge.model import Fix
-from bridge.rules.measure import expected_error_m
+from bridge.rules.accuracy import expected_error_m
 
 FIRST_MS = 20_000
 LAST_MS = 2 * 3_600_000

@@ -19,7 +19,7 @@ from bridge.clock import Steady
 from bridge.model import Device, Fix, Key, Press, Waypoint, rfc3339
 from bridge.ports import Answer, Centre, Clock, Location, Log
 from bridge.reporting.alerts import Troubles
-from bridge.rules.measure import read_time
+from bridge.rules.accuracy import read_time
 from bridge.rules.retry_queue import AGE, ALARM, CALL_OFF, FIXES, TEST, Courier, Errand, press_errand
 from bridge.rules.tracking import Track, thin
 from bridge.store.journal_writer import Disk

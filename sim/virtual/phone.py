@@ -10,8 +10,8 @@ from typing import Any
 from bridge.centre.client import Centre
 from bridge.model import Device, Fix, Key, rfc3339
 from bridge.ports import Source
+from bridge.rules.accuracy import CONFIDENCE
 from bridge.rules.expected_codes import Watch, quick_texts
-from bridge.rules.measure import CONFIDENCE
 from bridge.store.journal import Journal
 from bridge.tasks.relay import Relay
 from sim.virtual.disk import DISK_S, Disk

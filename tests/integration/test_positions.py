@@ -62,7 +62,9 @@ class Heard:
 
     async def until_at(self, lat: float) -> Fix:
         """The bridge's best fix, once it is there."""
-        await self.until(lambda: (fix := self.positions.latest(NOW)) is not None and fix.lat == lat)
+        await self.until(
+            lambda: (fix := self.positions.latest(NOW)) is not None and round(fix.lat, 10) == lat
+        )
         fix = self.positions.latest(NOW)
         assert fix
         return fix
@@ -281,7 +283,7 @@ async def test_a_receiver_is_read_and_its_cable_may_be_pulled(wire: Wire) -> Non
         await wire.keep_saying(b"".join(moment(0)), lambda: bool(heard.gave))
         rmc, gga, *_ = moment(1)
         wire.say(rmc.replace(b",A,", b",V,", 1) + gga[:25] + b"\r\n" + b"".join(moment(2)))
-        await heard.until(lambda: source.bad == 2)
+        await heard.until(lambda: source.bad == 1)
         fix = await heard.until_at(50.8039666667)
         assert (round(fix.lon, 3), fix.source, fix.method) == (4.379, "nmea", "GNSS")
         assert fix.taken_at == "2026-11-23T10:15:05.000Z"
@@ -307,9 +309,37 @@ async def test_a_port_that_is_silent_or_speaks_something_else_is_named(wire: Wir
     """The wrong port, or the wrong speed."""
     silent = await why_off(Nmea(wire.path, now_ms=now_ms, silence_s_max=0.5))
     assert silent.reason == "nmea_silent"
-    running = asyncio.create_task(why_off(Nmea(wire.path, now_ms=now_ms)))
-    await wire.keep_saying(b"\xf3\x9e\x81\n" * 60, running.done)
-    assert (await running).reason == "nmea_nonsense"
+    for nonsense in (b"\xf3\x9e\x81\n" * 60, b"hello\r\n", moment(0)[0].replace(b",A,", b",V,", 1)):
+        source = Nmea(wire.path, now_ms=now_ms, silence_s_max=1.0)
+        running = asyncio.create_task(why_off(source))
+        await wire.keep_saying(nonsense, running.done)
+        assert (await running).reason == "nmea_nonsense"
+        assert "9600 baud" in source.heard()
+
+
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [
+        (b"!AIVDM,1,1,,A,15M67F0000G?Uf6E`FepT@3n00Sa,0*5C", "says VDM, but no position; have it send GGA"),
+        (b"$GPGGA,101503.00,,,,,0,00,,,M,,M,,*41", "says GGA, without a position from satellites"),
+    ],
+)
+async def test_a_receiver_without_a_position_is_not_left_and_says_what_it_hears(
+    wire: Wire, body: bytes, part: str
+) -> None:
+    """It speaks NMEA; whoever looks for the position is told what came."""
+    total = 0
+    for byte in body[1 : body.index(b"*")]:
+        total ^= byte
+    said = body[: body.index(b"*")] + b"*%02X\r\n" % total
+    source = Nmea(wire.path, now_ms=now_ms, silence_s_max=0.8)
+    assert "nothing comes" in source.heard()
+    async with hearing(source) as heard:
+        for _ in range(5):
+            wire.say(said)
+            await asyncio.sleep(0.3)
+        assert not heard.offs
+        assert part in source.heard()
 
 
 # --- GeoClue ---

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from bridge.model import MARKS, Fix, rfc3339
+from bridge.rules.accuracy import distance_m, taken_ms
 from bridge.rules.fix_choice import AHEAD_MS_MAX, STALE_MS, Selector
-from bridge.rules.measure import distance_m, taken_ms
 
 NOW = 1_795_428_000_000
 SOURCES = ("gpsd", "geoclue", "fixed")

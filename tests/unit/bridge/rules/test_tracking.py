@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from bridge.model import Fix, rfc3339
-from bridge.rules.measure import taken_ms
+from bridge.rules.accuracy import taken_ms
 from bridge.rules.tracking import CALLED_OFF_MS, FIRST_MS, LAST_MS, Track, thin
 
 PRESS = 1_795_428_000_000

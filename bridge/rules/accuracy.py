@@ -1,4 +1,4 @@
-"""What all sources agree on: the time, the distance and the radius of a fix. Pure."""
+"""How exact a position is: its radius, how far it is from another, how far off it is by now. Pure."""
 
 import math
 from datetime import datetime
@@ -16,6 +16,12 @@ RADIUS_M_UNKNOWN = 50.0
 # Comfortable walking: Bohannon and Andrews, "Normal walking speed: a descriptive meta-analysis", 2011.
 WALK_M_S = 1.4
 EARTH_M = 6_371_008.8  # mean radius, IUGG
+
+
+def radius_m(*estimates_m: float | None, unknown_m: float = RADIUS_M_UNKNOWN) -> float:
+    """Return the first estimate that is a finite number above 0, else `unknown_m`."""
+    usable = (estimate_m for estimate_m in estimates_m if estimate_m is not None)
+    return next((estimate_m for estimate_m in usable if 0 < estimate_m < math.inf), unknown_m)
 
 
 def taken_ms(fix: Fix) -> int:
