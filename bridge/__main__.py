@@ -1,4 +1,4 @@
-"""`amr-bridge`, and `python -m bridge`."""
+"""Start `amr-bridge`, or say in a sentence which extra is missing."""
 
 import sys
 
@@ -6,13 +6,18 @@ INTERRUPTED = 130  # as a shell says of a command that Ctrl-C has ended
 
 
 def console() -> None:
-    """Run the command line, and end the process with its exit code."""
+    """Run the command line, and end the process with its exit code; 2 where the extra `bridge` is missing."""
     try:
         from bridge.commands import main  # late: Ctrl-C during an import is no traceback, either
 
         code = main(sys.argv[1:])
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] in ("bridge", "wire"):
+            raise
+        print(f"amr-bridge: {missing.name} is not installed: pip install '.[bridge]'", file=sys.stderr)
+        code = 2
     sys.exit(code)
 
 

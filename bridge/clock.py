@@ -23,25 +23,25 @@ class System:
     def now_ms(self) -> int:
         return now_ms()
 
-    def tick_s(self) -> float:
+    def monotonic_s(self) -> float:
         return time.monotonic()
 
-    def tick_ms(self) -> int:
-        return int(self.tick_s() * 1000)
+    def monotonic_ms(self) -> int:
+        return int(self.monotonic_s() * 1000)
 
-    def steady_ms(self) -> int:
+    def boottime_ms(self) -> int:
         return int((time.monotonic() if _STEADY is None else time.clock_gettime(_STEADY)) * 1000)
 
 
-def told_ms(clock: Clock, steady_ms: int) -> int:
+def to_wall_ms(clock: Clock, boottime_ms: int) -> int:
     """When that was, since 1970."""
-    return steady_ms + clock.now_ms() - clock.steady_ms()
+    return boottime_ms + clock.now_ms() - clock.boottime_ms()
 
 
-def kept_ms(clock: Clock, at_ms: int) -> int:
+def from_wall_ms(clock: Clock, at_ms: int) -> int:
     """`at_ms` since 1970, as it was told, by the steady clock. The wall's may have been set back since: it
     was no later than now."""
-    return clock.steady_ms() - max(clock.now_ms() - at_ms, 0)
+    return clock.boottime_ms() - max(clock.now_ms() - at_ms, 0)
 
 
 class Steady:
@@ -53,7 +53,7 @@ class Steady:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._ahead_ms = clock.now_ms() - clock.steady_ms()
+        self._ahead_ms = clock.now_ms() - clock.boottime_ms()
 
     def now_ms(self) -> int:
-        return self._clock.steady_ms() + self._ahead_ms
+        return self._clock.boottime_ms() + self._ahead_ms

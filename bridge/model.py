@@ -84,7 +84,7 @@ class Press:
     pin: str | None = field(default=None, repr=False)  # while the call-off is on its way, no longer
     age_is_lower_bound: bool = False
     age_told: bool = False  # the centre has taken `age_s`
-    heard_steady_ms: int = field(default=0, compare=False)  # by this run's steady clock; not kept
+    heard_boottime_ms: int = field(default=0, compare=False)  # by this run's steady clock; not kept
 
     @property
     def key(self) -> Key:
@@ -126,7 +126,7 @@ class Health:
     low: bool = False
     battery_mv: int | None = None
     faults: tuple[str, ...] = ()  # stuck counters_lost configuration
-    hearing: tuple[float, ...] = ()  # hearing.Hearing.learnt
+    hearing: tuple[float, ...] = ()  # hearing.Reception.learnt
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Waypoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class JournalContents:
     """What the journal holds; `reason` is what was wrong with it, a word."""
 
     presses: list[Press] = field(default_factory=list)

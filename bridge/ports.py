@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, runtime_checkable
 
-from bridge.centre.endpoint import CentreError
-from bridge.model import Fix, Kept, Key, Record, Status
+from bridge.centre.errors import CentreError
+from bridge.model import Fix, JournalContents, Key, Record, Status
 
 
 class Peer(Protocol):
@@ -49,13 +49,13 @@ class Clock(Protocol):
     def now_ms(self) -> int:
         """Since 1970, as this machine believes; anybody may set it. For what is told, and what is kept."""
 
-    def tick_s(self) -> float:
+    def monotonic_s(self) -> float:
         """Monotonic; on Linux it stands still while the machine sleeps."""
 
-    def tick_ms(self) -> int:
+    def monotonic_ms(self) -> int:
         """The same."""
 
-    def steady_ms(self) -> int:
+    def boottime_ms(self) -> int:
         """Nobody sets it, and it goes on while the machine sleeps: the buttons do."""
 
 
@@ -68,7 +68,7 @@ class Log(Protocol):
 class Store(Protocol):
     """The journal. Called in one thread; `write` returns None or the reason why it must wait."""
 
-    def load(self, now_ms: int) -> Kept: ...
+    def load(self, now_ms: int) -> JournalContents: ...
 
     def write(self, *rows: Record) -> str | None: ...
 
@@ -111,7 +111,7 @@ class AliveAnswer(Protocol):
 
 
 class Centre(Protocol):
-    """The emergency communication centre. Everything raises `line.CentreError`."""
+    """The emergency communication centre. Everything raises `errors.CentreError`."""
 
     @property
     def skew_s(self) -> float | None:

@@ -1,4 +1,4 @@
-"""What is said to the centre, and what its answers mean. How a line to it fails is line.py's subject.
+"""What is said to the centre, and what its answers mean. How an endpoint fails is errors.py's subject.
 
 A centre may have several addresses. A post goes to the one that answered last; where that fails, says
 no, or says nothing for two seconds, it goes to the next as well, and the first good answer counts: the
@@ -25,28 +25,26 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from yarl import URL
 
 from bridge.centre.endpoint import (
-    ANSWER_BYTES_MAX,
     ANSWER_S_MAX,
     CLOCK_SKEW_S_MAX,
     CONNECT_S_MAX,
     GOODBYE_S,
-    CentreDown,
-    CentreError,
-    Line,
-    NotACentre,
-    Refused,
-    TlsWrong,
+    Endpoint,
     body_of,
+)
+from bridge.centre.errors import (
+    CentreError,
+    CentreRefused,
+    NotACentre,
+    TlsWrong,
     no_centre,
     refusal,
 )
+from bridge.centre.stream import EventStream
 from wire import codes, receipts
 
 T = TypeVar("T")
 
-__all__ = ["CentreDown", "CentreError", "NotACentre", "Refused", "TlsWrong"]
-
-LINE_BYTES_MAX = 4 * 1024
 # The centre's heartbeat is 15 s; three missed ones are a dead stream.
 STREAM_SILENCE_S_MAX = 50.0
 # So long one address is asked alone. An answer usually takes a tenth of it.
@@ -119,7 +117,7 @@ class AliveAnswer:
 class Centre:
     """One centre at one or more addresses, one CA. `ca_pem` None: nothing is verified (`fetch_ca` only).
 
-    `line(url, ca_pem, answer_s_max)` makes the way to one address."""
+    `endpoint(url, ca_pem, answer_s_max)` makes the way to one address."""
 
     def __init__(
         self,
@@ -127,10 +125,10 @@ class Centre:
         ca_pem: str | None,
         answer_s_max: float = ANSWER_S_MAX,
         portal_port: int = 80,
-        line: Callable[[str, str | None, float], Line] = Line,
+        endpoint: Callable[[str, str | None, float], Endpoint] = Endpoint,
     ) -> None:
         urls = [urls] if isinstance(urls, str) else urls
-        self._lines = [line(url, ca_pem, answer_s_max) for url in dict.fromkeys(urls)]
+        self._endpoints = [endpoint(url, ca_pem, answer_s_max) for url in dict.fromkeys(urls)]
         self._portal_port = portal_port
 
     async def __aenter__(self) -> "Centre":
@@ -139,28 +137,28 @@ class Centre:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for line in self._lines:
-            await line.close()
+        for endpoint in self._endpoints:
+            await endpoint.close()
         # Connections that were let go are still saying goodbye (TLS close_notify); aiohttp does not wait.
         await asyncio.sleep(GOODBYE_S)
 
     @property
     def skew_s(self) -> float | None:
         """How far the centre's clock is ahead of ours; None while they agree, or nothing is known."""
-        skew_s = self._lines[0].skew_s
+        skew_s = self._endpoints[0].skew_s
         return None if skew_s is None or abs(skew_s) < CLOCK_SKEW_S_MAX else skew_s
 
     async def fetch_ca(self, pin: bytes) -> str:
         """The CA's certificate, if its public key is the one that the label names; else TlsWrong."""
-        line = self._lines[0]
-        async with line.request("GET", "/ca.pem") as response:
+        endpoint = self._endpoints[0]
+        async with endpoint.request("GET", "/ca.pem") as response:
             body = await body_of(response)
             if response.status != 200:
                 raise refusal(response.status, body)
         try:
             same = hmac.compare_digest(spki_sha256(body), pin)
         except ValueError:
-            raise NotACentre("no_ca", f"{line.url}/ca.pem is not a certificate") from None
+            raise NotACentre("no_ca", f"{endpoint.url}/ca.pem is not a certificate") from None
         if not same:
             raise TlsWrong(
                 "pin_mismatch",
@@ -174,7 +172,7 @@ class Centre:
         pins = {"pin": pin, "duress_pin": duress_pin}
         body = {"code": code} | {name: value for name, value in pins.items() if value is not None}
         # To one address: the code works once, and what is lost with an answer is lost for good.
-        _, answer = await self._post_to(self._lines[0], "/v1/enrolments", body, None, (201,))
+        _, answer = await self._post_to(self._endpoints[0], "/v1/enrolments", body, None, (201,))
         return answer
 
     async def post_alarm(self, token: str, alarm: dict[str, Any]) -> Answer:
@@ -192,7 +190,7 @@ class Centre:
         await self._race(posts, hedge_s=None, no_is_final=True)
 
     async def post_alive(self, token: str, alive: dict[str, Any]) -> AliveAnswer:
-        """We live, and so do our buttons. Raises Refused where the centre has no time for it now."""
+        """We live, and so do our buttons. Raises CentreRefused where the centre has no time for it now."""
         return await self._post("/v1/alive", alive, token, (200,), _read_alive)
 
     async def receipts(self, token: str, incident: str, last_event_id: str | None) -> AsyncGenerator[Receipt]:
@@ -204,9 +202,9 @@ class Centre:
             total=None, sock_connect=CONNECT_S_MAX, sock_read=STREAM_SILENCE_S_MAX
         )
         path = (URL("/v1/incidents") / incident / "receipts").raw_path
-        line = self._lines[0]
+        endpoint = self._endpoints[0]
         try:
-            async with line.request("GET", path, headers=headers, timeout=timeout) as response:
+            async with endpoint.request("GET", path, headers=headers, timeout=timeout) as response:
                 if response.status != 200:
                     raise refusal(response.status, await body_of(response))
                 if response.content_type != "text/event-stream":
@@ -214,13 +212,13 @@ class Centre:
                 async for event_id, data in EventStream().events(response.content):
                     yield _receipt(event_id, data)
         except CentreError:
-            if line is self._lines[0]:
-                self._lines.append(self._lines.pop(0))  # the next one, next time
+            if endpoint is self._endpoints[0]:
+                self._endpoints.append(self._endpoints.pop(0))  # the next one, next time
             raise
 
     async def explain(self, error: CentreError) -> CentreError:
         """What else may be behind a failure: takes seconds, so nothing waits for it."""
-        if isinstance(error, Refused) or not await self._lines[0].is_captive(self._portal_port):
+        if isinstance(error, CentreRefused) or not await self._endpoints[0].is_captive(self._portal_port):
             return error
         return NotACentre(
             "captive_portal", "this network has a page of its own answer: log in to it, or leave it"
@@ -237,12 +235,12 @@ class Centre:
     def _posters(
         self, path: str, body: dict[str, Any], token: str, good: tuple[int, ...], read: "_Read[T]"
     ) -> list[Callable[[], Coroutine[Any, Any, T]]]:
-        async def post(line: Line) -> T:
-            answer = read(*await self._post_to(line, path, body, token, good))
-            self._prefer(line)
+        async def post(endpoint: Endpoint) -> T:
+            answer = read(*await self._post_to(endpoint, path, body, token, good))
+            self._prefer(endpoint)
             return answer
 
-        return [partial(post, line) for line in self._lines]
+        return [partial(post, endpoint) for endpoint in self._endpoints]
 
     async def _race(
         self, posts: Sequence[Callable[[], Coroutine[Any, Any, T]]], hedge_s: float | None, no_is_final: bool
@@ -262,7 +260,7 @@ class Centre:
                     try:
                         return task.result()
                     except CentreError as error:
-                        spoken = isinstance(error, Refused) and error.permanent
+                        spoken = isinstance(error, CentreRefused) and error.permanent
                         if spoken and no_is_final:
                             raise
                         # What the centre itself has said tells more than that another address is down.
@@ -274,15 +272,15 @@ class Centre:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    def _prefer(self, line: Line) -> None:
-        self._lines.remove(line)
-        self._lines.insert(0, line)
+    def _prefer(self, endpoint: Endpoint) -> None:
+        self._endpoints.remove(endpoint)
+        self._endpoints.insert(0, endpoint)
 
     async def _post_to(
-        self, line: Line, path: str, body: dict[str, Any], token: str | None, good: tuple[int, ...]
+        self, endpoint: Endpoint, path: str, body: dict[str, Any], token: str | None, good: tuple[int, ...]
     ) -> tuple[int, dict[str, Any]]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with line.request("POST", path, json=body, headers=headers) as response:
+        async with endpoint.request("POST", path, json=body, headers=headers) as response:
             raw = await body_of(response)
             if response.status not in good:
                 raise refusal(response.status, raw)
@@ -293,50 +291,6 @@ class Centre:
             if not isinstance(answer, dict):
                 raise no_centre("an answer that is not JSON")
             return response.status, answer
-
-
-class EventStream:
-    """Server-sent events (HTML standard, 9.2.6) from bytes; lines and events are bounded."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._id = ""
-        self._type = ""
-        self._data: list[str] = []
-        self._after_cr = False
-
-    async def events(self, content: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, str]]:
-        async for chunk in content.iter_any():
-            for event in self.feed(chunk):
-                yield event
-
-    def feed(self, chunk: bytes) -> list[tuple[str, str]]:
-        """`(id, data)` of each event of type `receipt` that `chunk` completes. Raises NotACentre."""
-        if self._after_cr and chunk.startswith(b"\n"):
-            chunk = chunk[1:]
-        self._after_cr = chunk.endswith(b"\r") if chunk else self._after_cr
-        lines = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._rest = lines.pop()
-        if any(len(line) > LINE_BYTES_MAX for line in (*lines, self._rest)):
-            raise no_centre("a line longer than 4 KiB")
-        return [event for line in lines if (event := self._line(line.decode("utf-8", "replace")))]
-
-    def _line(self, line: str) -> tuple[str, str] | None:
-        if not line:
-            kind, data = self._type, "\n".join(self._data)
-            self._type, self._data = "", []
-            return (self._id, data) if kind == "receipt" and data else None
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if field == "id" and "\0" not in value:
-            self._id = value
-        elif field == "event":
-            self._type = value
-        elif field == "data":
-            self._data.append(value)
-            if sum(map(len, self._data)) > ANSWER_BYTES_MAX:
-                raise no_centre("an event longer than 64 KiB")
-        return None
 
 
 _Read = Callable[[int, dict[str, Any]], T]

@@ -1,10 +1,4 @@
-"""One address of the centre: HTTPS to it and to nobody else, every failure a CentreError with its cause.
-
-CentreError
-  CentreDown     no connection, no answer in time, 5xx: it will come back
-  TlsWrong       somebody answers who is not the centre that we enrolled with
-  Refused        the centre said no (RFC 9457); `reason` is its word
-  NotACentre     an answer that no centre gives: HTML, a redirect, more than 64 KiB
+"""One address of the centre: HTTPS to it and to nobody else; every failure is a CentreError with its cause.
 
 A certificate that is not valid *now*, by this machine's clock, is most often a wrong clock: a phone
 whose battery was empty wakes up years ago. An alarm must not fail by that, so the same chain is then
@@ -12,8 +6,6 @@ taken without the time, if the centre's own clock (its Date header) finds its ce
 """
 
 import asyncio
-import json
-import re
 import ssl
 import time
 from collections.abc import AsyncGenerator, Iterator
@@ -24,6 +16,8 @@ from typing import Any
 
 import aiohttp
 from yarl import URL
+
+from bridge.centre.errors import CentreDown, TlsWrong, no_centre
 
 ANSWER_BYTES_MAX = 64 * 1024
 GOODBYE_S = 0.25
@@ -36,42 +30,9 @@ CLOCK_SKEW_S_MAX = 120.0
 # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED.
 _NO_CHECK_TIME = 0x200000
 _NOT_NOW = (9, 10)
-_WORD = re.compile(r"[a-z0-9_]{1,40}", re.ASCII)
-# Said of this moment; any other 4xx is said of this bridge or of this press, and telling again will
-# not help by itself.
-_TRANSIENT_STATUS = (408, 425, 429, 503)
 
 
-class CentreError(Exception):
-    """`reason` is a word for programs, the text a sentence for people; `permanent`: see courier."""
-
-    permanent = False
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-
-
-class CentreDown(CentreError):
-    pass
-
-
-class TlsWrong(CentreError):
-    pass
-
-
-class Refused(CentreError):
-    def __init__(self, status: int, reason: str, title: str) -> None:
-        super().__init__(reason, f"the centre refused: {title or reason} ({status})")
-        self.status = status
-        self.permanent = status not in _TRANSIENT_STATUS
-
-
-class NotACentre(CentreError):
-    pass
-
-
-class Line:
+class Endpoint:
     """`ca_pem` None: nothing is verified (to fetch the CA's certificate, and for nothing else)."""
 
     def __init__(self, url: str, ca_pem: str | None, answer_s_max: float = ANSWER_S_MAX) -> None:
@@ -223,31 +184,6 @@ async def body_of(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > ANSWER_BYTES_MAX:
             raise no_centre("an answer longer than 64 KiB")
     return body
-
-
-def refusal(status: int, body: bytes) -> CentreError:
-    """What an answer means that is not the one we wanted."""
-    if 300 <= status < 400:
-        return no_centre(f"a redirect ({status})")
-    try:
-        problem = json.loads(body)
-        reason, title = problem["reason"], problem.get("title", "")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        reason, title = None, None
-    # A sign of life that is shed: the centre lives, and says so. Any other 5xx is a failing centre's.
-    if status >= 500 and reason != "shed":
-        return CentreDown("centre_failing", f"the centre cannot take it now ({status})")
-    if reason is None:
-        return no_centre(f"a page instead of a problem report ({status})")
-    if not (isinstance(reason, str) and _WORD.fullmatch(reason)):
-        return no_centre(f"a refusal without a reason ({status})")
-    # The title goes to a terminal: printable and short.
-    words = "".join(c for c in title if c.isprintable())[:100] if isinstance(title, str) else ""
-    return Refused(status, reason, words)
-
-
-def no_centre(what: str) -> NotACentre:
-    return NotACentre("not_a_centre", f"what answers there is not a centre: {what}")
 
 
 def _date_s(response: aiohttp.ClientResponse) -> float | None:

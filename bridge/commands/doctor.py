@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge import app
-from bridge.centre.client import Centre, CentreError, spki_sha256
+from bridge.centre.client import Centre, spki_sha256
+from bridge.centre.errors import CentreError
 from bridge.commands import errors
 from bridge.commands.options import read_settings
 from bridge.model import Fix

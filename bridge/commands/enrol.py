@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge.centre import client as https
+from bridge.centre.errors import CentreError, NotACentre
 from bridge.commands.errors import OK, BadInput, CommandError
 from bridge.model import Device
 from bridge.store import home as homes
@@ -36,7 +37,7 @@ def run(home: Home, arguments: argparse.Namespace) -> int:
     draft = prepare(home, label, arguments.secrets)
     try:
         credentials, devices = asyncio.run(ask_centre(draft, label, *pins))
-    except https.CentreError as error:
+    except CentreError as error:
         raise CommandError(error) from None
     home.write(credentials)
     names = ", ".join(device.device_id for device in devices)
@@ -85,9 +86,7 @@ async def ask_centre(
     try:
         enrolment = homes.parse_enrolment(answer)
     except ValueError:
-        raise https.NotACentre(
-            "not_a_centre", "the centre's answer to the enrolment cannot be read"
-        ) from None
+        raise NotACentre("not_a_centre", "the centre's answer to the enrolment cannot be read") from None
     credentials = replace(draft, ca_pem=ca_pem, addresses=enrolment.addresses)
     return credentials.with_devices(enrolment.devices), enrolment.devices
 

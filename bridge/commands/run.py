@@ -5,7 +5,7 @@ import asyncio
 import signal
 
 from bridge import app
-from bridge.centre.client import CentreError
+from bridge.centre.errors import CentreError
 from bridge.commands.errors import OK, BadInput, CommandError
 from bridge.commands.options import enrolled, read_settings
 from bridge.store.home import Home

@@ -256,7 +256,7 @@ class _Button:
 _Entry = tuple[_Button, int, int]
 
 
-class Watch:
+class ExpectedCodes:
     """The dictionary of all buttons of this bridge. `unknown` counts codes that nobody expects,
     `generation` changes whenever `filter_codes()` does."""
 

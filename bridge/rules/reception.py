@@ -28,7 +28,7 @@ _LEAST = 1e-3  # nobody misses nothing
 _FEW = 5  # misses say little of what follows one
 
 
-class Hearing:
+class Reception:
     """`missed_max`: so many missed in a row mean that it is gone.
 
     Before anything is known it takes itself for a poor one: as if it had heard one of three. `learnt` is what

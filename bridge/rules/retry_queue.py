@@ -1,4 +1,4 @@
-"""The courier: which errand to the centre to run when. Pure; times are monotonic milliseconds.
+"""The retry_queue: which job to the centre to run when. Pure; times are monotonic milliseconds.
 
     add -> WAITING --take--> SENT --done--> (gone)
               ^                |
@@ -19,21 +19,21 @@ RETRY_MS_MIN = 500
 # From one sending to the next; protocol and DIN VDE V 0825-1 allow 60 s. The rest is for slow clocks.
 RETRY_MS_MAX = 57_000
 
-# The kinds of errand, the most urgent first.
+# The kinds of job, the most urgent first.
 ALARM, CALL_OFF, TEST, AGE, FIXES = range(5)
 IN_FLIGHT_MAX = {ALARM: 32, CALL_OFF: 4, TEST: 4, AGE: 2, FIXES: 2}
 
 
-class Errand(NamedTuple):
+class Job(NamedTuple):
     """What is to be told to the centre of a press."""
 
     kind: int
     key: Key
 
 
-def press_errand(key: Key) -> Errand:
-    """The errand that tells the centre of the press itself."""
-    return Errand(ALARM if key.event == ALARM_EVENT else TEST, key)
+def press_job(key: Key) -> Job:
+    """The job that tells the centre of the press itself."""
+    return Job(ALARM if key.event == ALARM_EVENT else TEST, key)
 
 
 @dataclass(slots=True)
@@ -47,45 +47,45 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`in_ms` until the next try; `tell`: this reason was not told of this errand before."""
+    """`in_ms` until the next try; `tell`: this reason was not told of this job before."""
 
     in_ms: int
     tell: bool
 
 
-class Courier:
+class RetryQueue:
     """`random()` gives a float in [0, 1), as `random.random` does."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
-        self._runs: dict[Errand, _Run] = {}
+        self._runs: dict[Job, _Run] = {}
         self._added = 0
 
     def __len__(self) -> int:
         return len(self._runs)
 
     def has_alarm(self) -> bool:
-        return any(errand.kind == ALARM for errand in self._runs)
+        return any(job.kind == ALARM for job in self._runs)
 
-    def add(self, errand: Errand, now_ms: int) -> None:
-        """Run `errand` as soon as may be. The same twice is one."""
+    def add(self, job: Job, now_ms: int) -> None:
+        """Run `job` as soon as may be. The same twice is one."""
         self._added += 1
-        self._runs.setdefault(errand, _Run(self._added, now_ms))
+        self._runs.setdefault(job, _Run(self._added, now_ms))
 
-    def take(self, now_ms: int) -> list[Errand]:
+    def take(self, now_ms: int) -> list[Job]:
         """What is to be sent now, the most urgent first, older before newer; each is then in flight."""
         free = dict(IN_FLIGHT_MAX)
-        for errand, run in self._runs.items():
+        for job, run in self._runs.items():
             if run.sent_ms is not None:
-                free[errand.kind] -= 1
+                free[job.kind] -= 1
         due = [item for item in self._runs.items() if item[1].sent_ms is None and item[1].due_ms <= now_ms]
         due.sort(key=lambda item: (item[0].kind, item[1].added))
         taken = []
-        for errand, run in due:
-            if free[errand.kind] > 0:
-                free[errand.kind] -= 1
+        for job, run in due:
+            if free[job.kind] > 0:
+                free[job.kind] -= 1
                 run.sent_ms = now_ms
-                taken.append(errand)
+                taken.append(job)
         return taken
 
     def next_ms(self, now_ms: int) -> int | None:
@@ -96,13 +96,13 @@ class Courier:
         waiting = (run.due_ms for run in self._runs.values() if run.sent_ms is None)
         return min((due_ms for due_ms in waiting if due_ms > now_ms), default=None)
 
-    def done(self, errand: Errand) -> None:
+    def done(self, job: Job) -> None:
         """The centre has answered for good."""
-        del self._runs[errand]
+        del self._runs[job]
 
-    def failed(self, errand: Errand, reason: str, permanent: bool, now_ms: int) -> Retry:
+    def failed(self, job: Job, reason: str, permanent: bool, now_ms: int) -> Retry:
         """Anything else. `permanent`: another try changes nothing by itself, so it goes slowly at once."""
-        run = self._runs[errand]
+        run = self._runs[job]
         assert run.sent_ms is not None, "only what was taken can fail"
         ceiling_ms = RETRY_MS_MAX if permanent else min(RETRY_MS_MIN << min(run.failures, 7), RETRY_MS_MAX)
         wait_ms = int(ceiling_ms * (0.5 + self._random() / 2))

@@ -14,7 +14,7 @@ listened. The same holds while Bluetooth is off.
 
 from dataclasses import dataclass, field
 
-from bridge.rules.reception import Hearing
+from bridge.rules.reception import Reception
 
 REACH_SLACK_MS = 60_000
 # One failure may be a wave in the network; the second is news.
@@ -30,7 +30,7 @@ class _Button:
     counted_from_ms: int  # the last sign of life, or the start of listening
     heard: bool = False
     counter: int | None = None  # of the last sign; None: who knows how many nobody listened to since
-    hearing: Hearing = field(default_factory=Hearing)
+    hearing: Reception = field(default_factory=Reception)
 
     @property
     def lost_after_ms(self) -> int:
@@ -56,7 +56,7 @@ class Supervision:
         return self._buttons[device_id].hearing.learnt
 
     def resume(self, device_id: str, learnt: tuple[float, ...]) -> None:
-        self._buttons[device_id].hearing = Hearing(*learnt)
+        self._buttons[device_id].hearing = Reception(*learnt)
 
     def listening(self, yes: bool, now_ms: int) -> None:
         """The radio hears again, or no more."""

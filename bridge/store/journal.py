@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bridge.model import Alive, Health, Kept, Key, Press, Record, Waypoint
+from bridge.model import Alive, Health, JournalContents, Key, Press, Record, Waypoint
 from bridge.rules.expected_codes import BEHIND
 from wire.codes import SPARE_FIRST
 
@@ -133,7 +133,7 @@ class Journal:
             finally:
                 self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}").fetchall()
 
-    def load(self, now_ms: int) -> Kept:
+    def load(self, now_ms: int) -> JournalContents:
         """Return all that is on disk, in the order in which it was heard, and what was wrong with it.
 
         What is over by 30 days at `now_ms` is forgotten.
@@ -156,11 +156,11 @@ class Journal:
                     break
         return self._load_unwritable(reason)
 
-    def _load_unwritable(self, reason: str | None) -> Kept:
+    def _load_unwritable(self, reason: str | None) -> JournalContents:
         """Return what a journal that takes nothing gives all the same: presses wait in it, maybe."""
         with contextlib.suppress(*_UNREADABLE), closing(_open_for_reading(self._path)) as db:
             return _read(db, reason)
-        return Kept(reason=reason)
+        return JournalContents(reason=reason)
 
     def _prune(self, now_ms: int) -> None:
         values = {"before_ms": now_ms - KEEP_MS, "behind": BEHIND, "spare_first": SPARE_FIRST}
@@ -261,8 +261,8 @@ def _statement(row: Record) -> tuple[tuple[Any, ...], str, dict[str, Any]]:
     return ("alive", row.device_id), "keep_alive", asdict(row)
 
 
-def _read(db: sqlite3.Connection, reason: str | None = None) -> Kept:
-    return Kept(
+def _read(db: sqlite3.Connection, reason: str | None = None) -> JournalContents:
+    return JournalContents(
         [_press(row) for row in db.execute(_SQL["presses"])],
         [Alive(**row) for row in db.execute(_SQL["alives"])],
         [_health(row) for row in db.execute(_SQL["healths"])],

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from bridge.model import Kept, Key, Record
+from bridge.model import JournalContents, Key, Record
 from bridge.ports import Clock, Store
 from bridge.reporting.alerts import Troubles
 
@@ -21,7 +21,7 @@ _TEXTS = {
 }
 
 
-class Disk:
+class JournalWriter:
     """`on_kept(keys)` is called when presses are on disk that were not, `everything()` gives all rows;
     `on_late(kept)` brings what the journal holds, where that could not be read at the start."""
 
@@ -32,7 +32,7 @@ class Disk:
         troubles: Troubles,
         on_kept: Callable[[Iterable[Key]], None],
         everything: Callable[[], Iterable[Record]],
-        on_late: Callable[[Kept], None],
+        on_late: Callable[[JournalContents], None],
     ) -> None:
         self._journal, self._clock, self._troubles = journal, clock, troubles
         self._on_kept, self._everything, self._on_late = on_kept, everything, on_late
@@ -42,7 +42,7 @@ class Disk:
         self._unkept: set[Key] = set()  # heard, and not on disk yet
         self._submitted: set[Key] = set()  # of these, handed to the thread
 
-    async def load(self) -> Kept:
+    async def load(self) -> JournalContents:
         loop = asyncio.get_running_loop()
         kept = await loop.run_in_executor(self._pool, self._journal.load, self._clock.now_ms())
         if kept.reason:

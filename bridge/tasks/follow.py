@@ -121,7 +121,7 @@ class Follower:
         """An advert of this button, connectable or not, straight from the scan callback."""
         if sighting.event in (codes.ALIVE, codes.ALIVE_LOW) or sighting.uuid == self._checked_in:
             return
-        self._latest = (self._clock.tick_s(), peer, sighting)
+        self._latest = (self._clock.monotonic_s(), peer, sighting)
         if self._visit is None:
             self._signal.set()
             return
@@ -159,7 +159,7 @@ class Follower:
             try:
                 async with self._links.one():
                     await self._call_on(latest[1], latest[2])
-                done_s, ceiling_s = self._clock.tick_s(), AGAIN_S_IDLE_MAX
+                done_s, ceiling_s = self._clock.monotonic_s(), AGAIN_S_IDLE_MAX
             except LinkLost:
                 if self._is_received(latest[2]):
                     done_s = latest[0]  # what comes later is brought at the next CONTACT
@@ -170,7 +170,7 @@ class Follower:
     def _is_fresh(self, heard: tuple[float, Peer, Sighting]) -> bool:
         heard_s, _, sighting = heard
         fresh_s = CONTACT_FRESH_S if sighting.event == codes.CONTACT else PRESS_FRESH_S
-        return self._clock.tick_s() - heard_s < fresh_s
+        return self._clock.monotonic_s() - heard_s < fresh_s
 
     def _is_received(self, sighting: Sighting) -> bool:
         press = self._desk.press(sighting.key)

@@ -1,6 +1,6 @@
 """What goes to the centre and what comes back: alarms, call-offs and fixes out, receipts in.
 
-    press --> courier --POST /v1/alarms--> receipt, incident --> stream of later stages
+    press --> retry_queue --POST /v1/alarms--> receipt, incident --> stream of later stages
                  ^                                  |
                  +---- call-off, age, fixes <-------+
 
@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from bridge.centre.endpoint import CentreError, Refused
+from bridge.centre.errors import CentreError, CentreRefused
 from bridge.clock import Steady
 from bridge.model import Device, Fix, Key, Press, Waypoint, rfc3339
 from bridge.ports import Answer, Centre, Clock, Location, Log
 from bridge.reporting.alerts import Troubles
 from bridge.rules.accuracy import read_time
-from bridge.rules.retry_queue import AGE, ALARM, CALL_OFF, FIXES, TEST, Courier, Errand, press_errand
+from bridge.rules.retry_queue import AGE, ALARM, CALL_OFF, FIXES, TEST, Job, RetryQueue, press_job
 from bridge.rules.tracking import Track, thin
-from bridge.store.journal_writer import Disk
+from bridge.store.journal_writer import JournalWriter
 from wire import codes, receipts
 
 # The button keeps a received press open for 2 h; after that a stage has nowhere to go.
@@ -65,7 +65,7 @@ class Outbox:
         centre: Centre,
         clock: Clock,
         location: Location | None,
-        disk: Disk,
+        disk: JournalWriter,
         troubles: Troubles,
         log: Log,
         random: Callable[[], float],
@@ -75,7 +75,7 @@ class Outbox:
         self._desk, self._centre, self._clock, self._location = desk, centre, clock, location
         self._disk, self._troubles, self._log, self._random = disk, troubles, log, random
         self._every_s = follow_every_s
-        self._courier = Courier(random)
+        self._retry_queue = RetryQueue(random)
         self._signal, self._calm = asyncio.Event(), asyncio.Event()
         self._calm.set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,19 +96,19 @@ class Outbox:
             self._track(press)
         self.send_age(press)
         if press.pin is not None and press.incident is not None:  # else right after the alarm itself
-            self._add(Errand(CALL_OFF, press.key))
+            self._add(Job(CALL_OFF, press.key))
         self._waypoints[press.key] = list(waypoints)
         self._send_waypoints(press)
 
     def send(self, press: Press) -> None:
         """Take a press to the centre, as soon as may be."""
-        self._add(press_errand(press.key))
+        self._add(press_job(press.key))
         self._track(press)
 
     def send_age(self, press: Press) -> None:
         """Where the centre has the press without it; else it goes with the press itself."""
         if press.incident is not None and press.age_s is not None and not press.age_told:
-            self._add(Errand(AGE, press.key))
+            self._add(Job(AGE, press.key))
 
     def add_fix(self, press: Press) -> None:
         """With the alarm goes what is at hand. It never waits for a position."""
@@ -130,7 +130,7 @@ class Outbox:
             answered = self._called_off.setdefault(key, asyncio.Event())
             await self._disk.keep(press)
             if press.incident is not None:
-                self._add(Errand(CALL_OFF, key))
+                self._add(Job(CALL_OFF, key))
             try:
                 async with asyncio.timeout(CALL_OFF_S):
                     await answered.wait()
@@ -147,16 +147,16 @@ class Outbox:
         """Returns when no alarm waits for its answer: nothing else should ask for the centre's time."""
         await self._calm.wait()
 
-    # -- the courier's rounds -----------------------------------------------------------------------
+    # -- the retry_queue's rounds -----------------------------------------------------------------------
 
     async def run(self) -> None:
         try:
             while True:
                 self._signal.clear()
-                now_ms = self._clock.tick_ms()
-                for errand in self._courier.take(now_ms):
-                    self._spawn(self._go(errand))
-                next_ms = self._courier.next_ms(now_ms)
+                now_ms = self._clock.monotonic_ms()
+                for job in self._retry_queue.take(now_ms):
+                    self._spawn(self._go(job))
+                next_ms = self._retry_queue.next_ms(now_ms)
                 try:
                     async with asyncio.timeout(None if next_ms is None else (next_ms - now_ms) / 1000):
                         await self._signal.wait()
@@ -167,34 +167,34 @@ class Outbox:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _add(self, errand: Errand) -> None:
-        self._courier.add(errand, self._clock.tick_ms())
-        if errand.kind == ALARM:
+    def _add(self, job: Job) -> None:
+        self._retry_queue.add(job, self._clock.monotonic_ms())
+        if job.kind == ALARM:
             self._calm.clear()
         self._signal.set()
 
-    async def _go(self, errand: Errand) -> None:
-        errands = {ALARM: self._post_press, TEST: self._post_press, AGE: self._post_age}
-        errands |= {CALL_OFF: self._post_call_off, FIXES: self._post_fixes}
-        press = self._presses[errand.key]
+    async def _go(self, job: Job) -> None:
+        jobs = {ALARM: self._post_press, TEST: self._post_press, AGE: self._post_age}
+        jobs |= {CALL_OFF: self._post_call_off, FIXES: self._post_fixes}
+        press = self._presses[job.key]
         try:
-            await errands[errand.kind](press, self._devices[press.device_id].token)
+            await jobs[job.kind](press, self._devices[press.device_id].token)
         except CentreError as error:
-            self._failed(errand, error)
+            self._failed(job, error)
         except Exception as error:  # a mistake of ours must not end the tries
             text = f"a mistake of the bridge's own, sent again: {type(error).__name__}"
             self._troubles.tell("post", "internal", text)
-            self._again(errand, "internal", False)
+            self._again(job, "internal", False)
         else:
-            self._courier.done(errand)
+            self._retry_queue.done(job)
             self.answers()
-            if errand.kind == FIXES:
+            if job.kind == FIXES:
                 self._send_waypoints(press)
-            elif errand.kind == ALARM:
+            elif job.kind == ALARM:
                 self.send_age(press)  # the button may have said it meanwhile
-            if press.pin is not None and errand.kind != FIXES:  # also one that was given meanwhile
-                self._add(Errand(CALL_OFF, press.key))
-        if not self._courier.has_alarm():
+            if press.pin is not None and job.kind != FIXES:  # also one that was given meanwhile
+                self._add(Job(CALL_OFF, press.key))
+        if not self._retry_queue.has_alarm():
             self._calm.set()
         self._signal.set()
 
@@ -202,24 +202,24 @@ class Outbox:
         """The centre has just answered something."""
         if "centre" in self._troubles:
             self._troubles.over("centre")
-            self._courier.hurry(self._clock.tick_ms())
+            self._retry_queue.hurry(self._clock.monotonic_ms())
             self._signal.set()
         self._desk.centre_answered()
 
-    def _failed(self, errand: Errand, error: CentreError) -> None:
-        tell = self._again(errand, error.reason, error.permanent)
+    def _failed(self, job: Job, error: CentreError) -> None:
+        tell = self._again(job, error.reason, error.permanent)
         # What only follows an alarm says nothing of the way that an alarm would find.
-        if not error.permanent and errand.kind in (ALARM, TEST):
+        if not error.permanent and job.kind in (ALARM, TEST):
             self.unreachable(error)
         elif tell:
-            what = _NAMES.get(errand.kind, "press")
+            what = _NAMES.get(job.kind, "press")
             text = f"{error}; the {what} is kept, and sent again"
             self._log("trouble", where="press", reason=error.reason, text=text)
 
-    def _again(self, errand: Errand, reason: str, permanent: bool) -> bool:
-        retry = self._courier.failed(errand, reason, permanent, self._clock.tick_ms())
-        fields = {"reason": reason, "in_ms": retry.in_ms, "what_for": _NAMES.get(errand.kind, "press")}
-        self._log("retry", **errand.key._asdict(), **fields)
+    def _again(self, job: Job, reason: str, permanent: bool) -> bool:
+        retry = self._retry_queue.failed(job, reason, permanent, self._clock.monotonic_ms())
+        fields = {"reason": reason, "in_ms": retry.in_ms, "what_for": _NAMES.get(job.kind, "press")}
+        self._log("retry", **job.key._asdict(), **fields)
         return retry.tell
 
     def unreachable(self, error: CentreError) -> None:
@@ -242,7 +242,7 @@ class Outbox:
     async def _post_age(self, press: Press, token: str) -> None:
         try:
             await self._post(press, token)
-        except Refused as error:
+        except CentreRefused as error:
             if not error.permanent:
                 raise
             # The centre has the press; from a bridge that it no longer knows it wants no more of it.
@@ -295,7 +295,7 @@ class Outbox:
         pin = press.pin
         try:
             await self._centre.post_call_off(token, who | {"pin": pin})
-        except Refused as error:
+        except CentreRefused as error:
             if error.reason not in _PIN_REFUSED:
                 raise
             outcome = _PIN_REFUSED[error.reason]
@@ -361,14 +361,14 @@ class Outbox:
 
     def _send_waypoints(self, press: Press) -> None:
         if press.incident is not None and self._waypoints.get(press.key):
-            self._add(Errand(FIXES, press.key))
+            self._add(Job(FIXES, press.key))
 
     async def _post_fixes(self, press: Press, token: str) -> None:
         assert press.incident is not None, "sent once the incident is known"
         batch = self._waypoints.get(press.key, [])[:FIXES_IN_POST_MAX]
         try:
             await self._centre.post_fixes(token, press.incident, [waypoint.fix for waypoint in batch])
-        except Refused as error:
+        except CentreRefused as error:
             if error.reason not in _FIXES_OVER and error.status != 422:
                 raise
             # Nobody wants them, or our own were wrong: there will be others.

@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bridge.clock import System, kept_ms, told_ms
+from bridge.clock import System, from_wall_ms, to_wall_ms
 from bridge.location.positions import Positions
 from bridge.model import (
     Alive,
     Device,
-    Kept,
+    JournalContents,
     Key,
     Press,
     Record,
@@ -31,11 +31,11 @@ from bridge.ports import Centre, Clock, Log, OnAdvert, Peer, Radio, RadioOff, So
 from bridge.reporting.alerts import Troubles
 from bridge.reporting.log import place
 from bridge.rules import press_age
-from bridge.rules.expected_codes import Sighting, Watch
-from bridge.store.journal_writer import Disk
+from bridge.rules.expected_codes import ExpectedCodes, Sighting
+from bridge.store.journal_writer import JournalWriter
 from bridge.tasks.follow import Follower, Links
 from bridge.tasks.outbox import Outbox
-from bridge.tasks.supervision_service import Lookout
+from bridge.tasks.supervision_service import SupervisionService
 from wire import codes, receipts, state
 
 TICK_S = 60.0
@@ -78,7 +78,7 @@ class Relay:
         phone_low_percent: int = 15,
         announce: Callable[[Trouble], Awaitable[None]] | None = None,
         clock: Clock | None = None,
-        watch: Watch | None = None,
+        watch: ExpectedCodes | None = None,
     ) -> None:
         self._clock = clock = clock or System()
         self._devices = {device.device_id: device for device in devices}
@@ -87,8 +87,10 @@ class Relay:
         self._announced: dict[tuple[str, str], int] = {}
         self._troubles = Troubles(clock, self._log, self._trouble_changed)
         self._radio = radio(self.on_advert)
-        self._watch = Watch() if watch is None else watch
-        self._disk = Disk(journal, clock, self._troubles, self._kept, self._everything, self._read_late)
+        self._watch = ExpectedCodes() if watch is None else watch
+        self._disk = JournalWriter(
+            journal, clock, self._troubles, self._kept, self._everything, self._read_late
+        )
         self._sources, self._sources_off = len(sources), dict[str, SourceOff]()
         self._positions = Positions(
             sources, now_ms=clock.now_ms, on_off=self._source_off, on_fix=self._source_on
@@ -106,7 +108,7 @@ class Relay:
             random=random,
             follow_every_s=follow_every_s,
         )
-        self._lookout = Lookout(
+        self._supervision_service = SupervisionService(
             self._devices,
             watch=self._watch,
             outbox=self._outbox,
@@ -138,13 +140,13 @@ class Relay:
         """Everything, until `stop` is set."""
         await self._resume()
         works = [self._take, self._outbox.run, self._scan, self._tick, self._disk.retry, self._positions.run]
-        works += [self._lookout.look, self._lookout.alive]
+        works += [self._supervision_service.look, self._supervision_service.alive]
         works += [follower.run for follower in self._followers.values()]
         for work in works:
             self._spawn(self._forever(work))
         try:
             await stop.wait()
-            await self._lookout.goodbye()
+            await self._supervision_service.goodbye()
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -160,15 +162,15 @@ class Relay:
             accepted = [(p.event, p.counter) for p in kept.presses if p.device_id == device.device_id]
             alive = next((alive for alive in kept.alives if alive.device_id == device.device_id), None)
             if alive is not None:
-                self._lookout.heard_at_ms[device.device_id] = alive.heard_at_ms
-                alive = _by(kept_ms, clock, alive)
-            self._watch.add(device, clock.steady_ms(), accepted, alive)
+                self._supervision_service.heard_at_ms[device.device_id] = alive.heard_at_ms
+                alive = _by(from_wall_ms, clock, alive)
+            self._watch.add(device, clock.boottime_ms(), accepted, alive)
         for health in kept.healths:
             if health.device_id in self._devices:
-                self._lookout.resume(health)
+                self._supervision_service.resume(health)
         self._resume_presses(kept)
 
-    def _resume_presses(self, kept: Kept) -> None:
+    def _resume_presses(self, kept: JournalContents) -> None:
         waypoints: dict[Key, list[Waypoint]] = {}
         for waypoint in kept.waypoints:
             waypoints.setdefault(waypoint.key, []).append(waypoint)
@@ -176,11 +178,11 @@ class Relay:
             if press.key in self._presses:
                 continue
             self._presses[press.key] = press
-            press.heard_steady_ms = kept_ms(self._clock, press.heard_at_ms)
+            press.heard_boottime_ms = from_wall_ms(self._clock, press.heard_at_ms)
             if press.device_id in self._devices:
                 self._outbox.resume(press, waypoints.get(press.key, ()))
 
-    def _read_late(self, kept: Kept) -> None:
+    def _read_late(self, kept: JournalContents) -> None:
         """The journal could not be read when we began. What it tells of buttons is old news by now; its
         presses are not."""
         for press in kept.presses:
@@ -208,8 +210,8 @@ class Relay:
 
     def on_advert(self, peer: Peer, uuids: Sequence[str], rssi: int) -> None:
         """The scan callback: records and signals."""
-        self._last_advert_ms = self._clock.tick_ms()
-        now_ms = self._clock.steady_ms()
+        self._last_advert_ms = self._clock.monotonic_ms()
+        now_ms = self._clock.boottime_ms()
         sighting = self._watch.hear(uuids, now_ms)
         if sighting is None:
             return
@@ -230,7 +232,7 @@ class Relay:
             return False
         press = self._presses.get(sighting.key)
         received = press is None or press.delivered >= receipts.RECEIVED
-        return received and (press is None or now_ms - press.heard_steady_ms > REPLAY_MS)
+        return received and (press is None or now_ms - press.heard_boottime_ms > REPLAY_MS)
 
     async def _take(self) -> None:
         """On disk first, then on the wire; presses before signs of life."""
@@ -254,10 +256,10 @@ class Relay:
         rows: list[Record] = []
         signs = [one for one in heard if one[0].event not in codes.PRESSES]
         for sighting, now_ms, _ in heard:
-            self._lookout.heard(sighting, told_ms(self._clock, now_ms))
+            self._supervision_service.heard(sighting, to_wall_ms(self._clock, now_ms))
         for sighting, _, _ in signs:
             if alive := self._alive(sighting.device_id):
-                rows += (alive, self._lookout.healths[sighting.device_id])
+                rows += (alive, self._supervision_service.healths[sighting.device_id])
         if signs:
             await self._disk.keep(*rows, keys=[sighting.key for sighting, _, _ in signs])
             for sighting, _, rssi in signs:
@@ -266,10 +268,10 @@ class Relay:
     def _alive(self, device_id: str) -> Alive | None:
         """As the journal keeps it."""
         alive = self._watch.alive(device_id)
-        return None if alive is None else _by(told_ms, self._clock, alive)
+        return None if alive is None else _by(to_wall_ms, self._clock, alive)
 
     def _new_press(self, key: Key, now_ms: int, told: press_age.Age | None = None) -> Press:
-        press = Press(*key, heard_at_ms=told_ms(self._clock, now_ms), heard_steady_ms=now_ms)
+        press = Press(*key, heard_at_ms=to_wall_ms(self._clock, now_ms), heard_boottime_ms=now_ms)
         if told is not None:
             press.age_s, press.age_is_lower_bound = told
         self._outbox.add_fix(press)
@@ -296,9 +298,9 @@ class Relay:
         return self._disk.is_kept(sighting.key)
 
     def state_read(self, sighting: Sighting, value: state.State) -> Key | None:
-        now_ms = self._clock.steady_ms()
+        now_ms = self._clock.boottime_ms()
         self._watch.lives(sighting.device_id, now_ms)
-        health = self._lookout.state_read(sighting.device_id, value, self._clock.now_ms())
+        health = self._supervision_service.state_read(sighting.device_id, value, self._clock.now_ms())
         rows: list[Record] = [health]
         if alive := self._alive(sighting.device_id):
             rows.append(alive)
@@ -319,7 +321,7 @@ class Relay:
             self._learn_age(press, value)
 
     def _learn_age(self, press: Press, value: state.State) -> None:
-        told = press_age.when_heard(value, self._clock.steady_ms() - press.heard_steady_ms)
+        told = press_age.when_heard(value, self._clock.boottime_ms() - press.heard_boottime_ms)
         if press.lacks_age and told is not None:
             press.age_s, press.age_is_lower_bound = told
             self._spawn(self._take_age(press))
@@ -356,7 +358,7 @@ class Relay:
         self._touch()
 
     def centre_answered(self) -> None:
-        self._lookout.centre_answered()
+        self._supervision_service.centre_answered()
 
     def _kept(self, keys: Iterable[Key]) -> None:
         for device_id in sorted({key.device_id for key in keys}):
@@ -364,7 +366,7 @@ class Relay:
 
     def _everything(self) -> Iterator[Record]:
         yield from self._presses.values()
-        yield from self._lookout.healths.values()
+        yield from self._supervision_service.healths.values()
         alives: list[Alive | None] = [self._alive(device_id) for device_id in self._devices]
         yield from (alive for alive in alives if alive)
         yield from self._outbox.waypoints()
@@ -378,7 +380,7 @@ class Relay:
             self._arm_signal.clear()
             self._armed = self._watch.generation
             try:
-                await self._radio.scan(self._watch.filter_codes(self._clock.steady_ms()))
+                await self._radio.scan(self._watch.filter_codes(self._clock.boottime_ms()))
             except RadioOff as error:
                 listening = False
                 self._deaf(error)
@@ -388,24 +390,24 @@ class Relay:
             if not listening:
                 self._log("scanning", buttons=len(self._devices), mode=self._radio.mode)
             listening, again_s = True, 1.0
-            self._lookout.supervision.listening(True, self._clock.tick_ms())
+            self._supervision_service.supervision.listening(True, self._clock.monotonic_ms())
             self._troubles.over("radio")
             if off := await self._until_stale():
                 listening = False
                 self._deaf(off)
 
     def _deaf(self, off: RadioOff) -> None:
-        self._lookout.supervision.listening(False, self._clock.tick_ms())
+        self._supervision_service.supervision.listening(False, self._clock.monotonic_ms())
         self._troubles.tell("radio", off.reason, f"{off}; trying again")
 
     async def _until_stale(self) -> RadioOff | None:
         """Until the scan must be started again: other codes are expected, nothing is heard at all, or
         the radio is known to be gone."""
         lost = asyncio.ensure_future(self._radio.lost())
-        started_ms = self._clock.tick_ms()
+        started_ms = self._clock.monotonic_ms()
         silence_s = SILENCE_FILTERED_S if self._radio.filtered else SILENCE_S
         try:
-            while self._clock.tick_ms() - max(started_ms, self._last_advert_ms) < silence_s * 1000:
+            while self._clock.monotonic_ms() - max(started_ms, self._last_advert_ms) < silence_s * 1000:
                 armed = asyncio.ensure_future(self._arm_signal.wait())
                 await asyncio.wait((lost, armed), timeout=silence_s / 10, return_when=asyncio.FIRST_COMPLETED)
                 armed.cancel()
@@ -422,7 +424,7 @@ class Relay:
         unknown = 0
         while True:
             await asyncio.sleep(TICK_S)
-            self._watch.tick(self._clock.steady_ms())
+            self._watch.tick(self._clock.boottime_ms())
             if self._watch.unknown > unknown:
                 self.refused("unknown_code")
                 self._refusals["unknown_code"] += self._watch.unknown - unknown - 1
@@ -461,7 +463,7 @@ class Relay:
     def _trouble_changed(self, trouble: Trouble | None) -> None:
         if trouble is None or self._announce is None or trouble.where in _NOT_THE_WEARERS:
             return
-        what, now_ms = (trouble.where, trouble.reason), self._clock.tick_ms()
+        what, now_ms = (trouble.where, trouble.reason), self._clock.monotonic_ms()
         if now_ms - self._announced.get(what, -ANNOUNCE_AGAIN_MS) >= ANNOUNCE_AGAIN_MS:
             self._announced[what] = now_ms
             self._spawn(self._announce(trouble))
@@ -469,15 +471,17 @@ class Relay:
     # -- the wearer (ports.Wearer) ------------------------------------------------------------------------
 
     def status(self) -> Status:
-        lookout = self._lookout
+        supervision_service = self._supervision_service
         return Status(
             self._generation,
             self._clock.now_ms(),
-            tuple(lookout.button(device_id, self._presses.values()) for device_id in self._devices),
-            lookout.centre_ok,
-            lookout.centre_at_ms,
-            lookout.supervision.is_listening,
-            lookout.supervision.battery_percent,
+            tuple(
+                supervision_service.button(device_id, self._presses.values()) for device_id in self._devices
+            ),
+            supervision_service.centre_ok,
+            supervision_service.centre_at_ms,
+            supervision_service.supervision.is_listening,
+            supervision_service.supervision.battery_percent,
             self._positions.latest(self._clock.now_ms()),
             tuple(self._troubles),
         )
@@ -490,7 +494,7 @@ class Relay:
         return await self._outbox.call_off(key, pin) if key.device_id in self._devices else ""
 
     async def check(self) -> bool:
-        return await self._lookout.check()
+        return await self._supervision_service.check()
 
 
 def _by(ms: Callable[[Clock, int], int], clock: Clock, alive: Alive) -> Alive:

@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge.centre.endpoint import CentreError, Refused
+from bridge.centre.errors import CentreError, CentreRefused
 from bridge.model import ButtonStatus, Device, Health, Press, rfc3339
 from bridge.ports import AliveAnswer, Centre, Clock, Log
 from bridge.reporting.alerts import Troubles
-from bridge.rules.expected_codes import Sighting, Watch
+from bridge.rules.expected_codes import ExpectedCodes, Sighting
 from bridge.rules.supervision import BATTERY_POLL_S, CENTRE_AGAIN_S, Supervision
 from bridge.tasks.outbox import Outbox
 from wire import codes, state
@@ -38,14 +38,14 @@ _FAULTS = (
 )
 
 
-class Lookout:
+class SupervisionService:
     """`battery()` is this phone's battery in percent, None where there is none or nobody knows."""
 
     def __init__(
         self,
         devices: Mapping[str, Device],
         *,
-        watch: Watch,
+        watch: ExpectedCodes,
         outbox: Outbox,
         centre: Centre,
         clock: Clock,
@@ -58,7 +58,7 @@ class Lookout:
         self._clock, self._troubles, self._log, self._battery = clock, troubles, log, battery
         self.supervision = Supervision(phone_low_percent)
         for device in devices.values():
-            self.supervision.add(device.device_id, device.alive_period_s, clock.tick_ms())
+            self.supervision.add(device.device_id, device.alive_period_s, clock.monotonic_ms())
         self.healths = {device_id: Health(device_id) for device_id in devices}
         self.stale: set[str] = set()
         self.heard_at_ms: dict[str, int] = {}
@@ -99,7 +99,7 @@ class Lookout:
         self._know(health)
 
     def _lives(self, device_id: str, now_ms: int, counter: int | None = None) -> None:
-        self.supervision.heard(device_id, self._clock.tick_ms(), counter)
+        self.supervision.heard(device_id, self._clock.monotonic_ms(), counter)
         learnt = self.supervision.learnt(device_id)
         self.healths[device_id] = replace(self.healths[device_id], hearing=learnt)
         self.heard_at_ms[device_id] = now_ms
@@ -138,7 +138,7 @@ class Lookout:
         return ButtonStatus(
             device_id,
             self.heard_at_ms.get(device_id),
-            self.supervision.in_reach(device_id, self._clock.tick_ms()),
+            self.supervision.in_reach(device_id, self._clock.monotonic_ms()),
             health.low,
             health.battery_mv,
             self._faults(device_id),
@@ -153,11 +153,11 @@ class Lookout:
         battery_ms = 0
         while True:
             for device_id in self._devices:
-                if self.supervision.in_reach(device_id, self._clock.tick_ms()) is False:
+                if self.supervision.in_reach(device_id, self._clock.monotonic_ms()) is False:
                     text = f"{device_id} has not been heard for too long: is it near, and charged?"
                     self._troubles.tell(f"button {device_id} reach", "out_of_reach", text)
-            if self._clock.tick_ms() >= battery_ms:
-                battery_ms = self._clock.tick_ms() + BATTERY_POLL_S * 1000
+            if self._clock.monotonic_ms() >= battery_ms:
+                battery_ms = self._clock.monotonic_ms() + BATTERY_POLL_S * 1000
                 await self._look_at_phone()
             self._look_at_clock()
             await asyncio.sleep(LOOK_S)
@@ -217,7 +217,9 @@ class Lookout:
         for token in dict.fromkeys(device.token for device in self._devices.values()):
             try:
                 answer = await self._centre.post_alive(token, self._alive(token))
-            except Refused as error:  # it lives, and has no time for us, or does not know this enrolment
+            except (
+                CentreRefused
+            ) as error:  # it lives, and has no time for us, or does not know this enrolment
                 self.centre_answered()
                 if error.permanent:
                     text = f"{error}; signs of life are not taken"
@@ -230,7 +232,7 @@ class Lookout:
             else:
                 pace_s = answer.next_in_s
                 self._answered(answer)
-        now_ms = self._clock.tick_ms()
+        now_ms = self._clock.monotonic_ms()
         near = sum(self.supervision.in_reach(device_id, now_ms) is True for device_id in self._devices)
         self._log("alive", buttons=len(self._devices), in_reach=near, next_in_s=pace_s)
         return pace_s
@@ -262,7 +264,7 @@ class Lookout:
             "heard_at": None if heard_at_ms is None else rfc3339(heard_at_ms),
             "battery_mv": health.battery_mv,
             "low": health.low,
-            "in_reach": self.supervision.in_reach(device_id, self._clock.tick_ms()),
+            "in_reach": self.supervision.in_reach(device_id, self._clock.monotonic_ms()),
             "lost_after_s": self.supervision.lost_after_s(device_id),
             "press_counter": press,
             "alive_counter": alive,

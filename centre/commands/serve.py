@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import re
 import signal
@@ -16,7 +17,7 @@ from centre.commands.parts import BAD_INPUT, Commands, address, days, no
 from centre.jobs import webhook
 from centre.platform import tls
 from centre.platform.home import Home
-from centre.platform.log import Log
+from centre.platform.log import Log, traces_on_stderr
 from centre.rules import escalation, heartbeats, retention
 from centre.rules import supervision as losses
 from centre.settings import Settings
@@ -168,7 +169,6 @@ def serve(arguments: argparse.Namespace) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        log = Log(arguments.json_log)
         async with running(
             home,
             host=arguments.host,
@@ -211,7 +211,12 @@ def serve(arguments: argparse.Namespace) -> int:
     # What is there now stays: looking through it for garbage is a tenth of what an alarm costs.
     gc.freeze()
     gc.set_threshold(GARBAGE)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    log = Log(arguments.json_log)
+    with (
+        contextlib.closing(log),
+        traces_on_stderr(),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(until_stopped())
     return 0
 

@@ -310,11 +310,6 @@ def main(argv: list[str]) -> int:
     except Refused as refused:
         print(f"amr-button: {refused}", file=sys.stderr)
         return FAILED
-    except ModuleNotFoundError as missing:
-        if missing.name != "mpremote":
-            raise
-        print("amr-button: mpremote is not installed: pip install '.[flash]'", file=sys.stderr)
-        return FAILED
     except KeyboardInterrupt:
         print("amr-button: interrupted; run it again and it finishes what it began", file=sys.stderr)
         return INTERRUPTED

@@ -1,6 +1,6 @@
 """What an attacker tries in a running world: replays, forges, jams and replays, connects, reads, writes.
 
-He has heard everything up to here. Whether he succeeded is read off the happenings: the centre's incidents,
+He has heard everything up to here. Whether he succeeded is read off the events: the centre's incidents,
 and what the button says it has taken.
 """
 
@@ -18,10 +18,10 @@ from bridge.rules.expected_codes import uuid_text
 from bridge.store.home import Home
 from bridge.store.journal import read_presses
 from sim.attacker.questions import truth
-from sim.judge.events import Happening
+from sim.judge.events import WorldEvent
 from sim.radio.adverts import Heard, uuids_128
 from sim.radio.bleak_backend import backends
-from sim.radio.fake_button import Mimic
+from sim.radio.fake_button import FakeButton
 from sim.realtime.world import Trouble, World
 from sim.recording.record import host_port
 from sim.recording.replay import registered
@@ -52,7 +52,7 @@ class Attacker:
     def __init__(self, world: World, heard: Sequence[Heard]) -> None:
         self._world, self._heard = world, heard
         self._scanner, self._client = backends(*host_port(world.hci), f"{NAME}-phone")
-        self._mimic = Mimic(world.air, NAME)
+        self._fake_button = FakeButton(world.air, NAME)
         self._normal = world.air.medium.distance_m
         self._phones = [name for name in world.programs if name != "centre"]
         self._button = next(iter(world.buttons.values()))
@@ -89,15 +89,15 @@ class Attacker:
         if code is None:
             self._tried(what, "no press was on the air that he could have heard", None)
             return
-        since = len(self._world.happenings)
+        since = len(self._world.events)
         await self._say(code, SAID_S)
         new = self._counted(since)
-        wrote = len(self._mimic.written)
+        wrote = len(self._fake_button.written)
         lured = f"; her phone came and left {wrote} receipt(s) of that press with him" if wrote else ""
         self._tried(what, f"{_events(new)}{lured}", bool(new))
 
     async def _forge(self, code: bytes | None) -> None:
-        since = len(self._world.happenings)
+        since = len(self._world.events)
         for number in range(FORGED):
             forged = _drawn() if code is None or number % 2 else _flipped(code)
             await self._say(forged, FORGED_S)
@@ -107,10 +107,10 @@ class Attacker:
 
     async def _say(self, code: bytes, for_s: float) -> None:
         try:
-            await self._mimic.show(code)
+            await self._fake_button.show(code)
             await asyncio.sleep(for_s)
         finally:
-            self._mimic.silence()
+            self._fake_button.silence()
 
     # -- jam ------------------------------------------------------------------------------------------
 
@@ -123,13 +123,13 @@ class Attacker:
             return FAR_M if apart else normal(one, other)
 
         self._world.air.change(distance_m=jammed if on else normal)
-        self._world.tell(NAME, "jams" if on else "stops jamming")
+        self._world.record(NAME, "jams" if on else "stops jamming")
 
     async def _press(self, before: bytes | None) -> bytes | None:
         """A hand presses while he jams; the code that he hears."""
         self._pressed_at_s = time.monotonic()
-        self._since = len(self._world.happenings)
-        self._world.tell("hand", "acts", button=self._button.name, does="press")
+        self._since = len(self._world.events)
+        self._world.record("hand", "acts", button=self._button.name, does="press")
         try:
             await self._button.press()
         except Trouble:
@@ -146,7 +146,7 @@ class Attacker:
 
     async def _deliver_late(self, code: bytes) -> None:
         what = "jams a press, and replays it later"
-        since = len(self._world.happenings)
+        since = len(self._world.events)
         if self._counted(self._since):
             self._tried(what, "her phone heard it before he could jam it", None)
             return
@@ -156,11 +156,11 @@ class Attacker:
             self._tried(what, "her phone did not take it: it is off, or away", None)
             return
         late_s = time.monotonic() - self._pressed_at_s
-        ages = {self._age(h) for h in new if h.what == "heard"}
+        ages = {self._age(e) for e in new if e.what == "heard"}
         told = "its age is told as unknown" if ages == {None} else f"its age is told as {ages}"
         self._tried(what, f"her own press came, {late_s:.0f} s late; {told}", ages != {None})
 
-    def _age(self, heard: Happening) -> int | None:
+    def _age(self, heard: WorldEvent) -> int | None:
         journal = Home(self._world.home / heard.by).journal
         key = (self._button.device_id, heard.data["event"], heard.data["counter"])
         return next((press.age_s for press in read_presses(journal) if press.key == key), -1)
@@ -204,23 +204,23 @@ class Attacker:
 
     async def _write(self, code: bytes, told: str, value: bytes) -> None:
         what = f"writes {told}"
-        since = len(self._world.happenings)
+        since = len(self._world.events)
         async with _Link(self, code) as link:
             if link is None:
                 self._tried(what, "he did not get through", None)
                 return
             await link.write(value)
         await asyncio.sleep(0.3)
-        mine = [h for h in self._world.happenings[since:] if h.by == self._button.name]
-        felt = [h for h in mine if h.what == "receipt" and h.data["args"][0] != "0"]
-        refused = sum(h.what == "refused" for h in mine)
+        mine = [e for e in self._world.events[since:] if e.by == self._button.name]
+        felt = [e for e in mine if e.what == "receipt" and e.data["args"][0] != "0"]
+        refused = sum(e.what == "refused" for e in mine)
         self._tried(
             what, "felt as a receipt" if felt else f"refused {refused} time(s), nothing felt", bool(felt)
         )
 
     def _counter(self) -> int:
-        said = [h for h in self._world.happenings if h.by == self._button.name and h.what == "advert"]
-        return next(int(h.data["args"][1]) for h in reversed(said) if int(h.data["args"][0]) in codes.PRESSES)
+        said = [e for e in self._world.events if e.by == self._button.name and e.what == "advert"]
+        return next(int(e.data["args"][1]) for e in reversed(said) if int(e.data["args"][0]) in codes.PRESSES)
 
     # -- afterwards -----------------------------------------------------------------------------------
 
@@ -230,7 +230,7 @@ class Attacker:
         name = self._button.name
         try:
             await self._world.wait_for(
-                lambda h: h.by == name and h.what == "receipt" and h.data["args"][0] == "1",
+                lambda e: e.by == name and e.what == "receipt" and e.data["args"][0] == "1",
                 since=self._since,
                 timeout_s=TAKE_S,
             )
@@ -238,23 +238,23 @@ class Attacker:
         except Trouble:
             came = f"within {TAKE_S:g} s the press was not confirmed: her phone is off, or has no network"
         device_ids = {name: button.device_id for name, button in self._world.buttons.items()}
-        made = presses(self._world.happenings, device_ids)
-        broken = [one.text for one in always(made, self._world.happenings) if not one.holds]
+        made = presses(self._world.events, device_ids)
+        broken = [one.text for one in always(made, self._world.events) if not one.holds]
         self._tried(what, "; ".join([came, *broken]), bool(broken))
 
     def _tried(self, what: str, came: str, succeeded: bool | None) -> None:
         self.attempts.append(Attempt(what, came, succeeded))
-        self._world.tell(NAME, "tried", attempt=what, came=came)
+        self._world.record(NAME, "tried", attempt=what, came=came)
 
-    def _counted(self, since: int) -> list[Happening]:
+    def _counted(self, since: int) -> list[WorldEvent]:
         """Presses that a phone or the centre took for new; one that comes again with its age is known."""
         return [
-            h
-            for h in self._world.happenings[since:]
-            if h.data.get("event") in codes.PRESSES
+            e
+            for e in self._world.events[since:]
+            if e.data.get("event") in codes.PRESSES
             and (
-                (h.what == "heard" and h.by in self._phones)
-                or (h.what == "received" and h.by == "centre" and not h.data["known"])
+                (e.what == "heard" and e.by in self._phones)
+                or (e.what == "received" and e.by == "centre" and not e.data["known"])
             )
         ]
 
@@ -328,7 +328,7 @@ def _made_up() -> bytes:
     return bytes((receipts.RECEIVED,)) + secrets.token_bytes(16)
 
 
-def _events(new: Sequence[Happening]) -> str:
+def _events(new: Sequence[WorldEvent]) -> str:
     if not new:
         return "nothing was counted, no incident"
-    return "; ".join(f"{h.by}: {h.what} {h.data['event']} {h.data['counter']}" for h in new)
+    return "; ".join(f"{e.by}: {e.what} {e.data['event']} {e.data['counter']}" for e in new)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.model import Device
-from bridge.rules.expected_codes import Watch, uuid_text
+from bridge.rules.expected_codes import ExpectedCodes, uuid_text
 from sim.attacker.attacks import PRESS, PRODUCT, UNLINKABLE, Burst, Score, bursts, linking
 from sim.attacker.scores import adjusted_rand, auc, found, rand_by_chance
 from sim.radio.adverts import Heard, uuids_128
@@ -77,7 +77,7 @@ def ask(where: str, heard: Sequence[Heard], devices: Sequence[Device]) -> Overhe
 
 def truth(heard: Sequence[Heard], devices: Sequence[Device]) -> dict[bytes, tuple[str, int]]:
     """`data -> (device_id, event)` of what is ours, by a bridge's own dictionary."""
-    watch = Watch()
+    watch = ExpectedCodes()
     for device in devices:
         watch.add(device, 0)
     whose: dict[bytes, tuple[str, int]] = {}

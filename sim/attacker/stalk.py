@@ -23,7 +23,7 @@ from sim.realtime.world import Trouble, World
 from sim.recording import scanners
 from sim.recording.record import host_port
 from sim.recording.replay import registered
-from sim.scenarios import run
+from sim.scenarios import files
 from sim.scenarios.play import Play
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -51,9 +51,9 @@ class CannotStalk(Exception):
 
 
 def stalk(name: str, hours: float, seed: int) -> Stalked:
-    """Raises run.CannotRead, CannotStalk."""
-    path = run.find(name)
-    scenario = run.load(path)
+    """Raises files.CannotRead, CannotStalk."""
+    path = files.find(name)
+    scenario = files.load(path)
     stalked = Stalked(scenario.title)
     with tempfile.TemporaryDirectory() as home:
         heard, devices = asyncio.run(_scenario(path, Path(home), stalked))
@@ -83,7 +83,7 @@ async def _scenario(path: Path, home: Path, stalked: Stalked) -> tuple[list[Hear
             stalked.attempts += attacker.attempts
 
     try:
-        played = await Play(run.load(path), path.parent, home, lambda _: None, attacker).run()
+        played = await Play(files.load(path), path.parent, home, lambda _: None, attacker).run()
     except (Trouble, NoFaketime, CannotMount, BleakError) as error:
         raise CannotStalk(f"{path.stem} could not be played: {error}") from None
     stalked.broken += [one.text for one in played.verdicts if not one.holds]
@@ -155,7 +155,7 @@ def main(name: str, hours: float, seed: int, json_to: Path | None) -> int:
     """The exit code: 0 nothing succeeded, 1 something did or it could not be played, 2 wrong usage."""
     try:
         stalked = stalk(name, hours, seed)
-    except run.CannotRead as error:
+    except files.CannotRead as error:
         print(f"amr-sim stalk: {error}", file=sys.stderr)
         return USAGE
     except CannotStalk as error:

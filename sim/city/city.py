@@ -26,7 +26,7 @@ BOARD, BATTERY_MAH = "esp32", 500.0
 LOSS = 0.3  # of adverts, assumed: a house with Wi-Fi in it
 # Of ten presses in the field nine are tests and mistakes; mistakes are alarms like any other.
 TESTS = 0.7
-AGAIN_MS = 10_000  # lookout.py: when a sign of life that had no answer is tried again
+AGAIN_MS = 10_000  # supervision_service.py: when a sign of life that had no answer is tried again
 STEP_MS = 60_000  # of progress, and of the centre's look for what is lost
 # What is still open when the time is over has so long to arrive, with all phones on and a network.
 DRAIN_MS = 8 * HOUR_MS

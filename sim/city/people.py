@@ -6,7 +6,7 @@ All of it is assumed; it makes the days uneven, as days are. Times are ms since 
 from collections.abc import Iterable, Iterator
 from random import Random
 
-from sim.physics.scan_profiles import PROFILES, System
+from sim.physics.scan_profiles import PROFILES, ScanProfile
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -36,7 +36,7 @@ class Habits:
     def _since_bed_ms(self, now_ms: int) -> int:
         return (now_ms - self._bed_ms) % DAY_MS
 
-    def system(self, now_ms: int) -> System:
+    def system(self, now_ms: int) -> ScanProfile:
         """How its system scans now. The bridge is in the background all the time."""
         if self.model == "iPhone":
             return PROFILES["ios-background"]

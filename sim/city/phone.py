@@ -1,4 +1,4 @@
-"""A phone of the city: the bridge's own dictionary, supervision and courier, and a network that may be away.
+"""A phone of the city: the bridge's own rules, and a network that may be away.
 
 A press is heard, told to the centre until it has it, and its receipts are brought to the button over a link;
 what the bridge keeps in its journal survives the phone being off.
@@ -9,8 +9,8 @@ from typing import Protocol
 
 from bridge.model import Alive, Device
 from bridge.model import Key as PressKey
-from bridge.rules.expected_codes import WIDE, Sighting, Watch, Window
-from bridge.rules.retry_queue import Courier, Errand, press_errand
+from bridge.rules.expected_codes import WIDE, ExpectedCodes, Sighting, Window
+from bridge.rules.retry_queue import Job, RetryQueue, press_job
 from bridge.rules.supervision import Supervision
 from centre.rules.heartbeats import ButtonState, SignOfLife
 from centre.rules.incidents import Phone as PhoneState
@@ -69,7 +69,7 @@ class Phone:
         self._supervision = Supervision(PHONE_LOW_PERCENT)
         self._supervision.add(device.device_id, device.alive_period_s, now_ms)
         self._supervision.listening(True, now_ms)
-        self._courier = Courier(self._chance.random)
+        self._retry_queue = RetryQueue(self._chance.random)
         self._unanswered: dict[PressKey, int] = {}  # and when it was heard
         self._incidents: dict[PressKey, str] = {}  # that are not closed
         self._proven: dict[PressKey, tuple[int, bytes]] = {}
@@ -96,9 +96,9 @@ class Phone:
         self._supervision = Supervision(PHONE_LOW_PERCENT)
         self._supervision.add(self._device_id, self._period_s, now_ms)
         self._supervision.listening(True, now_ms)
-        self._courier = Courier(self._chance.random)
+        self._retry_queue = RetryQueue(self._chance.random)
         for key in self._unanswered:
-            self._courier.add(press_errand(key), now_ms)
+            self._retry_queue.add(press_job(key), now_ms)
         self._send()
         self.catch_up()
         self.listen()
@@ -184,9 +184,9 @@ class Phone:
             self._watch = self._expecting(NARROW, wide.alive(self._device_id), now_ms)
         return sighting
 
-    def _expecting(self, window: Window, alive: Alive | None, now_ms: int) -> Watch:
+    def _expecting(self, window: Window, alive: Alive | None, now_ms: int) -> ExpectedCodes:
         """What a bridge expects that has just started, and reads its journal."""
-        watch = Watch(window=window)
+        watch = ExpectedCodes(window=window)
         watch.add(self._device, now_ms, self._accepted, alive)
         return watch
 
@@ -239,29 +239,29 @@ class Phone:
         self._town.tally.heard(key, now_ms)
         self._accepted.add((key.event, key.counter))
         self._unanswered[key] = now_ms
-        self._courier.add(press_errand(key), now_ms)
+        self._retry_queue.add(press_job(key), now_ms)
         self._town.schedule.at(now_ms, self._send)
 
     def _send(self) -> None:
         now_ms, starts = self._town.schedule.now_ms, self._starts
         if self.is_off:
             return
-        for errand in self._courier.take(now_ms):
-            self._town.schedule.at(now_ms + self._way_ms(), self._arrive, errand, starts)
-        next_ms = self._courier.next_ms(now_ms)
+        for job in self._retry_queue.take(now_ms):
+            self._town.schedule.at(now_ms + self._way_ms(), self._arrive, job, starts)
+        next_ms = self._retry_queue.next_ms(now_ms)
         if next_ms is not None:
             self._town.schedule.at(next_ms, self._send)
 
     def _way_ms(self) -> int:
         return self._chance.randint(*(SLOW_WAY_MS if self._chance.random() < SLOW else WAY_MS))
 
-    def _arrive(self, errand: Errand, starts: int) -> None:
-        town, key = self._town, errand.key
+    def _arrive(self, job: Job, starts: int) -> None:
+        town, key = self._town, job.key
         now_ms = town.schedule.now_ms
         if starts != self._starts or key not in self._unanswered:
             return
         if town.network_is_away:
-            town.schedule.at(now_ms + GIVES_UP_MS, self._fail, errand, starts)
+            town.schedule.at(now_ms + GIVES_UP_MS, self._fail, job, starts)
             return
         body = {
             "device_id": key.device_id,
@@ -280,24 +280,24 @@ class Phone:
             town.opened(self, taken.incident_id)
         if self._chance.random() < ANSWER_LOST:
             town.tally.counts["answers lost"] += 1
-            town.schedule.at(now_ms + GIVES_UP_MS, self._fail, errand, starts)
+            town.schedule.at(now_ms + GIVES_UP_MS, self._fail, job, starts)
         else:
             way_ms = self._way_ms()
-            town.schedule.at(now_ms + way_ms, self._received, errand, starts, taken.stage, taken.proof)
+            town.schedule.at(now_ms + way_ms, self._received, job, starts, taken.stage, taken.proof)
 
-    def _fail(self, errand: Errand, starts: int) -> None:
+    def _fail(self, job: Job, starts: int) -> None:
         if starts == self._starts:
-            self._courier.failed(errand, "unreachable", False, self._town.schedule.now_ms)
+            self._retry_queue.failed(job, "unreachable", False, self._town.schedule.now_ms)
             self._send()
 
-    def _received(self, errand: Errand, starts: int, stage: int, proof: bytes) -> None:
+    def _received(self, job: Job, starts: int, stage: int, proof: bytes) -> None:
         if starts != self._starts:
             return
-        self._courier.done(errand)
-        self._courier.hurry(self._town.schedule.now_ms)
-        del self._unanswered[errand.key]
+        self._retry_queue.done(job)
+        self._retry_queue.hurry(self._town.schedule.now_ms)
+        del self._unanswered[job.key]
         self._send()
-        self._prove(errand.key, stage, proof)
+        self._prove(job.key, stage, proof)
 
     def advanced(self, incident: str) -> None:
         """An operator has acted: the stream tells it, if there is one now."""

@@ -32,7 +32,13 @@ def _counters(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def add_record(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add both commands to the parser."""
+    _add_record(commands)
+    _add_replay(commands)
+
+
+def _add_record(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     record = commands.add_parser(
         "record",
         help="write down what an adapter or the simulated air hears",
@@ -73,7 +79,7 @@ def _record(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     replay = commands.add_parser(
         "replay",
         help="play a recording through the real bridge, with a fresh journal",

@@ -13,7 +13,7 @@ def _hours(text: str) -> float:
     return value
 
 
-def add_stalk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     stalk = commands.add_parser(
         "stalk",
         help="an attacker beside a scenario: what he can tell, and what he can do",

@@ -5,7 +5,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Happening:
+class WorldEvent:
     """`by` is a name in this world (`button`, `bridge`, `centre`, `air`, `hand`, ...)."""
 
     at_ms: float  # since 1970

@@ -1,4 +1,4 @@
-"""The promises, each checked on a list of happenings and on nothing else.
+"""The promises, each checked on a list of events and on nothing else.
 
 Whoever made them, the world in virtual time or real processes: the hand presses (`hand`), the button says
 what it does on its serial line and by its motor, the air shows codes and addresses, the centre and the
@@ -9,8 +9,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sim.judge.events import Happening
-from sim.judge.vibrations import NOT_CONFIRMED, RECEIVED, TAKEN, Felt, felt
+from sim.judge.events import WorldEvent
+from sim.judge.vibrations import NOT_CONFIRMED, RECEIVED, TAKEN, Vibration, vibrations
 
 ALARM, TEST = 1, 2
 HOLD_MS_MIN = 1800.0  # the firmware's hold is 2 s; a clock may be some percent off
@@ -61,38 +61,38 @@ class Session:
 class _Button:
     """All that happened to one button and its hand, in order."""
 
-    def __init__(self, name: str, happenings: Sequence[Happening]) -> None:
+    def __init__(self, name: str, events: Sequence[WorldEvent]) -> None:
         self.name = name
         self.device_id = ""
-        own = [h for h in happenings if h.by == name]
-        self.felt: list[Felt] = felt(own)
+        own = [e for e in events if e.by == name]
+        self.felt: list[Vibration] = vibrations(own)
         self.receipts: list[tuple[float, int]] = []
         self.ends: list[float] = []  # the program ended: power, reset, wake
         self.power_off: list[float] = []
         self.unsaved_at: list[tuple[float, bool]] = []  # flash failed, or has it all again
         self.destroyed_ms: float | None = None
-        for h in own:
-            if h.what == "boot":
-                self.device_id = h.data["args"][0]
-                self.ends.append(h.at_ms)
-            elif h.what == "receipt":
-                self.receipts.append((h.at_ms, int(h.data["args"][0])))
-            elif h.what == "power" and not h.data["on"]:
-                self.power_off.append(h.at_ms)
-                self.ends.append(h.at_ms)
-            elif h.what in ("flash", "saved"):
-                self.unsaved_at.append((h.at_ms, h.what == "flash"))
-            elif h.what == "destroyed":
-                self.destroyed_ms = h.at_ms
-        self.holds, self.clicks = _gestures([h for h in happenings if h.data.get("button") == name])
-        self.sessions = list(_sessions(happenings, name))
+        for e in own:
+            if e.what == "boot":
+                self.device_id = e.data["args"][0]
+                self.ends.append(e.at_ms)
+            elif e.what == "receipt":
+                self.receipts.append((e.at_ms, int(e.data["args"][0])))
+            elif e.what == "power" and not e.data["on"]:
+                self.power_off.append(e.at_ms)
+                self.ends.append(e.at_ms)
+            elif e.what in ("flash", "saved"):
+                self.unsaved_at.append((e.at_ms, e.what == "flash"))
+            elif e.what == "destroyed":
+                self.destroyed_ms = e.at_ms
+        self.holds, self.clicks = _gestures([e for e in events if e.data.get("button") == name])
+        self.sessions = list(_sessions(events, name))
 
-    def is_alarm(self, taken: Felt) -> bool:
+    def is_alarm(self, taken: Vibration) -> bool:
         """By what the hand did last before it felt this."""
         hold = max((at for at in self.holds if at <= taken.from_ms), default=0.0)
         return hold > max((at for at in self.clicks if at <= taken.from_ms), default=-1.0)
 
-    def pressed_ms(self, taken: Felt) -> float:
+    def pressed_ms(self, taken: Vibration) -> float:
         """When the press that this pulse tells of was first on the air: a pulse may have to wait."""
         press = self.press_at(taken.from_ms)
         sessions = (one.at_ms for one in self.sessions if (one.event, one.counter) == press)
@@ -112,16 +112,16 @@ class _Button:
         return (presses[-1].event, presses[-1].counter) if presses else (0, 0)
 
 
-def check(happenings: Sequence[Happening], calm_from_ms: float, bound_ms: float) -> list[Broken]:
+def check(events: Sequence[WorldEvent], calm_from_ms: float, bound_ms: float) -> list[Broken]:
     """Every promise that was broken, the first one first. From `calm_from_ms` on nothing was wrong."""
-    assert happenings, "nothing has happened"
-    names = dict.fromkeys(h.data["button"] for h in happenings if h.by in ("hand", "air"))
-    buttons = [_Button(name, happenings) for name in names]
-    centre = _Centre(happenings)
-    end_ms = happenings[-1].at_ms
-    found = [*_sound(happenings), *_heard(happenings), *_kept(centre), *_once(centre), *_linked(buttons)]
+    assert events, "nothing has happened"
+    names = dict.fromkeys(e.data["button"] for e in events if e.by in ("hand", "air"))
+    buttons = [_Button(name, events) for name in names]
+    centre = _Centre(events)
+    end_ms = events[-1].at_ms
+    found = [*_sound(events), *_heard(events), *_kept(centre), *_once(centre), *_linked(buttons)]
     for button in buttons:
-        found += _lost(button, centre, happenings, calm_from_ms, bound_ms, end_ms)
+        found += _lost(button, centre, events, calm_from_ms, bound_ms, end_ms)
         found += _invented(button, centre)
         found += _receipts(button, centre)
         found += _reused(button)
@@ -133,21 +133,21 @@ def check(happenings: Sequence[Happening], calm_from_ms: float, bound_ms: float)
 # -- who did what -------------------------------------------------------------------------------------
 
 
-def _gestures(happenings: Sequence[Happening]) -> tuple[list[float], list[float]]:
+def _gestures(events: Sequence[WorldEvent]) -> tuple[list[float], list[float]]:
     """When each hold was long enough, and when each three clicks were complete."""
     holds, clicks, ups = [], [], []
     down_ms: float | None = None
-    last_ms = happenings[-1].at_ms if happenings else 0.0
-    for h in happenings:
-        if h.by != "hand":
+    last_ms = events[-1].at_ms if events else 0.0
+    for e in events:
+        if e.by != "hand":
             continue
-        if h.what == "pressed":
-            down_ms = h.at_ms
+        if e.what == "pressed":
+            down_ms = e.at_ms
         elif down_ms is not None:
-            if h.at_ms - down_ms >= HOLD_MS_MIN:
+            if e.at_ms - down_ms >= HOLD_MS_MIN:
                 holds.append(down_ms + HOLD_MS_MIN)
             else:
-                ups.append(h.at_ms)
+                ups.append(e.at_ms)
             down_ms = None
     if down_ms is not None and last_ms - down_ms >= HOLD_MS_MIN:
         holds.append(down_ms + HOLD_MS_MIN)
@@ -157,14 +157,14 @@ def _gestures(happenings: Sequence[Happening]) -> tuple[list[float], list[float]
     return holds, clicks
 
 
-def _sessions(happenings: Sequence[Happening], name: str) -> Iterator[Session]:
+def _sessions(events: Sequence[WorldEvent], name: str) -> Iterator[Session]:
     """What the air showed of a button, with what its serial line said that it was."""
-    shown: Happening | None = None
-    for h in happenings:
-        if h.by == "air" and h.what == "advert" and h.data["button"] == name:
-            shown = h
-        elif h.by == name and h.what == "advert" and shown is not None:
-            event, counter = (int(word) for word in h.data["args"][:2])
+    shown: WorldEvent | None = None
+    for e in events:
+        if e.by == "air" and e.what == "advert" and e.data["button"] == name:
+            shown = e
+        elif e.by == name and e.what == "advert" and shown is not None:
+            event, counter = (int(word) for word in e.data["args"][:2])
             yield Session(shown.at_ms, shown.data["address"], shown.data["code"], event, counter)
             shown = None
 
@@ -172,26 +172,26 @@ def _sessions(happenings: Sequence[Happening], name: str) -> Iterator[Session]:
 class _Centre:
     """What the centre gave, to which press, and what the auditor found."""
 
-    def __init__(self, happenings: Sequence[Happening]) -> None:
+    def __init__(self, events: Sequence[WorldEvent]) -> None:
         self.press_of: dict[str, Press] = {}
         self.incidents_of: dict[Press, dict[str, float]] = {}
         self.gave: list[tuple[float, str, int, bool]] = []  # at, incident, stage, on disk
         self.audit: dict[str, list[int]] = {}
         self.two_presses: list[tuple[float, str]] = []
-        for h in happenings:
-            if h.by not in ("centre", "auditor") or "incident" not in h.data:
+        for e in events:
+            if e.by not in ("centre", "auditor") or "incident" not in e.data:
                 continue
-            if "counter" in h.data and "event" in h.data:
-                press = (h.data["device_id"], h.data["event"], h.data["counter"])
-                known = self.press_of.setdefault(h.data["incident"], press)
+            if "counter" in e.data and "event" in e.data:
+                press = (e.data["device_id"], e.data["event"], e.data["counter"])
+                known = self.press_of.setdefault(e.data["incident"], press)
                 if known != press:
-                    self.two_presses.append((h.at_ms, h.data["incident"]))
-                self.incidents_of.setdefault(press, {}).setdefault(h.data["incident"], h.at_ms)
-            if h.what == "gave":
-                self.gave.append((h.at_ms, h.data["incident"], h.data["stage"], h.data["on_disk"]))
-            elif h.by == "auditor":
-                self.audit[h.data["incident"]] = h.data["stages"]
-        self.at_ms = happenings[-1].at_ms
+                    self.two_presses.append((e.at_ms, e.data["incident"]))
+                self.incidents_of.setdefault(press, {}).setdefault(e.data["incident"], e.at_ms)
+            if e.what == "gave":
+                self.gave.append((e.at_ms, e.data["incident"], e.data["stage"], e.data["on_disk"]))
+            elif e.by == "auditor":
+                self.audit[e.data["incident"]] = e.data["stages"]
+        self.at_ms = events[-1].at_ms
 
     def presses(self, device_id: str, event: int) -> list[tuple[float, Press]]:
         """Those of one button that have an incident in the end, by when that was first told."""
@@ -214,17 +214,17 @@ class _Centre:
 # -- the promises -------------------------------------------------------------------------------------
 
 
-def _sound(happenings: Sequence[Happening]) -> Iterator[Broken]:
-    for h in happenings:
-        if h.what in ("mistake", "fault"):
-            yield Broken(SOUND, h.at_ms, f"{h.by} says: {h.data.get('text') or h.data.get('args')}")
+def _sound(events: Sequence[WorldEvent]) -> Iterator[Broken]:
+    for e in events:
+        if e.what in ("mistake", "fault"):
+            yield Broken(SOUND, e.at_ms, f"{e.by} says: {e.data.get('text') or e.data.get('args')}")
 
 
-def _heard(happenings: Sequence[Happening]) -> Iterator[Broken]:
-    for h in happenings:
-        if h.what == "wrote" and h.data["stage"] == 0 and not h.data["on_disk"]:
-            text = f"{h.by} says HEARD of event {h.data['event']} number {h.data['counter']}, not on its disk"
-            yield Broken(HEARD, h.at_ms, text)
+def _heard(events: Sequence[WorldEvent]) -> Iterator[Broken]:
+    for e in events:
+        if e.what == "wrote" and e.data["stage"] == 0 and not e.data["on_disk"]:
+            text = f"{e.by} says HEARD of event {e.data['event']} number {e.data['counter']}, not on its disk"
+            yield Broken(HEARD, e.at_ms, text)
 
 
 def _kept(centre: _Centre) -> Iterator[Broken]:
@@ -252,7 +252,7 @@ def _once(centre: _Centre) -> Iterator[Broken]:
 def _lost(
     button: _Button,
     centre: _Centre,
-    happenings: Sequence[Happening],
+    events: Sequence[WorldEvent],
     calm_from_ms: float,
     bound_ms: float,
     end_ms: float,
@@ -261,16 +261,18 @@ def _lost(
     # Proven is enough: the power may fail while the motor still tells it.
     received = [at_ms for at_ms, stage in button.receipts if stage >= RECEIVED]
     for taken in button.felt:
-        if taken.what != TAKEN or not button.is_alarm(taken):
+        if taken.pattern != TAKEN or not button.is_alarm(taken):
             continue
         if bisect_left(received, button.pressed_ms(taken)) < len(received):
             continue
         if button.destroyed_ms is not None:
             until_ms = end_ms - bound_ms
-            yield from _lost_with_its_button(button, centre, happenings, taken, calm_from_ms, until_ms)
+            yield from _lost_with_its_button(button, centre, events, taken, calm_from_ms, until_ms)
         elif end_ms - max(taken.at_ms, calm_from_ms) >= bound_ms and not button.forgot(end_ms):
             yield Broken(LOST, taken.at_ms, f"{button.name} took an alarm, and felt no receipt to the end")
-    felt_received = {button.press_at(one.from_ms): one.at_ms for one in button.felt if one.what == RECEIVED}
+    felt_received = {
+        button.press_at(one.from_ms): one.at_ms for one in button.felt if one.pattern == RECEIVED
+    }
     alarms = [at_ms for (event, _), at_ms in felt_received.items() if event == ALARM]
     count = len(centre.presses(button.device_id, ALARM))
     if len(alarms) > count and not button.forgot(end_ms):
@@ -281,18 +283,18 @@ def _lost(
 def _lost_with_its_button(
     button: _Button,
     centre: _Centre,
-    happenings: Sequence[Happening],
-    taken: Felt,
+    events: Sequence[WorldEvent],
+    taken: Vibration,
     calm_from_ms: float,
     until_ms: float,
 ) -> Iterator[Broken]:
     """The button was broken after a bridge had said HEARD: that bridge alone must bring it."""
     press = (button.device_id, *button.press_at(taken.at_ms))
     heard = [
-        h.at_ms
-        for h in happenings
-        if h.what == "wrote" and h.data["button"] == button.name and h.data["stage"] == 0
-        if (h.data["event"], h.data["counter"]) == press[1:]
+        e.at_ms
+        for e in events
+        if e.what == "wrote" and e.data["button"] == button.name and e.data["stage"] == 0
+        if (e.data["event"], e.data["counter"]) == press[1:]
     ]
     delivered = any(one in centre.audit for one in centre.incidents_of.get(press, ()))
     if heard and not delivered and max(heard[0], calm_from_ms) <= until_ms:
@@ -311,20 +313,20 @@ def _receipts(button: _Button, centre: _Centre) -> Iterator[Broken]:
     """Every stage that is felt was given for that press before, and each once, upwards."""
     last: tuple[tuple[int, int], int] = ((0, 0), 0)
     for one in button.felt:
-        if one.what is None:
+        if one.pattern is None:
             yield Broken(FORGED, one.at_ms, f"{button.name} vibrates in a pattern that nobody knows")
-        if not isinstance(one.what, int):
+        if not isinstance(one.pattern, int):
             continue
         current = button.press_at(one.from_ms)
         given = centre.gave_press((button.device_id, *current))
         if button.forgot(one.from_ms):  # and with it, which press is open: an earlier one may be again
             given = centre.gave_button(button.device_id)
-        if not any(stage >= one.what and at <= one.from_ms for at, stage in given):
-            text = f"{button.name} feels stage {one.what} of event {current[0]} number {current[1]}"
+        if not any(stage >= one.pattern and at <= one.from_ms for at, stage in given):
+            text = f"{button.name} feels stage {one.pattern} of event {current[0]} number {current[1]}"
             yield Broken(FORGED, one.at_ms, text)
-        if last[0] == current and one.what <= last[1] and not button.forgot(one.at_ms):
-            yield Broken(ORDER, one.at_ms, f"{button.name} feels stage {one.what} after stage {last[1]}")
-        last = (current, one.what)
+        if last[0] == current and one.pattern <= last[1] and not button.forgot(one.at_ms):
+            yield Broken(ORDER, one.at_ms, f"{button.name} feels stage {one.pattern} after stage {last[1]}")
+        last = (current, one.pattern)
 
 
 def _reused(button: _Button) -> Iterator[Broken]:
@@ -389,7 +391,7 @@ def _late(
 
 
 def _told(button: _Button, end_ms: float) -> Iterator[Broken]:
-    taken = [one for one in button.felt if one.what == TAKEN]
+    taken = [one for one in button.felt if one.pattern == TAKEN]
     for number, one in enumerate(taken):
         until_ms = one.at_ms + TOLD_WITHIN_MS
         interrupted = any(one.from_ms < at < until_ms for at in button.ends)
@@ -398,7 +400,7 @@ def _told(button: _Button, end_ms: float) -> Iterator[Broken]:
             continue
         if not any(
             one.at_ms < later.at_ms <= until_ms
-            and (isinstance(later.what, int) or later.what == NOT_CONFIRMED)
+            and (isinstance(later.pattern, int) or later.pattern == NOT_CONFIRMED)
             for later in button.felt
         ):
             yield Broken(

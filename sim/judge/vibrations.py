@@ -6,7 +6,7 @@ It knows the guide and not the firmware: the number of pulses and their length a
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sim.judge.events import Happening
+from sim.judge.events import WorldEvent
 
 TAKEN, NOT_CONFIRMED = "taken", "not_confirmed"
 RECEIVED, ACKNOWLEDGED, DISPATCHED, CLOSED = range(1, 5)
@@ -28,37 +28,37 @@ _PAUSE_MS = 330.0
 _OF_THREE_MS, _PAUSE_OF_THREE_MS = (380.0, 575.0), 700.0
 
 
-class Felt(NamedTuple):
-    """`what` is TAKEN, NOT_CONFIRMED, a stage, or None for what the guide does not know."""
+class Vibration(NamedTuple):
+    """`pattern` is TAKEN, NOT_CONFIRMED, a stage, or None for what the guide does not know."""
 
     from_ms: float
     at_ms: float
-    what: str | int | None
+    pattern: str | int | None
 
 
-class Hand:
+class VibrationReader:
     """The one that holds a button: it is told what happens to that button, and says what it has felt."""
 
     def __init__(self) -> None:
         self._pulses: list[tuple[float, float]] = []
         self._on_ms: float | None = None
 
-    def take(self, happening: Happening) -> Felt | None:
+    def take(self, event: WorldEvent) -> Vibration | None:
         """The pattern that was over before this. One that lost its power or its program half way is none."""
         found = None
-        if self._on_ms is None and self._is_over(happening.at_ms):
+        if self._on_ms is None and self._is_over(event.at_ms):
             found = self.end()
-        if happening.what == "motor":
-            if happening.data["on"]:
-                self._on_ms = happening.at_ms
+        if event.what == "motor":
+            if event.data["on"]:
+                self._on_ms = event.at_ms
             elif self._on_ms is not None:
-                self._pulses.append((self._on_ms, happening.at_ms))
+                self._pulses.append((self._on_ms, event.at_ms))
                 self._on_ms = None
-        elif happening.what in ("power", "reset", "boot"):
+        elif event.what in ("power", "reset", "boot"):
             self._pulses, self._on_ms = [], None
         return found
 
-    def end(self) -> Felt | None:
+    def end(self) -> Vibration | None:
         """Nothing more comes."""
         pulses, self._pulses = self._pulses, []
         return _pattern(pulses) if pulses and self._on_ms is None else None
@@ -71,17 +71,17 @@ class Hand:
         return at_ms - self._pulses[-1][1] > (_PAUSE_OF_THREE_MS if of_three else _PAUSE_MS)
 
 
-def felt(happenings: Iterable[Happening]) -> list[Felt]:
+def vibrations(events: Iterable[WorldEvent]) -> list[Vibration]:
     """Of one button."""
-    hand = Hand()
-    found = [hand.take(happening) for happening in happenings]
-    return [one for one in (*found, hand.end()) if one]
+    reader = VibrationReader()
+    patterns = [reader.take(event) for event in events]
+    return [one for one in (*patterns, reader.end()) if one]
 
 
-def _pattern(pulses: list[tuple[float, float]]) -> Felt:
+def _pattern(pulses: list[tuple[float, float]]) -> Vibration:
     lengths_ms = sorted(off - on for on, off in pulses)
     is_long = lengths_ms[len(pulses) // 2] >= (_LONG_ALONE_MS if len(pulses) == 1 else _LONG_MS)
-    return Felt(pulses[0][0], pulses[-1][1], _PATTERNS.get((len(pulses), is_long)))
+    return Vibration(pulses[0][0], pulses[-1][1], _PATTERNS.get((len(pulses), is_long)))
 
 
 def _longest_ms(pulses: list[tuple[float, float]]) -> float:

@@ -24,31 +24,31 @@ class Duty:
 
 
 @dataclass(frozen=True)
-class System(Duty):
+class ScanProfile(Duty):
     """`listed`: it hands over only adverts whose service UUID the app has listed beforehand."""
 
     listed: bool = False
 
 
-PROFILES: dict[str, System] = {
+PROFILES: dict[str, ScanProfile] = {
     # Linux 6, net/bluetooth/hci_core.h. Active discovery: DISCOV_LE_SCAN_INT and _WIN, 0x12 x 0.625 ms.
-    "desktop": System(11_250, 11_250),
+    "desktop": ScanProfile(11_250, 11_250),
     # Passive, by an AdvertisementMonitor: DISCOV_LE_SCAN_INT_FAST 0x60, DISCOV_LE_SCAN_WIN_FAST 0x30.
-    "bluez-passive": System(30_000, 60_000),
+    "bluez-passive": ScanProfile(30_000, 60_000),
     # The machine is suspended: DISCOV_LE_SCAN_INT_SLOW1 0x800, DISCOV_LE_SCAN_WIN_SLOW1 0x12.
-    "bluez-suspended": System(11_250, 1_280_000),
+    "bluez-suspended": ScanProfile(11_250, 1_280_000),
     # AOSP, ScanManager: SCAN_MODE_LOW_LATENCY, _BALANCED, _LOW_POWER, and SCAN_MODE_SCREEN_OFF_LOW_POWER.
-    "android-low-latency": System(100_000, 100_000),
-    "android-balanced": System(183_000, 730_000),
-    "android-low-power": System(140_000, 1_400_000),
-    "android-sleeping": System(512_000, 10_240_000),
+    "android-low-latency": ScanProfile(100_000, 100_000),
+    "android-balanced": ScanProfile(183_000, 730_000),
+    "android-low-power": ScanProfile(140_000, 1_400_000),
+    "android-sleeping": ScanProfile(512_000, 10_240_000),
     # Apple publishes no window. "Accessory Design Guidelines for Apple Devices", Bluetooth LE, Advertising
     # Interval: 20 ms for at least 30 s, then 152.5 ms and longer. *Assumed*: 30 of 40 ms.
-    "ios-foreground": System(30_000, 40_000),
+    "ios-foreground": ScanProfile(30_000, 40_000),
     # "Core Bluetooth Programming Guide", Background Processing: services must be listed, repeats are one
     # event, and the scan interval grows. *Assumed*: 30 of 300 ms, which finds each of the guidelines'
     # intervals in the end. How long the app then takes to be woken is not known and not in here.
-    "ios-background": System(30_000, 300_000, listed=True),
+    "ios-background": ScanProfile(30_000, 300_000, listed=True),
     # The same stack, mains-powered: *assumed* as on an iPhone's screen.
-    "macos": System(30_000, 40_000),
+    "macos": ScanProfile(30_000, 40_000),
 }

@@ -12,7 +12,7 @@ from sim.radio.air import Air, AirController
 from wire.codes import RECEIPT_XOR, STATE_XOR, advert, characteristic
 
 
-class Mimic:
+class FakeButton:
     """`show` puts a code on the air under a fresh address; what is written to it stays in `written`."""
 
     def __init__(self, air: Air, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Other people's bridges that drown a centre in signs of life: `python -m sim.fleet HOME CA URL BRIDGES`.
+"""A flood of heartbeats from other bridges: `python -m sim.realtime.flood HOME CA URL BRIDGES`.
 
 A process of its own, so that the simulated air keeps its time. They are enrolled in the centre's database and
 connect; from SIGUSR1 to SIGTERM each sends its next sign as soon as the last is answered, whatever the answer
@@ -46,7 +46,7 @@ def enrol(home: Path, count: int) -> list[tuple[str, str]]:
         core.store.close()
 
 
-class Fleet:
+class HeartbeatFlood:
     def __init__(self, url: str) -> None:
         self._url, self._statuses = url, Counter[int]()
 
@@ -83,7 +83,7 @@ async def main(home: Path, ca: Path, url: str, count: int) -> None:
     trust = ssl.create_default_context(cafile=ca)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_S, ssl=trust)
     async with aiohttp.ClientSession(connector=connector) as session:
-        fleet = Fleet(url)
+        fleet = HeartbeatFlood(url)
         await asyncio.gather(*(fleet.connect(session) for _ in bridges))
         _say("ready", bridges=count)
         drowning = asyncio.create_task(_drown(fleet, session, bridges, begun))
@@ -93,7 +93,10 @@ async def main(home: Path, ca: Path, url: str, count: int) -> None:
 
 
 async def _drown(
-    fleet: Fleet, session: aiohttp.ClientSession, bridges: list[tuple[str, str]], begun: asyncio.Event
+    fleet: HeartbeatFlood,
+    session: aiohttp.ClientSession,
+    bridges: list[tuple[str, str]],
+    begun: asyncio.Event,
 ) -> None:
     await begun.wait()
     await asyncio.gather(fleet.tell(), *(fleet.flood(session, *bridge) for bridge in bridges))

@@ -11,7 +11,7 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-class Wearer:
+class ProtectedPerson:
     """Her phone's browser, at her page. `session` carries the page's secret."""
 
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:

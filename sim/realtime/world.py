@@ -1,6 +1,6 @@
 """One machine's whole world: an air, buttons in MicroPython, bridges and a centre as processes.
 
-Everything that happens anywhere arrives as a `Happening`, in the order in which it was seen; the
+Everything that happens anywhere arrives as a `WorldEvent`, in the order in which it was seen; the
 demo, the bench and the tests of kills and power cuts all read that one stream.
 """
 
@@ -20,20 +20,20 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from bridge.centre.client import CentreError
+from bridge.centre.errors import CentreError
 from bridge.store.home import HomeError
 from centre.platform.home import CannotServe
 from centre.rules import access
 from firmware.board.config import SETTINGS
 from firmware.flash.provision import Provisioned, provision
 from sim.board.board import Board, BoardEvent
-from sim.judge.events import Happening
+from sim.judge.events import WorldEvent
 from sim.radio.air import Air, Medium, OnAir
 from sim.realtime import setup
 from sim.realtime.clock import SettableClock
 from wire.codes import ALARM
 
-__all__ = ["Button", "Happening", "Match", "Program", "Trouble", "World"]
+__all__ = ["Button", "Match", "Program", "Trouble", "World", "WorldEvent"]
 
 _PIN = SETTINGS["button_gpio"][0]
 _MOTOR = SETTINGS["motor_gpio"][0]
@@ -44,14 +44,14 @@ _OPERATOR = "operator"
 _FORM_TOKEN = re.compile(r'data-csrf="([0-9a-f]{64})"')
 _LIFT_S = 0.15  # a finger's time to feel the pulse and let go
 _CLICK_S = 0.15
-_HAPPENINGS_MAX = 100_000
+_EVENTS_MAX = 100_000
 
 
 class Trouble(Exception):
     """The world could not be set up or did not do what was waited for; the message says what."""
 
 
-Match = Callable[[Happening], bool]
+Match = Callable[[WorldEvent], bool]
 T = TypeVar("T")
 
 
@@ -67,7 +67,7 @@ class Button:
 
     async def press(self) -> None:
         """Hold the button down until it has taken the press. Raises Trouble when it never does."""
-        since = len(self._world.happenings)
+        since = len(self._world.events)
         self.down()
         try:
             await self._world.wait_for(self._took, since=since)
@@ -84,38 +84,38 @@ class Button:
 
     async def click(self, down_s: float = _CLICK_S) -> None:
         """Returns when the button is awake, if it slept."""
-        slept, since = self.board.asleep, len(self._world.happenings)
+        slept, since = self.board.asleep, len(self._world.events)
         self.down()
         await asyncio.sleep(down_s)
         self.up()
         if slept:
-            await self._world.wait_for(lambda h: h.by == self.name and h.what == "boot", since=since)
+            await self._world.wait_for(lambda e: e.by == self.name and e.what == "boot", since=since)
 
-    def _took(self, h: Happening) -> bool:
+    def _took(self, e: WorldEvent) -> bool:
         """An alarm has just gone on the air. A hand feels the pulse; we need not tell it from others."""
-        return h.by == self.name and h.what == "advert" and h.data["args"][0] == str(ALARM)
+        return e.by == self.name and e.what == "advert" and e.data["args"][0] == str(ALARM)
 
     def down(self) -> None:
-        self._world.tell("hand", "pressed", button=self.name)
+        self._world.record("hand", "pressed", button=self.name)
         self.board.set_pin(_PIN, 0)
 
     def up(self) -> None:
-        self._world.tell("hand", "released", button=self.name)
+        self._world.record("hand", "released", button=self.name)
         self.board.set_pin(_PIN, 1)
 
     def _on_event(self, event: BoardEvent) -> None:
         if event.kind == "serial":
             what, *args = event.data["line"].split() or [""]
             if what != "sleep":  # so far it only says so
-                self._world.happen(Happening(event.at_ms, self.name, what, {"args": args}))
+                self._world.add(WorldEvent(event.at_ms, self.name, what, {"args": args}))
         elif event.kind == "pin" and event.data["gpio"] == _MOTOR:
-            self._world.happen(Happening(event.at_ms, self.name, "motor", {"on": bool(event.data["level"])}))
+            self._world.add(WorldEvent(event.at_ms, self.name, "motor", {"on": bool(event.data["level"])}))
         elif event.kind not in ("pin", "advert"):  # the air tells of those
-            self._world.happen(Happening(event.at_ms, self.name, event.kind, dict(event.data)))
+            self._world.add(WorldEvent(event.at_ms, self.name, event.kind, dict(event.data)))
 
 
 class Program:
-    """One of our programs as a process: its JSON log becomes happenings, its stderr is kept."""
+    """One of our programs as a process: its JSON log becomes events, its stderr is kept."""
 
     def __init__(
         self, world: "World", name: str, argv: list[str], clock: "SettableClock | None" = None
@@ -140,10 +140,10 @@ class Program:
 
     async def kill(self) -> None:
         """SIGKILL: no goodbye, nothing flushed."""
-        self.strike()
+        self.send_kill()
         await self._ended()
 
-    def strike(self) -> None:
+    def send_kill(self) -> None:
         """SIGKILL at this very moment, without waiting for the end; `kill` waits for it."""
         self.signal(signal.SIGKILL)
 
@@ -160,7 +160,7 @@ class Program:
         try:
             await asyncio.wait_for(self._process.wait(), _STOP_S)
         except TimeoutError:
-            self.strike()
+            self.send_kill()
         return await self._ended()
 
     async def _ended(self) -> None:
@@ -178,8 +178,8 @@ class Program:
                 at_ms = said.pop("at_ms")
                 if self._clock:  # which says what it likes
                     at_ms = time.time() * 1000
-                self._world.happen(Happening(at_ms, self.name, said.pop("what"), said))
-        self._world.tell(self.name, "ended")
+                self._world.add(WorldEvent(at_ms, self.name, said.pop("what"), said))
+        self._world.record(self.name, "ended")
 
     async def _read_stderr(self) -> None:
         assert self._process
@@ -205,13 +205,13 @@ class World:
         self._clocks = clocks or {}
         self._operator: aiohttp.ClientSession | None = None
         self._form_token = ""
-        self.happenings: list[Happening] = []
+        self.events: list[WorldEvent] = []
         self.buttons: dict[str, Button] = {}
         self.programs: dict[str, Program] = {}
         self.url = ""
         self._medium = Medium(seed, loss, **medium)
         self._news = asyncio.Event()
-        self._observers: list[Callable[[Happening], None]] = []
+        self._observers: list[Callable[[WorldEvent], None]] = []
         self._last_advert: dict[str, tuple[str, bytes]] = {}
 
     @property
@@ -308,7 +308,7 @@ class World:
         except (HomeError, CentreError) as error:
             raise Trouble(str(error)) from None
 
-    async def add_fleet(self, name: str, bridges: int) -> None:
+    async def add_flood(self, name: str, bridges: int) -> None:
         """Other people's bridges, a program of that name: it drowns the centre, from SIGUSR1 to its end."""
         where = [str(self.centre_home), str(self._ca), self.url, str(bridges)]
         await self._start(name, [sys.executable, "-m", "sim.realtime.flood", *where], "ready")
@@ -343,34 +343,34 @@ class World:
 
     # -- what happens ------------------------------------------------------------------
 
-    def tell(self, by: str, what: str, **data: object) -> None:
+    def record(self, by: str, what: str, **data: object) -> None:
         """Something that this process itself does or sees, now."""
-        self.happen(Happening(time.time() * 1000, by, what, data))
+        self.add(WorldEvent(time.time() * 1000, by, what, data))
 
-    def happen(self, happening: Happening) -> None:
-        self.happenings.append(happening)
-        assert len(self.happenings) < _HAPPENINGS_MAX, "this world is too busy"
+    def add(self, event: WorldEvent) -> None:
+        self.events.append(event)
+        assert len(self.events) < _EVENTS_MAX, "this world is too busy"
         for observer in list(self._observers):
-            observer(happening)
+            observer(event)
         self._news.set()
         self._news = asyncio.Event()
 
     @contextlib.contextmanager
-    def watching(self, observer: Callable[[Happening], None]) -> Iterator[None]:
-        """Call `observer` with each happening, at once."""
+    def watching(self, observer: Callable[[WorldEvent], None]) -> Iterator[None]:
+        """Call `observer` with each event, at once."""
         self._observers.append(observer)
         try:
             yield
         finally:
             self._observers.remove(observer)
 
-    async def wait_for(self, match: Match, *, since: int = 0, timeout_s: float = 90) -> Happening:
-        """The first happening from number `since` on that matches. Raises Trouble where none comes."""
+    async def wait_for(self, match: Match, *, since: int = 0, timeout_s: float = 90) -> WorldEvent:
+        """The first event from number `since` on that matches. Raises Trouble where none comes."""
         try:
             async with asyncio.timeout(timeout_s):
-                async for happening in self.stream(since):
-                    if match(happening):
-                        return happening
+                async for event in self.stream(since):
+                    if match(event):
+                        return event
         except TimeoutError:
             pass
         raise Trouble(f"nothing of the kind within {timeout_s} s\n{self.story()}")
@@ -381,17 +381,17 @@ class World:
             await self._news.wait()
 
     def story(self, last: int = 40) -> str:
-        """The last happenings and what the programs complained of, for a person."""
-        lines = [f"{h.at_ms / 1000 % 1000:9.3f} {h.by:10} {h.what} {h.data}" for h in self.happenings[-last:]]
+        """The last events and what the programs complained of, for a person."""
+        lines = [f"{e.at_ms / 1000 % 1000:9.3f} {e.by:10} {e.what} {e.data}" for e in self.events[-last:]]
         for program in self.programs.values():
             lines += [f"{program.name}: {line}" for line in program.stderr[-10:]]
         return "\n".join(lines)
 
-    async def stream(self, since: int = 0) -> AsyncIterator[Happening]:
-        """All happenings from number `since` on, as they come."""
+    async def stream(self, since: int = 0) -> AsyncIterator[WorldEvent]:
+        """All events from number `since` on, as they come."""
         while True:
-            while since < len(self.happenings):
-                yield self.happenings[since]
+            while since < len(self.events):
+                yield self.events[since]
                 since += 1
             await self._news.wait()
 
@@ -407,16 +407,16 @@ class World:
     def _centre(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "centre", *words, "--home", str(self.centre_home)]
 
-    async def _start(self, name: str, argv: list[str], ready: str) -> Happening:
+    async def _start(self, name: str, argv: list[str], ready: str) -> WorldEvent:
         program = self.programs[name] = Program(self, name, argv, self._clocks.get(name))
         return await self._run(program, ready)
 
-    async def _run(self, program: Program, *ready: str) -> Happening:
+    async def _run(self, program: Program, *ready: str) -> WorldEvent:
         """What it said when it was `ready`. Raises Trouble where it ends instead."""
-        since = len(self.happenings)
+        since = len(self.events)
         await program.start()
         said = await self.wait_for(
-            lambda h: h.by == program.name and h.what in (*ready, "ended"), since=since, timeout_s=_START_S
+            lambda e: e.by == program.name and e.what in (*ready, "ended"), since=since, timeout_s=_START_S
         )
         if said.what == "ended":
             raise Trouble(f"the {program.name} did not start:\n" + "\n".join(program.stderr))
@@ -428,4 +428,4 @@ class World:
         if key != self._last_advert.get(seen.transmitter):
             self._last_advert[seen.transmitter] = key
             data = {"button": seen.transmitter, "kind": seen.kind, "data": seen.data, "address": seen.address}
-            self.happen(Happening(seen.at_ms, "air", "advert", data))
+            self.add(WorldEvent(seen.at_ms, "air", "advert", data))

@@ -20,7 +20,7 @@ from sim.realtime.world import Trouble, World
 from sim.recording import btsnoop, scanners
 from sim.recording.lines import Unreadable, Writer
 from sim.recording.pseudonyms import Pseudonyms
-from sim.scenarios import run
+from sim.scenarios import files
 from sim.scenarios.play import Play
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -90,9 +90,9 @@ def _stopped() -> asyncio.Event:
 async def from_scenario(name: str, path: Path, keep: Path | None) -> None:
     """All of a scenario, by a radio of its own three metres from everybody. Raises CannotRecord."""
     try:
-        found = run.find(name)
-        scenario = run.load(found)
-    except run.CannotRead as error:
+        found = files.find(name)
+        scenario = files.load(found)
+    except files.CannotRead as error:
         raise CannotRecord(str(error), USAGE) from None
     with contextlib.ExitStack() as stack:
         home = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -1,7 +1,7 @@
 """`amr-sim replay`: a recording through the real bridge, and what the bridge made of it.
 
-The bridge is its own Relay, Watch, Journal and BleakRadio; in the radio's place is a tape. Its journal is
-new. `fast` puts the same into virtual time: there a day takes as long as its adverts take to be looked up.
+The bridge's own tasks, expected codes, journal and radio run; a tape takes the air's place. Its journal
+is new. `fast` puts the same into virtual time: there a day takes as long as its adverts take to be looked up.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from bridge.centre.client import Centre as HttpsCentre
-from bridge.centre.endpoint import CentreDown
+from bridge.centre.errors import CentreDown
 from bridge.clock import System
 from bridge.model import Device, Key
 from bridge.ports import Centre, Clock
 from bridge.radio.bleak_radio import BleakRadio
-from bridge.rules.expected_codes import Sighting, Watch
+from bridge.rules.expected_codes import ExpectedCodes, Sighting
 from bridge.store.home import Credentials, Home, HomeError
 from bridge.store.journal import Journal, read_presses
 from bridge.tasks.relay import Relay
 from centre.rules import registry
 from sim.radio.adverts import Heard, has_codes_form, uuids_128
 from sim.recording.lines import Unreadable, read
-from sim.recording.replay_backend import Tape, backends
+from sim.recording.replay_backend import Playback, backends
 from sim.virtual.phone import Clock as VirtualClock
 from sim.virtual.time import Loop, Time
 from wire import codes
@@ -80,7 +80,7 @@ class Replayed:
         return kept and not self.mistakes
 
 
-class Listening(Watch):
+class Listening(ExpectedCodes):
     """The bridge's own watch, overheard: what it took each advert for."""
 
     def __init__(self, replayed: Replayed) -> None:
@@ -232,7 +232,7 @@ async def _play(
     clock: Clock,
     played: Replayed,
 ) -> None:
-    tape, watch = Tape(), Listening(played)
+    tape, watch = Playback(), Listening(played)
     scanner, client = backends(tape)
     news = asyncio.Event()
 

@@ -15,7 +15,7 @@ from sim.radio.bleak_backend import PhoneClient, advertisement
 from sim.radio.host import SEEN_MAX, Seen
 
 
-class Tape:
+class Playback:
     """`play` reports each advert at its time to whoever scans, and waits while nobody does."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ def _address(heard: Heard) -> hci.Address:
     return hci.Address(heard.address, kind)
 
 
-def backends(the_tape: Tape) -> tuple[type["TapeScanner"], type["TapeClient"]]:
+def backends(the_tape: Playback) -> tuple[type["TapeScanner"], type["TapeClient"]]:
     """What the bridge takes in the place of the system's own radio."""
 
     class Scanner(TapeScanner):
@@ -74,7 +74,7 @@ def backends(the_tape: Tape) -> tuple[type["TapeScanner"], type["TapeClient"]]:
 
 
 class TapeScanner(BaseBleakScanner):
-    tape: ClassVar[Tape]
+    tape: ClassVar[Playback]
 
     def __init__(
         self, detection_callback: AdvertisementDataCallback | None, service_uuids: Any, *_: Any, **__: Any

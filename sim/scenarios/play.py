@@ -13,14 +13,14 @@ from typing import Any
 import aiohttp
 
 from bridge.store.home import Home as BridgeHome
-from sim.commands.demo import Vibrations
-from sim.judge.events import Happening
+from sim.judge.events import WorldEvent
 from sim.physics.medium import PROFILES
 from sim.realtime.clock import SettableClock
 from sim.realtime.network import Network
-from sim.realtime.protected_person import Wearer, free_port
+from sim.realtime.protected_person import ProtectedPerson, free_port
 from sim.realtime.small_disk import SmallDisk
 from sim.realtime.stranger import Stranger
+from sim.realtime.vibrations import VibrationListener
 from sim.realtime.world import Trouble, World
 from sim.scenarios.expectations import Press, Verdict, judge, presses
 from sim.scenarios.model import Act, Fault, PhoneSpec, Scenario
@@ -36,7 +36,7 @@ class Played:
     scenario: Scenario
     started_ms: float
     ended_ms: float
-    happenings: list[Happening]
+    events: list[WorldEvent]
     presses: list[Press]
     verdicts: list[Verdict]
     names: dict[str, str] = field(default_factory=dict)  # what each actor is: button, phone, ...
@@ -47,7 +47,7 @@ class Played:
 
 
 # Who else is there from before the first act until after the last: entered and left with the others present.
-Guests = Callable[[World], contextlib.AbstractAsyncContextManager[object]]
+Bystanders = Callable[[World], contextlib.AbstractAsyncContextManager[object]]
 
 
 def nobody(_world: World) -> contextlib.AbstractAsyncContextManager[object]:
@@ -62,11 +62,11 @@ class Play:
         scenario: Scenario,
         beside: Path,
         home: Path,
-        happened: Callable[[Happening], None],
-        guests: Guests = nobody,
+        happened: Callable[[WorldEvent], None],
+        bystanders: Bystanders = nobody,
     ) -> None:
         """`beside`: the scenario's own folder; `home`: an empty one."""
-        self._guests = guests
+        self._bystanders = bystanders
         self.scenario, self._beside, self._home, self._happened = scenario, beside, home, happened
         self._places = Places(scenario)
         self._started_ms = time.time() * 1000
@@ -95,10 +95,10 @@ class Play:
             crowd=self.scenario.crowd,
             clocks=self._clocks,
         )
-        async with world, self._peopled(world), self._guests(world):
+        async with world, self._peopled(world), self._bystanders(world):
             self._world = world
             started_ms = self._started_ms = time.time() * 1000
-            since = len(world.happenings)
+            since = len(world.events)
             jobs = [asyncio.create_task(job) for job in self._jobs()]
             try:
                 await self._until_done(jobs, since, started_ms)
@@ -106,16 +106,16 @@ class Play:
                 for job in jobs:
                     job.cancel()
                 await asyncio.gather(*jobs, return_exceptions=True)
-            happenings = world.happenings[since:]
-            verdicts = judge(self.scenario, happenings, self._device_ids, started_ms)
+            events = world.events[since:]
+            verdicts = judge(self.scenario, events, self._device_ids, started_ms)
             verdicts += [Verdict(False, f"{error}") for error in self._failures(jobs)]
             verdicts += self._never_played()
             return Played(
                 self.scenario,
                 started_ms,
                 time.time() * 1000,
-                happenings,
-                presses(happenings, self._device_ids),
+                events,
+                presses(events, self._device_ids),
                 verdicts,
                 {"centre": "centre"}
                 | {one.name: "button" for one in self.scenario.buttons}
@@ -140,16 +140,16 @@ class Play:
                 for spec in self.scenario.buttons:
                     await world.add_button(spec.name, battery_mv=spec.battery_mv, **spec.settings)
                 self._device_ids = {name: button.device_id for name, button in world.buttons.items()}
-                feeling = {name: Vibrations(self._felt(world, name)) for name in world.buttons}
+                feeling = {name: VibrationListener(self._felt(world, name)) for name in world.buttons}
                 for phone in self.scenario.phones:
                     await self._add_phone(world, phone)
                 for name in world.buttons:
                     await world.wait_for(partial(_sleeps, name))
-                await self._add_fleet(world)
+                await self._add_flood(world)
 
-                def feel(h: Happening) -> None:
-                    if h.by in feeling:
-                        feeling[h.by].take(h)
+                def feel(e: WorldEvent) -> None:
+                    if e.by in feeling:
+                        feeling[e.by].take(e)
 
                 with world.watching(feel):
                     yield
@@ -160,7 +160,7 @@ class Play:
                 disk.close()  # lazily: whoever has files open there keeps them to its end
 
     def _felt(self, world: World, name: str) -> Callable[[str], None]:
-        return lambda pattern: world.tell("hand", "felt", button=name, pattern=pattern)
+        return lambda pattern: world.record("hand", "felt", button=name, pattern=pattern)
 
     async def _add_phone(self, world: World, spec: PhoneSpec) -> None:
         host, _, port = world.url.removeprefix("https://").partition(":")
@@ -180,10 +180,10 @@ class Play:
         )
         self._wearers[spec.name] = page, BridgeHome(world.home / spec.name).page_secret()
 
-    async def _add_fleet(self, world: World) -> None:
+    async def _add_flood(self, world: World) -> None:
         for fault in self.scenario.faults:
             if fault.what == "flood":
-                await world.add_fleet(_fleet(fault), fault.values["bridges"])
+                await world.add_flood(_fleet(fault), fault.values["bridges"])
 
     def _phones_before(self, spec: PhoneSpec) -> list[PhoneSpec]:
         return list(self.scenario.phones[: self.scenario.phones.index(spec)])
@@ -210,7 +210,7 @@ class Play:
             return True
         if any(item.line not in self._over for item in self._to_play()):
             return False
-        seen = self._world.happenings[since:]
+        seen = self._world.events[since:]
         return all(verdict.holds for verdict in judge(self.scenario, seen, self._device_ids, started_ms))
 
     def _to_play(self) -> list[Act | Fault]:
@@ -241,7 +241,7 @@ class Play:
         await asyncio.sleep(max(0.0, begun_ms + at_ms - time.time() * 1000) / 1000)
 
     def _stages(self, number: int) -> dict[str, float]:
-        made = presses(self._world.happenings, self._device_ids)
+        made = presses(self._world.events, self._device_ids)
         return made[number - 1].stages if number <= len(made) else {}
 
     # -- hands, the wearer, the operator --------------------------------------------------------------
@@ -250,7 +250,7 @@ class Play:
         await self._when(act.at_ms, act.after, act.press)
         if act.does in ("press", "hold", "test"):
             button = self._world.buttons[act.who]
-            self._world.tell("hand", "acts", button=act.who, does=act.does)
+            self._world.record("hand", "acts", button=act.who, does=act.does)
             if act.does == "press":
                 await button.press()
             elif act.does == "test":
@@ -271,39 +271,39 @@ class Play:
 
     def _is_over(self, item: Act | Fault) -> None:
         self._over.add(item.line)
-        self._world.tell("world", "done", line=item.line)  # whoever waits looks again
+        self._world.record("world", "done", line=item.line)  # whoever waits looks again
 
     def _centre_serves(self) -> bool:
         """It was killed, perhaps: an operator waits until it is back."""
-        told = (h.what for h in reversed(self._world.happenings) if h.by == "centre")
+        told = (e.what for e in reversed(self._world.events) if e.by == "centre")
         return next((what for what in told if what in ("listening", "ended")), "") == "listening"
 
     async def _incident(self, number: int) -> str:
         await self._world.until(lambda: "received" in self._stages(number))
-        return presses(self._world.happenings, self._device_ids)[number - 1].incident
+        return presses(self._world.events, self._device_ids)[number - 1].incident
 
     async def _call_off(self, act: Act) -> None:
         port, secret = self._wearers[act.who]
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {secret}"}) as session:
-            wearer = Wearer(session, port)
+            wearer = ProtectedPerson(session, port)
             shown = await wearer.see()
             while not (press := shown["tags"][0]["last"]):
                 shown = await wearer.see(shown["seen"])
             outcome = await wearer.call_off(press, act.pin)
-            self._world.tell("hand", "called off", phone=act.who, outcome=outcome)
+            self._world.record("hand", "called off", phone=act.who, outcome=outcome)
 
     # -- what goes wrong -------------------------------------------------------------------------------
 
     async def _fault(self, fault: Fault) -> None:
         await self._when(fault.at_ms, fault.after, fault.press)
         begin, end = self._faults(fault)
-        self._world.tell("world", "fault", kind=fault.what, who=fault.who, for_ms=fault.for_ms)
+        self._world.record("world", "fault", kind=fault.what, who=fault.who, for_ms=fault.for_ms)
         await begin()
         self._begun.add(fault.line)
         if fault.for_ms:
             await asyncio.sleep(fault.for_ms / 1000)
             await end()
-            self._world.tell("world", "over", kind=fault.what, who=fault.who)
+            self._world.record("world", "over", kind=fault.what, who=fault.who)
         self._is_over(fault)
 
     def _faults(self, fault: Fault) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
@@ -371,8 +371,8 @@ _WAYS: dict[str, dict[str, object]] = {
 }
 
 
-def _sleeps(name: str, h: Happening) -> bool:
-    return h.by == name and h.what == "sleep"
+def _sleeps(name: str, e: WorldEvent) -> bool:
+    return e.by == name and e.what == "sleep"
 
 
 def _fleet(fault: Fault) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from html import escape
 from xml.etree import ElementTree
 
-from sim.judge.events import Happening
+from sim.judge.events import WorldEvent
 from sim.scenarios.model import FAULTS
 from sim.scenarios.play import Played
 
@@ -58,9 +58,9 @@ def _one(played: Played) -> dict[str, object]:
             }
             for press in played.presses
         ],
-        "happenings": [
-            {"at_ms": round(h.at_ms - played.started_ms, 1), "by": h.by, "what": h.what, **h.data}
-            for h in played.happenings
+        "events": [
+            {"at_ms": round(e.at_ms - played.started_ms, 1), "by": e.by, "what": e.what, **e.data}
+            for e in played.events
         ],
     }
 
@@ -121,7 +121,7 @@ def _section(played: Played, anchor: str) -> str:
 def picture(played: Played) -> str:
     """The timeline as SVG."""
     lanes = _lanes(played)
-    last_ms = max((h.at_ms for h in played.happenings), default=played.ended_ms)
+    last_ms = max((e.at_ms for e in played.events), default=played.ended_ms)
     span_ms = max(1000.0, min(played.ended_ms, last_ms + 500) - played.started_ms)
     height = _TOP + _LANE * len(lanes) + 20
 
@@ -174,12 +174,12 @@ def _grid(span_ms: float, x: _Scale, started_ms: float, height: int) -> Iterator
 
 def _faults(played: Played, lane: str, y: int, x: _Scale) -> Iterator[str]:
     """A hatched bar for as long as something is wrong."""
-    for h in played.happenings:
-        if h.what != "fault" or _lane_of_fault(h) != lane:
+    for e in played.events:
+        if e.what != "fault" or _lane_of_fault(e) != lane:
             continue
-        end_ms = h.at_ms + h.data["for_ms"] if h.data["for_ms"] else played.ended_ms
-        left, right = x(h.at_ms), x(end_ms)
-        words = h.data["kind"].replace("_", " ")
+        end_ms = e.at_ms + e.data["for_ms"] if e.data["for_ms"] else played.ended_ms
+        left, right = x(e.at_ms), x(end_ms)
+        words = e.data["kind"].replace("_", " ")
         yield (
             f'<rect class="fault" x="{left:.1f}" y="{y}" width="{max(2, right - left):.1f}" '
             f'height="{_LANE - 8}"><title>{words}</title></rect>'
@@ -187,9 +187,9 @@ def _faults(played: Played, lane: str, y: int, x: _Scale) -> Iterator[str]:
         )
 
 
-def _lane_of_fault(h: Happening) -> str:
-    strikes, who = FAULTS[h.data["kind"]][0], h.data["who"]
-    if h.data["kind"].startswith(("network", "answers", "certificate", "centre_answers")):
+def _lane_of_fault(e: WorldEvent) -> str:
+    strikes, who = FAULTS[e.data["kind"]][0], e.data["who"]
+    if e.data["kind"].startswith(("network", "answers", "certificate", "centre_answers")):
         return f"network of {who}"
     return who if strikes else "air"
 
@@ -197,15 +197,15 @@ def _lane_of_fault(h: Happening) -> str:
 def _marks(played: Played, lane: str, kind: str, y: int, x: _Scale) -> Iterator[str]:
     """Marks in a row, and their words below; words that find no room are in the tool tip alone."""
     free_at = [0.0, 0.0, 0.0]
-    for h in played.happenings:
-        if h.by != lane or h.what not in _SHOWN.get(kind, ()):
+    for e in played.events:
+        if e.by != lane or e.what not in _SHOWN.get(kind, ()):
             continue
-        words, along = _words(h), x(h.at_ms)
+        words, along = _words(e), x(e.at_ms)
         mark = f'<circle cx="{along:.1f}" cy="{y + 8}" r="3.5"/>'
-        if h.what in _BAD:
+        if e.what in _BAD:
             mark = f'<rect class="bad" x="{along - 4:.1f}" y="{y + 4}" width="8" height="8"/>'
-        at = f"{(h.at_ms - played.started_ms) / 1000:.2f} s"
-        yield f"<g>{mark}<title>{at}: {escape(words)} {escape(str(h.data))}</title></g>"
+        at = f"{(e.at_ms - played.started_ms) / 1000:.2f} s"
+        yield f"<g>{mark}<title>{at}: {escape(words)} {escape(str(e.data))}</title></g>"
         left = min(along - 3, _WIDTH - 4 - _LETTER * len(words))  # nothing sticks out on the right
         for row, free in enumerate(free_at):
             if left >= free:
@@ -218,19 +218,19 @@ _ADVERTS = {"1": "ALARM", "2": "TEST", "3": "ALIVE", "4": "ALIVE low", "5": "CON
 _STAGES = {"0": "HEARD", "1": "RECEIVED", "2": "ACKNOWLEDGED", "3": "DISPATCHED", "4": "CLOSED"}
 
 
-def _words(h: Happening) -> str:
-    args = h.data.get("args") or [""]
-    if h.what == "felt":
-        return f"feels {h.data['pattern']}"
-    if h.what == "acts":
-        return str(h.data["does"])
-    if h.what == "advert":
+def _words(e: WorldEvent) -> str:
+    args = e.data.get("args") or [""]
+    if e.what == "felt":
+        return f"feels {e.data['pattern']}"
+    if e.what == "acts":
+        return str(e.data["does"])
+    if e.what == "advert":
         return _ADVERTS.get(args[0], "a burst")
-    if h.what == "receipt":
-        return _STAGES.get(str(h.data.get("stage", args[0])), "receipt")
-    if h.what == "power":
-        return "power on" if h.data["on"] else "power off"
-    return f"{h.what} {h.data['reason']}" if "reason" in h.data else h.what.replace("_", " ")
+    if e.what == "receipt":
+        return _STAGES.get(str(e.data.get("stage", args[0])), "receipt")
+    if e.what == "power":
+        return "power on" if e.data["on"] else "power off"
+    return f"{e.what} {e.data['reason']}" if "reason" in e.data else e.what.replace("_", " ")
 
 
 _STYLE = """

@@ -119,7 +119,7 @@ class Centre:
 
     def _strike(self) -> None:
         """In the middle of a call: it is dead at once, and what is left of it a moment later."""
-        self._loop.strike()
+        self._loop.halt()
         self._time.after(0.0, self.kill)
 
     def kill(self) -> None:

@@ -12,7 +12,7 @@ from sim.virtual import network
 from wire import receipts
 
 # From the last fault's end until every open press must be delivered, and every stage felt. It is the sum of
-# what the protocol allows: the next CONTACT (60 s), a connection (10 s), the courier's pause (57 s) or
+# what the protocol allows: the next CONTACT (60 s), a connection (10 s), the retry_queue's pause (57 s) or
 # a dead stream's silence and pause (50 + 57 s), and one more CONTACT for the way back (60 s).
 BOUND_S = 240.0
 MINUTES = 10

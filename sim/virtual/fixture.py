@@ -31,8 +31,10 @@ _SEALING_KEY = bytes(range(32))
 
 
 @dataclass(frozen=True)
-class Beginning:
-    made: tuple[Made, ...]
+class Fixture:
+    """What a world is made of, to be copied."""
+
+    buttons: tuple[Made, ...]
     devices: tuple[tuple[Device, ...], ...]  # of each phone
     operator: Caller
     centre_image: bytes
@@ -44,7 +46,7 @@ def sealer() -> Sealer:
 
 
 @cache
-def beginning(button_count: int, phone_count: int, alive_period_s: int) -> Beginning:
+def make_fixture(button_count: int, phone_count: int, alive_period_s: int) -> Fixture:
     made = tuple(
         Made(
             f"VIRTUALBUTTON{'ABCDEFGHI'[n]}AA", hashlib.sha256(f"root {n}".encode()).digest(), alive_period_s
@@ -73,7 +75,7 @@ def beginning(button_count: int, phone_count: int, alive_period_s: int) -> Begin
     token = accounts.invite(core, "operator", "enter", access.ENTER_MS)
     assert token is not None
     operator = accounts.enter(core, token)[1]
-    return Beginning(made, tuple(devices), operator, core.store.db.serialize(), _journal(made))
+    return Fixture(made, tuple(devices), operator, core.store.db.serialize(), _journal(made))
 
 
 def _journal(made: tuple[Made, ...]) -> bytes:

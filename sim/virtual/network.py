@@ -1,7 +1,7 @@
 """The ways between phones and the centre: late, lost, cut, half open, lied on; the same JSON either way.
 
-A phone's line is bridge/centre/client.py's own but for the socket (`VirtualLine`). What arrives at the
-centre is answered by its own routes (centre.py here). Between the two is what networks do, phone by phone.
+A phone's endpoint is bridge/centre/endpoint.py's own but for the socket (`VirtualEndpoint`). What comes to
+the centre is answered by its own routes (centre.py here). Between them is what networks do, to each phone.
 """
 
 import asyncio
@@ -12,7 +12,8 @@ from random import Random
 from typing import Any, Protocol
 
 from bridge.centre.client import STREAM_SILENCE_S_MAX
-from bridge.centre.endpoint import ANSWER_S_MAX, CONNECT_S_MAX, CentreDown, Line, TlsWrong
+from bridge.centre.endpoint import ANSWER_S_MAX, CONNECT_S_MAX, Endpoint
+from bridge.centre.errors import CentreDown, TlsWrong
 from sim.virtual.time import Time
 
 # How a phone's network may be. Fine; no network; nobody answers at the centre's address; packets vanish
@@ -183,7 +184,7 @@ class Network:
     async def exchange(
         self, phone: str, method: str, path: str, headers: Mapping[str, str], body: bytes, answer_s_max: float
     ) -> tuple[Exchange, Response]:
-        """The response's beginning. Raises CentreError as line.py does."""
+        """The response's beginning. Raises CentreError as endpoint.py does."""
         mode = self.mode(phone)
         if mode == GONE:
             raise _down("no_network")
@@ -224,7 +225,7 @@ class Network:
             self.server.serve(exchange)
 
 
-class VirtualLine(Line):
+class VirtualEndpoint(Endpoint):
     """One address of the centre, over a Network. `now_s()` is the phone's clock."""
 
     def __init__(self, network: Network, phone: str, now_s: Callable[[], float]) -> None:
@@ -247,7 +248,7 @@ class VirtualLine(Line):
         finally:
             self._network.close(exchange)
 
-    async def is_captive(self, port: int) -> bool:  # noqa: ARG002 -- the line's shape
+    async def is_captive(self, port: int) -> bool:  # noqa: ARG002 -- the endpoint's shape
         await asyncio.sleep(LATENCY_S)
         return self._network.mode(self._phone) in (CAPTIVE, LYING, REDIRECT)
 

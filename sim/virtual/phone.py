@@ -11,11 +11,11 @@ from bridge.centre.client import Centre
 from bridge.model import Device, Fix, Key, rfc3339
 from bridge.ports import Source
 from bridge.rules.accuracy import CONFIDENCE
-from bridge.rules.expected_codes import Watch, quick_texts
+from bridge.rules.expected_codes import ExpectedCodes, quick_texts
 from bridge.store.journal import Journal
 from bridge.tasks.relay import Relay
 from sim.virtual.disk import DISK_S, Disk
-from sim.virtual.network import Network, VirtualLine
+from sim.virtual.network import Network, VirtualEndpoint
 from sim.virtual.radio import REPORTS_AGAIN_S, Aether, PhoneRadio
 from sim.virtual.radio_world import Air, Receiver
 from sim.virtual.time import Loop, Time
@@ -47,14 +47,14 @@ class Clock:
         off_ms = (self._time.now_s - self._since_s) * self._drift * 1000
         return self._epoch_ms + int(self._time.now_s * 1000 + off_ms) + self.set_ms
 
-    def tick_s(self) -> float:
+    def monotonic_s(self) -> float:
         return self._time.now_s
 
-    def tick_ms(self) -> int:
+    def monotonic_ms(self) -> int:
         return int(self._time.now_s * 1000)
 
-    def steady_ms(self) -> int:
-        return self.tick_ms()
+    def boottime_ms(self) -> int:
+        return self.monotonic_ms()
 
 
 class Walk:
@@ -121,9 +121,9 @@ class Phone:
         self._loop.create_task(self._run())
 
     async def _run(self) -> None:
-        line = VirtualLine(self._network, self.name, lambda: self.clock.now_ms() / 1000)
+        endpoint = VirtualEndpoint(self._network, self.name, lambda: self.clock.now_ms() / 1000)
         sources: list[Source] = [Walk(self.clock)] if self._has_fixes else []
-        async with Centre(line.url, None, line=lambda *_: line) as centre:
+        async with Centre(endpoint.url, None, endpoint=lambda *_: endpoint) as centre:
             self.relay = Relay(
                 self._devices,
                 journal=Journal(Path("journal.sqlite"), self.disk.connect),
@@ -134,7 +134,7 @@ class Phone:
                 sources=sources,
                 follow_every_s=int(FIX_EVERY_S),
                 clock=self.clock,
-                watch=Watch(remembered),
+                watch=ExpectedCodes(remembered),
             )
             await self.relay.run(asyncio.Event())
 
@@ -154,7 +154,7 @@ class Phone:
 
     def _strike(self) -> None:
         """In the middle of a call: it is dead at once, and what is left of it a moment later."""
-        self._loop.strike()
+        self._loop.halt()
         self._time.after(0.0, self.kill)
 
     def kill(self) -> None:

@@ -1,18 +1,18 @@
 """The acts and faults of a schedule, carried out: each begins now, and ends by itself."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
 
+from sim.virtual.button import Button
+from sim.virtual.centre import Centre
 from sim.virtual.disk import DISK_S
 from sim.virtual.fault_script import Step
-from sim.virtual.network import FINE
-from sim.virtual.stranger import Stranger
-
-if TYPE_CHECKING:
-    from sim.virtual.centre import Centre
-    from sim.virtual.phone import Phone
-    from sim.virtual.world import World
+from sim.virtual.network import FINE, Network
+from sim.virtual.phone import Clock, Phone
+from sim.virtual.radio_world import Air
+from sim.virtual.stranger import Overheard, Stranger
+from sim.virtual.time import Time
 
 HOLD_S = 2.3
 TAP_S = 0.8
@@ -21,9 +21,26 @@ FAR_M = 400.0
 PHONE_M = 3.0
 
 
-class Steps:
-    def __init__(self, world: "World", random: Random) -> None:
-        self._world, self._random = world, random
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a world on which steps act. `loss`: of the air, while nothing is wrong with it."""
+
+    time: Time
+    air: Air
+    network: Network
+    centre: Centre
+    centre_clock: Clock
+    buttons: dict[str, Button]
+    phones: dict[str, Phone]
+    overheard: Overheard
+    loss: float
+
+
+class ScriptRunner:
+    """Carries out one step after the other, each at the moment at which `do` is called."""
+
+    def __init__(self, parts: Parts, random: Random) -> None:
+        self._world, self._random = parts, random
         self._strangers = 0
         self._over: dict[tuple[str, str], int] = {}  # how many faults of a kind last, by whom they struck
 
@@ -80,7 +97,7 @@ class Steps:
         self._lasting(
             step,
             lambda: self._set_loss(float(step.value)),
-            lambda: self._set_loss(self._world.schedule.loss),
+            lambda: self._set_loss(self._world.loss),
         )
 
     def _set_loss(self, share: float) -> None:
@@ -151,10 +168,9 @@ class Steps:
 
     def _clock(self, step: Step) -> None:
         """Set for good; nobody puts it right."""
-        if step.who == "centre":
-            self._world.centre_set_ms += int(step.value)
-        else:
-            self._world.phones[step.who].clock.set_ms += int(step.value)
+        is_centre = step.who == "centre"
+        clock = self._world.centre_clock if is_centre else self._world.phones[step.who].clock
+        clock.set_ms += int(step.value)
 
     def _drift(self, step: Step) -> None:
         if step.who in self._world.phones:
@@ -162,7 +178,7 @@ class Steps:
         else:
             self._world.buttons[step.who].set_drift(float(step.value))
 
-    def _program(self, name: str) -> "Centre | Phone":
+    def _program(self, name: str) -> Centre | Phone:
         return self._world.centre if name == "centre" else self._world.phones[name]
 
     # -- the network ----------------------------------------------------------------------------------
@@ -209,5 +225,5 @@ class Steps:
         self._lasting(step, lambda: setattr(flash, "fails", True), lambda: setattr(flash, "fails", False))
 
     def _destroy(self, step: Step) -> None:
-        """For good: whoever took it from her has broken it."""
+        """For good: whoever took it has broken it."""
         self._world.buttons[step.who].destroy()

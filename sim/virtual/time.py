@@ -14,8 +14,8 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
-_GRAVE_TURNS_MAX = 2000
-_GRAVE_ROUNDS_MAX = 20
+_UNWIND_TURNS_MAX = 2000
+_UNWIND_ROUNDS_MAX = 20
 
 
 class Killed(BaseException):
@@ -124,15 +124,15 @@ class Loop(asyncio.AbstractEventLoop):
         self._time, self._disk_s, self._on_mistake = time, disk_s, on_mistake
         self._ready: deque[Handle] = deque()
         self._tasks: dict[asyncio.Task[Any], None] = {}
-        self._dead = self._in_grave = False
+        self._dead = self._is_unwinding = False
         self._thread_free_s = 0.0
 
     # -- what the clock calls ---------------------------------------------------------------------
 
     def push(self, handle: Handle) -> None:
-        if self._dead and not self._in_grave:
+        if self._dead and not self._is_unwinding:
             return
-        if not self._ready and not self._in_grave:
+        if not self._ready and not self._is_unwinding:
             self._time.ready(self)
         self._ready.append(handle)
 
@@ -147,7 +147,7 @@ class Loop(asyncio.AbstractEventLoop):
         ready.popleft().run()
         return bool(ready)
 
-    def strike(self) -> None:
+    def halt(self) -> None:
         """Nothing of this process runs from here on; `kill` is still to come."""
         self._dead = True
 
@@ -157,25 +157,25 @@ class Loop(asyncio.AbstractEventLoop):
         Its coroutines are unwound, so that nothing of them is left to be collected later; whoever kills
         has closed all that they could still reach.
         """
-        self._dead = self._in_grave = True
+        self._dead = self._is_unwinding = True
         self._ready.clear()
         running = events._get_running_loop()
         events._set_running_loop(self)
         try:
             current = asyncio.current_task(self)
-            for _ in range(_GRAVE_ROUNDS_MAX):
+            for _ in range(_UNWIND_ROUNDS_MAX):
                 tasks = [task for task in self._tasks if task is not current and not task.done()]
                 if not tasks:
                     break
                 for task in tasks:
                     task.cancel()
-                for _ in range(_GRAVE_TURNS_MAX):
+                for _ in range(_UNWIND_TURNS_MAX):
                     if not self._ready:
                         break
                     self._ready.popleft().run()
         finally:
             events._set_running_loop(running)
-            self._in_grave = False
+            self._is_unwinding = False
             for task in self._tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
             self._ready.clear()

@@ -9,7 +9,7 @@ from sim.virtual.world import World
 def judge(world: World) -> list[Broken]:
     """Of a world that has ended."""
     calm_from_ms = EPOCH_MS + world.schedule.faults_end_s * 1000
-    return check(world.happenings, calm_from_ms, BOUND_S * 1000)
+    return check(world.events, calm_from_ms, BOUND_S * 1000)
 
 
 def play(schedule: Schedule) -> list[Broken]:

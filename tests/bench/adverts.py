@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from habluetooth import BluetoothServiceInfoBleak
 
 from bridge.model import Device
-from bridge.rules.expected_codes import Watch, uuid_text
+from bridge.rules.expected_codes import ExpectedCodes, uuid_text
 from wire.codes import ALARM, TEST, code
 from wire.keys import Mac
 
@@ -68,7 +68,7 @@ def _rate(work: Callable[[Any], object], items: Iterable[Any]) -> float:
 
 
 def _our_rate(adverts: list[list[str]], new: int) -> float:
-    watch = Watch()
+    watch = ExpectedCodes()
     watch.add(_device(), 0)
     found = []
 

@@ -80,12 +80,12 @@ async def _restarts(world: LinuxWorld, runs: int) -> Row:
     """From the start of a new bluetoothd until the bridge scans."""
     took = []
     for _ in range(min(runs, _RESTARTS_MAX)):
-        since = len(world.happenings)
+        since = len(world.events)
         await world.machine.run("daemon_dies")
-        await world.wait_for(lambda h: h.by == "bridge" and h.what == "trouble", since=since)
+        await world.wait_for(lambda e: e.by == "bridge" and e.what == "trouble", since=since)
         started_s = time.monotonic()
         await world.machine.run("daemon --experimental")
-        await world.wait_for(lambda h: h.by == "bridge" and h.what == "scanning", since=since)
+        await world.wait_for(lambda e: e.by == "bridge" and e.what == "scanning", since=since)
         took.append(time.monotonic() - started_s)
         await asyncio.sleep(0.5)
     note = f"median of {len(took)}, the worst {max(took):.1f} s; under QEMU's interpreter of machine code"

@@ -8,7 +8,7 @@ from statistics import median
 from firmware.flash.build import compile_firmware
 from sim.board.board import Board, BoardEvent
 from sim.radio.air import Air
-from sim.realtime.world import Happening, Trouble, World
+from sim.realtime.world import Trouble, World, WorldEvent
 from tests.bench.press import FLOOR
 from tests.integration.conftest import said
 
@@ -59,7 +59,7 @@ async def _shims_bytes(home: Path) -> int:
 async def _carries_a_press(world: World, heap_kib: int) -> bool:
     """Whether boot, hold, receipt and sleep all work in so much heap."""
     name = f"button{heap_kib}"
-    since = len(world.happenings)
+    since = len(world.events)
     button = await world.add_button(name, heap_kib=heap_kib, hold_ms=500)
     bridge = f"bridge{heap_kib}"
     await world.add_bridge(button.enrolment, bridge)
@@ -67,7 +67,7 @@ async def _carries_a_press(world: World, heap_kib: int) -> bool:
     async def step(what: str, *args: str) -> bool:
         ended = said(name, "crashed")
         wanted = said(name, what, *args)
-        seen: Happening = await world.wait_for(lambda h: wanted(h) or ended(h), since=since)
+        seen: WorldEvent = await world.wait_for(lambda e: wanted(e) or ended(e), since=since)
         return wanted(seen)
 
     try:
@@ -117,11 +117,11 @@ async def _starts(home: Path, runs: int) -> tuple[list[float], list[float]]:
 
 
 async def _start_to_advert(world: World, name: str, board: Board) -> float:
-    since = len(world.happenings)
-    world.tell("bench", "start")
+    since = len(world.events)
+    world.record("bench", "start")
     await board.power_on()
-    first = await world.wait_for(lambda h: h.by == "air" and h.data.get("button") == name, since=since)
-    return first.at_ms - world.happenings[since].at_ms
+    first = await world.wait_for(lambda e: e.by == "air" and e.data.get("button") == name, since=since)
+    return first.at_ms - world.events[since].at_ms
 
 
 def rows(runs: int) -> list[tuple[str, str, str, str]]:

@@ -58,7 +58,7 @@ async def _floor(world: World, watch: Stopwatch, runs: int) -> None:
 async def _ours(world: World, watch: Stopwatch, runs: int) -> None:
     button = world.buttons["button"]
     for _ in range(runs):
-        since = len(world.happenings)
+        since = len(world.events)
         await button.press()
         proven = await world.wait_for(said("button", "receipt", "1"), since=since)
         watch.done(proven.at_ms)

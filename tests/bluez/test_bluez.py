@@ -17,18 +17,18 @@ pytestmark = [pytest.mark.bluez, pytest.mark.timeout(180), pytest.mark.asyncio(l
 
 
 def trouble(reason: str) -> Match:
-    return lambda h: h.by == "bridge" and h.what == "trouble" and h.data["reason"] == reason
+    return lambda e: e.by == "bridge" and e.what == "trouble" and e.data["reason"] == reason
 
 
 def scanning(by: str = "bridge") -> Match:
-    return lambda h: h.by == by and h.what == "scanning"
+    return lambda e: e.by == by and e.what == "scanning"
 
 
 async def press_is_received(world: LinuxWorld, button: Button) -> str:
     """A press, all the way; its incident."""
-    since = len(world.happenings)
+    since = len(world.events)
     await button.press()
-    received = await world.wait_for(lambda h: is_stage(h, "received"), since=since)
+    received = await world.wait_for(lambda e: is_stage(e, "received"), since=since)
     await world.wait_for(said("button", "receipt", "1"), since=since)
     return str(received.data["incident"])
 
@@ -37,7 +37,7 @@ async def test_alarm_goes_all_the_way_and_back(world: LinuxWorld) -> None:
     """Heard, received, acknowledged; both receipts proven on the button; nothing sent to listen."""
     button = await world.watched()
     assert world.listens == "passive"
-    since = len(world.happenings)
+    since = len(world.events)
     await world.acknowledge(await press_is_received(world, button))
     await world.wait_for(said("button", "receipt", "2"), since=since)
     assert incidents(world) == [(button.device_id, ALARM, 1)]
@@ -72,9 +72,9 @@ async def test_a_bridge_that_is_killed_in_the_middle_brings_the_receipt(world: L
     """SIGKILL after the press is on disk; BlueZ still knows the button, and its advert does not change."""
     button = await world.watched()
     await world.programs["centre"].stop()
-    since = len(world.happenings)
+    since = len(world.events)
     await button.press()
-    await world.wait_for(lambda h: is_stage(h, "heard"), since=since)
+    await world.wait_for(lambda e: is_stage(e, "heard"), since=since)
     await world.kill("bridge")
     await world.start("centre")
     await world.start("bridge")
@@ -105,7 +105,7 @@ async def test_without_monitors_it_asks_and_connects_at_once(plain: LinuxWorld) 
     """Active discovery; the receipt does not wait for the next one, up to ten seconds later."""
     button = await plain.watched()
     assert plain.listens == "active"
-    since = len(plain.happenings)
+    since = len(plain.events)
     await button.press()
     await plain.wait_for(said("button", "receipt", "1"), since=since, timeout_s=7)
 
@@ -116,7 +116,7 @@ async def test_without_monitors_it_asks_and_connects_at_once(plain: LinuxWorld) 
 async def test_an_adapter_that_is_switched_off_is_switched_on_again(world: LinuxWorld) -> None:
     """Said, repaired, and a press works."""
     button = await world.watched()
-    since = len(world.happenings)
+    since = len(world.events)
     await world.machine.power(False)
     await world.wait_for(trouble("bluetooth_off"), since=since)
     await world.wait_for(scanning(), since=since)
@@ -126,7 +126,7 @@ async def test_an_adapter_that_is_switched_off_is_switched_on_again(world: Linux
 async def test_a_bluetoothd_that_is_killed_and_comes_back(world: LinuxWorld) -> None:
     """Said; and when it is back, it scans and a press works."""
     button = await world.watched()
-    since = len(world.happenings)
+    since = len(world.events)
     await world.machine.run("daemon_dies")
     await world.wait_for(trouble("bluetoothd_gone"), since=since)
     await world.machine.run("daemon --experimental")
@@ -137,7 +137,7 @@ async def test_a_bluetoothd_that_is_killed_and_comes_back(world: LinuxWorld) -> 
 async def test_an_adapter_that_is_unplugged_and_plugged_in(world: LinuxWorld) -> None:
     """The same."""
     button = await world.watched()
-    since = len(world.happenings)
+    since = len(world.events)
     await world.machine.run("unplug")
     await world.wait_for(trouble("adapter_gone"), since=since)
     await world.machine.run("plug")
@@ -148,7 +148,7 @@ async def test_an_adapter_that_is_unplugged_and_plugged_in(world: LinuxWorld) ->
 async def test_a_blocked_adapter_is_told_and_used_when_it_is_free(world: LinuxWorld) -> None:
     """Flight mode is a person's wish: it is told, not undone."""
     button = await world.watched()
-    since = len(world.happenings)
+    since = len(world.events)
     await world.machine.run("block 1")
     try:
         await world.wait_for(trouble("bluetooth_blocked"), since=since)

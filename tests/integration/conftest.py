@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.realtime.world import Button, Happening, Match, World
+from sim.realtime.world import Button, Match, World, WorldEvent
 
 
 @pytest.fixture
@@ -34,20 +34,20 @@ async def watched(
 
 def said(by: str, what: str, *args: str) -> Match:
     """Matches what `by` says, with these first words where it is the button."""
-    return lambda h: h.by == by and h.what == what and h.data.get("args", [])[: len(args)] == list(args)
+    return lambda e: e.by == by and e.what == what and e.data.get("args", [])[: len(args)] == list(args)
 
 
-def is_stage(h: Happening, stage: str) -> bool:
+def is_stage(e: WorldEvent, stage: str) -> bool:
     """Whether `h` is where the press reaches `stage`."""
     if stage == "pressed":
-        return h.what == "pressed"
+        return e.what == "pressed"
     if stage == "held":
-        return h.what == "motor" and bool(h.data["on"])
+        return e.what == "motor" and bool(e.data["on"])
     if stage == "first_advert":
-        return said("button", "advert", "1")(h)
+        return said("button", "advert", "1")(e)
     if stage in ("receipt", "acknowledged_receipt"):
-        return said("button", "receipt", "1" if stage == "receipt" else "2")(h)
-    return h.what == stage and h.by == ("bridge" if stage == "heard" else "centre")
+        return said("button", "receipt", "1" if stage == "receipt" else "2")(e)
+    return e.what == stage and e.by == ("bridge" if stage == "heard" else "centre")
 
 
 def incidents(world: World) -> list[tuple[str, int, int]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.centre import client
+from bridge.centre.errors import CentreRefused, TlsWrong
 from bridge.model import Fix
 from centre.platform.home import Home
 from centre.work import board
@@ -48,7 +49,7 @@ async def test_what_follows_a_press_is_understood_by_both(tmp_path: Path) -> Non
         fix = Fix(50.8466, 4.3528, 18.5, 68, "GNSS", "2026-11-23T10:00:00Z", "gpsd", ("stale",))
         await bridge.post_fixes(token, incident, [fix.as_json(), replace(fix, source="").as_json()])
         press = {"device_id": HAND.device_id, "event": 1, "counter": 1}
-        with pytest.raises(client.Refused) as caught:
+        with pytest.raises(CentreRefused) as caught:
             await bridge.post_call_off(token, press | {"pin": "0000"})
         assert caught.value.reason == "wrong_pin"
         await bridge.post_call_off(token, press | {"pin": "3141"})
@@ -72,7 +73,7 @@ async def test_a_refusal_is_read_as_one(tmp_path: Path) -> None:
         centre(tmp_path, HAND) as (serving, _),
         client.Centre(serving.url, serving.authority.pem.decode()) as bridge,
     ):
-        with pytest.raises(client.Refused) as caught:
+        with pytest.raises(CentreRefused) as caught:
             await bridge.post_alarm("wrong", HAND.alarm(1))
     assert caught.value.reason == "unauthorised"
 
@@ -81,8 +82,8 @@ async def test_another_authority_is_noticed_before_anything_is_sent(tmp_path: Pa
     """The label names the key: whoever stands between has another."""
     async with centre(tmp_path / "a") as (serving, _), centre(tmp_path / "b") as (other, _):
         async with client.Centre(serving.url, None) as stranger:
-            with pytest.raises(client.TlsWrong):
+            with pytest.raises(TlsWrong):
                 await stranger.fetch_ca(bytes.fromhex(other.authority.sha256))
         async with client.Centre(serving.url, other.authority.pem.decode()) as bridge:
-            with pytest.raises(client.TlsWrong):
+            with pytest.raises(TlsWrong):
                 await bridge.enrol("A" * 20, None, None)

@@ -8,8 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from sim.commands.demo import STAGES, Demo, Screen, furnish
 from sim.realtime import demo_data
+from sim.realtime.demo import STAGES, Demo, Screen, furnish
 from sim.realtime.people import EXAMPLE
 from sim.realtime.world import Trouble, World
 from tests.integration.conftest import is_stage

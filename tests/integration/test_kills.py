@@ -8,8 +8,8 @@ from itertools import dropwhile
 
 import pytest
 
-from sim.commands.demo import STAGES
-from sim.realtime.world import Button, Happening, Trouble, World
+from sim.realtime.demo import STAGES
+from sim.realtime.world import Button, Trouble, World, WorldEvent
 from tests.integration.conftest import incidents, is_stage, said, watched
 from wire.codes import ALARM
 
@@ -22,12 +22,12 @@ async def press_with_a_kill(world: World, button: Button, victim: str, stage: st
     """One press, acknowledged; `victim` dies the moment `stage` is seen, and comes back."""
     died = asyncio.Event()
 
-    def strike(happening: Happening) -> None:
-        if is_stage(happening, stage) and not died.is_set():
-            world.programs[victim].strike()
+    def strike(event: WorldEvent) -> None:
+        if is_stage(event, stage) and not died.is_set():
+            world.programs[victim].send_kill()
             died.set()
 
-    since = len(world.happenings)
+    since = len(world.events)
     operator = asyncio.create_task(acknowledge(world, since))
     with world.watching(strike):
         hand = asyncio.create_task(button.press())
@@ -45,7 +45,7 @@ async def press_with_a_kill(world: World, button: Button, victim: str, stage: st
 
 async def acknowledge(world: World, since: int) -> None:
     """An operator who tries again while the centre is away."""
-    received = await world.wait_for(lambda h: is_stage(h, "received"), since=since, timeout_s=60)
+    received = await world.wait_for(lambda e: is_stage(e, "received"), since=since, timeout_s=60)
     await world.wait_for(said("button", "receipt", "1"), since=since, timeout_s=60)
     async with asyncio.timeout(90):
         while True:
@@ -69,18 +69,18 @@ async def test_killed_after_the_last_receipt(world: World, victim: str) -> None:
     """What is done stays done: nothing is sent or felt twice."""
     button = await watched(world)
     await button.press()
-    received = await world.wait_for(lambda h: is_stage(h, "received"))
+    received = await world.wait_for(lambda e: is_stage(e, "received"))
     await world.acknowledge(received.data["incident"])
     await world.wait_for(said("button", "receipt", "2"))
-    await world.wait_for(lambda h: h.by == "bridge" and h.what == "age")  # told with the press once more
-    since = len(world.happenings)
+    await world.wait_for(lambda e: e.by == "bridge" and e.what == "age")  # told with the press once more
+    since = len(world.events)
     await world.kill(victim)
     await world.start(victim)
     await asyncio.sleep(3)
     assert incidents(world) == [(button.device_id, ALARM, 1)]
-    assert not [h for h in world.happenings[since:] if h.by == "centre" and h.what == "received"]
+    assert not [e for e in world.events[since:] if e.by == "centre" and e.what == "received"]
     # The taken pulse, RECEIVED and ACKNOWLEDGED may still be in the motor; nothing new is proven.
-    assert not [h for h in world.happenings[since:] if said("button", "receipt", "1")(h)]
+    assert not [e for e in world.events[since:] if said("button", "receipt", "1")(e)]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -90,7 +90,7 @@ async def test_killed_at_a_random_moment(world: World, seed: int) -> None:
     victim, delay_s = rng.choice(["bridge", "centre"]), rng.uniform(0, 0.12)
     button = await watched(world)
     hand = asyncio.create_task(button.press())
-    await world.wait_for(lambda h: is_stage(h, "first_advert"))
+    await world.wait_for(lambda e: is_stage(e, "first_advert"))
     await asyncio.sleep(delay_s)
     await world.kill(victim)
     await world.start(victim)
@@ -104,16 +104,16 @@ async def press_with_a_cut(world: World, button: Button, write: int) -> bool:
     the power was cut before RECEIVED was on flash; where it was not, or comes again, the press is over then.
     """
     await asyncio.sleep(1)  # a finger that comes back at once has never left
-    since = len(world.happenings)
+    since = len(world.events)
     await button.board.cut_power_at_write(write)
     button.down()
     was_cut, over = said("button", "cut"), partial(is_over, world, since)
-    end = await world.wait_for(lambda h: was_cut(h) or over(), since=since, timeout_s=90)
+    end = await world.wait_for(lambda e: was_cut(e) or over(), since=since, timeout_s=90)
     if over():
         button.up()
         return False
     assert was_cut(end)
-    again = len(world.happenings)
+    again = len(world.events)
     if proven := is_proven(world, since):
         button.up()
     await button.board.power_on()
@@ -125,11 +125,11 @@ async def press_with_a_cut(world: World, button: Button, write: int) -> bool:
     return True
 
 
-def after_receipt(world: World, since: int) -> list[Happening]:
+def after_receipt(world: World, since: int) -> list[WorldEvent]:
     """What the button does, from the RECEIVED on of a press that has gone on the air since then."""
-    pressed = dropwhile(lambda h: not said("button", "advert", str(ALARM))(h), world.happenings[since:])
-    received = dropwhile(lambda h: not said("button", "receipt", "1")(h), pressed)
-    return [h for h in received if h.by == "button"]
+    pressed = dropwhile(lambda e: not said("button", "advert", str(ALARM))(e), world.events[since:])
+    received = dropwhile(lambda e: not said("button", "receipt", "1")(e), pressed)
+    return [e for e in received if e.by == "button"]
 
 
 def is_proven(world: World, since: int) -> bool:
@@ -139,7 +139,7 @@ def is_proven(world: World, since: int) -> bool:
 def is_over(world: World, since: int) -> bool:
     """RECEIVED is on flash: before it is written the motor is switched once at most, and again after. Where
     the power fails in that write, the motor stops with it."""
-    after = [h.what for h in after_receipt(world, since)]
+    after = [e.what for e in after_receipt(world, since)]
     return "cut" not in after and after.count("motor") >= 2
 
 
@@ -162,7 +162,7 @@ async def test_counter_never_goes_back_over_power_cuts(world: World) -> None:
         await press_with_a_cut(world, button, write)
     counters = [counter for _, _, counter in incidents(world)]
     assert counters == sorted(set(counters))
-    codes = [h.data["data"] for h in world.happenings if h.by == "air" and h.data["button"] == "button"]
+    codes = [e.data["data"] for e in world.events if e.by == "air" and e.data["button"] == "button"]
     uses = {code: codes.count(code) for code in codes}
     alarms = len(counters)
     # A code may come back only as the same press going on after a cut.
@@ -187,7 +187,7 @@ async def test_the_database_holds_what_was_answered(world: World) -> None:
     """SIGKILL of the centre right after its answer, then an integrity check by SQLite itself."""
     button = await watched(world)
     await button.press()
-    await world.wait_for(lambda h: h.by == "bridge" and h.what == "received")
+    await world.wait_for(lambda e: e.by == "bridge" and e.what == "received")
     await world.kill("centre")
     path = world.home / "centre" / "centre.sqlite"
     database = sqlite3.connect(path)
@@ -203,14 +203,14 @@ async def test_power_cut_while_the_alive_counter_is_reserved(world: World) -> No
     button = await watched(world)
     for write in (1, 2, 3):
         await button.board.power_off()
-        since = len(world.happenings)
+        since = len(world.events)
         await button.board.cut_power_at_write(write)
         await button.board.power_on()
-        end = await world.wait_for(lambda h: h.by == "button" and h.what in ("cut", "sleep"), since=since)
+        end = await world.wait_for(lambda e: e.by == "button" and e.what in ("cut", "sleep"), since=since)
         if end.what == "cut":
             await button.board.power_on()
             await world.wait_for(said("button", "sleep"), since=since)
-    codes = [h.data["data"] for h in world.happenings if h.by == "air" and h.data["button"] == "button"]
+    codes = [e.data["data"] for e in world.events if e.by == "air" and e.data["button"] == "button"]
     assert len(codes) >= 4
     assert len(set(codes)) == len(codes)
 
@@ -220,14 +220,14 @@ async def test_a_button_that_something_sits_on_is_one_press(world: World) -> Non
     button = await world.add_button(hold_ms=500, stuck_ms=15_000)
     await world.add_bridge(button.enrolment)
     await world.wait_for(said("button", "sleep"))
-    since = len(world.happenings)
+    since = len(world.events)
     button.down()
     await world.wait_for(said("button", "receipt", "1"), since=since)
     await world.kill("bridge")  # nobody keeps it awake
     await world.wait_for(said("button", "sleep"), since=since, timeout_s=40)
-    woken = len(world.happenings)
+    woken = len(world.events)
     await world.wait_for(said("button", "wake"), since=woken, timeout_s=90)
     await world.wait_for(said("button", "sleep"), since=woken, timeout_s=30)
     assert incidents(world) == [(button.device_id, ALARM, 1)]
-    assert [h for h in world.happenings[woken:] if said("button", "advert", "5")(h)]
-    assert not [h for h in world.happenings[woken:] if said("button", "advert", "1")(h)]
+    assert [e for e in world.events[woken:] if said("button", "advert", "5")(e)]
+    assert not [e for e in world.events[woken:] if said("button", "advert", "1")(e)]

@@ -62,7 +62,7 @@ async def test_killed_while_it_follows_an_alarm(world: World, tmp_path: Path, se
     chance = random.Random(seed)
     track = str(walk(tmp_path / "walk.gpx"))
     button = await watched(world, "--gpx", track, "--set", "position.follow_every_s=5")
-    since = len(world.happenings)
+    since = len(world.events)
     pressed_s = asyncio.get_running_loop().time()
     hand = asyncio.create_task(button.press())
     seen: set[str] = set()

@@ -11,7 +11,7 @@ from littlefs import LittleFS
 
 from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT
 from sim.judge.vibrations import ACKNOWLEDGED, RECEIVED, TAKEN
-from sim.judge.vibrations import felt as feels
+from sim.judge.vibrations import vibrations as feels
 from sim.realtime.stranger import Stranger
 from sim.realtime.world import Button, Trouble, World
 from tests.integration.conftest import PATIENT, incidents, is_stage, said, watched
@@ -21,14 +21,14 @@ from wire.codes import ALARM, TEST
 async def test_alarm_goes_all_the_way_and_back(world: World) -> None:
     """Taken, heard, received, acknowledged; both receipts proven on the button and felt in the hand."""
     button = await watched(world)
-    since = len(world.happenings)
+    since = len(world.events)
     await button.press()
-    received = await world.wait_for(lambda h: is_stage(h, "received"), since=since)
+    received = await world.wait_for(lambda e: is_stage(e, "received"), since=since)
     await world.wait_for(said("button", "receipt", "1"), since=since)
     await world.acknowledge(received.data["incident"])
     await world.wait_for(said("button", "receipt", "2"), since=since)
     felt = [TAKEN, RECEIVED, ACKNOWLEDGED]
-    await world.wait_for(lambda _: [one.what for one in feels(world.happenings[since:])] == felt, since=since)
+    await world.wait_for(lambda _: [one.pattern for one in feels(world.events[since:])] == felt, since=since)
     assert incidents(world) == [(button.device_id, ALARM, 1)]
 
 
@@ -39,7 +39,7 @@ async def test_silent_test_is_answered_without_an_operator(world: World) -> None
     await world.wait_for(said("button", "receipt", "1"))
     assert incidents(world) == [(button.device_id, TEST, 1)]
     with pytest.raises(Trouble, match=r"40\d"):
-        await world.acknowledge(next(h.data["incident"] for h in world.happenings if is_stage(h, "received")))
+        await world.acknowledge(next(e.data["incident"] for e in world.events if is_stage(e, "received")))
 
 
 async def test_a_click_that_is_over_before_the_button_is_awake_counts(world: World) -> None:
@@ -57,12 +57,12 @@ async def test_presses_one_after_the_other_are_incidents_of_their_own(world: Wor
     """After RECEIVED, a hold is a new press, with a new code under a new address."""
     button = await watched(world)
     for number in (1, 2, 3):
-        since = len(world.happenings)
+        since = len(world.events)
         await button.press()
         await world.wait_for(said("button", "receipt", "1"), since=since)
         assert len(incidents(world)) == number
         await asyncio.sleep(0.3)  # a finger that comes back within 20 ms has never left
-    adverts = [h.data for h in world.happenings if h.by == "air" and h.data["button"] == "button"]
+    adverts = [e.data for e in world.events if e.by == "air" and e.data["button"] == "button"]
     assert len({a["data"] for a in adverts}) == len({a["address"] for a in adverts}) == len(adverts)
 
 
@@ -71,7 +71,7 @@ async def test_what_is_on_the_air_says_nothing(world: World) -> None:
     button = await watched(world)
     await button.press()
     await world.wait_for(said("button", "receipt", "1"))
-    for advert in (h.data for h in world.happenings if h.by == "air" and h.data["button"] == "button"):
+    for advert in (e.data for e in world.events if e.by == "air" and e.data["button"] == "button"):
         data = advert["data"]
         assert (len(data), data[:5].hex()) == (21, "0201061107")
         uuid = data[:4:-1]
@@ -84,9 +84,9 @@ async def test_centre_down_is_said_and_the_press_is_sent_later(world: World) -> 
     button = await watched(world)
     await world.programs["centre"].stop()
     await button.press()
-    trouble = await world.wait_for(lambda h: h.by == "bridge" and h.what == "trouble")
+    trouble = await world.wait_for(lambda e: e.by == "bridge" and e.what == "trouble")
     assert trouble.data["text"]
-    assert not any(said("button", "receipt", "1")(h) for h in world.happenings)
+    assert not any(said("button", "receipt", "1")(e) for e in world.events)
     await world.start("centre")
     await world.wait_for(said("button", "receipt", "1"))
     assert incidents(world) == [(button.device_id, ALARM, 1)]
@@ -98,7 +98,7 @@ async def test_two_bridges_that_hear_the_same_press_give_one_incident(world: Wor
     await world.add_bridge(await world.another_enrolment(button), "second")
     await button.press()
     for bridge in ("bridge", "second"):
-        await world.wait_for(lambda h, b=bridge: h.by == b and h.what == "received")  # type: ignore[misc]
+        await world.wait_for(lambda e, b=bridge: e.by == b and e.what == "received")  # type: ignore[misc]
     await world.wait_for(said("button", "receipt", "1"))
     assert incidents(world) == [(button.device_id, ALARM, 1)]
 
@@ -108,14 +108,14 @@ async def test_a_press_that_arrives_after_a_later_one_is_not_lost(world: World) 
     button = await watched(world, settings=PATIENT)
     await world.programs["centre"].stop()
     await button.clicks()
-    await world.wait_for(lambda h: is_stage(h, "heard") and h.data["event"] == TEST)
+    await world.wait_for(lambda e: is_stage(e, "heard") and e.data["event"] == TEST)
     await world.kill("bridge")
     await world.start("centre")
     await world.add_bridge(await world.another_enrolment(button), "second")
     await button.press()
     await world.wait_for(said("button", "receipt", "1"))
     await world.start("bridge")
-    await world.wait_for(lambda h: is_stage(h, "received") and h.data["counter"] == 1)
+    await world.wait_for(lambda e: is_stage(e, "received") and e.data["counter"] == 1)
     assert sorted(incidents(world)) == [(button.device_id, ALARM, 2), (button.device_id, TEST, 1)]
 
 
@@ -141,12 +141,12 @@ async def test_a_chip_without_ext0_is_woken_by_its_gpio(world: World) -> None:
     with disk.open("boot.py", "w") as boot:
         boot.write("import esp32\ndel esp32.wake_on_ext0\n")
     image.write_bytes(disk.context.buffer)
-    since = len(world.happenings)
+    since = len(world.events)
     await button.board.power_on()
     await world.wait_for(said("button", "sleep"), since=since)
     await button.press()
     await world.wait_for(said("button", "receipt", "1"), since=since)
-    assert not any(said("button", "fault")(h) for h in world.happenings)
+    assert not any(said("button", "fault")(e) for e in world.events)
 
 
 @pytest.mark.slow
@@ -155,7 +155,7 @@ async def test_a_sleeping_android_hears_it_through_half_of_the_packets_lost(tmp_
     async with World(tmp_path, seed=7, loss=0.5) as world:
         await world.add_centre()
         button = await watched(world, profile="android-sleeping")
-        since = len(world.happenings)
+        since = len(world.events)
         await button.press()
         await world.wait_for(said("button", "receipt", "1"), since=since)
         assert incidents(world) == [(button.device_id, ALARM, 1)]
@@ -217,7 +217,7 @@ async def test_a_wrong_receipt_is_ignored_and_the_peer_dropped(
     """Forged, cut, over-long: the hand feels nothing, the press stays open and is received after it."""
     await alone(world)
     for stranger, (value, reason) in zip(strangers, WRONG.values(), strict=True):
-        since = len(world.happenings)
+        since = len(world.events)
         link = await stranger.connect()
         service = next(s for s in link.services if s.uuid[14] == "4")
         receipt = next(c for c in service.characteristics if "write" in c.properties)
@@ -227,7 +227,7 @@ async def test_a_wrong_receipt_is_ignored_and_the_peer_dropped(
             assert len(value) > 20  # a stack may refuse what no button takes
         await world.wait_for(said("button", "refused", reason), since=since)
         await stranger.let_go()
-    assert not any(said("button", "receipt", stage)(h) for h in world.happenings for stage in "1234")
+    assert not any(said("button", "receipt", stage)(e) for e in world.events for stage in "1234")
     await world.start("bridge")
     await world.wait_for(said("button", "receipt", "1"))
 
@@ -261,7 +261,7 @@ async def test_a_bridge_whose_disk_is_full_says_so_and_sends_the_press(world: Wo
             except OSError:
                 pass
         await button.press()
-        await world.wait_for(lambda h: h.by == "bridge" and h.what == "trouble")
+        await world.wait_for(lambda e: e.by == "bridge" and e.what == "trouble")
         await world.wait_for(said("button", "receipt", "1"))
         assert incidents(world) == [(button.device_id, ALARM, 1)]
         await world.programs["bridge"].stop()

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from bridge.store.home import Home
-from sim.realtime.protected_person import Wearer, free_port
+from sim.realtime.protected_person import ProtectedPerson, free_port
 from sim.realtime.world import Button, World
 from tests.integration.conftest import PATIENT, QUICK, incidents, is_stage, said
 from wire.codes import ALARM, TEST
@@ -18,7 +18,9 @@ PIN, DURESS_PIN = "482913", "773310"
 
 
 @asynccontextmanager
-async def phone(world: World, *options: str, **settings: int) -> AsyncIterator[tuple[Button, Wearer]]:
+async def phone(
+    world: World, *options: str, **settings: int
+) -> AsyncIterator[tuple[Button, ProtectedPerson]]:
     """A button, its bridge with PINs and a page, and the page open."""
     button, port = await world.add_button("button", **(QUICK | settings)), free_port()
     page = ("--set", f"page.port={port}", *options)
@@ -26,7 +28,7 @@ async def phone(world: World, *options: str, **settings: int) -> AsyncIterator[t
     await world.wait_for(said("button", "sleep"))
     secret = Home(world.home / "bridge").page_secret()
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {secret}"}) as session:
-        yield button, Wearer(session, port)
+        yield button, ProtectedPerson(session, port)
 
 
 def operator_sees(world: World) -> tuple[Any, ...]:
@@ -45,7 +47,7 @@ async def test_she_sees_what_becomes_of_her_press(world: World) -> None:
     async with phone(world) as (button, wearer):
         await button.press()
         await wearer.until("last", "stage", 1)
-        received = await world.wait_for(lambda h: is_stage(h, "received"))
+        received = await world.wait_for(lambda e: is_stage(e, "received"))
         await world.acknowledge(received.data["incident"])
         await wearer.until("last", "felt", 2)
     assert incidents(world) == [(button.device_id, ALARM, 1)]
@@ -74,7 +76,7 @@ async def test_she_calls_it_off_and_only_the_operator_knows_why(world: World, pi
         assert not after["can_undo"]
     assert operator_sees(world) == (1, duress)
     assert incidents(world) == [(button.device_id, ALARM, 1)]
-    said_by_bridge = str([h for h in world.happenings if h.by == "bridge"]) + "".join(
+    said_by_bridge = str([e for e in world.events if e.by == "bridge"]) + "".join(
         world.programs["bridge"].stderr
     )
     assert pin not in said_by_bridge

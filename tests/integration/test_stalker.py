@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sim.app import main
-from sim.scenarios.run import SHIPPED
+from sim.scenarios.files import SHIPPED
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def told(world: World) -> dict[str, Any]:
 
 
 async def bridge_lives(world: World, since: int = 0) -> None:
-    await world.wait_for(lambda h: h.by == "bridge" and h.what == "alive", since=since)
+    await world.wait_for(lambda e: e.by == "bridge" and e.what == "alive", since=since)
 
 
 async def test_a_stopped_bridge_says_goodbye_and_a_killed_one_cannot(world: World) -> None:
@@ -34,7 +34,7 @@ async def test_a_stopped_bridge_says_goodbye_and_a_killed_one_cannot(world: Worl
     assert told(world)["leaving"] == 1
     assert told(world)["running_since_ms"] == first["running_since_ms"]
 
-    since = len(world.happenings)
+    since = len(world.events)
     await world.start("bridge")
     await bridge_lives(world, since)
     second = told(world)
@@ -52,7 +52,7 @@ async def test_a_bridge_that_cannot_say_goodbye_ends_all_the_same(world: World) 
     await bridge_lives(world)
     await world.kill("centre")
     await world.programs["bridge"].stop()
-    assert not said("bridge", "trouble")(world.happenings[-1])
+    assert not said("bridge", "trouble")(world.events[-1])
 
 
 def lost(world: World) -> list[dict[str, Any]]:
@@ -77,11 +77,11 @@ async def test_a_bridge_whose_network_was_cut_was_without_network(tmp_path: Path
             await world.add_bridge(button.enrolment.replace(world.url, way), "bridge")
             await bridge_lives(world)
             await network.set(is_cut=True)
-            found = await world.wait_for(lambda h: h.what == "losses" and h.data["found"], timeout_s=120)
+            found = await world.wait_for(lambda e: e.what == "losses" and e.data["found"], timeout_s=120)
             assert [(one["kind"], one["ended_at_ms"]) for one in lost(world)] == [("phone_silent", None)]
             await network.set(is_cut=False)
-            since = world.happenings.index(found)
-            await world.wait_for(lambda h: h.what == "losses" and h.data["ended"], since=since, timeout_s=300)
+            since = world.events.index(found)
+            await world.wait_for(lambda e: e.what == "losses" and e.data["ended"], since=since, timeout_s=300)
             assert [one["kind"] for one in lost(world)] == ["network_gone"]
             assert told(world)["leaving"] == 0
         finally:

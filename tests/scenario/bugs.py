@@ -13,10 +13,10 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
-from bridge.centre.endpoint import CentreError, NotACentre
+from bridge.centre.errors import CentreError, NotACentre
 from bridge.rules import retry_queue
 from bridge.store.journal import Journal
-from bridge.store.journal_writer import Disk
+from bridge.store.journal_writer import JournalWriter
 from bridge.tasks.outbox import Outbox
 from bridge.tasks.relay import Relay
 from centre.store import Store
@@ -76,17 +76,17 @@ def a_journal_without_sync() -> Iterator[None]:
 
 @bug(promises.HEARD)
 def heard_before_the_journal() -> Iterator[None]:
-    with patch.object(Disk, "is_kept", lambda *_: True):
+    with patch.object(JournalWriter, "is_kept", lambda *_: True):
         yield
 
 
 @bug(promises.LOST, promises.INVENTED)
 def a_retry_with_a_new_identity() -> Iterator[None]:
     def make(failed: Any) -> Any:
-        def renamed(self: Outbox, errand: retry_queue.Errand, error: CentreError) -> None:
-            failed(self, errand, error)
-            if errand.kind == retry_queue.ALARM:
-                self._presses[errand.key].counter += 1
+        def renamed(self: Outbox, job: retry_queue.Job, error: CentreError) -> None:
+            failed(self, job, error)
+            if job.kind == retry_queue.ALARM:
+                self._presses[job.key].counter += 1
 
         return renamed
 
@@ -96,8 +96,8 @@ def a_retry_with_a_new_identity() -> Iterator[None]:
 
 @bug(promises.LOST, promises.LATE)
 def an_alarm_given_up_on_an_error() -> Iterator[None]:
-    def give_up(self: Outbox, errand: retry_queue.Errand, _reason: str, _permanent: bool) -> bool:
-        self._courier.done(errand)
+    def give_up(self: Outbox, job: retry_queue.Job, _reason: str, _permanent: bool) -> bool:
+        self._retry_queue.done(job)
         return True
 
     with patch.object(Outbox, "_again", give_up):
@@ -107,11 +107,11 @@ def an_alarm_given_up_on_an_error() -> Iterator[None]:
 @bug(promises.LOST, promises.LATE)
 def a_captive_portal_believed() -> Iterator[None]:
     def make(failed: Any) -> Any:
-        def believes(self: Outbox, errand: retry_queue.Errand, error: CentreError) -> None:
+        def believes(self: Outbox, job: retry_queue.Job, error: CentreError) -> None:
             if isinstance(error, NotACentre):
-                self._courier.done(errand)
+                self._retry_queue.done(job)
             else:
-                failed(self, errand, error)
+                failed(self, job, error)
 
         return believes
 
@@ -130,7 +130,7 @@ def a_retry_that_comes_too_late() -> Iterator[None]:
     with (
         patch.object(retry_queue, "RETRY_MS_MIN", 600_000),
         patch.object(retry_queue, "RETRY_MS_MAX", 600_000),
-        patch.object(retry_queue.Courier, "hurry", lambda *_: None),
+        patch.object(retry_queue.RetryQueue, "hurry", lambda *_: None),
     ):
         yield
 

@@ -67,7 +67,7 @@ def test_a_button_whose_battery_was_out_says_that_it_does_not_know() -> None:
 def test_the_age_delays_no_receipt() -> None:
     """The hand feels RECEIVED within a second of the press; the age comes after it."""
     world, _ = told()
-    at_s = {h.what: (h.at_ms - EPOCH_MS) / 1000 for h in world.happenings if h.by == "bridge"}
-    received = next(h for h in world.happenings if h.by == "button" and h.data.get("args") == ["1"])
+    at_s = {e.what: (e.at_ms - EPOCH_MS) / 1000 for e in world.events if e.by == "bridge"}
+    received = next(e for e in world.events if e.by == "button" and e.data.get("args") == ["1"])
     assert (received.at_ms - EPOCH_MS) / 1000 < PRESSED_S + 1
     assert at_s["age"] > at_s["received"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sim.judge import vibrations
-from sim.judge.events import Happening
+from sim.judge.events import WorldEvent
 from sim.realtime.world import Trouble, World
 from sim.virtual.fault_script import SETTLE_S, Schedule, Step
 from sim.virtual.world import World as VirtualWorld
@@ -70,35 +70,35 @@ CAUSES = (
 )
 
 
-def label(h: Happening) -> str | None:
+def label(e: WorldEvent) -> str | None:
     """How an event is called in both worlds; None for what depends on timing (retries, HEARD, ...)."""
-    data = h.data
+    data = e.data
     which = f"{data['event']}.{data['counter']}" if "event" in data and "counter" in data else ""
-    if h.by == "hand":
-        return f"hand {h.what}"
-    if h.by == "button" and h.what == "advert" and data["args"][0] in ("1", "2"):
+    if e.by == "hand":
+        return f"hand {e.what}"
+    if e.by == "button" and e.what == "advert" and data["args"][0] in ("1", "2"):
         return f"button advert {data['args'][0]}.{data['args'][1]}"
-    if h.by == "button" and h.what == "receipt" and data["args"][0] != "0":
+    if e.by == "button" and e.what == "receipt" and data["args"][0] != "0":
         return f"button receipt {data['args'][0]}"
-    if h.by == "bridge" and h.what in ("heard", "received") and data.get("event") in (1, 2):
-        return f"bridge {h.what} {which}"
-    if h.by == "bridge" and h.what == "receipt":
+    if e.by == "bridge" and e.what in ("heard", "received") and data.get("event") in (1, 2):
+        return f"bridge {e.what} {which}"
+    if e.by == "bridge" and e.what == "receipt":
         return f"bridge receipt {which} {data['stage']}"
-    if h.by == "centre" and data.get("known"):
+    if e.by == "centre" and data.get("known"):
         return None  # a post that was repeated, or brings the age
-    if h.by == "centre" and h.what in ("received", "acknowledged"):
-        return f"centre {h.what} {which}"
+    if e.by == "centre" and e.what in ("received", "acknowledged"):
+        return f"centre {e.what} {which}"
     return None
 
 
-def order(happenings: Sequence[Happening]) -> list[str]:
+def order(events: Sequence[WorldEvent]) -> list[str]:
     """All labels, each time that one is new for its actor: an advert is told again when it slows down."""
     last: dict[str, str] = {}
     found = []
-    for happening in happenings:
-        said = label(happening)
-        if said is not None and last.get(happening.by) != said:
-            last[happening.by] = said
+    for event in events:
+        said = label(event)
+        if said is not None and last.get(event.by) != said:
+            last[event.by] = said
             found.append(said)
     return found
 
@@ -107,9 +107,9 @@ def of(actor: str, labels: Sequence[str]) -> list[str]:
     return [said for said in labels if said.startswith(actor)]
 
 
-def patterns(happenings: Sequence[Happening]) -> list[Any]:
+def patterns(events: Sequence[WorldEvent]) -> list[Any]:
     """What the hand felt."""
-    return [one.what for one in vibrations.felt([h for h in happenings if h.by == "button"])]
+    return [one.pattern for one in vibrations.vibrations([e for e in events if e.by == "button"])]
 
 
 def broken_causes(labels: Sequence[str]) -> Iterator[str]:
@@ -124,11 +124,11 @@ def broken_causes(labels: Sequence[str]) -> Iterator[str]:
 # -- in real time -------------------------------------------------------------------------------------
 
 
-async def in_real_time(home: Path, acts: Sequence[Act]) -> list[Happening]:
+async def in_real_time(home: Path, acts: Sequence[Act]) -> list[WorldEvent]:
     async with World(home) as world:
         await world.add_centre()
         button = await watched(world, settings=PATIENT | {"hold_ms": 2000})
-        since = len(world.happenings)
+        since = len(world.events)
         for act, what in acts:
             if act == "press":
                 await button.press()
@@ -145,19 +145,19 @@ async def in_real_time(home: Path, acts: Sequence[Act]) -> list[Happening]:
                 match = _said(what)
                 await world.wait_for(match, since=since, timeout_s=LIMIT_S)
         await _motor_is_still(world)
-        return world.happenings[since:]
+        return world.events[since:]
 
 
 async def _motor_is_still(world: World) -> None:
     """It has said all that it had to say."""
     seen = 0
-    while any(h.what == "motor" for h in world.happenings[seen:]):
-        seen = len(world.happenings)
+    while any(e.what == "motor" for e in world.events[seen:]):
+        seen = len(world.events)
         await asyncio.sleep(1.5)
 
 
 async def _acknowledge(world: World) -> None:
-    received = next(h for h in world.happenings if h.by == "centre" and h.what == "received")
+    received = next(e for e in world.events if e.by == "centre" and e.what == "received")
     for _ in range(100):
         try:
             return await world.acknowledge(received.data["incident"])
@@ -166,23 +166,23 @@ async def _acknowledge(world: World) -> None:
     raise AssertionError("the centre did not take it")
 
 
-def _said(what: str) -> Callable[[Happening], bool]:
-    return lambda h: label(h) == what
+def _said(what: str) -> Callable[[WorldEvent], bool]:
+    return lambda e: label(e) == what
 
 
 # -- in virtual time ----------------------------------------------------------------------------------
 
 
-def in_virtual_time(acts: Sequence[Act]) -> list[Happening]:
+def in_virtual_time(acts: Sequence[Act]) -> list[WorldEvent]:
     world = VirtualWorld(Schedule(1))
     world.begin()
     world.run_until(SETTLE_S)
-    since = len(world.happenings)
+    since = len(world.events)
     for act, what in acts:
         if act == "press":
-            pressed = len(world.happenings)
+            pressed = len(world.events)
             world.buttons["button"].down()
-            _until(world, pressed, lambda h: (label(h) or "").startswith("button advert 1."))
+            _until(world, pressed, lambda e: (label(e) or "").startswith("button advert 1."))
             world.run_until(world.time.now_s + 0.15)
             world.buttons["button"].up()
             world.run_until(world.time.now_s + 0.3)
@@ -197,14 +197,14 @@ def in_virtual_time(acts: Sequence[Act]) -> list[Happening]:
             verb, who, value = step.get(act, ("operate", "centre", 2))
             world.do(Step(world.time.now_s, verb, who, value=value))
     world.run_until(world.time.now_s + 2.5)
-    happenings = world.happenings[since:]
+    events = world.events[since:]
     world.end()
-    return happenings
+    return events
 
 
-def _until(world: VirtualWorld, since: int, match: Callable[[Happening], bool]) -> None:
+def _until(world: VirtualWorld, since: int, match: Callable[[WorldEvent], bool]) -> None:
     until_s = world.time.now_s + LIMIT_S
-    while not any(match(h) for h in world.happenings[since:]):
+    while not any(match(e) for e in world.events[since:]):
         assert world.time.now_s < until_s, world.trace()
         world.run_until(world.time.now_s + 0.05)
 

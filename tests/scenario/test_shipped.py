@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sim.scenarios.run import shipped
+from sim.scenarios.files import shipped
 
 # What a laptop can play in a few seconds each; `make test-slow` plays the others.
 QUICK = ("one-press",)

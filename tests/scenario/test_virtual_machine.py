@@ -70,7 +70,7 @@ class Life(RuleBasedStateMachine):
         calm_from_s = max(self.world.time.now_s, self._faults_end_s)
         self.world.run_until(calm_from_s + BOUND_S + 1)
         self.world.end()
-        found = check(self.world.happenings, EPOCH_MS + calm_from_s * 1000, BOUND_S * 1000)
+        found = check(self.world.events, EPOCH_MS + calm_from_s * 1000, BOUND_S * 1000)
         assert not found, "\n".join([self.world.trace(), *map(str, found)])
 
     _faults_end_s = 0.0

@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from sim.judge.vibrations import ACKNOWLEDGED, RECEIVED, TAKEN, felt
+from sim.commands.explore import replay
+from sim.judge.vibrations import ACKNOWLEDGED, RECEIVED, TAKEN, vibrations
 from sim.virtual import fault_script
-from sim.virtual.explore import find, replay
+from sim.virtual.explore import find
 from sim.virtual.fault_script import Schedule, Step, draw
 from sim.virtual.shrink import shrink
 from sim.virtual.verdict import judge, play
@@ -22,9 +23,9 @@ def test_a_press_goes_all_the_way_and_back() -> None:
     """Taken, received, acknowledged: felt in this order, and one incident."""
     world = World(Schedule(1, (PRESS, Step(20, "operate", "centre", value=2))))
     world.run()
-    own = [h for h in world.happenings if h.by == "button"]
-    assert [one.what for one in felt(own)] == [TAKEN, RECEIVED, ACKNOWLEDGED]
-    assert [h.data["stages"] for h in world.happenings if h.by == "auditor"] == [[1, 2]]
+    own = [e for e in world.events if e.by == "button"]
+    assert [one.pattern for one in vibrations(own)] == [TAKEN, RECEIVED, ACKNOWLEDGED]
+    assert [e.data["stages"] for e in world.events if e.by == "auditor"] == [[1, 2]]
     assert judge(world) == []
 
 
@@ -126,7 +127,7 @@ def test_a_button_that_is_broken_after_heard_has_not_called_in_vain() -> None:
     )
     world = World(Schedule(1, steps))
     world.run()
-    assert [h.data["counter"] for h in world.happenings if h.by == "auditor"] == [1]
+    assert [e.data["counter"] for e in world.events if e.by == "auditor"] == [1]
     assert play(Schedule(1, steps)) == []
 
 
@@ -136,10 +137,10 @@ def test_a_press_that_flash_did_not_take_at_first_outlives_the_battery(fails_s: 
     away, fails = Step(5, "away", "bridge", 300), Step(11, "flash_fails", "button", fails_s)
     world = World(Schedule(1, (away, PRESS, fails, Step(200, "battery", "button", 5)), minutes=15))
     world.run()
-    said = [h.what for h in world.happenings if h.by == "button" and h.what in ("flash", "saved", "power")]
+    said = [e.what for e in world.events if e.by == "button" and e.what in ("flash", "saved", "power")]
     assert said.index("flash") < said.index("saved") < len(said) - 1 - said[::-1].index("power")
     assert judge(world) == [], "and RECEIVED was felt"
-    assert [h.data["stages"] for h in world.happenings if h.by == "auditor"] == [[1]]
+    assert [e.data["stages"] for e in world.events if e.by == "auditor"] == [[1]]
 
 
 def test_a_clock_set_around_a_press_makes_no_phone_deaf() -> None:
@@ -186,7 +187,7 @@ def test_a_clock_that_is_set_makes_no_sign_of_life_stale(set_by_ms: int) -> None
     steps = (Step(100, "clock", "bridge", value=set_by_ms), Step(200, "kill", "bridge", 1.0))
     world = World(Schedule(1, steps, alive_period_s=60))
     world.run()
-    heard = [h.data for h in world.happenings if (h.by, h.what) == ("bridge", "heard")]
+    heard = [e.data for e in world.events if (e.by, e.what) == ("bridge", "heard")]
     assert len(heard) > 6
     assert not any("stale" in data for data in heard)
 

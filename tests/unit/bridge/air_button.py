@@ -5,12 +5,12 @@ import asyncio
 from bumble.device import Connection
 
 from sim.radio.air import Air
-from sim.radio.fake_button import Mimic
+from sim.radio.fake_button import FakeButton
 from wire import codes
 from wire.keys import Mac, derive
 
 
-class AirButton(Mimic):
+class AirButton(FakeButton):
     """Its root is 32 times its number, as `parts.device` has it."""
 
     def __init__(self, air: Air, number: int = 1, name: str = "button") -> None:

@@ -12,7 +12,9 @@ import pytest
 from aiohttp import web
 
 from bridge.centre import client
-from bridge.centre.client import Centre, CentreDown, CentreError, EventStream, NotACentre, Refused, TlsWrong
+from bridge.centre.client import Centre
+from bridge.centre.errors import CentreDown, CentreError, CentreRefused, NotACentre, TlsWrong
+from bridge.centre.stream import EventStream
 from tests.unit.bridge.parts import ENROLMENT, TOKEN, Authority, Handler, TestCentre, problem, serve
 
 ALARM = {"device_id": "A" * 16, "event": 1, "counter": 1, "code": "00"}
@@ -121,8 +123,8 @@ def _html() -> web.Response:
         (lambda: web.json_response(["reason"], status=404), NotACentre),
         (lambda: web.Response(status=500), CentreDown),
         (lambda: problem(503, "busy"), CentreDown),
-        (lambda: problem(404, "unknown_device"), Refused),
-        (lambda: problem(429, "slow_down"), Refused),
+        (lambda: problem(404, "unknown_device"), CentreRefused),
+        (lambda: problem(429, "slow_down"), CentreRefused),
     ],
 )
 async def test_every_wrong_answer_has_its_name(authority: Authority, response: Any, kind: type) -> None:
@@ -134,14 +136,14 @@ async def test_every_wrong_answer_has_its_name(authority: Authority, response: A
 
 async def test_a_refusal_says_why_and_whether_it_is_for_good(authority: Authority) -> None:
     """The problem's reason is the bridge's reason; a title cannot write on a terminal."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CentreRefused) as caught:
         await post(authority, always(lambda: problem(403, "revoked", "\x1b[31mgone\n")))
     assert (caught.value.reason, caught.value.permanent, "\x1b" in str(caught.value)) == (
         "revoked",
         True,
         False,
     )
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CentreRefused) as caught:
         await post(authority, always(lambda: problem(429, "slow_down")))
     assert not caught.value.permanent
 
@@ -239,7 +241,7 @@ async def test_a_stream_that_is_none_is_not_a_centre(authority: Authority) -> No
 
     cases: list[tuple[Any, type]] = [
         (_html, NotACentre),
-        (lambda: problem(404, "unknown_incident"), Refused),
+        (lambda: problem(404, "unknown_incident"), CentreRefused),
         (lambda: stream("id: 1\nevent: receipt\ndata: {}\n\n"), NotACentre),
         (lambda: stream("event: receipt\ndata: " + "x" * 5000), NotACentre),
     ]
@@ -358,7 +360,7 @@ async def test_what_the_centre_says_counts_more_than_an_address_that_is_down(aut
     async with serve(authority, routes) as url:
         for urls in ([url, "https://127.0.0.1:9"], ["https://127.0.0.1:9", url]):
             async with Centre(urls, authority.pem.decode()) as centre:
-                with pytest.raises(Refused, match="403"):
+                with pytest.raises(CentreRefused, match="403"):
                     await centre.post_alarm(TOKEN, ALARM)
 
 
@@ -377,7 +379,7 @@ async def test_a_pin_is_tried_once(authority: Authority) -> None:
         serve(authority, routes) as other,
         Centre([one, other], authority.pem.decode()) as centre,
     ):
-        with pytest.raises(Refused, match="403"):
+        with pytest.raises(CentreRefused, match="403"):
             await centre.post_call_off(TOKEN, {"pin": "9999"})
     assert len(tried) == 1
 
@@ -514,13 +516,13 @@ async def test_an_answer_to_a_sign_of_life_that_is_none_is_named(authority: Auth
 
 async def test_a_sign_of_life_that_is_shed_is_no_failure(authority: Authority) -> None:
     """The centre lives, and says that it has no time."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CentreRefused) as caught:
         await ask(authority, "/v1/alive", lambda: problem(503, "shed"), "post_alive", {})
     assert (caught.value.reason, caught.value.permanent) == ("shed", False)
 
 
 async def test_a_wrong_pin_comes_back_by_name(authority: Authority) -> None:
     """What the wearer is told hangs on the reason alone."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CentreRefused) as caught:
         await ask(authority, "/v1/call-offs", lambda: problem(403, "wrong_pin"), "post_call_off", {})
     assert caught.value.reason == "wrong_pin"

@@ -11,8 +11,8 @@ from bridge.rules.expected_codes import (
     BEHIND,
     MULTIPLES,
     STALE_MS,
+    ExpectedCodes,
     Sighting,
-    Watch,
     Window,
     quick_texts,
     uuid_text,
@@ -47,13 +47,13 @@ def texts(k_code: bytes) -> Callable[[int, int], str]:
     return cache(quick_texts(k_code))
 
 
-def watch(*, press: int = 0, alive: int = 0, accepted: tuple[tuple[int, int], ...] = ()) -> Watch:
-    watch = Watch(texts)
+def watch(*, press: int = 0, alive: int = 0, accepted: tuple[tuple[int, int], ...] = ()) -> ExpectedCodes:
+    watch = ExpectedCodes(texts)
     watch.add(device(1, press_counter=press), 0, accepted, Alive(device(1).device_id, alive, 0, alive, 0))
     return watch
 
 
-def is_new(watch: Watch, event: int, counter: int, now_ms: int = 0) -> bool | None:
+def is_new(watch: ExpectedCodes, event: int, counter: int, now_ms: int = 0) -> bool | None:
     """True: a new one, False: the same again, None: not ours."""
     sighting = watch.hear(on_air(event, counter), now_ms)
     return sighting and sighting.new
@@ -164,7 +164,7 @@ def test_memory_stays_the_same_over_ten_thousand_presses() -> None:
 
 def test_several_buttons_do_not_disturb_each_other() -> None:
     """Each code says whose it is."""
-    ours = Watch(texts)
+    ours = ExpectedCodes(texts)
     for number in range(1, 6):
         ours.add(device(number), 0)
     for counter in range(1, 30):
@@ -214,7 +214,7 @@ def test_a_button_that_was_away_is_expected_where_time_has_brought_it(days: int)
 
 def test_a_button_whose_past_is_unknown_is_found_at_a_multiple_of_32() -> None:
     """Enrolled a year after its provisioning: it passes one within eight hours."""
-    ours = Watch(texts)
+    ours = ExpectedCodes(texts)
     ours.add(device(1), 0)
     year = 365 * DAY_MS // PERIOD_MS // 32 * 32
     assert is_new(ours, CONTACT, year, 0) is True
@@ -250,13 +250,13 @@ def test_a_recorded_series_stays_stale_until_the_button_answers() -> None:
     assert _alive(ours, 20, _due_ms(20) + late_ms) == (True, False)
 
 
-def _alive(ours: Watch, counter: int, now_ms: int, event: int = ALIVE) -> tuple[bool, bool]:
+def _alive(ours: ExpectedCodes, counter: int, now_ms: int, event: int = ALIVE) -> tuple[bool, bool]:
     sighting = ours.hear(on_air(event, counter), now_ms)
     assert sighting
     return sighting.new, sighting.stale
 
 
-def _contact(ours: Watch, counter: int, now_ms: int) -> tuple[bool, bool]:
+def _contact(ours: ExpectedCodes, counter: int, now_ms: int) -> tuple[bool, bool]:
     return _alive(ours, counter, now_ms, CONTACT)
 
 
@@ -307,7 +307,7 @@ def test_a_filter_finds_a_button_again_after_a_night_out_of_reach() -> None:
 
 def test_filters_of_several_buttons_take_turns() -> None:
     """A system that takes few codes hears the next press of every button."""
-    ours = Watch(texts)
+    ours = ExpectedCodes(texts)
     for number in (1, 2, 3):
         ours.add(device(number), 0)
     assert ours.filter_codes(0)[:6] == [
@@ -369,7 +369,7 @@ def test_a_centre_that_says_something_else_each_minute_costs_no_memory() -> None
 
 def test_a_narrow_window_expects_less_and_hears_what_comes_next() -> None:
     """For a city of bridges in one process: it stays small, and moves on as the wide one does."""
-    wide, narrow = Watch(texts), Watch(texts, Window(ahead=8, multiples=1, spare=0))
+    wide, narrow = ExpectedCodes(texts), ExpectedCodes(texts, Window(ahead=8, multiples=1, spare=0))
     for one in (wide, narrow):
         one.add(device(1), 0, alive=Alive(device(1).device_id, 5, 0, 5, 0))
     assert len(narrow) * 20 < len(wide)

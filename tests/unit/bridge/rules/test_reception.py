@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from bridge.rules.reception import MISSED_MAX, MISSED_MIN, Hearing
+from bridge.rules.reception import MISSED_MAX, MISSED_MIN, Reception
 
 A_DAY = 96  # signs at 15 min
 GUIDE = Path(__file__).resolve().parents[4] / "docs/bridge.md"
@@ -23,9 +23,9 @@ UNEVEN = "Android, awake all day"
 PHONES[UNEVEN] = lambda hour, _chance: 0.31 if hour < 8 else 0.85
 
 
-def hearing(share: float, signs: int = 2000) -> Hearing:
+def hearing(share: float, signs: int = 2000) -> Reception:
     """That has heard this share of so many signs, evenly."""
-    made, missed = Hearing(), 0
+    made, missed = Reception(), 0
     for number in range(signs):
         if int((number + 1) * share) > int(number * share):
             made.heard(missed)
@@ -37,7 +37,7 @@ def hearing(share: float, signs: int = 2000) -> Hearing:
 
 def test_whoever_hears_all_finds_a_loss_after_two_signs() -> None:
     """And within a day of listening has learnt that it does."""
-    made = Hearing()
+    made = Reception()
     found_after = [made.missed_max]
     for _ in range(A_DAY + 16):
         made.heard(0)
@@ -63,7 +63,7 @@ def test_the_declared_table_is_what_the_rule_gives() -> None:
 def test_a_button_beside_its_phone_is_called_gone_on_one_of_a_hundred_days_at_most(phone: str) -> None:
     """Waited for as supervision.py does, each period 20 % late. On six, by the phone that is most uneven."""
     chance, called, days = Random(f"hears {phone}"), 0, 2000
-    ear, missed, silent, told = Hearing(), 0, 0.0, False
+    ear, missed, silent, told = Reception(), 0, 0.0, False
     for number in range(days * A_DAY):
         silent += chance.uniform(0.8, 1.2)
         if silent > ear.missed_max * 1.2 and not told:

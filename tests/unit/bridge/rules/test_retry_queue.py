@@ -13,44 +13,44 @@ from bridge.rules.retry_queue import (
     IN_FLIGHT_MAX,
     RETRY_MS_MAX,
     TEST,
-    Courier,
-    Errand,
+    Job,
+    RetryQueue,
 )
 from tests.unit.bridge.parts import dice
 
 MINUTE_MS = 60_000
 
 
-def errand(counter: int, kind: int = ALARM) -> Errand:
-    return Errand(kind, Key("A" * 16, 2 if kind == TEST else 1, counter))
+def job(counter: int, kind: int = ALARM) -> Job:
+    return Job(kind, Key("A" * 16, 2 if kind == TEST else 1, counter))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_it_never_waits_longer_than_a_minute_and_never_gives_up(seed: int) -> None:
     """Six hours of a centre that fails in every way and slowness; then it answers, and all arrives."""
     chance = dice(seed)
-    courier = Courier(chance.random)
+    retry_queue = RetryQueue(chance.random)
     waiting = {
-        errand(n, chance.choice((ALARM, TEST, CALL_OFF, AGE, FIXES)))
+        job(n, chance.choice((ALARM, TEST, CALL_OFF, AGE, FIXES)))
         for n in range(1, 1 + chance.randint(1, 12))
     }
     for each in sorted(waiting):
-        courier.add(each, 0)
-    sent: dict[Errand, list[int]] = {each: [] for each in waiting}
-    flying: dict[Errand, int] = {}
+        retry_queue.add(each, 0)
+    sent: dict[Job, list[int]] = {each: [] for each in waiting}
+    flying: dict[Job, int] = {}
     now_ms, heals_ms = 0, 6 * 60 * MINUTE_MS
-    while len(courier):
-        for each in courier.take(now_ms):
+    while len(retry_queue):
+        for each in retry_queue.take(now_ms):
             sent[each].append(now_ms)
             flying[each] = now_ms + chance.choice((1, 30, 2_000, 15_000))
-        next_ms = courier.next_ms(now_ms)
+        next_ms = retry_queue.next_ms(now_ms)
         now_ms = min(value for value in (next_ms, *flying.values()) if value is not None)
         for each in [each for each, until_ms in flying.items() if until_ms <= now_ms]:
             del flying[each]
             if now_ms > heals_ms:
-                courier.done(each)
+                retry_queue.done(each)
             else:
-                courier.failed(each, chance.choice(("a", "b", "c")), chance.random() < 0.3, now_ms)
+                retry_queue.failed(each, chance.choice(("a", "b", "c")), chance.random() < 0.3, now_ms)
         assert now_ms < heals_ms + 10 * MINUTE_MS
     for times in sent.values():
         tests_wait_ms = 15_000 * 6  # what is no alarm takes turns, two or four at a time
@@ -69,12 +69,12 @@ def test_it_never_waits_longer_than_a_minute_and_never_gives_up(seed: int) -> No
 def test_the_first_retry_comes_soon_and_later_ones_spread() -> None:
     """Half a second at most at first; doubling; never the same for two bridges."""
     waits = []
-    courier = Courier(dice(1).random)
-    courier.add(errand(1), 0)
+    retry_queue = RetryQueue(dice(1).random)
+    retry_queue.add(job(1), 0)
     now_ms = 0
     for _ in range(10):
-        assert courier.take(now_ms) == [errand(1)]
-        waits.append(courier.failed(errand(1), "centre_down", False, now_ms).in_ms)
+        assert retry_queue.take(now_ms) == [job(1)]
+        waits.append(retry_queue.failed(job(1), "centre_down", False, now_ms).in_ms)
         now_ms += waits[-1]
     assert 250 <= waits[0] <= 500
     assert waits[-1] >= RETRY_MS_MAX // 2
@@ -83,68 +83,68 @@ def test_the_first_retry_comes_soon_and_later_ones_spread() -> None:
 
 def test_alarms_go_before_tests() -> None:
     """Also before those that were there earlier."""
-    courier = Courier(dice(1).random)
+    retry_queue = RetryQueue(dice(1).random)
     for counter in range(1, 4):
-        courier.add(errand(counter, TEST), 0)
-    courier.add(errand(9), 0)
-    assert courier.take(0) == [errand(9), errand(1, TEST), errand(2, TEST), errand(3, TEST)]
+        retry_queue.add(job(counter, TEST), 0)
+    retry_queue.add(job(9), 0)
+    assert retry_queue.take(0) == [job(9), job(1, TEST), job(2, TEST), job(3, TEST)]
 
 
 def test_nothing_else_can_fill_the_alarms_line() -> None:
     """However many others hang, alarms go at once; and there is a bound to each kind."""
-    courier = Courier(dice(1).random)
+    retry_queue = RetryQueue(dice(1).random)
     for kind in (FIXES, AGE, TEST, CALL_OFF):
         for counter in range(1, 20):
-            courier.add(errand(counter, kind), 0)
-    assert len(courier.take(0)) == sum(IN_FLIGHT_MAX[kind] for kind in (CALL_OFF, TEST, AGE, FIXES))
-    assert courier.take(0) == []
+            retry_queue.add(job(counter, kind), 0)
+    assert len(retry_queue.take(0)) == sum(IN_FLIGHT_MAX[kind] for kind in (CALL_OFF, TEST, AGE, FIXES))
+    assert retry_queue.take(0) == []
     for counter in range(100, 200):
-        courier.add(errand(counter), 0)
-    assert [each.kind for each in courier.take(0)] == [ALARM] * IN_FLIGHT_MAX[ALARM]
+        retry_queue.add(job(counter), 0)
+    assert [each.kind for each in retry_queue.take(0)] == [ALARM] * IN_FLIGHT_MAX[ALARM]
 
 
 def test_the_more_urgent_goes_first() -> None:
     """Alarm, call-off, test, age, positions, whichever was there before."""
-    courier = Courier(dice(1).random)
+    retry_queue = RetryQueue(dice(1).random)
     for kind in (FIXES, AGE, TEST, CALL_OFF, ALARM):
-        courier.add(errand(1, kind), 0)
-    assert [each.kind for each in courier.take(0)] == [ALARM, CALL_OFF, TEST, AGE, FIXES]
+        retry_queue.add(job(1, kind), 0)
+    assert [each.kind for each in retry_queue.take(0)] == [ALARM, CALL_OFF, TEST, AGE, FIXES]
 
 
 def test_when_the_centre_answers_again_nobody_waits_for_the_minute() -> None:
     """One answer, to whatever it was, sends all that has failed before at once."""
-    courier = Courier(dice(1).random)
+    retry_queue = RetryQueue(dice(1).random)
     now_ms = 0
-    courier.add(errand(1), 0)
+    retry_queue.add(job(1), 0)
     for _ in range(10):
-        assert courier.take(now_ms) == [errand(1)]
-        now_ms += courier.failed(errand(1), "centre_down", False, now_ms).in_ms
-    assert courier.take(now_ms) == [errand(1)]
-    courier.failed(errand(1), "centre_down", False, now_ms)
-    assert courier.take(now_ms + 1) == []
-    courier.hurry(now_ms + 1)
-    assert courier.take(now_ms + 1) == [errand(1)]
+        assert retry_queue.take(now_ms) == [job(1)]
+        now_ms += retry_queue.failed(job(1), "centre_down", False, now_ms).in_ms
+    assert retry_queue.take(now_ms) == [job(1)]
+    retry_queue.failed(job(1), "centre_down", False, now_ms)
+    assert retry_queue.take(now_ms + 1) == []
+    retry_queue.hurry(now_ms + 1)
+    assert retry_queue.take(now_ms + 1) == [job(1)]
 
 
 def test_the_same_press_twice_is_one_errand() -> None:
     """Heard and told by a CONTACT, it is sent once."""
-    courier = Courier(dice(1).random)
-    courier.add(errand(1), 0)
-    assert courier.take(0) == [errand(1)]
-    courier.add(errand(1), 5)
-    assert courier.take(5) == []
-    courier.done(errand(1))
-    assert len(courier) == 0
+    retry_queue = RetryQueue(dice(1).random)
+    retry_queue.add(job(1), 0)
+    assert retry_queue.take(0) == [job(1)]
+    retry_queue.add(job(1), 5)
+    assert retry_queue.take(5) == []
+    retry_queue.done(job(1))
+    assert len(retry_queue) == 0
 
 
 def test_a_permanent_problem_is_told_once_and_still_retried_slowly() -> None:
     """An unknown device may be known tomorrow: it goes on, at the slow pace."""
-    courier = Courier(dice(1).random)
-    courier.add(errand(1), 0)
+    retry_queue = RetryQueue(dice(1).random)
+    retry_queue.add(job(1), 0)
     now_ms, told = 0, []
     for reason in ("unknown_device", "unknown_device", "revoked", "revoked"):
-        assert courier.take(now_ms) == [errand(1)]
-        retry = courier.failed(errand(1), reason, True, now_ms)
+        assert retry_queue.take(now_ms) == [job(1)]
+        retry = retry_queue.failed(job(1), reason, True, now_ms)
         told.append(retry.tell)
         assert RETRY_MS_MAX // 2 <= retry.in_ms <= RETRY_MS_MAX
         now_ms += retry.in_ms

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.model import Alive, Health, Kept, Press, Waypoint
+from bridge.model import Alive, Health, JournalContents, Press, Waypoint
 from bridge.store import journal as journals
 from bridge.store.journal import Journal, read_presses
 from tests.unit.bridge.parts import dice, remount
@@ -291,7 +291,7 @@ def test_what_waits_on_a_disk_that_became_read_only_is_read(small_disk: Path, ki
     remount(small_disk, "ro")
     assert [each.counter for each in read_presses(path)] == [1]
     after = Journal(path)
-    assert after.load(NOW_MS) == Kept(presses=[press(1)], reason=journals.READ_ONLY)
+    assert after.load(NOW_MS) == JournalContents(presses=[press(1)], reason=journals.READ_ONLY)
     assert after.write(press(2)) == journals.READ_ONLY
     remount(small_disk, "rw")
     assert after.write() is None
@@ -302,7 +302,7 @@ def test_what_waits_on_a_disk_that_became_read_only_is_read(small_disk: Path, ki
 def test_a_folder_that_is_not_there_is_told_and_survived(tmp_path: Path) -> None:
     """As when the disk is not mounted: rows wait in memory."""
     journal = Journal(tmp_path / "away" / "journal.sqlite")
-    assert journal.load(NOW_MS) == Kept(reason=journals.READ_ONLY)
+    assert journal.load(NOW_MS) == JournalContents(reason=journals.READ_ONLY)
     assert journal.write(press(1)) == journals.READ_ONLY
     (tmp_path / "away").mkdir()
     assert journal.write() is None

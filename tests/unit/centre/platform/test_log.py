@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -32,10 +33,12 @@ def test_every_event_is_one_json_object_or_an_english_line(
     what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """stdout for programs, stderr for people."""
-    Log(as_json=True)(what, at_ms=1.5, **FIELDS)
+    with contextlib.closing(Log(as_json=True)) as log:
+        log(what, at_ms=1.5, **FIELDS)
     out, error = capsys.readouterr()
     assert (json.loads(out), error) == ({"at_ms": 1.5, "what": what} | FIELDS, "")
-    Log(as_json=False)(what, **FIELDS)
+    with contextlib.closing(Log(as_json=False)) as log:
+        log(what, **FIELDS)
     out, error = capsys.readouterr()
     assert out == ""
     assert "{" not in error
@@ -45,8 +48,26 @@ def test_a_log_that_nobody_reads_stops_nothing() -> None:
     """Whoever started us may be gone: an alarm must not fail over its log line."""
     reader, writer = os.pipe()
     os.close(reader)
-    stream = open(writer, "w")  # noqa: SIM115 -- closing it fails, as it must
-    with contextlib.redirect_stdout(stream):
-        Log(as_json=True)("refused", reason="bad_code", count=1)
-    with contextlib.suppress(BrokenPipeError):
-        stream.close()
+    with open(writer, "w") as stream, contextlib.redirect_stdout(stream):
+        log = Log(as_json=True)
+        log("refused", reason="bad_code", count=1)
+        log.close()
+
+
+def test_a_reader_that_stands_still_holds_up_nobody_and_learns_what_it_missed() -> None:
+    """The pipe is full and so is the queue: no call waits; lines that are written are whole, in order."""
+    reader, writer = os.pipe()
+    count = 5_000
+    with open(writer, "w") as stream:
+        with contextlib.redirect_stdout(stream):
+            log = Log(as_json=True, lines_max=100)
+        for number in range(count):
+            log("trouble", reason="internal", text=f"{number} {'x' * 100}")
+        with open(reader) as lines, ThreadPoolExecutor(1) as readers:
+            read = readers.submit(lines.readlines)
+            log.close()
+            stream.close()
+            content = [json.loads(line) for line in read.result()]
+    numbers = [int(line["text"].split()[0]) for line in content if line["what"] == "trouble"]
+    assert numbers == sorted(set(numbers))
+    assert sum(line["count"] for line in content if line["what"] == "dropped") == count - len(numbers) > 0

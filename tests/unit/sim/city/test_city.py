@@ -76,7 +76,7 @@ def test_a_press_is_first_heard_then_received_then_confirmed(
 def test_without_a_network_nothing_reaches_the_centre_and_afterwards_all_of_it_does(
     busy: tuple[Outcome, list[tuple[str, int, int]]],
 ) -> None:
-    """Whoever pressed in the outage was received within the courier's minute of its end."""
+    """Whoever pressed in the outage was received within the retry_queue's minute of its end."""
     outcome, _ = busy
     begins_ms, ends_ms = (START_MS + ms for ms in outcome.plan.outage_ms or ())
     minutes = range((begins_ms - START_MS) // 60_000, (ends_ms - START_MS) // 60_000)

@@ -5,19 +5,19 @@ import pytest
 from firmware.board.feedback import PATTERNS
 from firmware.board.press import NOT_CONFIRMED as NOT_CONFIRMED_YET
 from firmware.board.press import TAKEN as TAKEN_AT_ALL
-from sim.judge.events import Happening
-from sim.judge.vibrations import ACKNOWLEDGED, CLOSED, DISPATCHED, NOT_CONFIRMED, RECEIVED, TAKEN, felt
+from sim.judge.events import WorldEvent
+from sim.judge.vibrations import ACKNOWLEDGED, CLOSED, DISPATCHED, NOT_CONFIRMED, RECEIVED, TAKEN, vibrations
 
 NAMES: dict[str | int, str] = {TAKEN_AT_ALL: TAKEN, NOT_CONFIRMED_YET: NOT_CONFIRMED}
 
 LATE_MS = (0.0, 100.0, 0.0, 0.0, 40.0, 0.0, 100.0, 0.0)  # each switching after its time
 
 
-def motor(*parts_ms: float, from_ms: float = 0) -> list[Happening]:
+def motor(*parts_ms: float, from_ms: float = 0) -> list[WorldEvent]:
     """On, off, on, ... for so long each."""
     found, at_ms, on = [], from_ms, True
     for part_ms in (*parts_ms, 0):
-        found.append(Happening(at_ms, "button", "motor", {"on": on}))
+        found.append(WorldEvent(at_ms, "button", "motor", {"on": on}))
         at_ms, on = at_ms + part_ms, not on
     return found
 
@@ -28,7 +28,7 @@ def test_each_pattern_of_the_firmware_is_felt_as_what_it_is(name: str | int, str
     """And two in a row, with the firmware's pause, as two."""
     one = [part_ms * stretch for part_ms in PATTERNS[name]]
     both = [*motor(*one), *motor(*one, from_ms=sum(one) + 400 * stretch)]
-    assert [each.what for each in felt(both)] == [NAMES.get(name, name)] * 2
+    assert [each.pattern for each in vibrations(both)] == [NAMES.get(name, name)] * 2
 
 
 @pytest.mark.parametrize(
@@ -42,19 +42,19 @@ def test_a_motor_that_a_busy_machine_held_up_is_still_understood(
     parts_ms: tuple[float, ...], what: str
 ) -> None:
     """As seen on a machine that had much else to do; a hand would not count milliseconds either."""
-    assert [each.what for each in felt(motor(*parts_ms))] == [what]
+    assert [each.pattern for each in vibrations(motor(*parts_ms))] == [what]
 
 
 def test_what_the_guide_does_not_know_is_nothing() -> None:
     """Five short ones; two long ones."""
-    assert [each.what for each in felt(motor(*[120, 160] * 4, 120))] == [None]
-    assert [each.what for each in felt(motor(450, 250, 450))] == [None]
+    assert [each.pattern for each in vibrations(motor(*[120, 160] * 4, 120))] == [None]
+    assert [each.pattern for each in vibrations(motor(450, 250, 450))] == [None]
 
 
 def test_a_pattern_that_lost_its_power_half_way_is_none() -> None:
     """The motor has stopped, and nobody knows what it would have been."""
-    cut = [*motor(120, 160, 120)[:3], Happening(300, "button", "power", {"on": False})]
-    assert felt(cut) == []
+    cut = [*motor(120, 160, 120)[:3], WorldEvent(300, "button", "power", {"on": False})]
+    assert vibrations(cut) == []
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_each_pattern_is_told_apart_also_when_the_motor_is_late(
     on_ms: int, pause_ms: int, pulses: int, means: str | int
 ) -> None:
     """As the wearer's guide has them."""
-    happenings = []
+    events = []
     for number in range(pulses):
         for part, due_ms in enumerate((0, on_ms)):
             at_ms = number * (on_ms + pause_ms) + due_ms + LATE_MS[2 * number + part]
-            happenings.append(Happening(at_ms, "button", "motor", {"on": not part}))
-    assert [one.what for one in felt(happenings)] == [means]
+            events.append(WorldEvent(at_ms, "button", "motor", {"on": not part}))
+    assert [one.pattern for one in vibrations(events)] == [means]

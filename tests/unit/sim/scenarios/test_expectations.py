@@ -2,22 +2,24 @@
 
 from dataclasses import replace
 
-from sim.judge.events import Happening
+from sim.judge.events import WorldEvent
 from sim.scenarios.expectations import Verdict, judge
 from sim.scenarios.model import Expect, Scenario, read
 from tests.unit.sim.scenarios.parts import GOOD
 
 IDS = {"button": "AAAA"}
 WHOLE = [
-    Happening(1000, "hand", "acts", {"button": "button", "does": "press"}),
-    Happening(1500, "button", "advert", {"args": ["1", "7", "20000"]}),
-    Happening(1500, "air", "advert", {"button": "button", "address": "A1", "data": b"code 7"}),
-    Happening(1600, "phone", "heard", {"device_id": "AAAA", "event": 1, "counter": 7}),
-    Happening(1700, "centre", "received", {"device_id": "AAAA", "event": 1, "counter": 7, "incident": "i"}),
-    Happening(1800, "button", "receipt", {"args": ["1"]}),
-    Happening(5000, "button", "receipt", {"args": ["3"]}),
-    Happening(6000, "air", "advert", {"button": "button", "address": "A2", "data": b"code 8"}),
-    Happening(4900, "centre", "dispatched", {"device_id": "AAAA", "event": 1, "counter": 7, "incident": "i"}),
+    WorldEvent(1000, "hand", "acts", {"button": "button", "does": "press"}),
+    WorldEvent(1500, "button", "advert", {"args": ["1", "7", "20000"]}),
+    WorldEvent(1500, "air", "advert", {"button": "button", "address": "A1", "data": b"code 7"}),
+    WorldEvent(1600, "phone", "heard", {"device_id": "AAAA", "event": 1, "counter": 7}),
+    WorldEvent(1700, "centre", "received", {"device_id": "AAAA", "event": 1, "counter": 7, "incident": "i"}),
+    WorldEvent(1800, "button", "receipt", {"args": ["1"]}),
+    WorldEvent(5000, "button", "receipt", {"args": ["3"]}),
+    WorldEvent(6000, "air", "advert", {"button": "button", "address": "A2", "data": b"code 8"}),
+    WorldEvent(
+        4900, "centre", "dispatched", {"device_id": "AAAA", "event": 1, "counter": 7, "incident": "i"}
+    ),
 ]
 
 
@@ -26,12 +28,12 @@ def expecting(what: str, **more: object) -> Scenario:
     return replace(read(GOOD), expects=(replace(usual, **more),))  # type: ignore[arg-type]
 
 
-def asked(happenings: list[Happening], what: str, **more: object) -> Verdict:
-    return judge(expecting(what, **more), happenings, IDS, 0)[0]
+def asked(events: list[WorldEvent], what: str, **more: object) -> Verdict:
+    return judge(expecting(what, **more), events, IDS, 0)[0]
 
 
-def always(happenings: list[Happening]) -> list[bool]:
-    return [verdict.holds for verdict in judge(read(GOOD), happenings, IDS, 0)]
+def always(events: list[WorldEvent]) -> list[bool]:
+    return [verdict.holds for verdict in judge(read(GOOD), events, IDS, 0)]
 
 
 def test_a_press_that_went_all_the_way_is_found_whole() -> None:
@@ -61,8 +63,8 @@ def test_an_incident_that_nobody_pressed_is_found() -> None:
 
 
 def test_a_receipt_that_the_centre_did_not_give_is_found() -> None:
-    """Felt without the centre, or before it."""
-    assert always([h for h in WHOLE if h.what != "received"]) == [True, False, True]
+    """Vibration without the centre, or before it."""
+    assert always([e for e in WHOLE if e.what != "received"]) == [True, False, True]
     early = replace(WHOLE[5], at_ms=1650)
     assert always([*WHOLE[:4], early, *WHOLE[4:]]) == [True, False, True]
 
@@ -84,7 +86,7 @@ def test_a_stage_can_be_looked_for_at_one_phone_or_at_the_centre() -> None:
 
 def test_a_trouble_that_was_not_told_is_told_beside_those_that_were() -> None:
     """Its reason may be misspelt."""
-    full = Happening(1200, "phone", "trouble", {"reason": "disk_full"})
+    full = WorldEvent(1200, "phone", "trouble", {"reason": "disk_full"})
     assert asked([*WHOLE, full], "trouble", reason="disk_full", who="phone").holds
     assert asked([*WHOLE, full], "trouble", reason="disk_ful").text.endswith("told: disk_full")
     assert not asked([*WHOLE, full], "trouble", reason="disk_full", who="tablet").holds
@@ -92,7 +94,7 @@ def test_a_trouble_that_was_not_told_is_told_beside_those_that_were() -> None:
 
 def test_strangers_count_who_were_let_go() -> None:
     """By the button's own words."""
-    let_go = Happening(1400, "button", "stranger", {"args": []})
+    let_go = WorldEvent(1400, "button", "stranger", {"args": []})
     assert asked([*WHOLE, let_go, let_go], "strangers", count=2).holds
     assert not asked([*WHOLE, let_go], "strangers", count=2).holds
 
@@ -105,7 +107,7 @@ def test_an_address_that_carries_two_codes_is_found() -> None:
 
 def test_a_second_hold_before_the_receipt_is_the_same_press() -> None:
     """Both acts of the hand are that press."""
-    again = [Happening(1650, "hand", "acts", WHOLE[0].data), replace(WHOLE[1], at_ms=1660)]
+    again = [WorldEvent(1650, "hand", "acts", WHOLE[0].data), replace(WHOLE[1], at_ms=1660)]
     made = [*WHOLE[:4], *again, *WHOLE[4:]]
     assert asked(made, "incidents").holds
     assert asked(made, "confirmed", press=2).holds
@@ -120,7 +122,7 @@ def test_a_press_is_not_taken_for_anothers() -> None:
 def test_a_flood_counts_until_the_press_has_come_through() -> None:
     """What was refused afterwards shows nothing about the press; where none came, all of it counts."""
     signs = [
-        Happening(at_ms, "fleet", "signs", {"taken": 20, "refused": 300}) for at_ms in (1000, 1690, 1710)
+        WorldEvent(at_ms, "fleet", "signs", {"taken": 20, "refused": 300}) for at_ms in (1000, 1690, 1710)
     ]
     assert asked([*WHOLE, *signs], "refused", count=600).holds
     assert not asked([*WHOLE, *signs], "refused", count=601).holds

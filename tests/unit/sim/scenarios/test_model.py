@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from sim.scenarios.describe import pages, vocabulary
+from sim.scenarios.files import SHIPPED, CannotRead, find, load, shipped
 from sim.scenarios.model import ACTS, EXPECTS, FAULTS, read
-from sim.scenarios.run import SHIPPED, CannotRead, described, find, load, shipped, vocabulary
 from sim.scenarios.toml_tables import Wrong
 from tests.unit.sim.scenarios.parts import GOOD
 
@@ -148,7 +149,7 @@ def test_at_least_25_are_shipped_and_every_kind_of_fault_and_act_is_in_one() -> 
 def test_the_guide_has_a_page_for_each() -> None:
     """Made by `amr-sim run --describe > docs/scenarios.md`."""
     guide = Path(__file__).parents[4] / "docs/scenarios.md"
-    assert guide.read_text("utf-8") == described()
+    assert guide.read_text("utf-8") == pages()
 
 
 def test_the_testers_guide_names_every_key() -> None:
