@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import ipaddress
+import os
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -127,12 +129,12 @@ async def running(
         await worker(event_log.started, asdict(settings))
         await runner.setup()
         jobs.start()
+        connection_limit = ConnectionLimit(runner, host, port, context, settings)
         try:
-            await ConnectionLimit(runner, host, port, context, settings).start()
+            await connection_limit.start()
         except OSError as error:
             raise CannotServe(f"cannot listen on {host} port {port}: {_why(error)}") from error
-        url = _url(host, runner.addresses[0][1])
-        yield Running(url, authority, routes)
+        yield Running(_url(host, connection_limit.port), authority, routes)
     finally:
         await jobs.stop()
         await sender.close()
@@ -200,5 +202,6 @@ def _url(host: str, port: int) -> str:
 
 
 def _why(error: OSError) -> str:
-    # asyncio puts the address into `strerror`; the cause is after the last colon.
-    return (error.strerror or str(error)).rpartition(": ")[2]
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return str(error.strerror or error)
+    return os.strerror(error.errno).lower()  # `strerror` of a listener has the address in it, too

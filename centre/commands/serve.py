@@ -163,7 +163,7 @@ def serve(arguments: argparse.Namespace) -> int:
     home = Home(arguments.home)
     lock = home.lock()
     assert lock  # held until the process ends
-    connection_limit.allow_files(arguments.connections)
+    connections = connection_limit.allow_files(arguments.connections)
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
@@ -180,7 +180,7 @@ def serve(arguments: argparse.Namespace) -> int:
                 alive_s=arguments.alive_s,
                 public_url=arguments.public_url or "",
                 signs_per_s=arguments.signs_per_s,
-                connections=arguments.connections,
+                connections=connections,
                 test_every_days=arguments.test_every_days,
                 escalate_s=arguments.escalate_s,
                 webhook=arguments.webhook,
@@ -206,6 +206,9 @@ def serve(arguments: argparse.Namespace) -> int:
                 ca=str(centre.authority.path),
                 ca_sha256=centre.authority.sha256,
             )
+            if connections < arguments.connections:
+                text = f"at most {connections} connections are held, not {arguments.connections}: ulimit -Hn"
+                log("trouble", reason="open_files", text=text)
             await stop.wait()
 
     # What is there now stays: looking through it for garbage is a tenth of what an alarm costs.

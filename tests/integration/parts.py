@@ -48,10 +48,21 @@ class Served:
     def __init__(self, process: asyncio.subprocess.Process, console_url: str) -> None:
         self.process, self.console_url = process, console_url
 
+    async def next_line(self) -> dict[str, Any]:
+        """Return the next line of its log."""
+        assert self.process.stdout is not None
+        line: dict[str, Any] = json.loads(await self.process.stdout.readline())
+        return line
+
 
 @asynccontextmanager
-async def served(home: Path, *options: object) -> AsyncIterator[tuple[Served, Phone]]:
+async def served(
+    home: Path, *options: object, files_max: int | None = None
+) -> AsyncIterator[tuple[Served, Phone]]:
+    """Serve a centre as a process, with so many open files if it says so, and give a phone."""
+    limited = [] if files_max is None else ["sh", "-c", f'ulimit -n {files_max}; exec "$@"', "sh"]
     process = await asyncio.create_subprocess_exec(
+        *limited,
         *amr_centre("serve", "--home", home, "--port", 0, "--json-log", *options),
         cwd=ROOT,
         stdout=subprocess.PIPE,

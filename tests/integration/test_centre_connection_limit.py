@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from centre.platform import tls
+from centre.platform.home import Home
+from tests.integration.parts import imported, served
 from tests.unit.centre.parts import Hand, Phone, Serving, centre, phone_of
 
 HAND = Hand()
@@ -19,10 +22,10 @@ HEAD = b"POST /v1/alarms HTTP/1.1\r\nHost: centre\r\n"
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def held(serving: Serving, *, tls: bool = True, sends: bytes = b"") -> Ends:
+async def held(serving: Serving, *, secured: bool = True, sends: bytes = b"") -> Ends:
     """A connection that somebody holds."""
     url = urlsplit(serving.url)
-    context = ssl.create_default_context(cadata=serving.authority.pem.decode()) if tls else None
+    context = ssl.create_default_context(cadata=serving.authority.pem.decode()) if secured else None
     reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=context)
     writer.write(sends)
     await writer.drain()
@@ -61,6 +64,44 @@ async def test_an_alarm_comes_in_however_many_hold_a_connection(tmp_path: Path) 
         assert not ends[-1][0].at_eof()
 
 
+async def test_who_never_begins_a_handshake_counts_from_the_first_moment(tmp_path: Path) -> None:
+    """Of those the oldest end first, beyond a quarter of all; connections that are established stay."""
+    async with centre(tmp_path, HAND, connections=8) as (serving, phone), AsyncExitStack() as ended:
+        ended.push_async_callback(asyncio.sleep, 0)  # in which aborted ones end
+        await phone.enrol(HAND)
+        established = [await held(serving) for _ in range(4)]
+        silent = [await held(serving, secured=False) for _ in range(24)]
+        for _, writer in established + silent:
+            ended.callback(writer.transport.abort)
+        assert await is_taken(serving, phone, 1)
+        assert [await cut(old) for old in silent[:20]] == [b""] * 20
+        assert not any(reader.at_eof() for reader, _ in established)
+
+
+async def test_alarms_come_in_beside_idle_connections_and_a_flood_of_unfinished_handshakes(
+    tmp_path: Path,
+) -> None:
+    """In a process that may open few files; which says so, and to how many connections that leads."""
+    imported(tmp_path, HAND)
+    async with (
+        served(tmp_path, "--connections", 1000, files_max=128) as (process, phone),
+        AsyncExitStack() as ended,
+    ):
+        ended.push_async_callback(asyncio.sleep, 0)
+        line = await process.next_line()
+        assert (line["what"], line["reason"]) == ("trouble", "open_files")
+        assert "at most 64 connections are held, not 1000" in line["text"]
+        await phone.enrol(HAND)
+        serving = Serving(phone.url, tls.development(Home(tmp_path)), (), tmp_path)
+        ends = [await held(serving) for _ in range(80)]
+        for counter in range(1, 21):
+            for sends in (b"", b"\x16\x03\x01", b"", b"\x16") * 3:
+                ends.append(await held(serving, secured=False, sends=sends))
+            assert await is_taken(serving, phone, counter)
+        for _, writer in ends:
+            ended.callback(writer.transport.abort)
+
+
 async def test_a_head_that_never_ends_is_cut(tmp_path: Path) -> None:
     """However slowly its bytes come; alarms are taken meanwhile."""
     async with centre(tmp_path, HAND, idle_s=1.0) as (serving, phone):
@@ -91,7 +132,7 @@ async def test_a_handshake_that_is_never_finished_is_cut(tmp_path: Path) -> None
     """Nothing is sent, or the beginning of a record; alarms are taken meanwhile."""
     async with centre(tmp_path, HAND, handshake_s=1.0) as (serving, phone):
         await phone.enrol(HAND)
-        begun = [await held(serving, tls=False, sends=sent) for sent in (b"", b"\x16\x03\x01") * 15]
+        begun = [await held(serving, secured=False, sends=sent) for sent in (b"", b"\x16\x03\x01") * 15]
         assert await is_taken(serving, phone, 1)
         assert await asyncio.gather(*(cut(ends) for ends in begun)) == [b""] * 30
 
