@@ -20,6 +20,7 @@ from centre.platform.log import Log
 from centre.platform.pin_hashing import Verdict, check_pin
 from centre.platform.worker import AFTER, SPARE, Worker
 from centre.rules import heartbeats, incidents, times
+from centre.rules.fields import Dropped
 from centre.rules.heartbeats import Pace
 from centre.rules.refusals import Refused
 from centre.settings import Settings
@@ -132,7 +133,8 @@ class Intake:
     async def fixes(self, request: web.Request, bridge_id: str) -> web.Response:
         """Where she is now: all of the batch, or a refusal that names the first wrong one."""
         incident_id = request.match_info["incident"]
-        fixes = incidents.read_fixes(await read_json(request))
+        dropped: list[Dropped] = []
+        fixes = incidents.read_fixes(await read_json(request), dropped)
         done = await self._worker(presses.add_fixes, bridge_id, incident_id, fixes, lane=AFTER)
         self._log(
             "fixes",
@@ -143,7 +145,8 @@ class Intake:
         )
         if done.stored:
             self._signals.board_changed()
-        return answer({"stored": done.stored, "known": done.known})
+        named = [asdict(one) for one in dropped]
+        return answer({"stored": done.stored, "known": done.known, "dropped": named})
 
     async def call_off(self, request: web.Request, bridge_id: str) -> web.Response:
         """The wearer takes an alarm back. The answer is the same for her PIN and for the duress PIN."""

@@ -12,8 +12,8 @@ from centre.console import board_html as html
 from centre.platform.change_signals import ChangeSignals
 from centre.platform.log import now_ms
 from centre.platform.worker import Worker
-from centre.work import board as desk
-from centre.work.incident_sheet import Board
+from centre.work import board as work
+from centre.work.board import Board
 
 ESCALATE_TICK_S = 0.5
 _OLD_S = 5.0  # another process (a command) may have changed something, and sends no signal
@@ -44,6 +44,7 @@ class Snapshot:
         cards = self.board.waiting + self.board.taken + self.board.closed
         return {
             "untaken": len(self.board.waiting) + self.board.hidden,
+            "open": self.board.open_count,
             "duress": self.board.duress_waits,
             "level": max(self.levels.values(), default=0),
             "versions": {card.incident_id: card.version for card in cards},
@@ -64,7 +65,7 @@ class Boards:
             if self._now is None or self._now.changed.is_set() or age_s >= _OLD_S:
                 await asyncio.sleep(max(0.0, _YOUNG_S - age_s))
                 changed = self._signals.of_board()
-                board = await self._worker(desk.board)
+                board = await self._worker(work.board)
                 levels = html.levels(board, now_ms(), self._escalate_s)
                 fresh = Snapshot(board, levels, changed, time.monotonic())
                 if self._now is not None and (board, levels) == (self._now.board, self._now.levels):

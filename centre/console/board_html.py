@@ -5,20 +5,24 @@ Shapes and words carry the meaning, colour only repeats it.
 """
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Any
 
 from markupsafe import Markup
 
 from centre.console import pages, words
 from centre.console.guard import csrf
-from centre.rules import escalation, times
+from centre.rules import access, escalation, times
 from centre.rules.access import Caller
 from centre.rules.incidents import CLOSE_REASONS, NOTE_CHARS_MAX
+from centre.rules.newest_position import Position
 from centre.settings import Settings
-from centre.work.incident_sheet import Board, Card, Position, Sheet
+from centre.work.board import Board, Card, OpenAlarms
+from centre.work.incident_sheet import Sheet
 
 NBSP = "\N{NO-BREAK SPACE}"  # between a number and its unit
 LATE_MS = 120_000  # a press that reached us later says so
@@ -33,28 +37,40 @@ def levels(board: Board, now_ms: float, after_s: int) -> dict[str, int]:
     }
 
 
+class Part(StrEnum):
+    """A part of the board."""
+
+    WAITING = "waiting"
+    TAKEN = "taken"
+    CLOSED = "closed"
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One card as it stands on the board: which part of it, how far it has escalated."""
 
-    part: str  # waiting taken closed
+    part: Part
     card: Card
     level: int = 0
 
 
 def items(board: Board, levels: dict[str, int]) -> list[Item]:
-    """In the order of the page."""
+    """Put the cards in the order of the page: duress, then by step, danger, and who has waited longest."""
+    waiting = sorted(
+        board.waiting, key=lambda card: (not card.is_duress, -levels[card.incident_id], *card.urgency)
+    )
+    taken = sorted(board.taken, key=lambda card: (not card.is_duress, card.stage, *card.urgency))
     return [
-        *(Item("waiting", card, levels[card.incident_id]) for card in board.waiting),
-        *(Item("taken", card) for card in board.taken),
-        *(Item("closed", card) for card in board.closed),
+        *(Item(Part.WAITING, card, levels[card.incident_id]) for card in waiting),
+        *(Item(Part.TAKEN, card) for card in taken),
+        *(Item(Part.CLOSED, card) for card in board.closed),
     ]
 
 
 def render_item(item: Item, language: str) -> Markup:
     """Some tenths of a millisecond: who makes many lets others go on between them (boards.py)."""
     shown: dict[str, Any] = {"card": item.card, "part": item.part, "level": item.level}
-    template = "board_card.html" if item.part == "waiting" else "board_line.html"
+    template = "board_card.html" if item.part is Part.WAITING else "board_line.html"
     late = _late(item.card, language)
     return Markup(pages.render(template, language, late=late, **shown, **_said(language)))  # noqa: S704
 
@@ -65,9 +81,11 @@ def render(board: Board, language: str, levels: dict[str, int]) -> str:
 
 
 def joined(board: Board, language: str, made: Iterable[tuple[Item, Markup]]) -> str:
-    """The live part of the page: the same for all operators of a language. `made`: of `items`, in order."""
-    told = [Markup("{} {}").format(grouped(device_id), _clock(at_ms)) for device_id, at_ms in board.tests]
-    parts: dict[str, list[Markup]] = {"waiting": [], "taken": [], "closed": []}
+    """Join the live part of the page, the same for all of a language. `made`: of `items`, in order."""
+    tests = [
+        Markup("{} {}").format(grouped(one.device_id), _clock(one.received_at_ms)) for one in board.tests
+    ]
+    parts: dict[str, list[Markup]] = {part: [] for part in Part}
     for item, html in made:
         parts[item.part].append(html)
     return pages.render(
@@ -75,14 +93,31 @@ def joined(board: Board, language: str, made: Iterable[tuple[Item, Markup]]) -> 
         language,
         board=board,
         made=parts,
-        tests=Markup(" · ").join(told) or words.say(language, "board.none"),
+        tests=Markup(" · ").join(tests) or words.say(language, "board.none"),
         **_said(language),
     )
 
 
+def render_open(alarms: OpenAlarms, caller: Caller) -> str:
+    """Render one page of all open alarms."""
+    lines = [render_item(Item(Part.TAKEN, card), caller.language) for card in alarms.cards]
+    return pages.render(
+        "open_alarms.html",
+        caller.language,
+        caller=caller,
+        home=access.home_of(caller.role),
+        links=pages.LINKS[caller.role],
+        csrf=csrf(caller),
+        lines=lines,
+        following=alarms.next,
+    )
+
+
 def render_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
-    told = sheet.incident.told
-    late_ms = sheet.incident.opened_at_ms - told.pressed_at_ms if told and told.age_s is not None else 0
+    """Render the sheet of one incident."""
+    arrival, late_ms = sheet.incident.standing, 0
+    if arrival is not None and arrival.age_s is not None:
+        late_ms = sheet.incident.opened_at_ms - arrival.pressed_at_ms
     return pages.render(
         "sheet.html",
         language,
@@ -147,10 +182,7 @@ def _said(language: str) -> dict[str, Any]:
         "since": _since,
         "grouped": grouped,
         "metres": _metres,
-        "taken": _taken_at_ms,
-        "before": lambda position: _lasting(
-            max(0, position.received_at_ms - position.fix.taken_at_ms), language
-        ),
+        "before": lambda position: _lasting(max(0, position.received_at_ms - position.at_ms), language),
     }
 
 
@@ -160,11 +192,6 @@ def _late(card: Card, language: str) -> str:
     return _lasting(late_ms, language) if card.age_s is not None and late_ms >= LATE_MS else ""
 
 
-def _taken_at_ms(position: Position) -> int:
-    """By a clock that cannot lie ahead of ours."""
-    return min(position.fix.taken_at_ms, position.received_at_ms)
-
-
 def _source(position: Position, language: str) -> Markup:
     """How it was measured, when, how sure, by whom."""
 
@@ -172,8 +199,8 @@ def _source(position: Position, language: str) -> Markup:
         return Markup(words.say(language, f"board.{key}")).format(**values)  # noqa: S704  `format` escapes
 
     fix = position.fix
-    ahead = fix.taken_at_ms > position.received_at_ms + _CLOCK_AHEAD_MS
-    when = say("fix_taken", when=_since(_taken_at_ms(position)))
+    ahead = fix.age_s is None and fix.taken_at_ms > position.received_at_ms + _CLOCK_AHEAD_MS
+    when = say("fix_taken", when=_since(position.at_ms))
     parts = [
         say(f"method_{fix.method}") + (f" ({fix.source})" if fix.source else ""),
         when + (f" ({say('clock_ahead')})" if ahead else ""),
@@ -208,7 +235,10 @@ def _years(born_on: str, now_ms: float, language: str) -> str:
 
 
 def _metres(radius_m: float) -> str:
-    return f"{radius_m:.0f}{NBSP}m" if radius_m < 1000 else f"{radius_m / 1000:.1f}{NBSP}km"
+    """Write a radius, rounded up: a circle that is too small would be a promise."""
+    if radius_m < 1000:
+        return f"{math.ceil(radius_m)}{NBSP}m"
+    return f"{math.ceil(radius_m / 100) / 10:.1f}{NBSP}km"
 
 
 def grouped(device_id: str) -> str:

@@ -83,8 +83,8 @@ class Cases:
         return page
 
     async def edit(self, request: web.Request, caller: Caller) -> web.Response:
-        row, file = await self._worker(cases.look_into, caller, request.match_info["case"])
-        return self._form(caller, rules.to_form(file), row["case_id"], row["changed_at_ms"])
+        record, file = await self._worker(cases.look_into, caller, request.match_info["case"])
+        return self._form(caller, rules.to_form(file), record.case_id, record.changed_at_ms)
 
     async def change(self, request: web.Request, caller: Caller) -> web.Response:
         """The whole file; where somebody else has changed it meanwhile, nothing, and both are shown."""
@@ -97,8 +97,8 @@ class Cases:
                 raise
             theirs = None
             if refused.reason == "changed_meanwhile":
-                row, file = await self._worker(cases.look_into, caller, case_id)
-                read_at_ms, theirs = row["changed_at_ms"], rules.to_form(file)
+                record, file = await self._worker(cases.look_into, caller, case_id)
+                read_at_ms, theirs = record.changed_at_ms, rules.to_form(file)
             return self._form(caller, form, case_id, read_at_ms, refused, theirs)
         return see(case_id)
 
@@ -191,10 +191,10 @@ def see(case_id: str, part: str = "") -> web.Response:
 
 def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int, alive_s: int) -> dict[str, Any]:
     """All that the page of a case shows, from one moment."""
-    row, file = cases.look(core, caller, case_id)
+    record, file = cases.look(core, caller, case_id)
     held, former = assignments.of_case(core, case_id, test_every_days, alive_s)
     return {
-        "case": row,
+        "case": record,
         "file": file,
         "photos": cases.photos_of(core, case_id),
         "shows": rules.SHOWS,

@@ -20,14 +20,22 @@ from centre.platform.log import Log, now_ms
 from centre.platform.worker import Worker
 from centre.rules import cases, incidents
 from centre.rules.access import OPERATOR, Caller
+from centre.rules.incidents import CloseReason
+from centre.rules.newest_position import Newest, Position
 from centre.rules.refusals import Refused
 from centre.settings import Settings
-from centre.work import board
+from centre.work import board, incident_sheet, positions
 from centre.work.board import Advanced
-from centre.work.incident_sheet import Position
 from wire import receipts
 
-TEMPLATES = ("board.html", "board_list.html", "board_card.html", "board_line.html", "sheet.html")
+TEMPLATES = (
+    "board.html",
+    "board_list.html",
+    "board_card.html",
+    "board_line.html",
+    "open_alarms.html",
+    "sheet.html",
+)
 HEARTBEAT_S = 5.0  # the page says that it is not live after three missed ones
 STREAMS_MAX = 64
 STREAMS_PER_SESSION_MAX = 8  # her forgotten tabs make nobody else blind
@@ -49,6 +57,7 @@ class Operator:
         self.routes = (
             Route("GET", "/console", sees, self.page),
             Route("GET", "/console/live", sees, self.live),
+            Route("GET", "/console/open", sees, self.open_alarms),
             Route("GET", at, sees, self.page_of_incident),
             Route("GET", f"{at}/sheet", sees, self.sheet),
             Route("GET", f"{at}/fixes", sees, self.fixes),
@@ -60,6 +69,13 @@ class Operator:
 
     async def page(self, _request: web.Request, caller: Caller) -> web.Response:
         return await self._page(caller)
+
+    async def open_alarms(self, request: web.Request, caller: Caller) -> web.Response:
+        """Show every open alarm, a page at a time."""
+        after = request.query.get("after", "")
+        if not re.fullmatch(r"[0-9a-f]{0,64}", after, re.ASCII):
+            raise Refused("out_of_range", "after is what the page before it has given", field="after")
+        return _text(html.render_open(await self._worker(board.open_alarms, after), caller))
 
     async def page_of_incident(self, request: web.Request, caller: Caller) -> web.Response:
         """The board with one sheet beside it: what a reload, or a browser without a script, gets."""
@@ -89,12 +105,12 @@ class Operator:
         """A look at a case is noted once per opening: `again` counts only for the sheet opened last."""
         again = again and self._opened.get(caller.session) == incident_id
         try:
-            sheet = await self._worker(partial(board.sheet, again=again), caller, incident_id)
+            sheet = await self._worker(partial(incident_sheet.sheet, again=again), caller, incident_id)
         except sqlite3.Error as error:
             # On a full disk she still sees whom to help and where; that she looked is told here instead.
             text = f"that {caller.actor} looks at incident {incident_id} cannot be noted: {error}"
             self._log("trouble", reason="look_not_noted", text=text)
-            sheet = await self._worker(partial(board.sheet, again=True), caller, incident_id)
+            sheet = await self._worker(partial(incident_sheet.sheet, again=True), caller, incident_id)
         self._opened.pop(caller.session, None)
         self._opened[caller.session] = incident_id
         if len(self._opened) > _OPENED_MAX:
@@ -106,8 +122,14 @@ class Operator:
         after = request.query.get("after", "0")
         if not re.fullmatch(r"[0-9]{1,15}", after, re.ASCII):
             raise Refused("out_of_range", "after must be the number of a position", field="after")
-        trail = await self._worker(board.trail, request.match_info["incident"], int(after))
-        body = {"fixes": [_point(position) for position in trail], "more": len(trail) == board.TRAIL_MAX}
+        incident_id = request.match_info["incident"]
+        trail = await self._worker(positions.trail, incident_id, int(after))
+        newest = await self._worker(positions.newest, incident_id)
+        body = {
+            "fixes": [_point(position) for position in trail],
+            "newest": _numbers(newest),
+            "more": len(trail) == positions.TRAIL_MAX,
+        }
         return answer(body, headers={"Cache-Control": "no-store"})
 
     async def photo(self, request: web.Request, caller: Caller) -> web.Response:
@@ -116,7 +138,7 @@ class Operator:
         if shows not in cases.SHOWS:
             raise Refused("unknown_incident")
         again = self._opened.get(caller.session) == incident_id
-        asked = partial(board.photo, again=again)
+        asked = partial(incident_sheet.photo, again=again)
         media_type, image = await self._worker(asked, caller, incident_id, shows)
         return web.Response(body=image, content_type=media_type, headers={"Cache-Control": "no-store"})
 
@@ -157,7 +179,7 @@ class Operator:
     ) -> web.Response:
         """Bring the incident to `stage` once; on disk, then logged, then told to all who wait for it."""
         incident_id = request.match_info["incident"]
-        reason = form.get("reason") if stage == receipts.CLOSED else None
+        reason = CloseReason(form["reason"]) if stage == receipts.CLOSED else None
         note = form.get("note", "").strip() or None if stage == receipts.DISPATCHED else None
         if note and (len(note) > incidents.NOTE_CHARS_MAX or not note.isprintable()):
             raise Refused(
@@ -208,9 +230,16 @@ def _point(position: Position) -> dict[str, object]:
         "lat": fix.lat,
         "lon": fix.lon,
         "radius_m": fix.radius_m,
-        "taken_at_ms": min(fix.taken_at_ms, position.received_at_ms),
+        "taken_at_ms": position.at_ms,
         "marks": list(fix.marks),
     }
+
+
+def _numbers(newest: Newest | None) -> list[int]:
+    """Which positions the map shows as the newest: two where two phones differ."""
+    if newest is None:
+        return []
+    return [newest.position.number] + ([newest.other.number] if newest.other else [])
 
 
 def _text(page: str) -> web.Response:

@@ -14,9 +14,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from xml.etree import ElementTree
 
+from centre.rules.newest_position import Newest, Position
 from wire import codes, receipts
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
@@ -38,7 +38,7 @@ class Standing:
     moments: Sequence[tuple[int, int]]  # (at_ms, stage)
     called_off_at_ms: int | None = None
     close_reason: str | None = None
-    fix: Mapping[str, Any] | None = None  # the newest
+    newest: Newest | None = None
 
     @property
     def stage(self) -> int:
@@ -116,30 +116,37 @@ def _add_info(alert: ElementTree.Element, now: Standing, language: str, words: M
         parameter = _add(info, "parameter")
         _add(parameter, "valueName", name)
         _add(parameter, "value", value)
-    if now.fix is not None:
-        area = _add(info, "area")
-        _add(area, "areaDesc", words["area"].format(radius_m=math.ceil(now.fix["radius_m"])))
+    for position in _positions(now):
+        fix, area = position.fix, _add(info, "area")
+        _add(area, "areaDesc", words["area"].format(radius_m=math.ceil(fix.radius_m)))
         # Rounded up: a circle that is too small would be a promise.
-        radius_km = math.ceil(now.fix["radius_m"]) / 1000
-        _add(area, "circle", f"{now.fix['lat']:.6f},{now.fix['lon']:.6f} {radius_km:.3f}")
+        _add(area, "circle", f"{fix.lat:.6f},{fix.lon:.6f} {math.ceil(fix.radius_m) / 1000:.3f}")
+
+
+def _positions(now: Standing) -> list[Position]:
+    """Return the newest; two where two phones say different places."""
+    if now.newest is None:
+        return []
+    return [now.newest.position] + ([now.newest.other] if now.newest.other else [])
 
 
 def _parameters(now: Standing) -> dict[str, str]:
     """What CAP has no element for; only what is known."""
-    told: dict[str, object] = {"stage": receipts.NAMES[now.stage], "case": now.case_id}
+    parameters: dict[str, object] = {"stage": receipts.NAMES[now.stage], "case": now.case_id}
     if now.called_off_at_ms is not None:
-        told["called_off_at"] = _time(now.called_off_at_ms)
-    if now.fix is not None:
-        fix, sent_ms = now.fix, now.moments[-1][0]
-        told |= {
-            "fix_taken_at": _time(fix["taken_at_ms"]),
-            "fix_age_s": max(0, sent_ms - fix["taken_at_ms"]) // 1000,
-            "fix_method": fix["method"],
-            "fix_source": fix["source"],
-            "fix_confidence": None if fix["confidence"] is None else f"{fix['confidence']:g}",
-            "fix_marks": fix["marks"] or None,
+        parameters["called_off_at"] = _time(now.called_off_at_ms)
+    sent_ms = now.moments[-1][0]
+    for prefix, position in zip(("fix", "other_fix"), _positions(now), strict=False):
+        fix = position.fix
+        parameters |= {
+            f"{prefix}_taken_at": _time(max(0, position.at_ms)),
+            f"{prefix}_age_s": max(0, sent_ms - position.at_ms) // 1000,
+            f"{prefix}_method": fix.method,
+            f"{prefix}_source": fix.source,
+            f"{prefix}_confidence": None if fix.confidence is None else f"{fix.confidence:g}",
+            f"{prefix}_marks": " ".join(fix.marks) or None,
         }
-    return {name: str(value) for name, value in told.items() if value is not None}
+    return {name: str(value) for name, value in parameters.items() if value is not None}
 
 
 def _add(parent: ElementTree.Element, name: str, text: str | None = None) -> ElementTree.Element:

@@ -11,6 +11,7 @@ Stages of an incident, each written once, never backwards (protocol: a higher on
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,12 +26,22 @@ METHODS = ("GNSS", "WIFI", "CELL", "NETWORK", "MANUAL")
 MARKS = ("stale", "jump", "implausible")
 RADIUS_M_MAX = 20_037_508  # half the equator: no circle on Earth is wider
 AGE_S_MAX = 10 * 366 * 86_400
+FIX_AGE_S_MAX = 7 * 86_400
 FIXES_MAX = 64  # of one post
 FIXES_PER_BRIDGE_MAX = 5_000  # of one incident: 14 h of one every 10 s, so that no phone fills the disk
 PIN_CHARS_MAX = 64
 
+
 # Why an operator closes an alarm.
-CLOSE_REASONS = ("real", "mis-press", "called-off", "duress", "technical")
+class CloseReason(StrEnum):
+    REAL = "real"
+    MIS_PRESS = "mis-press"
+    CALLED_OFF = "called-off"
+    DURESS = "duress"
+    TECHNICAL = "technical"
+
+
+CLOSE_REASONS = tuple(CloseReason)
 NOTE_CHARS_MAX = 300
 
 _CODE = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -48,6 +59,9 @@ class Fix(NamedTuple):
     taken_at_ms: int
     source: str | None = None  # which part of the phone gave it, in the bridge's word
     marks: tuple[str, ...] = ()  # why it is not to be taken for a fresh one: MARKS
+    age_s: float | None = (
+        None  # when it was posted, by a clock that nobody sets; None: the bridge does not say
+    )
 
 
 class Phone(NamedTuple):
@@ -107,19 +121,20 @@ def read(body: object) -> Press:
     )
 
 
-def read_fixes(body: object) -> list[Fix]:
-    """All positions of a batch, or Refused("bad_fix") naming the first that is wrong, and what of it.
+def read_fixes(body: object, dropped: list[Dropped] | None = None) -> list[Fix]:
+    """Return all positions of a batch, or raise Refused("bad_fix") naming the first wrong one.
 
-    Strict where an alarm is not: whoever follows her can repair and send again, and half a batch would
-    draw a way that nobody went.
+    Strict where an alarm is not: the bridge can repair and send again, and half a batch would draw a way
+    that nobody went. Only an `age_s` that cannot be believed is dropped by itself, and named in `dropped`.
     """
+    dropped = [] if dropped is None else dropped
     batch = fields.required(_object(body), "fixes", list)
     if len(batch) > FIXES_MAX:
         raise Refused("bad_fix", f"at most {FIXES_MAX} fixes at once", field="fixes")
     fixes = []
     for number, value in enumerate(batch):
         try:
-            fixes.append(_fix(value))
+            fixes.append(_fix(value, dropped, f"fixes[{number}]."))
         except Bad as bad:
             where = f"fixes[{number}]" + (f".{bad.part}" if bad.part else "")
             raise Refused("bad_fix", f"{where}: {bad.reason}", field=where) from None
@@ -213,7 +228,7 @@ def _device_id(body: Mapping[str, object]) -> str:
     return device_id
 
 
-def _fix(value: object) -> Fix:
+def _fix(value: object, dropped: list[Dropped], at: str) -> Fix:
     """A position without a radius, a method or a time would be dishonest: all of it or nothing."""
     if not isinstance(value, dict):
         raise Bad("wrong_type")
@@ -229,6 +244,7 @@ def _fix(value: object) -> Fix:
         source=None if source is None else part(value, "source", _source),
         # What cannot be read might have said "stale": such a fix is no more believed than a bad radius.
         marks=() if marks is None else part(value, "marks", _marks),
+        age_s=fields.optional(value, "age_s", _fix_age_s, dropped, at),
     )
 
 
@@ -236,7 +252,12 @@ def _fix_of_alarm(value: object, dropped: list[Dropped]) -> Fix:
     """As `_fix`, but a bad `source` costs only itself: the position is worth more than its label."""
     if not isinstance(value, dict):
         raise Bad("wrong_type")
-    return _fix(value | {"source": fields.optional(value, "source", _source, dropped, "fix.")})
+    source = fields.optional(value, "source", _source, dropped, "fix.")
+    return _fix(value | {"source": source}, dropped, "fix.")
+
+
+def _fix_age_s(value: object) -> float:
+    return fields.number(value, 0, FIX_AGE_S_MAX)
 
 
 def _source(value: object) -> str | None:

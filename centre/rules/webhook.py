@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from centre.rules import times
+from centre.rules.newest_position import Newest, Position
 from wire import receipts
 
 OPENED, ACKNOWLEDGED, DISPATCHED, CLOSED = "opened", "acknowledged", "dispatched", "closed"
@@ -29,10 +30,11 @@ GIVEN_UP_MS = 86_400_000  # a day later nobody sends a car for it
 KEY_BYTES = 32
 
 
-def body(
-    event_id: str, kind: str, incident: Mapping[str, Any], fix: Mapping[str, Any] | None, now_ms: int
-) -> str:
-    """The JSON of one event: the same bytes at every try."""
+def body(event_id: str, kind: str, incident: Mapping[str, Any], newest: Newest | None, now_ms: int) -> str:
+    """Write the JSON of one event: the same bytes at every attempt.
+
+    `other_fix` is what another phone says where it cannot be the same place: then neither is the newest.
+    """
     content: dict[str, Any] = {
         "id": event_id,
         "event": kind,
@@ -42,18 +44,22 @@ def body(
         "stage": receipts.NAMES[incident["stage"]],
         "open": incident["stage"] != receipts.CLOSED,
         "opened_at": times.write(incident["opened_at_ms"]),
-        "fix": None,
+        "fix": newest and _fix(newest.position, now_ms),
+        "other_fix": newest and newest.other and _fix(newest.other, now_ms),
     }
-    if fix is not None:
-        content["fix"] = {
-            "lat": fix["lat"],
-            "lon": fix["lon"],
-            "radius_m": fix["radius_m"],
-            "method": fix["method"],
-            "taken_at": times.write(fix["taken_at_ms"]),
-            "age_s": max(0, now_ms - fix["taken_at_ms"]) // 1000,
-        }
     return json.dumps(content, separators=(",", ":"))
+
+
+def _fix(position: Position, now_ms: int) -> dict[str, Any]:
+    fix = position.fix
+    return {
+        "lat": fix.lat,
+        "lon": fix.lon,
+        "radius_m": fix.radius_m,
+        "method": fix.method,
+        "taken_at": times.write(max(0, position.at_ms)),
+        "age_s": max(0, now_ms - position.at_ms) // 1000,
+    }
 
 
 def signature(key: bytes, timestamp_s: int, content: bytes) -> str:

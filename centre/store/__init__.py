@@ -24,6 +24,7 @@ MIGRATIONS = (
     "schema-6-watch.sql",
     "schema-7-figures.sql",
     "schema-8-ages.sql",
+    "schema-9-positions.sql",
 )
 BUSY_TIMEOUT_S = 5.0  # another process (an import) may hold the file for so long
 

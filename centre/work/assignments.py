@@ -7,7 +7,7 @@ from centre.rules import supervision as rules
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import buttons, cases, event_log, grants, supervision
+from centre.work import buttons, case_access, event_log, grants, supervision
 from centre.work.core import Core
 from centre.work.supervision import Loss
 from wire import codes, receipts
@@ -42,7 +42,7 @@ def hand_out(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
     button_trackable.
     """
     with core.store.transaction():
-        if cases.of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+        if case_access.of_zone(core, caller, case_id).closed_at_ms is not None:
             raise Refused("case_closed")
         if grants.running(core, case_id) is None:
             raise Refused("no_grant")
@@ -111,7 +111,7 @@ def issue_enrolment(core: Core, caller: Caller, case_id: str, device_id: str) ->
 
 def _held_by(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
     """Raises Refused: unknown_case, unknown_device."""
-    cases.of_zone(core, caller, case_id)
+    case_access.of_zone(core, caller, case_id)
     holder = core.store.one("handout", device_id=device_id)
     if holder is None or holder["case_id"] != case_id:
         raise Refused("unknown_device")

@@ -1,19 +1,122 @@
-"""What operators see and do."""
+"""The operators' board: the cards of the alarms, and what an operator does to one."""
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, field
 
 from centre.platform.sealing import Broken
-from centre.rules import case_access, incidents, webhook
+from centre.rules import incidents, webhook
 from centre.rules.access import Caller
+from centre.rules.cases import DANGERS
+from centre.rules.incidents import CloseReason
+from centre.rules.newest_position import Newest
 from centre.rules.refusals import Refused
-from centre.work import event_log, incident_sheet
-from centre.work import webhook as hooks
-from centre.work.cases import file_of, photo_opened
+from centre.store import Row
+from centre.work import cases, event_log, positions, supervision
+from centre.work import webhook as queue
 from centre.work.core import Core
-from centre.work.incident_sheet import Position, Sheet
+from centre.work.supervision import Loss
 from wire import codes, receipts
 
-TRAIL_MAX = 500  # positions of one answer
+UNTAKEN_SHOWN_MAX = 100
+OF_ONE_BUTTON_MAX = 5
+TAKEN_SHOWN_MAX = 20
+CLOSED_SHOWN_MAX = 10
+TESTS_SHOWN_MAX = 5
+LOSSES_SHOWN_MAX = 20
+OPEN_PAGE = 100  # alarms on one page of all that are open
+
+
+@dataclass(frozen=True, slots=True)
+class CallOffSeen:
+    """That the protected person has called it off, and whether somebody forced them to."""
+
+    called_off_at_ms: int
+    duress_at_ms: int | None
+    duress_seen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An alarm on the board: what is needed to choose it, and not more."""
+
+    incident_id: str
+    device_id: str
+    device_revoked: bool
+    opened_at_ms: int
+    pressed_at_ms: int
+    age_s: float | None
+    stage: int
+    stage_at_ms: int
+    age_is_lower_bound: bool = False
+    danger: str = ""  # one of cases.DANGERS, "" where there is no case, or where its file does not open
+    call_off: CallOffSeen | None = None
+    newest: Newest | None = None
+    taken_by: str = ""
+    reason: CloseReason | None = None
+    version: str = ""  # changes with whatever changes on its sheet
+    more_presses: int = 0  # of the same button, that were counted and not kept each
+
+    @property
+    def is_duress(self) -> bool:
+        return self.call_off is not None and self.call_off.duress_at_ms is not None
+
+    @property
+    def waits_since_ms(self) -> int:
+        """For an operator: from its coming, or from the duress PIN where somebody had it before."""
+        if self.stage > receipts.RECEIVED and self.call_off and self.call_off.duress_at_ms is not None:
+            return self.call_off.duress_at_ms
+        return self.opened_at_ms
+
+    @property
+    def urgency(self) -> tuple[int, int]:
+        """Sort by this: the greatest danger first, then who has waited longest."""
+        rank = DANGERS.index(self.danger) if self.danger else 0
+        return -rank, self.waits_since_ms
+
+
+@dataclass(frozen=True, slots=True)
+class SilentTest:
+    """A silent test that came through."""
+
+    device_id: str
+    received_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """`untaken` by nobody; `raised`: under duress, unseen, though somebody had taken or closed it."""
+
+    untaken: list[Card]
+    raised: list[Card]
+    taken: list[Card]
+    closed: list[Card]
+    tests: list[SilentTest]
+    losses: list[Loss] = field(default_factory=list)
+    losses_hidden: int = 0  # bridges and buttons beyond those
+    hidden: int = 0  # of the first two, beyond the bounds: shown as those are attended to
+    taken_hidden: int = 0  # of those that somebody has taken, beyond the bound
+
+    @property
+    def waiting(self) -> list[Card]:
+        return self.untaken + self.raised
+
+    @property
+    def open_count(self) -> int:
+        """How many alarms are open or wait for somebody, shown here or not."""
+        return len(self.waiting) + self.hidden + len(self.taken) + self.taken_hidden
+
+    @property
+    def duress_waits(self) -> bool:
+        """Whether somebody is in danger, has said so, and nobody has seen it."""
+        return any(card.is_duress for card in self.waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlarms:
+    """One page of all open alarms. `next`: where the next page begins, or ""."""
+
+    cards: list[Card]
+    next: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +133,97 @@ class Advanced:
     by: str = ""  # the name of who has it: who acted on it first
 
 
+def board(core: Core) -> Board:
+    """Read the board as it is."""
+    store = core.store
+    limits = {"of_one_button": OF_ONE_BUTTON_MAX, "at_most": UNTAKEN_SHOWN_MAX}
+    untaken = store.all("untaken_alarms", alarm=codes.ALARM, **limits)
+    raised = store.all("unseen_duress", alarm=codes.ALARM, at_most=UNTAKEN_SHOWN_MAX)
+    taken = store.all("taken_alarms", alarm=codes.ALARM, at_most=TAKEN_SHOWN_MAX)
+    closed = store.all("closed_alarms", alarm=codes.ALARM, at_most=CLOSED_SHOWN_MAX)
+    tests = store.all("last_tests", test=codes.TEST, at_most=TESTS_SHOWN_MAX)
+    lost = supervision.open_losses(core)[:LOSSES_SHOWN_MAX]
+    return Board(
+        [_card(core, row["incident_id"]) for row in untaken],
+        [_card(core, row["incident_id"]) for row in raised],
+        [_card(core, row["incident_id"]) for row in taken],
+        [_card(core, row["incident_id"]) for row in closed],
+        [SilentTest(row["device_id"], row["opened_at_ms"]) for row in tests],
+        losses=lost,
+        losses_hidden=supervision.count(core) - sum(loss.bridges for loss in lost),
+        hidden=sum(_beyond(rows) for rows in (untaken, raised)),
+        taken_hidden=_beyond(taken),
+    )
+
+
+def _beyond(rows: list[Row]) -> int:
+    return rows[0]["in_all"] - len(rows) if rows else 0
+
+
+def open_alarms(core: Core, after: str = "", page: int = OPEN_PAGE) -> OpenAlarms:
+    """Return every alarm that is open, a page at a time, the oldest first. `after`: a page's `next`."""
+    rows = core.store.all("open_alarms", alarm=codes.ALARM, after=after, at_most=page + 1)
+    shown = [row["incident_id"] for row in rows[:page]]
+    following = shown[-1] if len(rows) > page else ""
+    return OpenAlarms([_card(core, incident_id) for incident_id in shown], following)
+
+
+def _card(core: Core, incident_id: str) -> Card:
+    row = core.store.one("card", incident_id=incident_id)
+    assert row is not None
+    is_open = row["stage"] < receipts.CLOSED or row["duress_at_ms"] is not None
+    danger = ""
+    if is_open and row["file_sealed"] is not None:
+        with contextlib.suppress(Broken):  # one file that does not open hides no alarm, of nobody
+            danger = cases.opened(core, row["case_id"], row["file_sealed"]).danger
+    pressed_at_ms = row["pressed_at_ms"]
+    return Card(
+        row["incident_id"],
+        row["device_id"],
+        bool(row["device_revoked"]),
+        row["opened_at_ms"],
+        row["opened_at_ms"] if pressed_at_ms is None else pressed_at_ms,
+        row["age_s"],
+        row["stage"],
+        row["stage_at_ms"] or row["opened_at_ms"],
+        bool(row["age_is_lower_bound"]),
+        danger,
+        call_off_seen(row),
+        positions.newest(core, incident_id) if row["fixes"] else None,
+        row["taken_by"] or "",
+        CloseReason(row["reason"]) if row["reason"] else None,
+        "-".join(
+            str(row[name] or 0)
+            for name in (
+                *("stage", "fixes", "arrivals", "ages", "called_off_at_ms", "duress_at_ms"),
+                "more_presses",
+            )
+        ),
+        row["more_presses"],
+    )
+
+
+def call_off_seen(row: Row | None) -> CallOffSeen | None:
+    """Read a row with the columns of `call_offs`; None where nothing was called off."""
+    if row is None or row["called_off_at_ms"] is None:
+        return None
+    return CallOffSeen(row["called_off_at_ms"], row["duress_at_ms"], row["duress_seen_at_ms"] is not None)
+
+
 def advance(
     core: Core,
     caller: Caller,
     incident_id: str,
     stage: int,
     *,
-    reason: str | None = None,
+    reason: CloseReason | None = None,
     note: str | None = None,
     seen_duress: bool = False,
 ) -> Advanced:
     """Bring an incident to `stage`, once, whoever asks and however often.
 
-    `reason` and `note` are kept with the first. `seen_duress`: who asks knows that she is in danger;
-    until an operator says so, it stands above all else, at whatever stage.
+    `reason` and `note` are kept with the first. `seen_duress`: who asks knows that the protected person is
+    in danger; until an operator says so, it stands above all else, at whatever stage.
     Raises Refused: unknown_incident, not_an_alarm.
     """
     with core.store.transaction():
@@ -51,8 +231,8 @@ def advance(
         if incident is None or incident["held"]:  # of a revoked button: none of an operator's
             raise Refused("unknown_incident")
         event, counter = incident["event"], incident["counter"]
-        now = incidents.advances(event, incident["stage"], stage)
-        if now:
+        is_new = incidents.advances(event, incident["stage"], stage)
+        if is_new:
             proof = incidents.proof(core.root(incident), incident["epoch"], stage, event, counter)
             core.store.run(
                 "add_receipt", incident_id=incident_id, stage=stage, proof=proof, now_ms=core.now_ms()
@@ -66,12 +246,11 @@ def advance(
                 user_id=caller.user_id,
                 now_ms=core.now_ms(),
             )
-            hooks.add(core, incident_id, webhook.OF_STAGE[stage])
-        seen = bool(
+            queue.add(core, incident_id, webhook.OF_STAGE[stage])
+        is_seen = bool(
             seen_duress and core.store.run("see_duress", incident_id=incident_id, now_ms=core.now_ms())
         )
-        now = now or seen
-        if now:
+        if is_new or is_seen:
             event_log.note(
                 core,
                 "advanced",
@@ -81,12 +260,12 @@ def advance(
                 stage=max(stage, incident["stage"]),
                 reason=reason,
                 note=note,
-                seen_duress=int(seen),
+                seen_duress=int(is_seen),
             )
         last = core.store.one("last_receipt", incident_id=incident_id)
         acts = core.store.all("acts", incident_id=incident_id)
     assert last is not None
-    had = [act for act in acts if act["stage"] >= stage] or acts
+    deciding = [act for act in acts if act["stage"] >= stage] or acts
     return Advanced(
         incident_id,
         incident["device_id"],
@@ -94,78 +273,6 @@ def advance(
         counter,
         last["stage"],
         last["at_ms"],
-        now,
-        (had[0]["name"] or "") if had else "",
+        is_new or is_seen,
+        (deciding[0]["name"] or "") if deciding else "",
     )
-
-
-def board(core: Core) -> incident_sheet.Board:
-    return incident_sheet.board(core)
-
-
-def sheet(core: Core, caller: Caller, incident_id: str, *, again: bool = False) -> Sheet:
-    """One incident, and its case as long as operators may see that: a look at it is noted, unless `again`.
-
-    Raises Refused("unknown_incident").
-    """
-    with core.store.transaction():
-        incident = incident_sheet.incident(core.store, incident_id)
-        if incident is None:
-            raise Refused("unknown_incident")
-        case_id, file, is_broken = _case_in_sight(core, incident_id), None, False
-        try:
-            file = file_of(core, case_id) if case_id else None
-        except Broken:
-            is_broken = True  # all else is worth as much as ever
-        photos = core.store.all("photos_of_case", case_id=case_id) if file else []
-        if file and not again:
-            event_log.note(core, "case_seen", caller.actor, case_id=case_id, incident_id=incident_id)
-    row = core.store.one("incident", incident_id=incident_id)
-    assert row is not None
-    return Sheet(
-        incident,
-        file,
-        row["case_id"],
-        tuple(photo["shows"] for photo in photos),
-        None if incident.positions else incident_sheet.last_known(core.store, incident, row["case_id"]),
-        incident_sheet.button(core.store, incident.device_id),
-        is_broken,
-    )
-
-
-def trail(core: Core, incident_id: str, after: int) -> list[Position]:
-    """At most TRAIL_MAX positions of an alarm that came after number `after`."""
-    if core.store.one("incident_on_sheet", incident_id=incident_id, alarm=codes.ALARM) is None:
-        raise Refused("unknown_incident")
-    rows = core.store.all("fixes_after", incident_id=incident_id, after=after, at_most=TRAIL_MAX)
-    return [incident_sheet.position(row) for row in rows]
-
-
-def photo(
-    core: Core, caller: Caller, incident_id: str, shows: str, *, again: bool = False
-) -> tuple[str, bytes]:
-    """Its media type and bytes, as long as the case may be seen: a look is noted, unless `again`.
-
-    Raises Refused: unknown_incident, case_broken.
-    """
-    with core.store.transaction():
-        case_id = _case_in_sight(core, incident_id)
-        row = core.store.one("photo_on_sheet", case_id=case_id, shows=shows)
-        if row is None or case_id is None:
-            raise Refused("unknown_incident")
-        if not again:
-            which = {"case_id": case_id, "incident_id": incident_id}
-            event_log.note(core, "photo_seen", caller.actor, shows=shows, **which)
-    return photo_opened(core, case_id, shows, row)
-
-
-def _case_in_sight(core: Core, incident_id: str) -> str | None:
-    """The case that an operator may look into because of this incident."""
-    if core.store.one("incident_on_sheet", incident_id=incident_id, alarm=codes.ALARM) is None:
-        return None  # a silent test is never over, and opens no case
-    row = core.store.one("card", incident_id=incident_id)
-    if row is None or row["case_id"] is None:
-        return None
-    closed_at_ms = row["stage_at_ms"] if row["stage"] == receipts.CLOSED else None
-    seen = case_access.sees_case(row["stage"], closed_at_ms, row["duress_at_ms"], core.now_ms())
-    return str(row["case_id"]) if seen else None

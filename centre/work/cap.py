@@ -3,19 +3,22 @@
 from centre.rules import cap
 from centre.rules.cap import Standing
 from centre.rules.refusals import Refused
+from centre.work import positions
 from centre.work.core import Core
 from wire import receipts
 
 
 def standing(core: Core, incident_id: str) -> Standing:
-    """Alarms and tests alike, but none that an administrator rules on. Raises Refused("unknown_incident")."""
+    """Return an alarm or a test as it stands, but none that an administrator rules on.
+
+    Raises Refused("unknown_incident").
+    """
     which = {"incident_id": incident_id}
     row = core.store.one("cap_incident", closed=receipts.CLOSED, **which)
     if row is None:
         raise Refused("unknown_incident")
     stages = [(receipt["at_ms"], receipt["stage"]) for receipt in core.store.all("receipts", **which)]
     others_ms = [one["at_ms"] for one in core.store.all("cap_moments", at_most=cap.REFERENCES_MAX, **which)]
-    fix = core.store.one("newest_fix", **which)
     opened_at_ms = row["opened_at_ms"]
     return Standing(
         row["incident_id"],
@@ -25,5 +28,5 @@ def standing(core: Core, incident_id: str) -> Standing:
         cap.moments(opened_at_ms, stages, others_ms),
         row["called_off_at_ms"],
         row["close_reason"],
-        None if fix is None else dict(fix),
+        positions.newest(core, incident_id),
     )

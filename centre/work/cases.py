@@ -1,6 +1,6 @@
 """Cases: opened, found, read, changed, closed, erased. What is personal in them lies sealed.
 
-A case manager works on the cases of her own zone; another zone's is as unknown to her as none.
+A case manager works on the cases of one police zone; another zone's is as unknown there as none.
 """
 
 import secrets
@@ -13,8 +13,9 @@ from centre.rules.cases import CaseFile
 from centre.rules.grants import Grant
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import event_log, grants
+from centre.work import case_access, event_log, grants
 from centre.work.buttons import BASE32
+from centre.work.case_access import CaseRecord
 from centre.work.core import Core
 
 PAGE_CASES = 50
@@ -47,16 +48,8 @@ class Listing:
     next: str
 
 
-def of_zone(core: Core, caller: Caller, case_id: str) -> Row:
-    """Raises Refused("unknown_case") also for another zone's."""
-    row = core.store.one("case_of_zone", case_id=case_id, zone=caller.zone)
-    if row is None:
-        raise Refused("unknown_case")
-    return row
-
-
 def open_case(core: Core, caller: Caller, file: CaseFile) -> str:
-    """A new case of the caller's zone; its case_id."""
+    """Open a new case of the caller's zone; return its case_id."""
     assert caller.zone
     case_id = "".join(secrets.choice(BASE32) for _ in range(8))
     with core.store.transaction():
@@ -78,62 +71,63 @@ def _index(core: Core, case_id: str, file: CaseFile) -> None:
 
 
 def file_of(core: Core, case_id: str) -> CaseFile | None:
-    """None once it was erased. Whoever shows it to somebody notes "case_seen"."""
+    """Return a case's file, or None once it was erased. Whoever shows it to somebody notes "case_seen".
+
+    Raises sealing.Broken.
+    """
     row = core.store.one("case", case_id=case_id)
-    return None if row is None or row["file_sealed"] is None else _file(core, row)
-
-
-def _file(core: Core, row: Row) -> CaseFile:
-    return opened(core, row["case_id"], row["file_sealed"])
+    return None if row is None or row["file_sealed"] is None else opened(core, case_id, row["file_sealed"])
 
 
 def opened(core: Core, case_id: str, sealed: bytes) -> CaseFile:
-    """Raises sealing.Broken, also where what opens is no file."""
+    """Return the file that was sealed. Raises sealing.Broken, also where what opens is no file."""
     try:
         return cases.read(core.sealer.unseal(f"case:{case_id}", sealed))
     except (ValueError, TypeError, KeyError) as error:
         raise Broken(f"what was sealed of case:{case_id} is no file") from error
 
 
-def look(core: Core, caller: Caller, case_id: str) -> tuple[Row, CaseFile | None]:
-    """The case and its file, and that she has seen it; None: the file does not open.
+def look(core: Core, caller: Caller, case_id: str) -> tuple[CaseRecord, CaseFile | None]:
+    """Return a case and its file, and note that the caller has seen it; None: the file does not open.
 
     Raises Refused("unknown_case").
     """
     with core.store.transaction():
-        row = of_zone(core, caller, case_id)
+        record = case_access.of_zone(core, caller, case_id)
         event_log.note(core, "case_seen", caller.actor, case_id=case_id)
-    return row, _readable(core, row)
+    return record, _readable(core, record)
 
 
-def look_into(core: Core, caller: Caller, case_id: str) -> tuple[Row, CaseFile]:
-    """As `look`. Raises Refused: unknown_case, case_broken."""
-    row, file = look(core, caller, case_id)
+def look_into(core: Core, caller: Caller, case_id: str) -> tuple[CaseRecord, CaseFile]:
+    """Do as `look`, but raise Refused("case_broken") where the file does not open."""
+    record, file = look(core, caller, case_id)
     if file is None:
         raise Refused("case_broken")
-    return row, file
+    return record, file
 
 
-def _readable(core: Core, row: Row) -> CaseFile | None:
-    """One file that does not open hides no other, nor what else there is of its case."""
+def _readable(core: Core, record: CaseRecord) -> CaseFile | None:
+    """Return the file, or None where it does not open: that hides no other, nor the rest of its case."""
+    if record.file_sealed is None:
+        return None
     try:
-        return _file(core, row)
+        return opened(core, record.case_id, record.file_sealed)
     except Broken:
         return None
 
 
 def change_case(core: Core, caller: Caller, case_id: str, file: CaseFile, read_at_ms: int) -> None:
-    """`read_at_ms`: `changed_at_ms` of the file that she has read.
+    """Change the whole file. `read_at_ms`: `changed_at_ms` of the file that the caller has read.
 
     Raises Refused: unknown_case, case_closed, changed_meanwhile, case_broken.
     """
     with core.store.transaction():
-        row = of_zone(core, caller, case_id)
-        if row["closed_at_ms"] is not None:
+        record = case_access.of_zone(core, caller, case_id)
+        if record.closed_at_ms is not None:
             raise Refused("case_closed")
-        if row["changed_at_ms"] != read_at_ms:
+        if record.changed_at_ms != read_at_ms:
             raise Refused("changed_meanwhile")
-        before = _readable(core, row)
+        before = _readable(core, record)
         if before is None:
             raise Refused("case_broken")
         names = cases.changed(before, file)
@@ -195,7 +189,7 @@ def _cursor(row: Row, closed: bool, found: bool) -> str:
 
 
 def _listed(core: Core, row: Row) -> Listed:
-    file, which = _readable(core, row), {"case_id": row["case_id"]}
+    file, which = _readable(core, case_access.record(row)), {"case_id": row["case_id"]}
     count = core.store.one("buttons_of_case_count", **which)
     assert count is not None
     return Listed(
@@ -212,12 +206,15 @@ def _listed(core: Core, row: Row) -> Listed:
 
 
 def set_photo(core: Core, caller: Caller, case_id: str, shows: str, image: bytes) -> None:
-    """Raises Refused: unknown_case, case_closed, bad_photo, out_of_range."""
+    """Keep a photo in place of the one before.
+
+    Raises Refused: unknown_case, case_closed, bad_photo, out_of_range.
+    """
     kind = cases.media_type(image)
     if shows not in cases.SHOWS:
         raise Refused("out_of_range", f"shows must be one of {', '.join(cases.SHOWS)}", field="shows")
     with core.store.transaction():
-        if of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+        if case_access.of_zone(core, caller, case_id).closed_at_ms is not None:
             raise Refused("case_closed")
         sealed = core.sealer.seal(_photo(case_id, shows), image)
         core.store.run("set_photo", case_id=case_id, shows=shows, media_type=kind, image_sealed=sealed)
@@ -225,36 +222,33 @@ def set_photo(core: Core, caller: Caller, case_id: str, shows: str, image: bytes
 
 
 def remove_photo(core: Core, caller: Caller, case_id: str, shows: str) -> None:
-    """Raises Refused: unknown_case, case_closed."""
+    """Remove a photo, if it is there. Raises Refused: unknown_case, case_closed."""
     with core.store.transaction():
-        if of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+        if case_access.of_zone(core, caller, case_id).closed_at_ms is not None:
             raise Refused("case_closed")
         if core.store.run("remove_photo", case_id=case_id, shows=shows):
             event_log.note(core, "photo_removed", caller.actor, case_id=case_id, shows=shows)
 
 
 def look_at_photo(core: Core, caller: Caller, case_id: str, shows: str) -> tuple[str, bytes]:
-    """Its media type and bytes, and that she has seen it. Raises Refused: unknown_case, case_broken."""
+    """Return a photo's media type and bytes, and note the look. Raises Refused: unknown_case, case_broken."""
     with core.store.transaction():
-        of_zone(core, caller, case_id)
-        found = photo_of(core, case_id, shows)
-        if found is None:
+        case_access.of_zone(core, caller, case_id)
+        photo = photo_of(core, case_id, shows)
+        if photo is None:
             raise Refused("unknown_case")
         event_log.note(core, "photo_seen", caller.actor, case_id=case_id, shows=shows)
-    return found
+    return photo
 
 
 def photo_of(core: Core, case_id: str, shows: str) -> tuple[str, bytes] | None:
-    """Its media type and bytes. Whoever shows it to somebody notes "photo_seen".
+    """Return a photo's media type and bytes, or None. Whoever shows it to somebody notes "photo_seen".
 
     Raises Refused("case_broken").
     """
     row = core.store.one("photo", case_id=case_id, shows=shows)
-    return None if row is None else photo_opened(core, case_id, shows, row)
-
-
-def photo_opened(core: Core, case_id: str, shows: str, row: Row) -> tuple[str, bytes]:
-    """Of a row of `photos`. Raises Refused("case_broken")."""
+    if row is None:
+        return None
     try:
         image = core.sealer.unseal(_photo(case_id, shows), row["image_sealed"])
     except Broken:
@@ -263,7 +257,7 @@ def photo_opened(core: Core, case_id: str, shows: str, row: Row) -> tuple[str, b
 
 
 def photos_of(core: Core, case_id: str) -> list[str]:
-    """What there are photos of."""
+    """Return what there are photos of."""
     there = {row["shows"] for row in core.store.all("photos", case_id=case_id)}
     return [shows for shows in cases.SHOWS if shows in there]
 
@@ -273,9 +267,9 @@ def _photo(case_id: str, shows: str) -> str:
 
 
 def close_case(core: Core, caller: Caller, case_id: str) -> None:
-    """Raises Refused: unknown_case, case_closed, buttons_out, grant_runs."""
+    """Close a case. Raises Refused: unknown_case, case_closed, buttons_out, grant_runs."""
     with core.store.transaction():
-        if of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+        if case_access.of_zone(core, caller, case_id).closed_at_ms is not None:
             raise Refused("case_closed")
         if _buttons_out(core, case_id):
             raise Refused("buttons_out")
@@ -292,15 +286,15 @@ def _buttons_out(core: Core, case_id: str) -> int:
 
 
 def reopen_case(core: Core, caller: Caller, case_id: str) -> None:
-    """Raises Refused("unknown_case")."""
+    """Open a closed case again. Raises Refused("unknown_case")."""
     with core.store.transaction():
-        if of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+        if case_access.of_zone(core, caller, case_id).closed_at_ms is not None:
             core.store.run("reopen_case", case_id=case_id)
             event_log.note(core, "case_reopened", caller.actor, case_id=case_id)
 
 
 def check_erasable(core: Core, case_id: str) -> None:
-    """Raises Refused: unknown_case, case_open."""
+    """Refuse a case that cannot be erased. Raises Refused: unknown_case, case_open."""
     row = core.store.one("case", case_id=case_id)
     if row is None or row["erased_at_ms"] is not None:
         raise Refused("unknown_case")
@@ -309,10 +303,10 @@ def check_erasable(core: Core, case_id: str) -> None:
 
 
 def erase_case(core: Core, actor: str, case_id: str) -> bool:
-    """Everything that tells whose it was; an empty husk stays, for what refers to it.
+    """Erase everything that tells whose case it was; an empty tombstone stays, for what refers to it.
 
     First what the log tells of it, which can be long: so much in one transaction that no alarm waits for it.
-    Whether all is erased: else call it again. Raises Refused: unknown_case, case_open.
+    Return whether all is erased; else call it again. Raises Refused: unknown_case, case_open.
     """
     with core.store.transaction():
         check_erasable(core, case_id)

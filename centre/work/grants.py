@@ -7,21 +7,22 @@ from centre.rules.access import Caller
 from centre.rules.grants import Grant
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import cases, event_log
+from centre.work import case_access, event_log
 from centre.work.core import Core
 
 
 def all_of(core: Core, case_id: str) -> list[Grant]:
-    """The last one is the one that counts."""
+    """Return all grants of a case; the last one is the one that counts."""
     return [_grant(row) for row in core.store.all("grants", case_id=case_id)]
 
 
 def last(core: Core, case_id: str) -> Grant | None:
+    """Return the grant that counts, or None."""
     return next(reversed(all_of(core, case_id)), None)
 
 
 def running(core: Core, case_id: str) -> Grant | None:
-    """One that runs today."""
+    """Return a grant that runs today, or None."""
     today = times.day(core.now_ms())
     return next((grant for grant in reversed(all_of(core, case_id)) if grant.runs(today)), None)
 
@@ -29,12 +30,15 @@ def running(core: Core, case_id: str) -> Grant | None:
 def record(
     core: Core, caller: Caller, case_id: str, reference: str, starts_on: str, review_on: str, ends_on: str
 ) -> str:
-    """A new one; its grant_id. Raises Refused: unknown_case, case_closed, out_of_range, bad_dates."""
+    """Record a new grant; return its grant_id.
+
+    Raises Refused: unknown_case, case_closed, out_of_range, bad_dates.
+    """
     grants.check(reference, starts_on, review_on, ends_on)
     grant_id = secrets.token_hex(4)
     days = {"starts_on": starts_on, "review_on": review_on, "ends_on": ends_on}
     with core.store.transaction():
-        if cases.of_zone(core, caller, case_id)["closed_at_ms"] is not None:
+        if case_access.of_zone(core, caller, case_id).closed_at_ms is not None:
             raise Refused("case_closed")
         core.store.run(
             "add_grant",
@@ -50,7 +54,7 @@ def record(
 
 
 def review(core: Core, caller: Caller, case_id: str, grant_id: str, review_on: str) -> None:
-    """It was reviewed and goes on; the next time is on that day.
+    """Note that it was reviewed and goes on; the next review is on that day.
 
     Raises Refused: unknown_case, unknown_grant, out_of_range, bad_dates.
     """
@@ -59,12 +63,12 @@ def review(core: Core, caller: Caller, case_id: str, grant_id: str, review_on: s
         grants.check_review(grant, review_on, times.day(core.now_ms()))
         core.store.run("set_review", grant_id=grant_id, review_on=review_on)
         _set_due(core, case_id)
-        told = {"grant_id": grant_id, "review_on": review_on}
-        event_log.note(core, "grant_reviewed", caller.actor, case_id=case_id, **told)
+        change = {"grant_id": grant_id, "review_on": review_on}
+        event_log.note(core, "grant_reviewed", caller.actor, case_id=case_id, **change)
 
 
 def end(core: Core, caller: Caller, case_id: str, grant_id: str, ended_on: str) -> None:
-    """Earlier than it was to end: from that day on it does not run.
+    """End it earlier than it was to end: from that day on it does not run.
 
     Raises Refused: unknown_case, unknown_grant, out_of_range, bad_dates.
     """
@@ -73,12 +77,12 @@ def end(core: Core, caller: Caller, case_id: str, grant_id: str, ended_on: str) 
         grants.check_end(grant, ended_on)
         core.store.run("end_grant", grant_id=grant_id, ended_on=ended_on)
         _set_due(core, case_id)
-        told = {"grant_id": grant_id, "ended_on": ended_on}
-        event_log.note(core, "grant_ended", caller.actor, case_id=case_id, **told)
+        change = {"grant_id": grant_id, "ended_on": ended_on}
+        event_log.note(core, "grant_ended", caller.actor, case_id=case_id, **change)
 
 
 def _one(core: Core, caller: Caller, case_id: str, grant_id: str) -> Grant:
-    cases.of_zone(core, caller, case_id)
+    case_access.of_zone(core, caller, case_id)
     for grant in all_of(core, case_id):
         if grant.grant_id == grant_id:
             return grant

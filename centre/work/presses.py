@@ -211,19 +211,19 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
         if incident["stage"] == receipts.CLOSED:
             raise Refused("incident_closed")
         now_ms, device_id = core.now_ms(), incident["device_id"]
-        new = [_add_fix(core, device_id, incident_id, bridge_id, fix, now_ms) for fix in fixes]
+        stored = [_add_fix(core, device_id, incident_id, bridge_id, fix, now_ms) for fix in fixes]
         if _kept(core, incident_id, bridge_id) > incidents.FIXES_PER_BRIDGE_MAX:
             raise Refused("too_many_fixes")
-        if any(new):
+        if any(stored):
             event_log.note(
                 core,
                 "fixes",
                 f"bridge:{bridge_id}",
                 incident_id=incident_id,
                 device_id=device_id,
-                fixes=[fix._asdict() for fix, is_new in zip(fixes, new, strict=True) if is_new],
+                fixes=[fix._asdict() for fix, is_new in zip(fixes, stored, strict=True) if is_new],
             )
-    return FixesStored(device_id, sum(new), len(new) - sum(new))
+    return FixesStored(device_id, sum(stored), len(stored) - sum(stored))
 
 
 def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinTry:

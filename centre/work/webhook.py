@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 
 from centre.rules import escalation, webhook
-from centre.work import event_log
+from centre.work import event_log, positions
 from centre.work.core import Core
 from wire import codes
 
@@ -43,9 +43,8 @@ def add(core: Core, incident_id: str, kind: str) -> None:
         event_log.note(core, "webhook_full", event_log.CENTRE, incident_id=incident_id, event=kind)
         return
     now_ms = core.now_ms()
-    fix = core.store.one("newest_fix", incident_id=incident_id)
-    told = None if fix is None else dict(fix)
-    text = webhook.body(secrets.token_hex(8), kind, dict(incident), told, now_ms)
+    newest = positions.newest(core, incident_id)
+    text = webhook.body(secrets.token_hex(8), kind, dict(incident), newest, now_ms)
     core.store.run("add_hook", incident_id=incident_id, kind=kind, body=text, now_ms=now_ms)
 
 

@@ -15,6 +15,7 @@ from centre.platform.sealing import Sealer, new_key
 from centre.rules import heartbeats, incidents
 from centre.rules.access import OPERATOR, Caller
 from centre.rules.heartbeats import SignOfLife
+from centre.rules.incidents import CloseReason
 from centre.rules.registry import Button as Registered
 from centre.rules.supervision import BUTTON_OUT_OF_REACH
 from centre.rules.token_bucket import Flow
@@ -77,7 +78,9 @@ class Centre:
     def advance(self, incident_id: str, stage: int, reason: str | None = None) -> None:
         """An operator acts."""
         with self._working():
-            board.advance(self._core, self._caller, incident_id, stage, reason=reason)
+            board.advance(
+                self._core, self._caller, incident_id, stage, reason=CloseReason(reason) if reason else None
+            )
 
     def last_receipt(self, bridge_id: str, incident_id: str) -> Receipt:
         """What a bridge's stream of receipts has come to."""

@@ -24,6 +24,7 @@ from centre.platform.log import Log
 from centre.platform.sealing import Sealer
 from centre.platform.worker import ALARMS, Worker
 from centre.rules.access import Caller
+from centre.rules.incidents import CloseReason
 from centre.rules.refusals import Refused
 from centre.settings import Settings
 from centre.store import Store
@@ -207,7 +208,7 @@ class Centre:
             return
         incident_id = below[0].incident_id
         reason = "real" if stage == receipts.CLOSED else None
-        advance = partial(desk.advance, reason=reason)
+        advance = partial(desk.advance, reason=CloseReason(reason) if reason else None)
         done = await self._worker(advance, self._operator, incident_id, stage)
         if done.now:
             who = {"device_id": done.device_id, "event": done.event, "counter": done.counter}

@@ -14,7 +14,7 @@ from centre.rules import access, incidents, times
 from centre.rules import cases as rules
 from centre.rules.cases import CaseFile, Person, Stalker
 from centre.work import board as desk
-from centre.work import cases
+from centre.work import cases, incident_sheet
 from centre.work.core import open_core
 from tests.unit.centre.parts import signed_in
 from wire import codes, receipts
@@ -178,7 +178,7 @@ def looks(history: History) -> dict[str, Callable[[], object]]:
     return {
         "the operator's board": board,
         "an incident's sheet": lambda: html.render_sheet(
-            desk.sheet(core, operator, history.open_incident), "en", now_ms()
+            incident_sheet.sheet(core, operator, history.open_incident), "en", now_ms()
         ),
         "the list of cases": listed,
         "the list of closed cases": lambda: listed(closed=True),

@@ -59,7 +59,7 @@ async def test_what_follows_a_press_is_understood_by_both(tmp_path: Path) -> Non
         assert answer.counters == {HAND.device_id: (1, 12)}
     core = open_core(Home(tmp_path))
     (seen,) = incidents_of(core, board.board(core).untaken)
-    assert {(one.fix.source, one.fix.marks) for one in seen.positions} == {
+    assert {(one.fix.source, one.fix.marks) for one in seen.latest} == {
         ("gpsd", ("stale",)),
         (None, ("stale",)),
     }

@@ -143,7 +143,7 @@ async def test_what_cannot_be_acknowledged_is_refused(tmp_path: Path) -> None:
         assert (await acknowledge(phone, test["incident"]))[0] == 409
 
 
-async def test_the_page_is_live_and_the_newest_alarm_on_top(tmp_path: Path) -> None:
+async def test_the_page_is_live_and_the_longest_waiting_alarm_on_top(tmp_path: Path) -> None:
     """The board comes whenever it changes, whole; silent tests change no count."""
     async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND)
@@ -157,7 +157,9 @@ async def test_the_page_is_live_and_the_newest_alarm_on_top(tmp_path: Path) -> N
             second = await alarm(phone, 2)
             board = await next_board(events)
             assert board["untaken"] == 2
-            assert board["html"].index(second) < board["html"].index(first)
+            assert board["html"].index(first) < board["html"].index(second), (
+                "who has waited longest stands first"
+            )
             await acknowledge(phone, second)
             board = await next_board(events)
             assert board["html"].index(first) < board["html"].index(second)

@@ -9,6 +9,7 @@ import pytest
 
 from centre.platform.home import Home
 from centre.platform.password_hashing import AT_ONCE_MAX, WAITING_EACH_MAX
+from centre.rules.incidents import CloseReason
 from centre.work import board as desk
 from centre.work.core import open_core
 from tests.integration.parts import next_board
@@ -34,7 +35,7 @@ def positions(home: Path) -> list[tuple[float, str | None, tuple[str, ...]]]:
     board = desk.board(core)
     (incident,) = incidents_of(core, board.untaken + board.taken + board.closed)
     core.store.close()
-    return [(one.fix.lat, one.fix.source, one.fix.marks) for one in incident.positions]
+    return [(one.fix.lat, one.fix.source, one.fix.marks) for one in incident.latest]
 
 
 async def test_positions_reach_the_page_as_they_come(tmp_path: Path) -> None:
@@ -48,13 +49,13 @@ async def test_positions_reach_the_page_as_they_come(tmp_path: Path) -> None:
         async with phone.stream("/console/live") as events:
             await anext(events)
             fix = FIX | {"source": "gpsd", "marks": ["stale"]}
-            assert await send(phone, incident, fix, fix) == (200, {"stored": 1, "known": 1})
+            assert await send(phone, incident, fix, fix) == (200, {"stored": 1, "known": 1, "dropped": []})
             board = await next_board(events)
         assert "stale: taken" in board["html"]
         sheet = (await phone.ask("GET", f"/console/incidents/{incident}/sheet"))[1]
         assert "satellite (gpsd)" in sheet
         assert "stale: taken" in sheet
-        assert await send(phone, incident, fix) == (200, {"stored": 0, "known": 1})
+        assert await send(phone, incident, fix) == (200, {"stored": 0, "known": 1, "dropped": []})
     assert positions(tmp_path) == [(FIX["lat"], "gpsd", ("stale",))]
     first, second = lines.of("fixes")
     assert (first["incident"], first["stored"], first["known"]) == (incident, 1, 1)
@@ -83,7 +84,11 @@ async def test_positions_are_refused_where_they_do_not_belong(tmp_path: Path) ->
         phone.headers = mine
         assert (await send(phone, "none", FIX))[1]["reason"] == "unknown_incident"
         desk.advance(
-            core := open_core(Home(tmp_path)), signed_in(core), incident, receipts.CLOSED, reason="real"
+            core := open_core(Home(tmp_path)),
+            signed_in(core),
+            incident,
+            receipts.CLOSED,
+            reason=CloseReason.REAL,
         )
         status, problem = await send(phone, incident, FIX)
         assert (status, problem["reason"]) == (409, "incident_closed")

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from centre.platform.home import Home
 from centre.rules import access, incidents, webhook
+from centre.rules.incidents import CloseReason
 from centre.work import administration, board, buttons, presses
 from centre.work import webhook as hooks
 from centre.work.core import open_core
@@ -94,7 +95,9 @@ def advance(home: Path, incident: str, *stages: int) -> None:
     core = open_core(Home(home), tells=True)
     caller = signed_in(core)
     for stage in stages:
-        board.advance(core, caller, incident, stage, reason="duress" if stage == receipts.CLOSED else None)
+        board.advance(
+            core, caller, incident, stage, reason=CloseReason.DURESS if stage == receipts.CLOSED else None
+        )
     core.store.close()
 
 

@@ -1,5 +1,5 @@
 "use strict";
-// Where she is and which way she came. Without a tile server: a plain map of lines, a scale and times.
+// Where the protected person is, and the way there. Without a tile server: a plain map of lines, a scale and times.
 
 const trail = (() => {
   const LABELS_MAX = 8;
@@ -11,6 +11,7 @@ const trail = (() => {
   let said = null;
   let incident = "";
   let fixes = [];
+  let newest = []; // numbers, as the centre says: two where two phones differ
   let asking = false;
 
   function make() {
@@ -68,7 +69,8 @@ const trail = (() => {
   function draw() {
     drawn.clearLayers();
     if (!fixes.length) return;
-    const newest = fixes.at(-1);
+    const heads = fixes.filter((fix) => newest.includes(fix.number) || (fix.old && !newest.length));
+    if (!heads.length) heads.push(fixes.at(-1));
     // The way goes through what can be believed; a doubtful position stands beside it.
     const way = fixes.filter((fix) => !fix.marks.length);
     L.polyline(way.map((fix) => [fix.lat, fix.lon]), { className: "way", weight: 4, interactive: false }).addTo(drawn);
@@ -76,16 +78,17 @@ const trail = (() => {
     fixes.forEach((fix, n) => {
       const at = [fix.lat, fix.lon];
       const doubts = fix.marks.map((mark) => words[`js_${mark}`]).join(", ");
-      if (fix !== newest) {
+      const is_head = heads.includes(fix);
+      if (!is_head) {
         const shape = doubts ? "□" : "●";
         L.marker(at, { icon: label(doubts ? "fix doubtful" : "fix", shape), keyboard: false }).addTo(drawn);
       }
-      if (fix !== newest && (doubts || (n % every === 0 && n < fixes.length - every))) {
+      if (!is_head && (doubts || (n % every === 0 && n < fixes.length - every))) {
         const text = doubts ? `${clock(fix.taken_at_ms)} ! ${doubts}` : clock(fix.taken_at_ms);
         L.marker(at, { icon: label("fix-time", text), interactive: false, keyboard: false }).addTo(drawn);
       }
     });
-    head(newest);
+    for (const fix of heads) head(fix);
   }
 
   function head(fix) {
@@ -93,7 +96,7 @@ const trail = (() => {
     const doubts = fix.marks.map((mark) => words[`js_${mark}`]);
     if (fix.old) doubts.unshift(words.js_old);
     L.circle(at, { radius: fix.radius_m, className: doubts.length ? "radius-ring doubtful" : "radius-ring" }).addTo(drawn);
-    const text = [clock(fix.taken_at_ms), fill(words.js_within, { m: Math.round(fix.radius_m) }), ...doubts].join(" · ");
+    const text = [clock(fix.taken_at_ms), fill(words.js_within, { m: Math.ceil(fix.radius_m) }), ...doubts].join(" · ");
     const shape = fix.old ? "◇" : doubts.length ? "□" : "◉";
     L.marker(at, { icon: label(`head${doubts.length ? " doubtful" : ""}`, shape), keyboard: false, zIndexOffset: 900 }).addTo(drawn);
     said = L.marker(at, { icon: label("head-text", text), interactive: false, keyboard: false, zIndexOffset: 1000 }).addTo(drawn);
@@ -122,7 +125,9 @@ const trail = (() => {
         if (!answer.ok) return;
         const told = await answer.json();
         more = told.more;
-        if (which !== incident || !told.fixes.length) continue;
+        if (which !== incident) continue;
+        newest = told.newest;
+        if (!told.fixes.length) continue;
         const first = fixes.every((fix) => fix.old);
         fixes = [...fixes.filter((fix) => !fix.old), ...told.fixes].sort(by_time);
         draw();
@@ -155,6 +160,7 @@ const trail = (() => {
       map.invalidateSize({ animate: false });
       if (which !== incident) {
         incident = which;
+        newest = [];
         fixes = old_of(place);
         draw();
         fit();

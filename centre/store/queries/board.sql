@@ -1,5 +1,5 @@
--- Alarms that nobody has taken: duress first, then the newest; but of one button only so many: whoever floods
--- us with one must not hide another.
+-- Alarms that nobody has taken: duress first, then who has waited longest; but of one button only so many:
+-- whoever floods us with one must not hide another.
 -- name: untaken_alarms
 SELECT * FROM (
     SELECT incident_id, opened_at_ms, i.rowid AS number, coalesce(c.duress, 0) AS is_duress,
@@ -8,7 +8,7 @@ SELECT * FROM (
                               ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC) AS place
     FROM incidents i LEFT JOIN call_offs c USING (incident_id)
     WHERE event = :alarm AND stage = 1 AND held = 0 AND erased_at_ms IS NULL)
-WHERE place <= :of_one_button ORDER BY is_duress DESC, opened_at_ms DESC, number DESC LIMIT :at_most;
+WHERE place <= :of_one_button ORDER BY is_duress DESC, opened_at_ms, number LIMIT :at_most;
 
 -- A duress PIN that nobody has seen, of alarms that somebody had taken, or closed, before.
 -- name: unseen_duress
@@ -18,13 +18,21 @@ WHERE c.duress AND c.duress_seen_at_ms IS NULL AND i.event = :alarm AND i.stage 
       AND i.held = 0
 ORDER BY c.duress_at_ms DESC, i.rowid DESC LIMIT :at_most;
 
--- Taken and not closed: duress first, then the newest.
+-- Taken and not closed: duress first, then those for which nothing was sent yet, then the oldest.
 -- name: taken_alarms
-SELECT incident_id
+SELECT incident_id, count(*) OVER () AS in_all
 FROM incidents i LEFT JOIN call_offs c USING (incident_id)
 WHERE event = :alarm AND stage IN (2, 3) AND held = 0 AND erased_at_ms IS NULL
       AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
-ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
+ORDER BY coalesce(c.duress, 0) DESC, stage, opened_at_ms, i.rowid LIMIT :at_most;
+
+-- All that are open, or wait because of a duress PIN, as they came: an incident's id rises with time.
+-- name: open_alarms
+SELECT incident_id
+FROM incidents i LEFT JOIN call_offs c USING (incident_id)
+WHERE event = :alarm AND held = 0 AND erased_at_ms IS NULL AND incident_id > :after
+      AND (stage < 4 OR (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL))
+ORDER BY incident_id LIMIT :at_most;
 
 -- name: closed_alarms
 SELECT incident_id
@@ -39,10 +47,10 @@ ORDER BY opened_at_ms DESC, rowid DESC LIMIT :at_most;
 
 -- What the board shows of one alarm. Who acted first has it.
 -- name: card
-SELECT i.incident_id, i.device_id, i.device_revoked, i.opened_at_ms, i.stage, i.case_id, k.file_sealed,
+SELECT i.incident_id, i.device_id, i.device_revoked, i.opened_at_ms, i.stage, i.case_id, i.more_presses,
+       k.file_sealed,
        c.called_off_at_ms, c.duress_at_ms, c.duress_seen_at_ms,
        a.pressed_at_ms, a.age_s, a.age_is_lower_bound,
-       f.radius_m, f.taken_at_ms, f.received_at_ms, f.marks,
        (SELECT count(*) FROM fixes n WHERE n.incident_id = i.incident_id) AS fixes,
        (SELECT count(*) FROM alarms n WHERE n.incident_id = i.incident_id) AS arrivals,
        (SELECT count(n.age_s) FROM alarms n WHERE n.incident_id = i.incident_id) AS ages,
@@ -54,8 +62,6 @@ FROM incidents i
      LEFT JOIN cases k USING (case_id)
      LEFT JOIN call_offs c USING (incident_id)
      LEFT JOIN (SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY weight_ms DESC, received_at_ms LIMIT 1) a
-     LEFT JOIN fixes f ON f.fix_id = (SELECT fix_id FROM fixes n WHERE n.incident_id = i.incident_id
-                                      ORDER BY taken_at_ms DESC, fix_id DESC LIMIT 1)
 WHERE i.incident_id = :incident_id;
 
 -- name: incident_on_sheet
@@ -70,31 +76,37 @@ WHERE incident_id = :incident_id ORDER BY stage;
 -- name: alarms
 SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY received_at_ms;
 
--- name: fixes
-SELECT * FROM fixes WHERE incident_id = :incident_id ORDER BY taken_at_ms DESC, fix_id DESC LIMIT 10;
+-- Of each bridge and each set of marks the newest: centre/rules/newest_position.py chooses among them.
+-- name: newest_fixes
+SELECT f.*, b.revoked_at_ms AS bridge_revoked_at_ms
+FROM (SELECT DISTINCT bridge_id, marks FROM fixes WHERE incident_id = :incident_id) g
+     JOIN fixes f ON f.fix_id = (SELECT fix_id FROM fixes n
+                                 WHERE n.incident_id = :incident_id AND n.bridge_id IS g.bridge_id AND n.marks = g.marks
+                                 ORDER BY at_ms DESC, fix_id DESC LIMIT 1)
+     LEFT JOIN bridges b ON b.bridge_id = f.bridge_id;
+
+-- name: latest_fixes
+SELECT f.*, b.revoked_at_ms AS bridge_revoked_at_ms FROM fixes f LEFT JOIN bridges b USING (bridge_id)
+WHERE incident_id = :incident_id ORDER BY at_ms DESC, fix_id DESC LIMIT :at_most;
 
 -- name: fixes_count
 SELECT count(*) AS count FROM fixes WHERE incident_id = :incident_id;
 
 -- The trail, as it came; by number, so that a map asks only for what it has not drawn.
 -- name: fixes_after
-SELECT * FROM fixes WHERE incident_id = :incident_id AND fix_id > :after ORDER BY fix_id LIMIT :at_most;
+SELECT f.*, b.revoked_at_ms AS bridge_revoked_at_ms FROM fixes f LEFT JOIN bridges b USING (bridge_id)
+WHERE incident_id = :incident_id AND fix_id > :after ORDER BY fix_id LIMIT :at_most;
 
--- Where she was before this alarm: of the same case alone, as a button may have had another wearer.
--- name: last_known_fix
-SELECT f.* FROM incidents i JOIN fixes f USING (incident_id)
+-- The alarm before this one that has a position: of the same case alone, as a button may have had somebody else.
+-- name: last_incident_with_fix
+SELECT incident_id FROM incidents i
 WHERE i.device_id = :device_id AND i.event = :alarm AND i.counter < :counter AND i.case_id IS :case_id
-ORDER BY i.counter DESC, f.taken_at_ms DESC LIMIT 1;
+      AND EXISTS (SELECT 1 FROM fixes f WHERE f.incident_id = i.incident_id)
+ORDER BY i.counter DESC LIMIT 1;
 
 -- What bridges last said of the button: the one that heard it last.
 -- name: button_state
 SELECT * FROM button_states WHERE device_id = :device_id ORDER BY heard_at_ms DESC, told_at_ms DESC LIMIT 1;
-
--- name: photos_of_case
-SELECT shows FROM photos WHERE case_id = :case_id ORDER BY shows;
-
--- name: photo_on_sheet
-SELECT media_type, image_sealed FROM photos WHERE case_id = :case_id AND shows = :shows;
 
 -- As other systems are told of it (CAP). Of a call-off when it first came: the same for either PIN.
 -- name: cap_incident

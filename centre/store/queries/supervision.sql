@@ -121,9 +121,6 @@ SELECT count(*) AS count FROM hooks WHERE done_at_ms IS NULL;
 INSERT INTO hooks (incident_id, kind, body, made_at_ms, next_at_ms)
 VALUES (:incident_id, :kind, :body, :now_ms, :now_ms);
 
--- name: newest_fix
-SELECT * FROM fixes WHERE incident_id = :incident_id ORDER BY taken_at_ms DESC, fix_id DESC LIMIT 1;
-
 -- Of each incident only the first that is not done: their order is kept.
 -- name: hooks_due
 SELECT h.* FROM hooks h

@@ -29,8 +29,9 @@ from centre.rules.grants import FIRST, LAST
 from centre.rules.registry import Button
 from centre.settings import Settings
 from centre.work import accounts, assignments, buttons, grants, incident_sheet
+from centre.work.board import Card
 from centre.work.core import Core, open_core
-from centre.work.incident_sheet import Card, Incident
+from centre.work.incident_sheet import Incident
 from wire import codes, receipts
 from wire.keys import Mac, derive
 
@@ -167,7 +168,7 @@ async def phone_of(url: str, ca_pem: str, address: str = "") -> AsyncIterator[Ph
 
 def incidents_of(core: Core, cards: list[Card]) -> list[Incident]:
     """With all that their sheets show."""
-    found = [incident_sheet.incident(core.store, card.incident_id) for card in cards]
+    found = [incident_sheet.incident(core, card.incident_id) for card in cards]
     return [incident for incident in found if incident is not None]
 
 

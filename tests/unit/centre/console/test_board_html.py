@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from markupsafe import Markup
@@ -10,22 +11,14 @@ from markupsafe import Markup
 from centre.console.board_cache import Boards, Snapshot
 from centre.console.board_html import levels, render, render_sheet
 from centre.platform.change_signals import ChangeSignals
-from centre.rules import escalation
+from centre.rules import escalation, newest_position
 from centre.rules.access import LANGUAGES
 from centre.rules.cases import DANGERS, Address, CaseFile, Child, Person, Stalker
-from centre.rules.incidents import CLOSE_REASONS, Fix
+from centre.rules.incidents import CLOSE_REASONS, CloseReason, Fix
+from centre.rules.newest_position import Newest, Position
 from centre.rules.supervision import KINDS
-from centre.work.incident_sheet import (
-    Act,
-    Arrival,
-    Board,
-    ButtonHealth,
-    CallOffSeen,
-    Card,
-    Incident,
-    Position,
-    Sheet,
-)
+from centre.work.board import Board, CallOffSeen, Card, SilentTest
+from centre.work.incident_sheet import Act, Arrival, ButtonHealth, Incident, Sheet
 from centre.work.supervision import Loss
 from tests.unit.centre.parts import Hand
 from wire import receipts
@@ -80,13 +73,18 @@ def incident(stage: int = receipts.RECEIVED, **more: object) -> Incident:
         "stage": stage,
         "stages": [(reached, 1_000_000) for reached in range(1, stage + 1)],
         "arrivals": [arrival],
-        "positions": [],
+        "latest": [],
     }
     return Incident(**(fields | more))  # type: ignore[arg-type]
 
 
 def sheet(stage: int = receipts.ACKNOWLEDGED, *, language: str = "en", **more: object) -> str:
     """The HTML of a sheet; `more` is of the sheet where it has such a field, else of the incident."""
+    if "positions" in more:
+        told: Any = more.pop("positions")
+        latest = [replace(position, number=len(told) - n) for n, position in enumerate(told)]
+        more |= {"positions_in_all": len(told)} | more
+        more |= {"latest": latest, "newest": newest_position.newest(latest)}
     own = {name: more.pop(name) for name in list(more) if name in Sheet.__slots__}
     return render_sheet(Sheet(incident(stage, **more), **own), language, 1_795_000_000_000)  # type: ignore[arg-type]
 
@@ -107,7 +105,7 @@ async def test_an_alarm_waits_for_no_long_board() -> None:
         assert (await boards.listed(snapshot, "en")).html == render(board, "en", snapshot.levels)
         return {item.card.incident_id: html for item, html in boards._made["en"].items()}
 
-    cards = [card(incident_id=f"i{n}", newest=Position(FIX, None, 1_000_000)) for n in range(100)]
+    cards = [card(incident_id=f"i{n}", newest=Newest(Position(FIX, None, 1_000_000))) for n in range(100)]
     other = asyncio.create_task(somebody_else())
     await asyncio.sleep(0)
     first = await made(cards)
@@ -128,7 +126,7 @@ def test_an_alarm_that_waits_can_be_acknowledged() -> None:
 
 def test_the_board_says_only_what_is_needed_to_choose() -> None:
     """How dangerous, how old, where from in general: no name, no address, no coordinates."""
-    html = shown(card(danger="extreme", newest=Position(FIX, None, 1_000_000)))
+    html = shown(card(danger="extreme", newest=Newest(Position(FIX, None, 1_000_000))))
     assert "◆◆◆" in html
     assert "<b>extreme</b>" in html
     assert "within 18\N{NO-BREAK SPACE}m" in html
@@ -196,7 +194,7 @@ def test_every_language_shows_everything(language: str) -> None:
     """All that the board and a sheet can say, rendered: no word is missing, none is left in braces."""
     marked = FIX._replace(source="gpsd", marks=("stale", "jump", "implausible"))
     cards = [card(danger=danger, call_off=DURESS, device_revoked=True) for danger in DANGERS]
-    late = card(pressed_at_ms=0, newest=Position(marked, None, 1_000_000), age_s=3)
+    late = card(pressed_at_ms=0, newest=Newest(Position(marked, None, 1_000_000)), age_s=3)
     html = shown(
         *cards,
         late,
@@ -208,7 +206,7 @@ def test_every_language_shows_everything(language: str) -> None:
         language=language,
         now_ms=2_000_000,
     )
-    acts = [Act(3, "", "two", "Ann", 1), Act(4, "real", "", "Bo", 2)]
+    acts = [Act(3, None, "two", "Ann", 1), Act(4, CloseReason.REAL, "", "Bo", 2)]
     position = Position(marked, "BRIDGE22", 1_000_000)
     photos = ("person", "stalker", "vehicle")
     for more in (
@@ -235,7 +233,7 @@ def test_what_anybody_writes_is_text_and_never_markup() -> None:
         (Address(evil, evil, evil),),
         (Child(evil, evil, evil),),
     )
-    acts = [Act(receipts.DISPATCHED, "", evil, evil)]
+    acts = [Act(receipts.DISPATCHED, None, evil, evil)]
     html = sheet(case=file, case_id="C", acts=acts, stages=[(1, 1), (2, 2), (3, 3)])
     html += shown(taken=[card(2, taken_by=evil)])
     assert "&lt;script&gt;" in html
@@ -246,7 +244,7 @@ def test_what_anybody_writes_is_text_and_never_markup() -> None:
 
 def test_silent_tests_are_one_quiet_line() -> None:
     """Which button and when, and nothing that looks like an alarm."""
-    html = render(Board([], [], [], [], [(HAND.device_id, 1_000_000)]), "en", {})
+    html = render(Board([], [], [], [], [SilentTest(HAND.device_id, 1_000_000)]), "en", {})
     assert "No alarm is waiting" in html
     assert "Last silent tests: TEST" in html
     assert "ALARM" not in html
@@ -336,7 +334,7 @@ def test_a_marked_position_is_never_shown_as_fresh() -> None:
     assert "further from the one before than anybody travels" in html
     assert "perhaps no real position" in html
     assert "satellite (gpsd)" in html
-    assert "stale: taken 12" in shown(card(newest=Position(stale, None, 1_000_000)))
+    assert "stale: taken 12" in shown(card(newest=Newest(Position(stale, None, 1_000_000))))
 
 
 def test_older_positions_are_counted_where_they_are_not_listed() -> None:
@@ -349,7 +347,10 @@ def test_older_positions_are_counted_where_they_are_not_listed() -> None:
 
 def test_who_did_what_is_shown() -> None:
     """The note of who was sent, and what it was in the end, with the operators' names."""
-    acts = [Act(receipts.DISPATCHED, "", "two on foot", "Ann"), Act(receipts.CLOSED, "mis-press", "", "Bo")]
+    acts = [
+        Act(receipts.DISPATCHED, None, "two on foot", "Ann"),
+        Act(receipts.CLOSED, CloseReason.MIS_PRESS, "", "Bo"),
+    ]
     html = " ".join(sheet(receipts.CLOSED, acts=acts).split())
     assert "by Ann: two on foot" in html
     assert "by Bo: pressed by mistake" in html

@@ -11,7 +11,7 @@ import xmlschema
 from centre.console import words
 from centre.platform.pin_hashing import Verdict
 from centre.rules import access, cap
-from centre.rules.incidents import read_fixes
+from centre.rules.incidents import CloseReason, read_fixes
 from centre.rules.refusals import Refused
 from centre.work import board, presses
 from centre.work import cap as work
@@ -39,7 +39,9 @@ class Told(Called):
 
     def advance(self, stage: int, reason: str | None = None) -> None:
         self.clock.ms += 5000
-        board.advance(self.core, self.operator, self.incident, stage, reason=reason)
+        board.advance(
+            self.core, self.operator, self.incident, stage, reason=CloseReason(reason) if reason else None
+        )
 
     def follow(self, **more: object) -> None:
         self.clock.ms += 5000

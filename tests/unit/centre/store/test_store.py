@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import centre.store
 from centre.platform.sealing import Sealer, new_key
-from centre.rules.incidents import read, read_fixes
+from centre.rules.incidents import CloseReason, read, read_fixes
 from centre.store import Store
 from centre.work import board as desk
 from centre.work import buttons, presses, verify_log
@@ -64,15 +64,15 @@ def test_a_database_of_version_1_is_taken_over_whole(tmp_path: Path) -> None:
     board = desk.board(core)
     assert [alarm.incident_id for alarm in board.untaken] == ["b"]
     assert [alarm.incident_id for alarm in board.taken] == ["a"]
-    assert board.tests == [(HAND.device_id, 10)]
+    assert board.tests == [desk.SilentTest(HAND.device_id, 10)]
     (taken,) = incidents_of(core, board.taken)
     assert taken.stages == [(receipts.RECEIVED, 10), (receipts.ACKNOWLEDGED, 10)]
     assert taken.arrivals[0].model == "Pixel"
-    assert (taken.positions[0].fix.lat, taken.positions[0].fix.marks) == (50.5, ())
+    assert (taken.latest[0].fix.lat, taken.latest[0].fix.marks) == (50.5, ())
 
     assert presses.take_alarm(core, "BRIDGE22", read(HAND.alarm(1))).stage == receipts.ACKNOWLEDGED
     assert presses.add_fixes(core, "BRIDGE22", "a", read_fixes({"fixes": [FIX]})).stored == 1
-    assert desk.advance(core, signed_in(core), "a", receipts.CLOSED, reason="real").now
+    assert desk.advance(core, signed_in(core), "a", receipts.CLOSED, reason=CloseReason.REAL).now
     assert [alarm.incident_id for alarm in desk.board(core).closed] == ["a"]
     tables = {row[0] for row in core.store.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert {"call_offs", "pin_tries", "acts", "bridge_states", "button_states"} <= tables

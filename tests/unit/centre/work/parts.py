@@ -7,7 +7,7 @@ from centre.platform.pin_hashing import Verdict
 from centre.platform.sealing import Sealer, new_key
 from centre.rules import access, figures
 from centre.rules.cases import CaseFile, Person, Stalker
-from centre.rules.incidents import CallOff, read, read_fixes
+from centre.rules.incidents import CallOff, CloseReason, read, read_fixes
 from centre.rules.refusals import Refused
 from centre.store import Store
 from centre.work import board, buttons, cases, presses
@@ -114,7 +114,14 @@ class Night:
     def close(self, incident_id: str) -> None:
         for stage in (receipts.ACKNOWLEDGED, receipts.DISPATCHED, receipts.CLOSED):
             reason = "real" if stage == receipts.CLOSED else None
-            board.advance(self.core, self.operator, incident_id, stage, reason=reason, seen_duress=True)
+            board.advance(
+                self.core,
+                self.operator,
+                incident_id,
+                stage,
+                reason=CloseReason(reason) if reason else None,
+                seen_duress=True,
+            )
 
     def whole(self, counter: int = 1) -> str:
         """Press, follow, call off under duress, and close; return the incident."""
@@ -139,5 +146,11 @@ def month_of_alarms(world: World) -> str:
         world.clock.ms += 2_000
         board.advance(world.core, operator, taken.incident_id, receipts.ACKNOWLEDGED)
         reason = "mis-press" if counter < 6 else "real"
-        board.advance(world.core, operator, taken.incident_id, receipts.CLOSED, reason=reason)
+        board.advance(
+            world.core,
+            operator,
+            taken.incident_id,
+            receipts.CLOSED,
+            reason=CloseReason(reason) if reason else None,
+        )
     return figures.month_of(world.core.now_ms())

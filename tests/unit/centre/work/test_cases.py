@@ -11,7 +11,7 @@ from centre.rules import cases as rules
 from centre.rules.access import Caller
 from centre.rules.cases import CaseFile, Person, Stalker
 from centre.rules.grants import ENDED, REVIEW_DUE, RUNNING, Grant
-from centre.rules.incidents import read
+from centre.rules.incidents import CloseReason, read
 from centre.rules.refusals import Refused
 from centre.work import (
     administration,
@@ -22,6 +22,7 @@ from centre.work import (
     event_log,
     export,
     grants,
+    incident_sheet,
     presses,
     reports,
     webhook,
@@ -94,7 +95,7 @@ def test_one_file_that_does_not_open_hides_no_alarm(world: Zone) -> None:
         core.store.db.execute("UPDATE cases SET file_sealed = ?", (broken,))
         (card,) = board.board(core).untaken
         assert (card.incident_id, card.danger) == (incident_id, "")
-        sheet = board.sheet(core, world.operator, incident_id)
+        sheet = incident_sheet.sheet(core, world.operator, incident_id)
         assert sheet.is_broken
         assert f"Case {case_id} cannot be opened" in render_sheet(sheet, "en", core.now_ms())
     assert board.advance(core, world.operator, incident_id, receipts.ACKNOWLEDGED).now
@@ -107,7 +108,7 @@ def test_one_file_that_does_not_open_hides_no_other_from_its_case_manager(world:
     assignments.hand_out(core, manager, broken_id, HAND.device_id)
     core.store.db.execute("UPDATE incidents SET case_id = ?", (broken_id,))
     core.store.db.execute("UPDATE cases SET due_on = '2000-01-01' WHERE case_id = ?", (broken_id,))
-    read_at_ms = cases.look(core, manager, broken_id)[0]["changed_at_ms"]
+    read_at_ms = cases.look(core, manager, broken_id)[0].changed_at_ms
     for broken in (b"no seal", core.sealer.seal(f"case:{broken_id}", b"{}")):
         core.store.db.execute("UPDATE cases SET file_sealed = ? WHERE case_id = ?", (broken, broken_id))
         listing = cases.listing(core, manager, closed=False, find="", after="")
@@ -121,7 +122,7 @@ def test_one_file_that_does_not_open_hides_no_other_from_its_case_manager(world:
     assert reports.of_day(core, manager.zone, times.day(core.now_ms())).due
     exported = export.export(core, event_log.COMMAND, incident_id, Ed25519PrivateKey.generate())
     assert exported["case"] == {"case_id": broken_id, "file": None, "unreadable": True}
-    board.advance(core, world.operator, incident_id, receipts.CLOSED, reason="test")
+    board.advance(core, world.operator, incident_id, receipts.CLOSED, reason=CloseReason.REAL)
     assignments.take_back(core, manager, broken_id, HAND.device_id)
 
 
@@ -135,7 +136,7 @@ def test_a_photo_that_does_not_open_is_a_refusal(world: Zone) -> None:
     with pytest.raises(Refused, match="case_broken"):
         cases.look_at_photo(core, world.manager, case_id, "stalker")
     with pytest.raises(Refused, match="case_broken"):
-        board.photo(core, world.operator, incident_id, "stalker")
+        incident_sheet.photo(core, world.operator, incident_id, "stalker")
 
 
 def test_a_case_with_a_long_log_is_erased_little_by_little(world: Zone) -> None:
@@ -158,7 +159,9 @@ def test_a_case_manager_does_not_learn_that_it_was_duress(world: Zone) -> None:
     assignments.hand_out(core, world.manager, case_id, HAND.device_id)
     for counter, reason in ((1, "duress"), (2, "real"), (3, "mis-press")):
         incident_id = world.press(bridge, counter)
-        board.advance(core, world.operator, incident_id, receipts.CLOSED, reason=reason)
+        board.advance(
+            core, world.operator, incident_id, receipts.CLOSED, reason=CloseReason(reason) if reason else None
+        )
     shown = core.store.all("alarms_of_case", case_id=case_id, alarm=codes.ALARM, at_most=10)
     assert sorted(row["reason"] for row in shown) == ["mis-press", "real", "real"]
     report = reports.of_day(core, world.manager.zone, times.day(core.now_ms()))
@@ -175,7 +178,7 @@ def test_an_operator_comes_to_no_case_by_a_test_nor_by_an_alarm_that_is_not_hers
     held = world.press(bridge, 2)
     for incident_id in (test, held):
         with pytest.raises(Refused, match="unknown_incident"):
-            board.photo(core, world.operator, incident_id, "stalker")
+            incident_sheet.photo(core, world.operator, incident_id, "stalker")
     with pytest.raises(Refused, match="unknown_incident"):
         board.advance(core, world.operator, held, receipts.CLOSED)
 
@@ -255,7 +258,7 @@ def test_every_look_and_every_change_is_noted_but_no_content(world: Zone) -> Non
     row, file = cases.look(world.core, world.manager, case_id)
     assert file == EXAMPLE
     form = rules.to_form(file) | {"person.phone": "+32 1", "children.0.where": "elsewhere"}
-    cases.change_case(world.core, world.manager, case_id, rules.from_form(form), row["changed_at_ms"])
+    cases.change_case(world.core, world.manager, case_id, rules.from_form(form), row.changed_at_ms)
     cases.set_photo(world.core, world.manager, case_id, "stalker", placeholder())
     assert cases.look_at_photo(world.core, world.manager, case_id, "stalker")[0] == "image/png"
     assert world.told(case_id) == [
@@ -281,9 +284,9 @@ def test_two_who_edit_at_once_overwrite_nothing(world: Zone) -> None:
     mine = rules.from_form(rules.to_form(file) | {"do_first": "Ring twice."})
     theirs = rules.from_form(rules.to_form(file) | {"do_first": "Ring once."})
     world.clock.ms -= 3_600_000
-    cases.change_case(world.core, world.manager, case_id, mine, row["changed_at_ms"])
+    cases.change_case(world.core, world.manager, case_id, mine, row.changed_at_ms)
     with pytest.raises(Refused, match="changed_meanwhile"):
-        cases.change_case(world.core, world.manager, case_id, theirs, row["changed_at_ms"])
+        cases.change_case(world.core, world.manager, case_id, theirs, row.changed_at_ms)
     assert cases.file_of(world.core, case_id) == mine
 
 
@@ -484,7 +487,7 @@ def test_a_phone_is_not_cut_off_while_an_alarm_is_open(world: Zone) -> None:
     incident = world.press(world.bridge(), 1)
     with pytest.raises(Refused, match="alarm_open"):
         assignments.take_back(world.core, world.manager, case_id, HAND.device_id)
-    board.advance(world.core, world.operator, incident, receipts.CLOSED, reason="mis-press")
+    board.advance(world.core, world.operator, incident, receipts.CLOSED, reason=CloseReason.MIS_PRESS)
     assignments.take_back(world.core, world.manager, case_id, HAND.device_id)
 
 
@@ -518,7 +521,7 @@ def test_a_case_is_closed_when_nothing_of_it_is_out(world: Zone) -> None:
     cases.close_case(core, manager, case_id)
     row, _ = cases.look(core, manager, case_id)
     with pytest.raises(Refused, match="case_closed"):
-        cases.change_case(core, manager, case_id, EXAMPLE, row["changed_at_ms"])
+        cases.change_case(core, manager, case_id, EXAMPLE, row.changed_at_ms)
     with pytest.raises(Refused, match="case_closed"):
         world.grant(case_id)
     closed = cases.listing(core, manager, closed=True, find="", after="").cases
@@ -614,7 +617,7 @@ def test_the_daily_report_counts_the_zones_day(world: Zone) -> None:
     assignments.hand_out(core, world.manager, case_id, HAND.device_id)
     bridge, today = world.bridge(), times.day(core.now_ms())
     closed = world.press(bridge, 1)
-    board.advance(core, world.operator, closed, receipts.CLOSED, reason="real")
+    board.advance(core, world.operator, closed, receipts.CLOSED, reason=CloseReason.REAL)
     world.press(bridge, 2)
     world.press(bridge, 3, event=codes.TEST)
     report = reports.of_day(core, "5340", today)

@@ -5,7 +5,7 @@ import pytest
 from centre.platform.pin_hashing import Verdict
 from centre.rules import incidents
 from centre.rules.heartbeats import read as read_alive
-from centre.rules.incidents import CallOff, read, read_fixes
+from centre.rules.incidents import CallOff, CloseReason, read, read_fixes
 from centre.rules.refusals import Refused
 from centre.rules.registry import Button
 from centre.work import board as desk
@@ -40,9 +40,9 @@ def test_positions_are_kept_once_however_often_they_come(world: Called) -> None:
     assert send(*fixes(1, 2, 3)) == (0, 3)
     assert send() == (0, 0)
     assert send(*fixes(3, source="nmea", marks=["jump"])) == (1, 0), "another source is another position"
-    newest, *_ = world.shown.positions
+    newest, *_ = world.shown.latest
     assert (newest.fix.source, newest.fix.marks) in (("nmea", ("jump",)), (None, ()))
-    assert [position.fix.taken_at_ms % 60_000 for position in world.shown.positions] == [
+    assert [position.fix.taken_at_ms % 60_000 for position in world.shown.latest] == [
         3000,
         3000,
         2000,
@@ -69,7 +69,7 @@ def test_only_a_bridge_of_the_button_tells_where_it_is(world: Called) -> None:
 def test_nobody_is_followed_after_the_end(world: Called) -> None:
     """CLOSED: not even a position that was sent before is answered."""
     presses.add_fixes(world.core, world.phone, world.incident, read_fixes({"fixes": fixes(1)}))
-    desk.advance(world.core, world.operator, world.incident, receipts.CLOSED, reason="real")
+    desk.advance(world.core, world.operator, world.incident, receipts.CLOSED, reason=CloseReason.REAL)
     with pytest.raises(Refused, match="incident_closed"):
         presses.add_fixes(world.core, world.phone, world.incident, read_fixes({"fixes": fixes(1, 2)}))
     assert len(world.rows("fixes")) == 1
@@ -211,7 +211,7 @@ def test_duress_of_a_taken_alarm_stands_below_what_nobody_has_taken_until_it_is_
 def test_duress_after_the_end_is_still_seen(world: Called) -> None:
     """Closed as a mistake, and then she says that it was none."""
     world.call_off()
-    desk.advance(world.core, world.operator, world.incident, receipts.CLOSED, reason="called-off")
+    desk.advance(world.core, world.operator, world.incident, receipts.CLOSED, reason=CloseReason.CALLED_OFF)
     assert desk.board(world.core).untaken == []
     world.call_off(Verdict.DURESS)
     (card,) = desk.board(world.core).raised
@@ -226,9 +226,11 @@ def test_dispatch_and_close_keep_what_the_first_operator_said(world: Called) -> 
     first = desk.advance(world.core, world.operator, world.incident, receipts.DISPATCHED, note="two on foot")
     second = desk.advance(world.core, world.operator, world.incident, receipts.DISPATCHED, note="a car")
     assert (first.now, second.now) == (True, False)
-    assert desk.advance(world.core, world.operator, world.incident, receipts.CLOSED, reason="real").now
+    assert desk.advance(
+        world.core, world.operator, world.incident, receipts.CLOSED, reason=CloseReason.REAL
+    ).now
     assert not desk.advance(
-        world.core, world.operator, world.incident, receipts.CLOSED, reason="technical"
+        world.core, world.operator, world.incident, receipts.CLOSED, reason=CloseReason.TECHNICAL
     ).now
     assert not desk.advance(world.core, world.operator, world.incident, receipts.DISPATCHED, note="late").now
     board = desk.board(world.core)
@@ -236,7 +238,7 @@ def test_dispatch_and_close_keep_what_the_first_operator_said(world: Called) -> 
     (closed,) = incidents_of(world.core, board.closed)
     assert [stage for stage, _ in closed.stages] == [1, 2, 3, 4]
     assert [(act.reason, act.note) for act in closed.acts if act.reason or act.note] == [
-        ("", "two on foot"),
+        (None, "two on foot"),
         ("real", ""),
     ]
 

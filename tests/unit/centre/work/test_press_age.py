@@ -8,8 +8,8 @@ from centre.console.board_html import levels, render, render_sheet
 from centre.rules import times
 from centre.rules.incidents import AGE_S_MAX, read
 from centre.work import board as desk
-from centre.work import cap, event_log, presses
-from centre.work.incident_sheet import Card
+from centre.work import cap, event_log, incident_sheet, presses
+from centre.work.board import Card
 from centre.work.presses import Taken
 from tests.unit.centre.parts import Hand
 from tests.unit.centre.work.parts import World
@@ -41,7 +41,7 @@ class Aged(World):
         """The board and the sheet."""
         now_ms = self.core.now_ms()
         board = desk.board(self.core)
-        sheet = desk.sheet(self.core, self.operator, self.card.incident_id)
+        sheet = incident_sheet.sheet(self.core, self.operator, self.card.incident_id)
         return render(board, "en", levels(board, now_ms, 30)) + render_sheet(sheet, "en", now_ms)
 
     def noted(self) -> list[dict[str, Any]]:
@@ -115,11 +115,11 @@ def test_a_bridge_with_a_link_tells_the_age_for_one_without(world: Aged) -> None
 
 
 def test_an_alarm_stands_where_it_came_however_old_it_is_said_to_be(world: Aged) -> None:
-    """The newest is the one that reached the centre last, by the centre's clock alone."""
+    """Who has waited longest stands first: by when it came to the centre, and its clock alone."""
     world.post(world.first, 0)
     world.clock.ms += 1_000
     older = presses.take_alarm(world.core, world.first, read(HAND.alarm(2, age_s=9 * DAY_S)))
-    assert desk.board(world.core).untaken[0].incident_id == older.incident_id
+    assert desk.board(world.core).untaken[1].incident_id == older.incident_id
 
 
 def test_figures_go_by_the_age(world: Aged) -> None:

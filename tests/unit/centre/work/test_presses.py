@@ -46,7 +46,7 @@ def test_a_late_press_is_not_lost(world: World) -> None:
     for counter in (5, 2, codes.SPARE_FIRST + 3, 1):
         assert not presses.take_alarm(world.core, bridge, read(HAND.alarm(counter))).known
     seen = incidents_of(world.core, desk.board(world.core).untaken)
-    assert [incident.counter for incident in seen] == [1, codes.SPARE_FIRST + 3, 2, 5]
+    assert [incident.counter for incident in seen] == [5, 2, codes.SPARE_FIRST + 3, 1]
 
 
 def test_a_known_press_is_answered_with_its_highest_stage(world: World) -> None:
@@ -65,7 +65,7 @@ def test_each_fix_names_its_bridge_and_source(world: World) -> None:
     for bridge, fix in ((first, FIX), (first, FIX), (second, BAD_FIX)):
         presses.take_alarm(world.core, bridge, read(HAND.alarm(1, fix=fix)))
     (incident,) = incidents_of(world.core, desk.board(world.core).untaken)
-    seen = [(position.bridge_id, position.fix.method) for position in incident.positions]
+    seen = [(position.bridge_id, position.fix.method) for position in incident.latest]
     assert seen == [(second, "CELL"), (first, "GNSS")]
 
 
