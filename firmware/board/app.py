@@ -2,6 +2,9 @@
 
 It says on the serial line what it does, in words that hold no secret: it is how an integrator
 or a simulator sees that a receipt was proven.
+
+What the press decides is carried out in order, and what may block waits for the motor first: a flash that
+is erased or a radio that is switched off would make one long pulse, which is another word.
 """
 
 import struct
@@ -18,12 +21,15 @@ from firmware.board.radio import CONNECTED, DISCONNECTED, WRITTEN, Radio
 from wire import codes, receipts, state
 from wire.keys import Mac, Refused, derive
 
-_RETRY_MS = 100
+_LET_GO_MS = 100  # how long a peer that was let go is waited for, before the radio is switched off
 _BATTERY_HYSTERESIS_MV = 100
 
 
+_OF_SESSION = (press.SESSION, press.ADVERTISE, press.HUSH, press.SILENCE)
+
+
 class App:
-    """`board` is a `Board` of the module in boards/ that this runs on; `ble` its radio, `say` prints."""
+    """Run a button on `board`, a `Board` of the module in boards/, and its radio `ble`; `say` prints."""
 
     def __init__(  # type: ignore[no-untyped-def]
         self, board, ble, identity: config.Identity, settings: dict[str, int], defaulted: bool, say=print
@@ -46,12 +52,14 @@ class App:
             self.memory.load(), lambda n: codes.rhythm(self._mac_code, n, period_ms), self._draw
         )
         self.gesture = Gesture(settings, self.press.life.stuck)
+        self._waiting: list[press.Action] = []  # decided, and not carried out yet
+        self._let_go_ms: int | None = None  # until when peers are waited for
         self._code = b""
         self._interval_us = 0  # 0: nothing should be on the air
         self._retry_ms: int | None = None  # when to try again, where an advert did not start
 
     def run(self) -> None:
-        """Until deep sleep, which does not come back."""
+        """Run until deep sleep, which does not come back."""
         self.start()
         while True:
             due_ms = self.step()
@@ -62,21 +70,27 @@ class App:
             self.board.feed()
 
     def start(self) -> None:
-        """What a start begins with."""
+        """Do what a start begins with."""
         if not self.board.pressed:
             self._measure()  # ALIVE or ALIVE_LOW; a press does not wait for it
         self._do(self.press.boot(self.board.now_ms(), self.board.slept, self.memory.power_lost))
 
     def step(self) -> int | None:
-        """All that there is to do now. Returns when again at the latest; None: deep sleep may come."""
+        """Do all that there is to do now. Return when again at the latest; None: deep sleep may come."""
+        self._motor()
+        self._work()
         self._hand()
-        self._air()
+        if not self._waiting:  # else what happens on the air may belong to a session that is over
+            self._air()
         now_ms = self.board.now_ms()
         self._do(self.press.tick(now_ms))
         if self._retry_ms is not None and now_ms >= self._retry_ms:
             self._advertise()
-        self.board.motor(self.feedback.tick(now_ms))
         return self._due_ms()
+
+    def _motor(self) -> None:
+        """Switch the motor by the time that it is now: a pulse begins when it truly does."""
+        self.board.motor(self.feedback.tick(self.board.now_ms()))
 
     # -- the hand ----------------------------------------------------------------------
 
@@ -84,8 +98,11 @@ class App:
         for down, at_ms in self.board.edges():
             self._meant(self.gesture.edge(down, at_ms))
         self._meant(self.gesture.tick(self.board.now_ms()))
-        if self.gesture.is_down() and self.press.phase == press.QUIET_PHASE:
+        if self._is_quiet() and self.gesture.is_down() and self.feedback.is_idle():
             self.radio.warm()  # so that nothing is left to do between the hold and the advert
+
+    def _is_quiet(self) -> bool:
+        return self.press.phase == press.QUIET_PHASE and not self._waiting
 
     def _meant(self, gesture: int) -> None:
         if gesture == HOLD:
@@ -94,7 +111,7 @@ class App:
             self._do(self.press.clicks(self.board.now_ms()))
         elif gesture in (STUCK, FREE):
             self.press.life.stuck = gesture == STUCK
-            self.memory.save(self.press.life)
+            self._remember()
             self._tell_state()
 
     # -- the air -----------------------------------------------------------------------
@@ -154,30 +171,64 @@ class App:
 
     def _advertise(self) -> None:
         self._retry_ms = None
-        if self._interval_us and not self.radio.advertise(self._interval_us):
-            self._retry_ms = self.board.now_ms() + _RETRY_MS
+        retry_ms = self.radio.advertise(self._interval_us) if self._interval_us else 0
+        if retry_ms:
+            self._retry_ms = self.board.now_ms() + retry_ms
 
     # -- actions -----------------------------------------------------------------------
 
     def _do(self, actions: list[press.Action]) -> None:
-        for action in actions:
+        """Carry out `actions` after those that wait. A new session begins by ending the one before."""
+        if any(action[0] == press.SESSION for action in actions):
+            self._waiting = [action for action in self._waiting if action[0] not in _OF_SESSION]
+        self._waiting += actions
+        self._work()
+
+    def _work(self) -> None:
+        """Carry out what waits, up to the first that must go on waiting."""
+        before = len(self._waiting)
+        while self._waiting and self._may(self._waiting[0][0]):
+            action = self._waiting.pop(0)
             self._act(action[0], action[1:])
-        if actions:
-            self.memory.save(self.press.life)
+        if len(self._waiting) < before:
+            self._remember()
             if self._interval_us:
                 self._tell_state()
+
+    def _may(self, verb: str) -> bool:
+        """Return whether `verb` may be carried out now: what may block waits for the motor, and for peers.
+
+        A session waits for one pulse at most, and not at all with a radio that is warm; the end of one
+        waits until everything has been felt, for it is in no hurry.
+        """
+        if verb == press.SESSION:
+            return self.radio.is_warm or (self._are_gone() and not self.feedback.is_on)
+        if verb == press.SILENCE:
+            return self._are_gone() and self.feedback.is_idle()
+        return not self.feedback.is_on or verb not in (press.SAVE_PRESS, press.SAVE_ALIVE)
+
+    def _are_gone(self) -> bool:
+        """Let every peer go; return whether they are gone, or were waited for long enough."""
+        if not self.radio.is_linked():
+            return True
+        now_ms = self.board.now_ms()
+        if self._let_go_ms is None:
+            self._hush()
+            self._let_go_ms = now_ms + _LET_GO_MS
+            self.radio.let_go()
+        return now_ms >= self._let_go_ms
 
     def _act(self, verb: str, args: tuple[int, ...]) -> None:
         if verb in (press.SAVE_PRESS, press.SAVE_ALIVE):
             self._commit(verb)
         elif verb == press.VIBRATE:
-            now_ms = self.board.now_ms()
-            self.feedback.play(args[0], now_ms)
-            self.board.motor(self.feedback.tick(now_ms))
+            self.feedback.play(args[0])
+            self._motor()
         elif verb == press.SESSION:
-            self.memory.save(self.press.life)  # the counter, before its code first goes on the air
+            self._remember()  # the counter, before its code first goes on the air
             self._code = codes.code(self._mac_code, args[0], args[1])
             self.peers.clear()
+            self._let_go_ms = None
             self.radio.session(self._code, args[0] not in (codes.ALIVE, codes.ALIVE_LOW))
         elif verb == press.ADVERTISE:
             self._interval_us = args[0]
@@ -185,15 +236,18 @@ class App:
             self._say("advert", self.press.on_air[0], self.press.on_air[1], args[0])
             self._measure()  # under load
         elif verb == press.HUSH:
-            self._interval_us = 0
-            self._retry_ms = None
+            self._hush()
             self.radio.hush()
         elif verb == press.SILENCE:
-            self._interval_us = 0
-            self._retry_ms = None
+            self._hush()
             self._code = b""
             self.peers.clear()
+            self._let_go_ms = None
             self.radio.off()
+
+    def _hush(self) -> None:
+        self._interval_us = 0
+        self._retry_ms = None
 
     def _commit(self, verb: str) -> None:
         life, ok = self.press.life, True
@@ -206,9 +260,14 @@ class App:
         except OSError as error:
             ok = False
             self._say("flash", error.errno)  # RTC memory holds it; the press goes on
+        self._remember()  # before anything of it is felt
         self.press.saved(verb, ok, self.board.now_ms())
         if before and not life.unsaved:
             self._say("saved")
+
+    def _remember(self) -> None:
+        self.press.life.saved_ms = self.board.now_ms()
+        self.memory.save(self.press.life)
 
     def _tell_state(self) -> None:
         """Seal the state anew, with a nonce from the radio's own randomness."""
@@ -220,25 +279,25 @@ class App:
             flags |= state.OPEN | (life.event == codes.TEST) * state.IS_TEST
             flags |= life.age_is_lower_bound * state.AGE_LOWER_BOUND
             age_10s = min(max(self.board.now_ms() - life.opened_ms, 0) // 10000, state.AGE_UNKNOWN)
-        said = state.State(min(self._battery_mv // 20, 255), flags, age_10s, life.press_counter)
+        values = state.State(min(self._battery_mv // 20, 255), flags, age_10s, life.press_counter)
         if self._code:
             nonce = struct.unpack(">I", self.board.random(4))[0]
-            self.radio.state(state.seal(self._mac_state, self._code, nonce, said))
+            self.radio.state(state.seal(self._mac_state, self._code, nonce, values))
 
     # -- rest --------------------------------------------------------------------------
 
     def _due_ms(self) -> int | None:
-        """When something must be done at the latest; None where deep sleep may come."""
-        parts = (self.gesture, self.feedback, self.peers)
-        dues = [due_ms for due_ms in [part.due_ms() for part in parts] if due_ms is not None]
-        if self.press.phase == press.QUIET_PHASE:
-            if not dues or self.gesture.is_stuck():
-                return None
-        else:
+        """Return when something must be done at the latest; None where deep sleep may come.
+
+        Whatever is still to be done in any part keeps the button awake, in every phase.
+        """
+        dues = [self.gesture.due_ms(), self.feedback.due_ms(), self.peers.due_ms(), self._retry_ms]
+        if self._waiting:
+            dues.append(self._let_go_ms)
+        if self.press.phase != press.QUIET_PHASE:
             dues.append(self.press.due_ms())
-        if self._retry_ms is not None:
-            dues.append(self._retry_ms)
-        return min(dues)
+        wanted = [due_ms for due_ms in dues if due_ms is not None]
+        return min(wanted) if wanted else None
 
     def _measure(self) -> None:
         self._battery_mv = self.board.battery_mv()
@@ -251,7 +310,7 @@ class App:
 
     def sleep(self) -> None:
         until_ms = self.press.due_ms()
-        self.memory.save(self.press.life)
+        self._remember()
         self._say("sleep", until_ms - self.board.now_ms())
         self.board.motor(False)
         self.board.sleep(until_ms, self.gesture.is_stuck())

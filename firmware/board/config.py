@@ -30,6 +30,8 @@ SETTINGS = {
 
 
 class Identity:
+    """Who a button is: its name, the root of its keys, and which provisioning they are of."""
+
     def __init__(self, device_id: str, root: bytes, epoch: int) -> None:
         self.device_id = device_id
         self.root = root
@@ -37,7 +39,7 @@ class Identity:
 
 
 def load_identity(path: str = IDENTITY_FILE) -> Identity:
-    """Who this button is; ValueError where the file is missing or damaged."""
+    """Return who this button is; raises ValueError where the file is missing or damaged."""
     try:
         with open(path) as file:
             data = json.load(file)
@@ -50,7 +52,7 @@ def load_identity(path: str = IDENTITY_FILE) -> Identity:
 
 
 def load_settings(pins: dict[str, int], path: str = CONFIG_FILE) -> tuple[dict[str, int], bool]:
-    """`(settings, defaulted)`: every setting, and whether a wrong value was replaced.
+    """Return `(settings, defaulted)`: every setting, and whether a wrong value was replaced.
 
     `pins`: the board's defaults for those of its pins that are not SETTINGS'.
     """

@@ -1,6 +1,8 @@
 """Vibration, the button's only voice: never a light, never a sound. Pure; times in ms.
 
-The number of pulses is the stage, so they can be told apart inside a pocket.
+The number of pulses is the stage, so they can be told apart inside a pocket. A pulse and a pause last at
+least their length from when they truly began: a loop that is late makes a pattern longer, and never drops
+a part of it, for with a part less it would be another word.
 """
 
 from firmware.board.press import NOT_CONFIRMED, TAKEN
@@ -20,17 +22,17 @@ _WAITING_MAX = 4
 
 
 class Feedback:
-    """`play` queues a pattern; `tick` says whether the motor must run now."""
+    """Queue patterns with `play`; `tick` says whether the motor must run now."""
 
     def __init__(self, quiet: bool = False) -> None:
-        """`quiet`: pulses of half the length, for a hand that lies on a table or next to somebody."""
+        """Vibrate for half as long where `quiet`: for a hand on a table or next to somebody."""
         self._part = 2 if quiet else 1
         self._waiting: list[tuple[int, ...]] = []
         self._left: list[int] = []
         self._until_ms = 0
-        self._on = False
+        self.is_on = False
 
-    def play(self, name: object, now_ms: int) -> None:
+    def play(self, name: object) -> None:
         """Queue the pattern called `name`; a full queue loses its oldest, the newest counts.
 
         TAKEN is of a new press: what waits is of the last one, and would be believed of this.
@@ -40,29 +42,26 @@ class Feedback:
         if len(self._waiting) == _WAITING_MAX:
             self._waiting.pop(0)
         self._waiting.append(PATTERNS[name])
-        self.tick(now_ms)
 
     def tick(self, now_ms: int) -> bool:
-        """Whether the motor runs at `now_ms`."""
-        if self.is_idle():
-            self._until_ms = max(self._until_ms, now_ms)
-        while now_ms >= self._until_ms:
-            if self._left:
-                self._on = not self._on
-                self._until_ms += self._left.pop(0) // (self._part if self._on else 1)
-            elif self._on:
-                self._on = False
-                self._until_ms += _PAUSE_MS
-            elif self._waiting:
-                self._left = list(self._waiting.pop(0))
-                self._until_ms = now_ms
-            else:
-                break
-        return self._on
+        """Return whether the motor must run from `now_ms` on; switches at most once a call."""
+        if now_ms < self._until_ms:
+            return self.is_on
+        if self._left:
+            self.is_on = not self.is_on
+            self._until_ms = now_ms + self._left.pop(0) // (self._part if self.is_on else 1)
+        elif self.is_on:
+            self.is_on = False
+            self._until_ms = now_ms + _PAUSE_MS
+        elif self._waiting:
+            self._left = list(self._waiting.pop(0))
+            return self.tick(now_ms)
+        return self.is_on
 
     def due_ms(self) -> int | None:
-        """When the motor changes next."""
+        """Return when the motor changes next; None where nothing is to be felt any more."""
         return None if self.is_idle() else self._until_ms
 
     def is_idle(self) -> bool:
-        return not (self._on or self._left or self._waiting)
+        """Return whether nothing runs and nothing waits."""
+        return not (self.is_on or self._left or self._waiting)

@@ -1,4 +1,4 @@
-"""From pin edges to a gesture: what the hand meant. Pure; times are integers in ms.
+"""Gestures: what the hand meant, from the edges of the pin. Pure; times are integers in ms.
 
     state   down               up                                   time
     -----   ----               --                                   ----
@@ -28,10 +28,10 @@ CLICKS_WANTED = 3
 
 
 class Gesture:
-    """Feed `edge` with what the pin does and `tick` with the time; `tick` answers what it meant."""
+    """Turn what the pin does (`edge`) and the time (`tick`) into what the hand meant."""
 
     def __init__(self, settings: dict[str, int], stuck: bool = False) -> None:
-        """`stuck`: it was so before deep sleep, and is until it is let go."""
+        """Begin `stuck` where it was so before deep sleep, until the pin is let go."""
         self.hold_ms = settings["hold_ms"]
         self.stuck_ms = settings["stuck_ms"]
         self.click_ms = settings["click_ms"]
@@ -43,7 +43,7 @@ class Gesture:
         self._clicks: list[int] = []
 
     def edge(self, down: bool, at_ms: int) -> int:
-        """The pin went down or up at `at_ms`; returns what the time until then has meant."""
+        """Take that the pin went down or up at `at_ms`. Return what the time until then has meant."""
         meant = self.tick(at_ms)
         if down != self._raw_down:
             self._raw_down = down
@@ -51,7 +51,7 @@ class Gesture:
         return meant
 
     def tick(self, now_ms: int) -> int:
-        """What is meant by now: HOLD, CLICKS, STUCK or FREE, each said once; else NOTHING."""
+        """Return what is meant by now: HOLD, CLICKS, STUCK or FREE, each once; else NOTHING."""
         if self._raw_down != (self.state != UP) and now_ms - self._raw_ms >= SETTLE_MS:
             if not self._raw_down:
                 return self._released(self._raw_ms)
@@ -68,7 +68,7 @@ class Gesture:
         return NOTHING
 
     def due_ms(self) -> int | None:
-        """When `tick` may have something new to say without another edge; None: never."""
+        """Return when `tick` may have something new to say without another edge; None: never."""
         if self._raw_down != (self.state != UP):
             return self._raw_ms + SETTLE_MS
         if self.state == DOWN:
@@ -80,11 +80,11 @@ class Gesture:
         return None
 
     def is_stuck(self) -> bool:
-        """The pin has been down for `stuck_ms` and still is."""
+        """Return whether the pin has been down for `stuck_ms` and still is."""
         return self.state == _STUCK
 
     def is_down(self) -> bool:
-        """A finger may be on its way to a hold."""
+        """Return whether a finger may be on its way to a hold."""
         return self.state == DOWN
 
     def _released(self, at_ms: int) -> int:

@@ -10,7 +10,7 @@ _WAIT_MS_MAX = 2
 
 
 class Hand:
-    """`button` and `motor` are what `machine.Pin` takes; the clock begins at `clock_ms`."""
+    """Read the pin `button`, drive the pin `motor` (as `machine.Pin` takes them), count from `clock_ms`."""
 
     open = staticmethod(open)  # files on flash
     random = staticmethod(os.urandom)  # truly so while the radio is on
@@ -28,22 +28,23 @@ class Hand:
             self._edges.append((pin.value() == 0, self.now_ms()))
 
     def now_ms(self) -> int:
-        """ms from `clock_ms` on, which never go back while awake."""
+        """Return the time in ms, from `clock_ms` on; it never goes back while awake."""
         ticks = time.ticks_ms()
         self._clock_ms += time.ticks_diff(ticks, self._ticks)
         self._ticks = ticks
         return self._clock_ms
 
     def edges(self) -> list[tuple[bool, int]]:
-        """`(down, at_ms)` since the last call, and how the pin is now."""
+        """Return each `(down, at_ms)` since the last call, and how the pin is now."""
         edges = self._edges
         self._edges = []
         edges.append((self._pin.value() == 0, self.now_ms()))
         return edges
 
     def motor(self, on: bool) -> None:
+        """Switch the motor."""
         self._motor.value(on)
 
     def wait(self, ms: int) -> None:
-        """A moment, at most so long."""
+        """Wait for a moment, at most `ms`."""
         time.sleep_ms(max(0, min(ms, _WAIT_MS_MAX)))

@@ -4,6 +4,7 @@ Flash, each file replaced as a whole and sealed with a CRC (littlefs keeps the o
 new one is complete):
     press.bin   press_counter:u32 event:u8 stage:u8 crc32:u32    at every press and every stage
     alive.bin   alive_reserve:u32 crc32:u32                      before the reserve is used
+The two highest bits of `stage`: NOT_CONFIRMED was told; power was lost since the press.
 RTC memory (deep sleep and reset, not power loss): the whole of `Life`, and a CRC.
 """
 
@@ -17,23 +18,29 @@ PRESS_FILE = "press.bin"
 ALIVE_FILE = "alive.bin"
 _PRESS = ">IBB"
 _ALIVE = ">I"
-_LIFE = ">IBBIIBQQQQQQ"
+_LIFE = ">IBBIIBqqqqqqq"  # times are signed: a press may be older than a clock that was lost
 _FLAG_LOST = 1
 _FLAG_AGE = 2
 _FLAG_TOLD = 4
 _FLAG_LOW = 8
 _FLAG_STUCK = 16
 _UNSAVED_AT = 5  # two bits
+_STAGE = 0x3F
+_STAGE_TOLD = 0x80
+_STAGE_AGE = 0x40
 
 
 def sealed(layout: str, *values: int) -> bytes:
-    """`values` by `layout`, with their CRC-32 behind."""
+    """Return `values` packed by `layout`, followed by their CRC-32."""
     body = struct.pack(layout, *values)
     return body + struct.pack(">I", binascii.crc32(body))
 
 
 class Memory:
-    """`rtc` is a `machine.RTC`; `draw()` gives a random number, for the spare range; `open` is flash's."""
+    """Keep a `Life` in `rtc`, a `machine.RTC`, and in flash.
+
+    `draw()` gives a random number, for the spare range; `open` opens flash's files.
+    """
 
     def __init__(self, rtc, draw, open=open) -> None:  # type: ignore[no-untyped-def]
         self._rtc = rtc
@@ -42,15 +49,20 @@ class Memory:
         self.power_lost = False
 
     def load(self) -> Life:
-        """The life as it was; `power_lost` says afterwards that only flash could tell.
+        """Return the life as it was; `power_lost` says afterwards that only flash could tell.
 
-        The greater counter of both wins: flash is written first, but a write may have failed.
+        The greater counter of both wins: flash is written first, but a write may have failed. What flash
+        alone knows `is_undated`, for flash holds no time.
         """
         life = Life()
         self.power_lost = not self._load_rtc(life)
         press = self._read(PRESS_FILE, _PRESS)
         if press and (self.power_lost or press[0] > life.press_counter):
-            life.press_counter, life.event, life.stage = press
+            life.press_counter, life.event = press[:2]
+            life.stage = press[2] & _STAGE
+            life.told_not_confirmed = bool(press[2] & _STAGE_TOLD)
+            life.age_is_lower_bound = bool(press[2] & _STAGE_AGE)
+            life.is_undated = True
         alive = self._read(ALIVE_FILE, _ALIVE)
         if alive and alive[0] > life.alive_reserve:
             life.alive_reserve = alive[0]
@@ -62,7 +74,7 @@ class Memory:
         return life
 
     def save(self, life: Life) -> None:
-        """To RTC memory: cheap, after every step."""
+        """Save to RTC memory: cheap, after every step."""
         flags = life.counters_lost * _FLAG_LOST
         flags |= life.age_is_lower_bound * _FLAG_AGE | life.told_not_confirmed * _FLAG_TOLD
         flags |= life.battery_low * _FLAG_LOW | life.stuck * _FLAG_STUCK
@@ -82,15 +94,17 @@ class Memory:
                 life.alive_ms,
                 life.contact_ms,
                 life.checkin_ms,
+                life.saved_ms,
             )
         )
 
     def save_press(self, life: Life) -> None:
-        """To flash. Raises OSError where flash fails; the press must go on all the same."""
-        self._write(PRESS_FILE, sealed(_PRESS, life.press_counter, life.event, life.stage))
+        """Save the press to flash. Raises OSError where flash fails; the press must go on all the same."""
+        stage = life.stage | life.told_not_confirmed * _STAGE_TOLD | life.age_is_lower_bound * _STAGE_AGE
+        self._write(PRESS_FILE, sealed(_PRESS, life.press_counter, life.event, stage))
 
     def save_alive(self, life: Life) -> None:
-        """To flash. Raises OSError where flash fails."""
+        """Save the reserve to flash. Raises OSError where flash fails."""
         self._write(ALIVE_FILE, sealed(_ALIVE, life.alive_reserve))
 
     def _read(self, path: str, layout: str) -> tuple[int, ...] | None:
@@ -117,12 +131,12 @@ class Memory:
         life.stuck = bool(flags & _FLAG_STUCK)
         life.unsaved = flags >> _UNSAVED_AT
         life.opened_ms, life.started_ms, life.received_ms = values[6:9]
-        life.alive_ms, life.contact_ms, life.checkin_ms = values[9:]
+        life.alive_ms, life.contact_ms, life.checkin_ms, life.saved_ms = values[9:]
         return True
 
 
 def _unsealed(data: bytes, layout: str) -> tuple[int, ...] | None:
-    """The values, or None where length or CRC do not fit (MicroPython's unpack takes too much)."""
+    """Return the values, or None where length or CRC do not fit (MicroPython's unpack takes too much)."""
     size = struct.calcsize(layout)
     if len(data) != size + 4 or struct.unpack(">I", data[size:])[0] != binascii.crc32(data[:size]):
         return None

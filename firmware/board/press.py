@@ -25,6 +25,10 @@
     end of SLOW       TEST                        the press ends: QUIET
     60 s, no RECEIVED any                         NOT_CONFIRMED, once
 
+What a hand is to feel is saved first: a motor that takes the battery's last volt costs one restart, and the
+pattern is not felt again. The 60 s count from the hand's press through every reset; where the clock was lost
+they count from the first start that finds the press open, and a second such start tells it at once.
+
 An ALARM that is not RECEIVED stays open for ever: CONTACT every 60 s for 2 h, then at every
 alive slot. Once a day the alive slot is a CONTACT, too: the daily check-in.
 
@@ -58,7 +62,7 @@ _SAVE_MS_MIN = 5_000
 _SAVE_MS_MAX = 60_000
 
 # Actions, carried out in order by app.py.
-SAVE_PRESS = "save_press"  # on flash before anything that follows; `saved` is told whether it is
+SAVE_PRESS = "save_press"  # on flash before anything that follows; then `saved` is called
 SAVE_ALIVE = "save_alive"
 VIBRATE = "vibrate"  # (VIBRATE, pattern)
 SESSION = "session"  # (SESSION, event, counter): a fresh address, and a table where connectable
@@ -74,7 +78,7 @@ Action = tuple
 
 
 class Life:
-    """What a button must remember. memory.py keeps it in RTC memory, and the press in flash."""
+    """Hold what a button must remember: memory.py keeps it in RTC memory, and the press in flash."""
 
     def __init__(self) -> None:
         self.press_counter = 0  # the last one used; 0: none yet
@@ -85,7 +89,7 @@ class Life:
         self.counters_lost = False
         self.age_is_lower_bound = False
         self.opened_ms = 0
-        self.started_ms = 0  # of step 1, which a second hold starts again
+        self.started_ms = 0  # the hand's last hold of this press: from here NOT_CONFIRMED counts
         self.received_ms = 0
         self.told_not_confirmed = False
         self.battery_low = False
@@ -94,10 +98,23 @@ class Life:
         self.alive_ms = 0  # when the next slot is due
         self.contact_ms = 0
         self.checkin_ms = 0
+        self.is_undated = False  # only flash knew the open press, and flash knows no time
+        self.saved_ms = 0  # when RTC memory took all this: a clock that shows less was lost
+
+    def clock_lost(self, now_ms: int) -> None:
+        """Date everything anew after a start of the clock: no more time has passed than is known of."""
+        lost_ms = self.saved_ms - now_ms
+        self.opened_ms -= lost_ms
+        self.started_ms -= lost_ms
+        self.received_ms -= lost_ms
+        self.alive_ms -= lost_ms
+        self.contact_ms -= lost_ms
+        self.checkin_ms -= lost_ms
+        self.age_is_lower_bound = bool(self.event)
 
 
 class Press:
-    """One button's whole life on the air; see the table above.
+    """Decide over one button's whole life on the air; see the table above.
 
     `rhythm(counter)` gives `(wait_ms, burst_ms)` of alive slot `counter`; `draw()` a random
     number below 1024, for the spare range.
@@ -116,35 +133,48 @@ class Press:
     # -- what happens to it ------------------------------------------------------------
 
     def boot(self, now_ms: int, slept: bool, power_lost: bool) -> list[Action]:
-        """A start: wake from deep sleep (`slept`, which begins and ends in QUIET), reset or power.
+        """Start: a wake from deep sleep (`slept`, which begins and ends in QUIET), a reset, or power.
 
-        A press that was not RECEIVED before a reset starts step 1 again: how much of it was
-        heard is unknown. `power_lost`: the clock and what only RTC memory held are gone.
+        A press that was not RECEIVED before a reset is on the air as in step 1 again: how much of it
+        was heard is unknown. `power_lost`: the clock and what only RTC memory held are gone.
         """
         life = self.life
+        if now_ms < life.saved_ms:
+            life.clock_lost(now_ms)
         if slept:
             return self.tick(now_ms)
-        if power_lost:
-            life.opened_ms = life.received_ms = now_ms
-            life.age_is_lower_bound = bool(life.event)
+        undated = life.event and life.is_undated
+        if undated:
+            self._date(now_ms, power_lost)
         life.contact_ms = life.alive_ms = now_ms
-        if life.event and life.stage < RECEIVED:
-            return self._step_one(now_ms)
-        return self.tick(now_ms)
+        actions = self._step_one(now_ms) if life.event and life.stage < RECEIVED else []
+        if undated:
+            actions.append((SAVE_PRESS,))  # after the advert: that its age is a lower bound from now on
+        return actions + self.tick(now_ms)
+
+    def _date(self, now_ms: int, power_lost: bool) -> None:
+        """Give the press that only flash knew its times: now, and so that not confirmed is told once."""
+        life = self.life
+        was_dated = power_lost and life.age_is_lower_bound  # by an earlier start, whose clock is lost, too
+        life.is_undated = False
+        life.opened_ms = now_ms
+        life.started_ms = now_ms - _CONFIRM_MS * was_dated
+        life.received_ms = now_ms if life.stage >= RECEIVED else 0
+        life.age_is_lower_bound = True
 
     def hold(self, now_ms: int) -> list[Action]:
-        """A finger has held the button down long enough."""
+        """Take a hold that was long enough: a new alarm, or once more the one that is not RECEIVED."""
         life = self.life
         if life.event == ALARM and life.stage < RECEIVED:
-            return [(VIBRATE, TAKEN)] + self._step_one(now_ms)
+            return self._taken(now_ms)
         return self._open(ALARM, now_ms)
 
     def clicks(self, now_ms: int) -> list[Action]:
-        """Three short clicks: a silent test, unless a press is open."""
+        """Take three short clicks: a silent test, unless a press is open."""
         return [] if self.life.event else self._open(TEST, now_ms)
 
     def receipt(self, stage: int, now_ms: int) -> list[Action]:
-        """A bridge has proven `stage`; lower and repeated ones mean nothing new."""
+        """Take the `stage` that a bridge has proven; lower and repeated ones mean nothing new."""
         life = self.life
         if stage <= life.stage or not life.event:
             return []
@@ -156,18 +186,18 @@ class Press:
         ended = stage == CLOSED or life.event == TEST
         if ended:
             self._close()
-        actions: list[Action] = [(VIBRATE, stage), (SAVE_PRESS,)]
+        actions: list[Action] = [(SAVE_PRESS,), (VIBRATE, stage)]
         if ended:
             return actions + self._quiet()
         return actions + (self._linger(now_ms) if first else [])
 
     def links(self, peers: int, carriers: int, now_ms: int) -> list[Action]:
-        """So many peers are linked now, and of them so many that brought a receipt."""
+        """Note how many peers are linked now, and how many of them have brought a receipt."""
         self._peers, self._carriers = peers, carriers
         return self._linger(now_ms) if self.phase == LINGER_PHASE else []
 
     def saved(self, verb: str, ok: bool, now_ms: int) -> None:
-        """Whether flash has taken what `verb` was to save."""
+        """Note whether flash has taken what `verb` was to save."""
         life = self.life
         bit = 1 if verb == SAVE_PRESS else 2
         if ok:
@@ -179,13 +209,13 @@ class Press:
         life.unsaved |= bit
 
     def tick(self, now_ms: int) -> list[Action]:
-        """The time: ends a phase, starts a slot, gives up waiting for a receipt, or for flash."""
+        """Do what is due: end a phase, start a slot, give up waiting for a receipt, try flash again."""
         actions: list[Action] = []
         life = self.life
         confirm_ms = self._confirm_ms()
         if confirm_ms is not None and now_ms >= confirm_ms:
             life.told_not_confirmed = True
-            actions.append((VIBRATE, NOT_CONFIRMED))
+            actions += [(SAVE_PRESS,), (VIBRATE, NOT_CONFIRMED)]
         if life.event and life.stage >= RECEIVED and now_ms - self._since_ms() >= _CONTACT_FOR_MS:
             self._close()
             actions.append((SAVE_PRESS,))
@@ -200,7 +230,7 @@ class Press:
         return actions
 
     def due_ms(self) -> int:
-        """When `tick` must be called next."""
+        """Return when `tick` must be called next."""
         due_ms = self._slot_ms()
         if self.phase != QUIET_PHASE:
             due_ms = min(self._until_ms, self._save_ms) if self.life.unsaved else self._until_ms
@@ -208,7 +238,7 @@ class Press:
         return due_ms if confirm_ms is None else min(due_ms, confirm_ms)
 
     def subject(self) -> tuple[int, int]:
-        """`(event, counter)` of the open press, `(0, 0)` where none is open."""
+        """Return `(event, counter)` of the open press, `(0, 0)` where none is open."""
         return (self.life.event, self.life.press_counter) if self.life.event else (0, 0)
 
     # -- presses -----------------------------------------------------------------------
@@ -226,13 +256,16 @@ class Press:
         life.opened_ms = now_ms
         life.received_ms = 0
         life.age_is_lower_bound = False
+        return self._taken(now_ms)
+
+    def _taken(self, now_ms: int) -> list[Action]:
+        self.life.started_ms = now_ms
+        self.life.told_not_confirmed = False
         # On flash first, then felt, then on the air; nothing else in between.
         return [(SAVE_PRESS,), (VIBRATE, TAKEN)] + self._step_one(now_ms)
 
     def _step_one(self, now_ms: int) -> list[Action]:
         life = self.life
-        life.started_ms = now_ms
-        life.told_not_confirmed = False
         life.contact_ms = now_ms + _FAST_MS + _SLOW_MS
         self._enter(FAST_PHASE, now_ms + _FAST_MS)
         session = (life.event, life.press_counter)
@@ -254,7 +287,7 @@ class Press:
         self._save_ms = now_ms + self._save_wait_ms
 
     def _confirm_ms(self) -> int | None:
-        """When a missing RECEIVED must be told; None where there is nothing to tell."""
+        """Return when a missing RECEIVED must be told; None where there is nothing to tell."""
         life = self.life
         if not life.event or life.stage >= RECEIVED or life.told_not_confirmed:
             return None
@@ -278,7 +311,7 @@ class Press:
         return self._quiet()
 
     def _linger(self, now_ms: int) -> list[Action]:
-        """Off the air, but linked: as long as who is linked may still bring something."""
+        """Leave the air, but keep the links for as long as a peer may still bring something."""
         life = self.life
         if not self._peers:
             return self._quiet()
@@ -300,14 +333,14 @@ class Press:
     # -- slots -------------------------------------------------------------------------
 
     def _slot_ms(self) -> int:
-        """When the next CONTACT or ALIVE is due: a press within its 2 h has its own rhythm."""
+        """Return when the next CONTACT or ALIVE is due: a press within its 2 h has its own rhythm."""
         life = self.life
         if life.event and life.contact_ms - self._since_ms() < _CONTACT_FOR_MS:
             return life.contact_ms
         return life.alive_ms
 
     def _since_ms(self) -> int:
-        """From when the 2 h count: from RECEIVED, which may come late, so that later stages can follow."""
+        """Return from when the 2 h count: RECEIVED, which may come late, so that later stages can follow."""
         return max(self.life.opened_ms, self.life.received_ms)
 
     def _slot(self, now_ms: int) -> list[Action]:

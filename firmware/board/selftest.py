@@ -1,4 +1,4 @@
-"""What a board can be asked on the bench: `import firmware.board.selftest as s; s.run()`.
+"""The self-test on the bench: `import firmware.board.selftest as s; s.run()`.
 
 One line per part, `selftest NAME pass|fail|skip DETAIL`. Nothing of the button's memory is changed;
 its radio goes on the air under a random code for a moment.
@@ -20,11 +20,11 @@ _PATTERN = b"selftest" * 32
 
 
 class Skip(Exception):
-    """This board does not have it."""
+    """Say that this board does not have the part."""
 
 
 def run() -> int:
-    """Run all of it; returns how many failed."""
+    """Run all parts; return how many failed."""
     board = module()
     settings, defaulted = config.load_settings(board.PINS)
     failed = 0
@@ -63,7 +63,7 @@ def _radio(_settings, _board):  # type: ignore[no-untyped-def]
     radio = Radio(bluetooth.BLE())
     try:
         radio.session(os.urandom(16), False)
-        if not radio.advertise(152500):
+        if radio.advertise(152500):
             raise OSError("does not advertise")
         time.sleep_ms(200)
     finally:

@@ -16,6 +16,7 @@ from sim.virtual.time import Time
 
 CONNECTED, DISCONNECTED, WRITTEN = 1, 2, 3
 LINKS_MAX = 3
+STOP_S_MAX = 2.0  # NimBLE's stop waits so long for links that it has to end itself (ble_hs_stop.c)
 _VALUE_BYTES = 20
 
 
@@ -32,10 +33,14 @@ def provide() -> None:
 
 
 class Central:
-    """The other end of a link: told when it is lost."""
+    """The other end of a link, told when it is lost.
 
-    def __init__(self, name: str, on_lost: Callable[[], None]) -> None:
-        self.name, self.on_lost = name, on_lost
+    `lingers_s`: a central that does not answer LL_TERMINATE_IND is linked until its own supervision timeout,
+    which may be up to 32 s (Core 6.0, Vol 6, Part B, 4.5.2).
+    """
+
+    def __init__(self, name: str, on_lost: Callable[[], None], lingers_s: float = 0.0) -> None:
+        self.name, self.on_lost, self.lingers_s = name, on_lost, lingers_s
 
 
 class Ble:
@@ -63,6 +68,8 @@ class Ble:
         self._connections = 0
         self.links: dict[int, Central] = {}
         self._last = ("", "")
+        self._ending: set[int] = set()  # let go, and still linked
+        self.busy_until_s = 0.0  # a call that blocks the program ends here
 
     # -- MicroPython's API --------------------------------------------------------------------------
 
@@ -71,7 +78,10 @@ class Ble:
 
     def active(self, on: bool) -> None:
         self._stop()
-        for connection in list(self.links):
+        for connection, central in list(self.links.items()):
+            if connection not in self._ending and central.lingers_s:
+                wait_s = min(central.lingers_s, STOP_S_MAX)
+                self.busy_until_s = max(self.busy_until_s, self._time.now_s + wait_s)
             self._lose(connection)
         self._on, self._values, self._room = on, {}, {}
         self.sender.address = self._public
@@ -120,7 +130,14 @@ class Ble:
     def gap_disconnect(self, connection: int) -> None:
         if connection not in self.links:
             raise OSError(errno.ENOTCONN)
-        self._lose(connection)
+        if connection in self._ending:
+            raise OSError(errno.EALREADY)
+        lingers_s = self.links[connection].lingers_s
+        if lingers_s:
+            self._ending.add(connection)
+            self._time.after(lingers_s, self._lose, connection)
+        else:
+            self._lose(connection)
 
     def _stop(self) -> None:
         if self.sender.interval_us:
@@ -128,8 +145,10 @@ class Ble:
             self._air.send(self.sender)
 
     def _lose(self, connection: int) -> None:
-        self._time.after(0.001, self.links.pop(connection).on_lost)
-        self._tell(DISCONNECTED, connection)
+        self._ending.discard(connection)
+        if connection in self.links:
+            self._time.after(0.001, self.links.pop(connection).on_lost)
+            self._tell(DISCONNECTED, connection)
 
     def _tell(self, event: int, connection: int, handle: int = 0) -> None:
         if self._irq is not None:

@@ -29,6 +29,7 @@ BOOT_S = 0.6  # from power-on; from deep sleep a third of it
 WAKE_S = 0.2
 STEP_S = 0.001
 RESTART_S = 0.2  # boards/esp32.py's
+BROWN_OUT_S = 0.5
 REST_MS = 10_000
 CLOCK_FROM_MS = 1000
 
@@ -69,6 +70,8 @@ class Board:
         if on != self.motor_on:
             self.motor_on = on
             self._button.happen(self._button.name, "motor", on=on)
+            if on:
+                self._button.motor_starts()
 
     def battery_mv(self) -> int:
         return self._button.battery_mv
@@ -94,6 +97,7 @@ class Button:
         self._board: Board | None = None
         self._timer: Handle | None = None
         self._stuck_asleep = False
+        self.motor_browns_out = False
 
     # -- the hand -------------------------------------------------------------------------------------
 
@@ -114,7 +118,7 @@ class Button:
             self._board.edge(down)
             self._interrupt()
         elif self._app is None and down != self._stuck_asleep:
-            self._boot_in(WAKE_S, slept=True, pressed=down)
+            self._boot_in(WAKE_S, slept=True, pressed=True)
 
     # -- power ----------------------------------------------------------------------------------------
 
@@ -138,6 +142,12 @@ class Button:
         self._is_broken = True
         self.power_off()
         self.happen(self.name, "destroyed")
+
+    def motor_starts(self) -> None:
+        """End the program where the motor's first moment takes more than the battery gives."""
+        if self.motor_browns_out:
+            self._time.after(BROWN_OUT_S, self.power_on)
+            raise PowerCut
 
     def reset(self) -> None:
         """The watchdog's, or a finger's on the reset pin: RTC memory stays."""
@@ -208,7 +218,7 @@ class Button:
         self.ble.active(False)
         self._stuck_asleep = stuck
         if self.is_down != stuck:  # the level that wakes it is there already
-            self._boot_in(WAKE_S, slept=True, pressed=self.is_down)
+            self._boot_in(WAKE_S, slept=True, pressed=True)
         else:
             self._again(max(self._when_s(until_ms), self._time.now_s) + WAKE_S, self._boot, True, False)
 
@@ -221,7 +231,7 @@ class Button:
     def _again(self, when_s: float, work: Callable[..., None], *args: Any) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._time.at(when_s, work, *args)
+        self._timer = self._time.at(max(when_s, self.ble.busy_until_s), work, *args)
 
     def _interrupt(self) -> None:
         if self._app is not None:

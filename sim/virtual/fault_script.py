@@ -26,7 +26,7 @@ FAULTS = (
     *("stranger", "destroy"),
 )
 _OTHERS = ("centre", "air", "network")
-STRANGERS = ("stay", "forge", "repeat", "shout")
+STRANGERS = ("stay", "linger", "forge", "repeat", "shout")
 PIN, DURESS_PIN, WRONG_PIN = "1234", "4321", "9999"
 
 

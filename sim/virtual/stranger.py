@@ -1,4 +1,4 @@
-"""Strangers: who connects and stays, forges receipts, repeats what was overheard, shouts old codes."""
+"""Strangers: who stays, cannot be let go of, forges receipts, repeats what was heard, shouts old codes."""
 
 from random import Random
 
@@ -8,6 +8,7 @@ from sim.virtual.time import Time
 from wire import receipts
 
 TRY_S = 0.7
+LINGERS_S = 32.0  # the longest supervision timeout that there is (Core 6.0, Vol 6, Part B, 4.5.2)
 _HEARD_MAX = 64
 
 
@@ -38,7 +39,8 @@ class Stranger:
     ) -> None:
         self._kind, self._button, self._time, self._air = kind, button, time, air
         self._overheard, self._random, self._until_s = overheard, random, until_s
-        self._central = Central(f"stranger-{number}", self._lost)
+        lingers_s = LINGERS_S if kind == "linger" else 0.0
+        self._central = Central(f"stranger-{number}", self._lost, lingers_s)
         self._connection: int | None = None
         self._sender = Sender(self._central.name)
         if kind == "shout":
@@ -54,7 +56,7 @@ class Stranger:
             self._shout()
         elif self._connection is None:
             self._connection = self._button.connect(self._central, self._button.sender.address)
-        elif self._kind != "stay":
+        elif self._kind not in ("stay", "linger"):
             self._button.write(self._connection, self._value())
 
     def _shout(self) -> None:

@@ -24,7 +24,7 @@ _FEED_EVERY_MS = 1000
 
 
 def pin_id(number: int) -> int:
-    """What `machine.Pin` takes for the pin that the settings call `number`."""
+    """Return what `machine.Pin` takes for the pin that the settings call `number`."""
     return number
 
 
@@ -38,12 +38,14 @@ def wake_on(pin: machine.Pin, pressed: bool) -> None:
 
 
 def battery_mv(number: int) -> int:
-    """Through a divider of two equal resistors; half of 4.2 V is more than the default (0 dB) takes."""
+    """Measure through two equal resistors; half of 4.2 V is more than the default (0 dB) takes."""
     adc = machine.ADC(machine.Pin(pin_id(number)), atten=machine.ADC.ATTN_11DB)
     return adc.read_uv() * 2 // 1000
 
 
 class Board(Hand):
+    """An ESP32 as app.py uses it."""
+
     def __init__(self, settings: dict[str, int]) -> None:
         self.rtc = machine.RTC()
         self.slept = machine.reset_cause() == machine.DEEPSLEEP_RESET
@@ -62,7 +64,7 @@ class Board(Hand):
         self._fed = self._ticks
 
     def feed(self) -> None:
-        """The loop goes round; without this for 20 s the watchdog resets the board."""
+        """Tell the watchdog that the loop goes round; without it for 20 s the board is reset."""
         if time.ticks_diff(self._ticks, self._fed) >= _FEED_EVERY_MS:
             self._fed = self._ticks
             self._watchdog.feed()
@@ -73,7 +75,7 @@ class Board(Hand):
         machine.WDT(timeout=_PROMPT_MS)
 
     def restart(self, urgent: bool) -> None:
-        """From the beginning; RTC memory and flash know what is open. No return.
+        """Start from the beginning; RTC memory and flash know what is open. No return.
 
         `urgent`: a press is open. Else it rests first: a fault that repeats must burn neither the
         battery nor the alive counters.
@@ -85,13 +87,13 @@ class Board(Hand):
         machine.reset()
 
     def battery_mv(self) -> int:
-        """0 where that pin cannot measure."""
+        """Return the battery's voltage, 0 where that pin cannot measure."""
         try:
             return battery_mv(self._battery_gpio)
         except (OSError, ValueError):
             return 0
 
     def sleep(self, until_ms: int, pressed: bool) -> None:
-        """Deep sleep until then, or until the pin is pressed (`pressed`: let go). No return."""
+        """Sleep deeply until then, or until the pin is pressed (`pressed`: let go). No return."""
         wake_on(self._pin, pressed)
         machine.deepsleep(max(1, until_ms - self.now_ms()))

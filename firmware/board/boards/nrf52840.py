@@ -26,7 +26,7 @@ _SLEEP_MS_MAX = 50  # how soon a finger is noticed
 
 
 def pin_id(number: int) -> tuple[str, int]:
-    """What `machine.Pin` takes for the pin that the settings call `number`: 32 x port + pin."""
+    """Return what `machine.Pin` takes for the pin that the settings call `number`: 32 x port + pin."""
     for name in _PORTS[number // 32]:
         try:
             machine.Pin((name, number % 32))
@@ -37,22 +37,25 @@ def pin_id(number: int) -> tuple[str, int]:
 
 
 def wake_on(pin: machine.Pin, pressed: bool) -> None:
-    """Nothing to do: it never sleeps so deeply that a pin would have to wake it."""
+    """Do nothing: it never sleeps so deeply that a pin would have to wake it."""
 
 
 class _NoMemory:
-    """In the place of RTC memory: lives as long as the program."""
+    """Stand in the place of RTC memory; it lives as long as the program."""
 
     def __init__(self) -> None:
         self._content = b""
 
     def memory(self, content: bytes | None = None) -> bytes:
+        """Return the content, after `content` has replaced it where given."""
         if content is not None:
             self._content = content
         return self._content
 
 
 class Board(Hand):
+    """An nRF52840 as app.py uses it."""
+
     def __init__(self, settings: dict[str, int]) -> None:
         self.rtc = _NoMemory()
         self.slept = False
@@ -60,23 +63,23 @@ class Board(Hand):
         super().__init__(pin_id(settings["button_gpio"]), pin_id(settings["motor_gpio"]), 0)
 
     def feed(self) -> None:
-        """No watchdog here."""
+        """Do nothing: there is no watchdog here."""
 
     def rest(self) -> None:
         """Leave the board to whoever is at its prompt."""
         self._motor.value(0)
 
     def restart(self, urgent: bool) -> None:
-        """From the beginning; flash knows what is open. No return."""
+        """Start from the beginning; flash knows what is open. No return."""
         self._motor.value(0)
         time.sleep_ms(200 if urgent else 10_000)
         machine.reset()
 
     def battery_mv(self) -> int:
-        """Not measured."""
+        """Return 0: it is not measured here."""
         return 0
 
     def sleep(self, until_ms: int, pressed: bool) -> None:
-        """Idle until then, or until the pin changes. Returns: there is no deep sleep."""
+        """Idle until then, or until the pin changes; return after it, for there is no deep sleep."""
         while self.now_ms() < until_ms and not self._edges and (self._pin.value() == 0) == pressed:
             time.sleep_ms(_SLEEP_MS_MAX)

@@ -1,9 +1,13 @@
 """The button's smaller parts: peers, vibration, memory, settings."""
 
+import itertools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firmware.board import config, memory
 from firmware.board.feedback import PATTERNS, Feedback
@@ -59,15 +63,20 @@ def test_links_that_only_repeat_heard_cannot_keep_out_one_that_brings_a_receipt(
 
 def pulses(feedback: Feedback, until_ms: int) -> list[tuple[int, int]]:
     """`(on_ms, length_ms)` of each pulse."""
-    found, since = [], None
-    for now_ms in range(until_ms):
+    return pulses_at(feedback, range(until_ms))
+
+
+def pulses_at(feedback: Feedback, ticks_ms: Iterable[int]) -> list[tuple[int, int]]:
+    """`(on_ms, length_ms)` of each pulse, for a loop that comes round at `ticks_ms`."""
+    pulses, since_ms = [], None
+    for now_ms in ticks_ms:
         on = feedback.tick(now_ms)
-        if on and since is None:
-            since = now_ms
-        elif not on and since is not None:
-            found.append((since, now_ms - since))
-            since = None
-    return found
+        if on and since_ms is None:
+            since_ms = now_ms
+        elif not on and since_ms is not None:
+            pulses.append((since_ms, now_ms - since_ms))
+            since_ms = None
+    return pulses
 
 
 def test_no_two_patterns_can_be_mistaken() -> None:
@@ -83,40 +92,67 @@ def test_no_two_patterns_can_be_mistaken() -> None:
 def test_the_quiet_profile_has_the_same_pulses_at_half_the_length() -> None:
     """Their number still tells the stage."""
     feedback = Feedback(quiet=True)
-    feedback.play(RECEIVED, 0)
+    feedback.play(RECEIVED)
     assert pulses(feedback, 1000) == [(0, 60), (220, 60)]
+
+
+def test_a_pulse_that_a_late_loop_began_late_is_felt_all_the_same() -> None:
+    """Held up for 130 ms at the wrong moment, RECEIVED is still two pulses."""
+    feedback = Feedback()
+    feedback.play(RECEIVED)
+    assert pulses_at(feedback, (0, 120, 410, 420, 530, 600)) == [(0, 120), (410, 120)]
+
+
+@pytest.mark.parametrize("name", list(PATTERNS))
+@given(waits_ms=st.lists(st.integers(1, 900), min_size=40, max_size=40))
+def test_however_late_the_loop_is_a_pattern_is_never_another_word(name: object, waits_ms: list[int]) -> None:
+    """Each pulse and each pause lasts at least its length; none is skipped."""
+    feedback = Feedback()
+    feedback.play(name)
+    ticks_ms = list(itertools.accumulate(waits_ms))
+    ticks_ms += range(ticks_ms[-1], ticks_ms[-1] + 3000)
+    shape = PATTERNS[name]
+    felt = pulses_at(feedback, ticks_ms)
+    assert len(felt) == len(shape[::2])
+    for (_, length_ms), wanted_ms in zip(felt, shape[::2], strict=True):
+        assert length_ms >= wanted_ms
+    for (on_ms, length_ms), (next_ms, _), wanted_ms in zip(felt, felt[1:], shape[1::2], strict=False):
+        assert next_ms - on_ms - length_ms >= wanted_ms
 
 
 def test_patterns_wait_for_each_other_with_a_pause() -> None:
     """A receipt that comes within the taken pulse is felt after it, apart from it."""
     feedback = Feedback()
-    feedback.play(TAKEN, 0)
-    feedback.play(RECEIVED, 40)
+    feedback.play(TAKEN)
+    feedback.tick(0)
+    feedback.play(RECEIVED)
     assert pulses(feedback, 2000) == [(0, 60), (460, 120), (740, 120)]
 
 
 def test_a_receipt_in_the_pause_still_waits_for_its_end() -> None:
     """Otherwise two patterns would be felt as one."""
     feedback = Feedback()
-    feedback.play(TAKEN, 0)
+    feedback.play(TAKEN)
     assert pulses(feedback, 100) == [(0, 60)]
-    feedback.play(RECEIVED, 100)
+    feedback.play(RECEIVED)
     assert pulses(feedback, 2000)[0][0] == 460
 
 
 def test_the_motor_stops_by_itself_however_long_nothing_looked() -> None:
     """A loop that was busy does not leave the motor running."""
     feedback = Feedback()
-    feedback.play(CLOSED, 0)
+    feedback.play(CLOSED)
+    assert feedback.tick(0)
     assert (feedback.tick(5000), feedback.due_ms()) == (False, None)
 
 
 def test_a_new_press_is_felt_before_what_was_still_to_be_said_of_the_last() -> None:
     """Nobody who has just pressed again is told that help comes for the press before."""
     feedback = Feedback()
-    feedback.play(ACKNOWLEDGED, 0)
-    feedback.play(DISPATCHED, 0)
-    feedback.play(TAKEN, 100)
+    feedback.play(ACKNOWLEDGED)
+    feedback.tick(0)
+    feedback.play(DISPATCHED)
+    feedback.play(TAKEN)
     assert [length_ms for _, length_ms in pulses(feedback, 5000)] == [120, 120, 120, 60]
 
 
@@ -220,6 +256,27 @@ def test_the_greater_counter_wins(flash: Path, flash_is_ahead: bool) -> None:
     kept.save(behind if flash_is_ahead else ahead)
     life = Memory(rtc, lambda: 0).load()
     assert (life.press_counter, life.event) == (7, ALARM)
+
+
+def test_a_press_that_flash_alone_knows_has_none_of_the_times_of_the_one_before(flash: Path) -> None:
+    """Reset between flash and RTC memory: it is not told as hours old."""
+    rtc = Rtc()
+    memory_of_board = Memory(rtc, lambda: 0)
+    before, now = opened(), opened()
+    now.press_counter, now.told_not_confirmed = 8, False
+    memory_of_board.save(before)
+    memory_of_board.save_press(now)
+    life = Memory(rtc, lambda: 0).load()
+    assert (life.press_counter, life.is_undated, life.told_not_confirmed) == (8, True, False)
+
+
+def test_flash_remembers_that_not_confirmed_was_told_and_that_power_was_lost(flash: Path) -> None:
+    """Neither is told or begun anew at the next loss of power."""
+    life = opened()
+    life.stage, life.told_not_confirmed, life.age_is_lower_bound = DISPATCHED, True, True
+    Memory(Rtc(), lambda: 0).save_press(life)
+    again = Memory(Rtc(), lambda: 0).load()
+    assert (again.stage, again.told_not_confirmed, again.age_is_lower_bound) == (DISPATCHED, True, True)
 
 
 def test_what_flash_could_not_take_is_not_undone_by_what_it_still_holds(flash: Path) -> None:

@@ -4,6 +4,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firmware.board import press as p
 from firmware.board.press import Life, Press
@@ -128,7 +130,7 @@ def test_received_hushes_the_adverts_but_keeps_the_link() -> None:
     """With a bridge linked, RECEIVED takes the button off the air without letting go."""
     button = Button().quiet()
     button.hold().links(1).until(button.now_ms + 100).forget().receipt(RECEIVED)
-    assert [action[1] for action in button.done] == [p.VIBRATE, p.SAVE_PRESS, p.HUSH]
+    assert [action[1] for action in button.done] == [p.SAVE_PRESS, p.VIBRATE, p.HUSH]
 
 
 def test_link_is_kept_ten_minutes_after_received() -> None:
@@ -186,7 +188,12 @@ def test_hold_while_waiting_is_the_same_press_and_starts_step_one_again() -> Non
     button = Button().quiet()
     start = button.now_ms
     button.hold().until(start + 100_000).forget().hold()
-    assert button.done == [(start + 100_000, p.VIBRATE, p.TAKEN), (start + 100_000, p.ADVERTISE, 20_000)]
+    again_ms = start + 100_000
+    assert button.done == [
+        (again_ms, p.SAVE_PRESS),
+        (again_ms, p.VIBRATE, p.TAKEN),
+        (again_ms, p.ADVERTISE, 20_000),
+    ]
     button.until(start + 500_000).forget().hold()
     assert button.sessions() == [(start + 500_000, ALARM, 1)]
 
@@ -217,7 +224,7 @@ def test_a_test_ends_at_received() -> None:
     """Felt, and the radio off at once."""
     button = Button().quiet()
     button.clicks().links(1).forget().receipt(RECEIVED)
-    assert [action[1] for action in button.done] == [p.VIBRATE, p.SAVE_PRESS, p.SILENCE]
+    assert [action[1] for action in button.done] == [p.SAVE_PRESS, p.VIBRATE, p.SILENCE]
 
 
 def test_an_unreceived_test_ends_after_step_one() -> None:
@@ -278,6 +285,7 @@ def reborn(life: Life) -> Life:
     """What flash alone gives back after power loss."""
     new = Life()
     new.press_counter, new.event, new.stage = life.press_counter, life.event, life.stage
+    new.is_undated = True
     new.alive_reserve, new.alive_counter = life.alive_reserve, life.alive_reserve - 1
     return new
 
@@ -288,6 +296,42 @@ def test_unreceived_press_goes_on_after_power_loss_with_the_same_code() -> None:
     after = Button(reborn(before.life), now_ms=5)
     assert after.sessions() == [(5, ALARM, 1)]
     assert after.life.age_is_lower_bound
+
+
+def test_a_press_that_only_flash_knew_is_of_now_and_its_age_a_lower_bound() -> None:
+    """Reset as TAKEN is felt, hours after another alarm: not told as hours old, and called each minute."""
+    life = Life()
+    life.press_counter, life.event, life.is_undated, life.saved_ms = 2, ALARM, True, 21_000_000
+    life.opened_ms = life.started_ms = life.received_ms = 1000
+    after = Button(life, now_ms=21_600_000, power_lost=False)
+    assert (life.opened_ms, life.received_ms, life.age_is_lower_bound) == (21_600_000, 0, True)
+    assert (after.now_ms, p.SAVE_PRESS) in after.done
+    after.until(after.now_ms + HOUR_MS)
+    calls_ms = [at for at, event, _ in after.sessions() if event == CONTACT]
+    assert {b - a for a, b in pairwise(calls_ms)} == {MINUTE_MS}
+    assert [at - 21_600_000 for at, _ in after.felt()] == [60_000]
+
+
+@given(
+    age_ms=st.integers(0, 3 * HOUR_MS), now_ms=st.integers(0, 5000), stage=st.sampled_from([HEARD, RECEIVED])
+)
+def test_a_clock_that_began_anew_takes_nothing_from_the_age_nor_from_the_minute(
+    age_ms: int, now_ms: int, stage: int
+) -> None:
+    """Brown-out: RTC memory kept, its clock lost. What was known before it is a lower bound."""
+    life = Life()
+    life.press_counter, life.event, life.stage, life.saved_ms = 1, ALARM, stage, 10 * HOUR_MS
+    life.opened_ms = life.started_ms = life.saved_ms - age_ms
+    life.received_ms = life.saved_ms if stage else 0
+    after = Button(life, now_ms=now_ms, power_lost=False)
+    assert life.age_is_lower_bound
+    if stage == HEARD:
+        assert now_ms - life.opened_ms == age_ms
+        after.until(now_ms + 2 * MINUTE_MS)
+        assert [at - now_ms for at, _ in after.felt()] == [max(MINUTE_MS - age_ms, 0)]
+    else:
+        after.until(now_ms + 3 * HOUR_MS)
+        assert life.event == 0
 
 
 def test_received_alarm_calls_at_once_after_power_loss() -> None:
@@ -385,15 +429,15 @@ def test_lost_counters_go_round_within_the_spare_range_without_a_repeat() -> Non
 
 
 def test_a_press_that_flash_did_not_take_is_written_again_until_it_is_there() -> None:
-    """After 5 s, doubling to a minute; then no more."""
+    """After 5 s, doubling to a minute, and before anything else is felt; then no more."""
     button = Button().quiet()
     start, button.flash_fails = button.now_ms, True
     button.hold().until(start + 160_000)
-    assert [at - start for at in button.saves()] == [0, 5_000, 15_000, 35_000, 75_000, 135_000]
+    assert [at - start for at in button.saves()] == [0, 5_000, 15_000, 35_000, 60_000, 75_000, 135_000]
     assert button.life.unsaved
     button.flash_fails = False
     button.until(start + 330_000)
-    assert [at - start for at in button.saves()[6:]] == [195_000]
+    assert [at - start for at in button.saves()[7:]] == [195_000]
     assert not button.life.unsaved
 
 
