@@ -11,15 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import serial
+from typing import TYPE_CHECKING, Any
 
 from bridge.location.nmea_sentences import PLACES, TIMES, Moment, SentenceFinder, dated, kind, time_ms
 from bridge.model import Fix, rfc3339
 from bridge.ports import SourceOff
 from bridge.rules.accuracy import CONFIDENCE
 from bridge.rules.receiver_time import nearest_ms, reference_ms
+
+if TYPE_CHECKING:
+    from serial import Serial
 
 BAUD = 9600
 READ_BYTES, READ_S = 1024, 0.3
@@ -86,7 +87,9 @@ class Nmea:
             finally:
                 with_port.shutdown(wait=False)
 
-    def _open(self) -> serial.Serial:
+    def _open(self) -> "Serial":
+        import serial  # late: on Linux it wants fcntl
+
         return serial.Serial(str(self._port), self._baud, timeout=READ_S, exclusive=True)
 
     async def _follow(self, read: Callable[[], Awaitable[bytes]], report: Callable[[Fix], None]) -> None:

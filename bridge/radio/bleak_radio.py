@@ -24,7 +24,6 @@ from bleak.backends.client import BaseBleakClient
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakBluetoothNotAvailableError
-from bleak_retry_connector import establish_connection, restore_discoveries_sync
 
 from bridge.ports import LinkLost, OnAdvert, Peer, RadioOff
 from bridge.rules.expected_codes import uuid_text
@@ -141,6 +140,8 @@ class BleakRadio:
 
     def _recall(self, scanner: BleakScanner, adapter: str) -> None:
         """Whom a bridge that was killed has left connected: BlueZ will not tell of them."""
+        from bleak_retry_connector import restore_discoveries_sync  # late: on Linux it wants dbus_fast
+
         restore_discoveries_sync(scanner, adapter)
         for peer, data in scanner.discovered_devices_and_advertisement_data.values():
             if peer.details["props"].get("Connected"):
@@ -211,6 +212,8 @@ class BleakRadio:
         def make(*arguments: Any, **options: Any) -> BleakClient:
             clients.append(BleakClient(*arguments, **options))
             return clients[-1]
+
+        from bleak_retry_connector import establish_connection  # late: on Linux it wants dbus_fast
 
         for _ in range(CONNECT_TRIES_MAX):
             client = await establish_connection(

@@ -5,7 +5,6 @@ import contextlib
 import errno
 import logging
 import os
-import resource
 import socket
 import ssl
 from itertools import islice
@@ -152,6 +151,8 @@ def _transports(server: web.Server | None) -> list[asyncio.Transport]:
 
 def allow_files(connections: int) -> int:
     """Raise the limit of open files to what so many connections take; return how many the system allows."""
+    import resource  # late: Windows has none, and whoever only closes connections needs none
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + FILES_BESIDE
     if hard != resource.RLIM_INFINITY:

@@ -170,6 +170,7 @@ def test_a_home_is_held_by_one_bridge(tmp_path: Path) -> None:
 
 def test_a_home_that_cannot_be_written_is_held_by_one_bridge(small_disk: Path) -> None:
     """As on a card whose errors made Linux mount it read-only, before its first lock and after it."""
+    pytest.importorskip("fcntl")
     home = enrolled(small_disk / "home")
     for _ in range(2):
         remount(small_disk, "ro")
@@ -194,6 +195,7 @@ def seen_read_only(folder: Path, view: Path) -> Iterator[None]:
 
 def test_a_home_that_became_read_only_is_still_held_by_who_has_it(small_disk: Path, tmp_path: Path) -> None:
     """A lock of when it could be written counts for who comes later, and the other way round."""
+    pytest.importorskip("fcntl")
     home = enrolled(small_disk / "home")
     with home.lock():
         pass
