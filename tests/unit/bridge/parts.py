@@ -3,29 +3,20 @@
 import asyncio
 import datetime
 import hashlib
-import ipaddress
 import json
 import random
 import ssl
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import trustme
 from aiohttp import web
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bridge.model import Device
 from centre.api.connection_limit import close
@@ -62,49 +53,21 @@ def proof(number: int, stage: int, event: int, counter: int) -> bytes:
 class Authority:
     """A CA, and certificates for 127.0.0.1."""
 
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test's CA")])
-        builder = self._builder(self._name, self._key).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), critical=True
-        )
-        self.certificate = builder.sign(self._key, hashes.SHA256())
-        self.pem = self.certificate.public_bytes(Encoding.PEM)
-        spki = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    def __init__(self, ca: trustme.CA | None = None) -> None:
+        self._ca = ca or trustme.CA()
+        self.pem = self._ca.cert_pem.bytes()
+        public_key = x509.load_pem_x509_certificate(self.pem).public_key()
+        spki = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self.pin = hashlib.sha256(spki).digest()
 
     def server_context(self, host: str = "127.0.0.1", years: int = 0) -> ssl.SSLContext:
-        """For a certificate that is valid for a day, so many years from now."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test's centre")])
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
-        certificate = self._builder(name, key, years).add_extension(names, critical=False)
-        pem = certificate.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
-        pem += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(pem)
-            file.flush()
-            context.load_cert_chain(file.name)
-        return context
-
-    def _builder(
-        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, years: int = 0
-    ) -> x509.CertificateBuilder:
+        """Return a context whose certificate is valid for a day, so many years from now."""
         now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=365 * years)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
-        )
+        valid = now - datetime.timedelta(hours=1), now + datetime.timedelta(days=1)
+        certificate = self._ca.issue_cert(host, not_before=valid[0], not_after=valid[1])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        return context
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -118,8 +81,10 @@ async def serve(
     port: int = 0,
     years: int = 0,
 ) -> AsyncIterator[str]:
-    """A real HTTPS server that answers by `routes`; its URL. `host` is what its certificate says, which
-    is valid so many `years` from now."""
+    """Serve `routes` over real HTTPS; give its URL.
+
+    `host` is what its certificate says, which is valid so many `years` from now.
+    """
     application = web.Application()
     for (method, path), handler in routes.items():
         application.router.add_route(method, path, handler)

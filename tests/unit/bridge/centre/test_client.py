@@ -1,15 +1,23 @@
 """Whom the bridge trusts, what it believes, and what it calls each failure; against a real TLS server."""
 
 import asyncio
+import ipaddress
 import json
 import socket
+import ssl
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
+import trustme
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bridge.centre import client
 from bridge.centre.client import Centre
@@ -67,6 +75,51 @@ async def test_another_ca_is_tls_wrong_and_gets_nothing(authority: Authority) ->
         await post(Authority(), handler, pem=authority.pem)
     assert caught.value.reason == "tls_wrong"
     assert asked == []
+
+
+class PlainAuthority(Authority):
+    """A CA as many in use, without key usage and identifiers, which Python 3.13 refuses of itself."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a plain CA")])
+        usage = x509.BasicConstraints(ca=True, path_length=None)
+        self.pem = self._signed(self._key, self._name, usage).public_bytes(Encoding.PEM)
+
+    def server_context(self, host: str = "127.0.0.1", years: int = 0) -> ssl.SSLContext:
+        assert not years
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a plain centre")])
+        hosts = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(pem + self._signed(key, name, hosts).public_bytes(Encoding.PEM))
+            file.flush()
+            context.load_cert_chain(file.name)
+        return context
+
+    def _signed(
+        self, key: ec.EllipticCurvePrivateKey, name: x509.Name, extension: x509.ExtensionType
+    ) -> x509.Certificate:
+        now = datetime.now(UTC)
+        builder = x509.CertificateBuilder(self._name, name, key.public_key(), x509.random_serial_number())
+        valid = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        return valid.add_extension(extension, critical=False).sign(self._key, hashes.SHA256())
+
+
+async def test_no_version_of_python_makes_a_good_centre_a_stranger() -> None:
+    """What a bridge accepts of a certificate does not grow stricter by an update of the phone's system."""
+    assert not (await post(PlainAuthority(), always(lambda: web.json_response(GOOD, status=201)))).known
+
+
+async def test_a_pinned_ca_needs_no_root_above_it() -> None:
+    """Most chains end with an intermediate CA: that one is pinned and trusted."""
+    assert not (
+        await post(
+            Authority(trustme.CA().create_child_ca()), always(lambda: web.json_response(GOOD, status=201))
+        )
+    ).known
 
 
 async def test_a_certificate_for_another_host_is_tls_wrong(authority: Authority) -> None:
