@@ -100,7 +100,7 @@ class Press:
         return self.age_s is None and not self.is_test
 
     def status(self, has_pin: bool) -> "PressStatus":
-        """As its wearer may see it."""
+        """Return it as its protected person may see it."""
         open_alarm = not self.is_test and self.stage < receipts.CLOSED
         may = open_alarm and has_pin and self.call_off not in ("done", "kept")
         return PressStatus(*self.key, self.heard_at_ms, self.stage, self.delivered, self.call_off, may)
@@ -159,7 +159,7 @@ CALL_OFFS = ("kept", "done", "wrong_pin", "locked", "no_pin")
 
 @dataclass(frozen=True, slots=True)
 class PressStatus:
-    """A press as its wearer may see it."""
+    """A press as its protected person may see it."""
 
     device_id: str
     event: int
@@ -173,7 +173,7 @@ class PressStatus:
 
 @dataclass(frozen=True, slots=True)
 class ButtonStatus:
-    """A button as its wearer may see it."""
+    """A button as its protected person may see it."""
 
     device_id: str
     heard_at_ms: int | None

@@ -195,8 +195,8 @@ class Desktop(Protocol):
         """Of this phone; None: unknown, or it has none."""
 
 
-class Wearer(Protocol):
-    """What the wearer's page may ask of the running bridge."""
+class PageBridge(Protocol):
+    """What the protected person's page may ask of the running bridge."""
 
     def status(self) -> Status: ...
 

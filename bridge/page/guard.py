@@ -1,4 +1,4 @@
-"""Who is answered: our own page, in her own browser, and nobody else on this machine or the web.
+"""Who is answered: our own page, in its user's browser, and nobody else on this machine or the web.
 
 - *Another web page* (a fetch, a form, a frame, a name that was made to point at 127.0.0.1): told by Host,
   Origin and Sec-Fetch-Site, which a page cannot forge, and without the secret it would learn nothing.
@@ -35,7 +35,7 @@ HEADERS = {
 
 
 class Guard:
-    """`clock()` is in seconds and only goes forward."""
+    """Knows who may ask. `clock()` is in seconds and only goes forward."""
 
     def __init__(
         self, secret: str, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
@@ -48,7 +48,7 @@ class Guard:
         self._wrong_until_s = 0.0
 
     def is_ours(self, request: web.Request, port: int) -> bool:
-        """Whether a browser that sends this was asked to by our own page, or by its user.
+        """Return whether a browser that sends this was asked to by our own page, or by its user.
 
         `localhost` is not ours: it may be ::1, where somebody else can listen on the same port.
         """
@@ -61,9 +61,9 @@ class Guard:
         return request.method in ("GET", "HEAD") or request.headers.get("Origin") == f"http://{ours}"
 
     async def knows(self, request: web.Request) -> bool:
-        """Whether it carries the secret. Some wrong ones in a row, and each waits for its turn.
+        """Return whether it carries the secret. After some wrong ones in a row each waits for its turn.
 
-        The right one never waits, so nobody can keep her out by guessing.
+        The right one never waits, so nobody can keep its user out by guessing.
         """
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         # Both, always: in the same time whatever was wrong.
@@ -83,15 +83,19 @@ class Guard:
         return False
 
 
-class Door:
-    """Makes the server's connections, so many at once. Nobody may use up the descriptors of a program
-    that must be able to reach the centre: where it is full, the oldest that showed no secret has to go."""
+class ConnectionLimit:
+    """Makes the server's connections, so many at once.
+
+    Nobody may use up the descriptors of a program that must be able to reach the centre: where it is full,
+    the oldest that showed no secret has to go.
+    """
 
     def __init__(self, server: web.Server) -> None:
         self._server = server
         self._proven: set[web.RequestHandler] = set()
 
     def __call__(self) -> web.RequestHandler:
+        """Make one connection."""
         connections = self._server.connections
         self._proven.intersection_update(connections)
         if len(connections) >= CONNECTIONS_MAX:
@@ -102,4 +106,5 @@ class Door:
         return self._server()
 
     def proven(self, request: web.Request) -> None:
+        """Remember that this connection has shown the secret."""
         self._proven.add(request.protocol)

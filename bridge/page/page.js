@@ -154,7 +154,7 @@ function note(before, after) {
     if (!press) continue;
     const same = earlier?.last && id(earlier.last) === id(press) ? earlier.last : null;
     for (let stage = (same ?? press).stage + 1; stage <= press.stage; stage += 1) reached.set(`${id(press)} ${stage}`, after.now);
-    // A click of its own right is what she wants to see now, unless she hides the page.
+    // A click of its own right is what is to be seen now, unless the page is hidden.
     if (before && !same && shown === "check") go("home");
   }
   if (reached.size > 100) reached.clear();
@@ -290,15 +290,18 @@ function showCheck() {
   const fresh = state.tags.filter((tag) => tag.test && testOf(tag) !== check.before.get(tag.id)).map((tag) => tag.test);
   const test = fresh.sort((one, other) => other.at - one.at)[0];
   const sent = Boolean(test && test.stage >= 1);
-  const done = [check.online === true || sent, Boolean(test), sent, Boolean(test && test.felt >= 1)];
-  const names = ["sync", "heard", "sent", "felt"];
+  // First of all the phone must hear: nobody is asked to click in vain, or is told of an empty battery then.
+  const deaf = !state.listening && !test;
+  if (deaf && check.until > 0) check.until = performance.now() + CHECK_MS;
+  const done = [!deaf, check.online === true || sent, Boolean(test), sent, Boolean(test && test.felt >= 1)];
+  const names = ["radio", "sync", "heard", "sent", "felt"];
   const open = done.indexOf(false);
   const late = check.until > 0 && performance.now() > check.until;
   steps($("check-steps"), names.map((name) => words[`step_${name}`]), done, open);
   const missing = !test ? "heard" : sent ? "felt" : "sent";
   const busy = !test && state.tags.some(isBusy);
-  const hint = open < 0 ? "" : busy ? "busy" : late ? missing : check.online === false && !test ? "sync" : "";
-  put($("check-say"), open < 0 ? words.check_done : test ? words.check_wait
+  const hint = open < 0 ? "" : deaf ? "radio" : busy ? "busy" : late ? missing : check.online === false && !test ? "sync" : "";
+  put($("check-say"), open < 0 ? words.check_done : test ? words.check_wait : deaf ? words.check_deaf
     : check.online === null ? words.check_asking : words.check_click);
   $("check-hint").hidden = !hint;
   put($("check-hint"), hint && words[`hint_${hint}`]);

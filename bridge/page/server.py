@@ -17,9 +17,9 @@ from aiohttp import web
 
 from bridge.model import Key
 from bridge.page import words
-from bridge.page.guard import HEADERS, Door, Guard
+from bridge.page.guard import HEADERS, ConnectionLimit, Guard
 from bridge.page.view import view
-from bridge.ports import Log, Wearer
+from bridge.ports import Log, PageBridge
 from bridge.reporting.log import place
 
 POLL_S_MAX = 25.0
@@ -60,7 +60,7 @@ class _Refused(Exception):
 
 
 class Page:
-    """`async with Page(...) as page:` serves until the block ends. Raises PageError.
+    """Serves the page: `async with Page(...) as page:`, until the block ends. Raises PageError.
 
     `secret`: 22 to 128 of A-Z a-z 0-9 _ -, see guard.py. `port` 0 takes any. `language` empty: the
     browser's. `name`: what the page calls the button; anybody on this machine can read it.
@@ -68,7 +68,7 @@ class Page:
 
     def __init__(
         self,
-        wearer: Wearer,
+        bridge: PageBridge,
         secret: str,
         *,
         port: int,
@@ -79,11 +79,11 @@ class Page:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         poll_s_max: float = POLL_S_MAX,
     ) -> None:
-        self._wearer, self._secret, self._name, self._language = wearer, secret, name, language
+        self._bridge, self._secret, self._name, self._language = bridge, secret, name, language
         self._port, self._log = port, log
         self._guard = Guard(secret, clock, sleep)
         self._poll_s_max = poll_s_max
-        self._door: Door | None = None
+        self._connection_limit: ConnectionLimit | None = None
         self._polls: set[asyncio.Task[None]] = set()
         self._checks: set[asyncio.Task[bool]] = set()  # one at most
         self._call_offs: set[asyncio.Task[str]] = set()
@@ -102,7 +102,7 @@ class Page:
 
     @property
     def address(self) -> str:
-        """Where the wearer opens it. It carries the secret: show it to her, keep it out of logs."""
+        """Return where the protected person opens it; it carries the secret, and belongs in no log."""
         return f"http://127.0.0.1:{self._port}/#{self._secret}"
 
     async def __aenter__(self) -> Self:
@@ -115,10 +115,10 @@ class Page:
         )
         await self._runner.setup()
         assert self._runner.server is not None
-        self._door = Door(self._runner.server)
+        self._connection_limit = ConnectionLimit(self._runner.server)
         try:
             self._listening = await asyncio.get_running_loop().create_server(
-                self._door, "127.0.0.1", self._port, backlog=16
+                self._connection_limit, "127.0.0.1", self._port, backlog=16
             )
         except OSError as error:
             await self._runner.cleanup()
@@ -148,7 +148,7 @@ class Page:
         await asyncio.sleep(0)  # they are closed by the loop's next turn
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """Everything comes through here, so that nothing can be asked that is not guarded."""
+        """Answer every request: nothing can be asked that is not guarded."""
         try:
             if not self._guard.is_ours(request, self._port):
                 return web.Response(status=403)
@@ -169,15 +169,15 @@ class Page:
             return web.json_response({"reason": "internal", "title": "a mistake of our own"}, status=500)
 
     async def _asked_by_us(self, request: web.Request) -> web.StreamResponse:
-        assert self._door is not None
-        self._door.proven(request)
+        assert self._connection_limit is not None
+        self._connection_limit.proven(request)
         handler = self._asked.get((request.method, request.path))
         if handler is None:
             raise _Refused(404, "unknown_path", "there is no such path")
         return await handler(request)
 
     def _mistake(self, error: BaseException) -> None:
-        """Where it happened; not what it says, which may quote what she typed."""
+        """Tell where it happened; not what it says, which may quote what was typed."""
         if self._log is not None:
             text = f"a mistake of the page's own: {place(error)}"
             self._log("trouble", where="page", reason="internal", text=text)
@@ -195,38 +195,38 @@ class Page:
         )
 
     async def _status(self, request: web.Request) -> web.Response:
-        """At once, or as soon as it is not what the page has seen, or after 25 s."""
+        """Answer at once, or as soon as it is not what the page has seen, or after 25 s."""
         seen = request.query.get("seen", "")
         if re.fullmatch(r"[0-9]{1,15}", seen, re.ASCII):
             if len(self._polls) >= POLLS_MAX:
                 raise _Refused(503, "busy", "too many pages are open")
-            change = self._begin(self._wearer.changed(int(seen)), self._polls)
+            change = self._begin(self._bridge.changed(int(seen)), self._polls)
             try:
                 await asyncio.wait([change], timeout=self._poll_s_max)
             finally:
                 change.cancel()
-        return web.json_response(view(self._wearer.status(), self._language_of(request), self._name))
+        return web.json_response(view(self._bridge.status(), self._language_of(request), self._name))
 
     async def _check(self, _request: web.Request) -> web.Response:
-        """Whoever asks while it is being asked hears the same answer."""
+        """Ask the centre once for all who want to know meanwhile."""
         if not self._checks:
-            self._begin(self._wearer.check(), self._checks)
+            self._begin(self._bridge.check(), self._checks)
         [check] = self._checks
         return web.json_response({"ok": await _outcome(check)})
 
     async def _undo(self, request: web.Request) -> web.Response:
-        """The outcome is the centre's; whether the PIN was the one or the other is not to be seen here."""
+        """Return the centre's outcome: whether the PIN was the one or the other is not to be seen here."""
         key, pin = _read_undo(await _json(request))
-        if not any(_is(button.last_press, key) for button in self._wearer.status().buttons):
+        if not any(_is(button.last_press, key) for button in self._bridge.status().buttons):
             raise _Refused(404, "unknown_press", "this is not a press that the page shows")
         if len(self._call_offs) >= CALL_OFFS_MAX:
             raise _Refused(503, "busy", "one is on its way already")
-        # It goes on when the page is closed meanwhile: she has given it, and may not see the page again.
-        call_off = self._begin(self._wearer.call_off(key, pin), self._call_offs)
+        # It goes on when the page is closed meanwhile: it was given, and the page may not be seen again.
+        call_off = self._begin(self._bridge.call_off(key, pin), self._call_offs)
         return web.json_response({"outcome": await _outcome(call_off)})
 
     def _begin(self, work: Coroutine[Any, Any, _T], among: set[asyncio.Task[_T]]) -> asyncio.Task[_T]:
-        """A task of its own: whoever asked for it may go away."""
+        """Start a task of its own: whoever asked for it may go away."""
 
         def ended(task: asyncio.Task[_T]) -> None:
             among.discard(task)
@@ -271,7 +271,7 @@ async def _json(request: web.Request) -> dict[str, Any]:
 
 
 def _read_undo(body: dict[str, Any]) -> tuple[Key, str]:
-    """Raises _Refused without a word of what was typed."""
+    """Read which press is called off, and the PIN. Raises _Refused without a word of what was typed."""
     key = Key(body.get("tag"), body.get("event"), body.get("counter"))  # type: ignore[arg-type]
     if not (isinstance(key.device_id, str) and type(key.event) is int and type(key.counter) is int):
         raise _Refused(422, "bad_press", "tag, event and counter name the press")

@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from bridge.model import ButtonStatus, Fix, PressStatus, Status, Trouble
-from bridge.page.words import notice
+from bridge.page.words import notice, place_of
 
 NOTICES_MAX = 20
+# The gravest first: a press is not heard, may not be heard, is not sent; then what will not last.
+GRAVITY = ("radio", "button.out_of_reach", "button.stuck", "centre", "button", "battery", "disk", "clock")
 # A press that cannot be sent tells of these before the next sign of life would.
 _NO_SYNC = (
     *("centre_down", "centre_timeout", "centre_failing", "no_network", "captive_portal"),
@@ -19,9 +21,10 @@ _NO_SYNC = (
 
 
 def view(status: Status, language: str, name: str) -> dict[str, Any]:
-    """`status` as the page shows it; times in ms since 1970."""
+    """Return `status` as the page shows it; times in ms since 1970."""
     notices = dict.fromkeys(
-        notice(trouble, language, _name(trouble, status, name)) for trouble in _troubles(status)
+        notice(trouble, language, _name(trouble, status, name))
+        for trouble in sorted(_troubles(status), key=_gravity)
     )
     return {
         "seen": status.generation,
@@ -36,13 +39,23 @@ def view(status: Status, language: str, name: str) -> dict[str, Any]:
 
 
 def _sync(status: Status) -> bool | None:
-    """Never "up to date" beside a notice that nothing can be sent."""
+    """Return whether the centre answers: never "up to date" beside a notice that nothing can be sent."""
     away = any(trouble.where == "centre" and trouble.reason in _NO_SYNC for trouble in status.troubles)
     return False if away else status.centre_ok
 
 
+def _gravity(trouble: Trouble) -> int:
+    """Return the trouble's place in GRAVITY; what is not in it comes last."""
+    place = place_of(trouble)
+    keys = (f"{place}.{trouble.reason}", place)
+    return next((GRAVITY.index(key) for key in keys if key in GRAVITY), len(GRAVITY))
+
+
 def _troubles(status: Status) -> Iterator[Trouble]:
-    """A button's fault is one, too, unless somebody has told of it already: then it has the same words."""
+    """Yield the troubles, and each button's faults.
+
+    One of which somebody has told already has the same words, and is shown once.
+    """
     yield from status.troubles
     for button in status.buttons:
         for fault in button.faults:
@@ -50,7 +63,7 @@ def _troubles(status: Status) -> Iterator[Trouble]:
 
 
 def _name(trouble: Trouble, status: Status, name: str) -> str:
-    """With several buttons, which one: as the page calls it."""
+    """Return the button's name as the page has it: with several buttons, it says which one."""
     place, _, rest = trouble.where.partition(" ")
     return f"{name} {rest[:16][-4:]}" if place == "button" and len(status.buttons) > 1 else name
 

@@ -1,4 +1,4 @@
-"""The wearer's page in a real browser, on a phone's screen: what she sees, what she does, who else cannot.
+"""The protected person's page in a real browser, on a phone's screen: what it shows and does, and for whom.
 
 `AMR_PICTURES=docs` before it takes the pictures of docs/protected-person.md anew.
 """
@@ -16,8 +16,7 @@ from aiohttp import web
 from bridge.page.server import Page
 from bridge.page.words import LANGUAGES
 from tests.browser.chromium import Tab, new_tab
-from tests.unit.bridge.page.parts import FORBIDDEN
-from tests.unit.bridge.wearers_life import SECRET, TAG, Life, at_dispatched, eventually
+from tests.unit.bridge.page.parts import FORBIDDEN, SECRET, TAG, FakeBridge, at_dispatched, eventually
 from wire import codes, receipts
 
 READY = "typeof shown !== 'undefined' && shown === 'home' && state !== null"
@@ -27,9 +26,11 @@ UNDONE = "/Undone/.test(document.querySelector('.outcome')?.textContent)"
 
 
 @contextlib.asynccontextmanager
-async def opened(browser: str, life: Life, language: str | None = None) -> AsyncIterator[tuple[Page, Tab]]:
-    """The page of `life`, opened by its address on a phone in Brussels."""
-    async with Page(life, SECRET, port=0, language=language) as page, new_tab(browser) as tab:
+async def opened(
+    browser: str, bridge: FakeBridge, language: str | None = None
+) -> AsyncIterator[tuple[Page, Tab]]:
+    """The page of `bridge`, opened by its address on a phone in Brussels."""
+    async with Page(bridge, SECRET, port=0, language=language) as page, new_tab(browser) as tab:
         await tab.call("Emulation.setTimezoneOverride", timezoneId="Europe/Brussels")
         await tab.size(360, 740, 2)
         await tab.open(page.address)
@@ -56,12 +57,12 @@ async def give(tab: Tab, digits: str) -> None:
     await tab.click("[data-key='Enter']")
 
 
-# -- what she sees ------------------------------------------------------------------------------
+# -- what is seen ------------------------------------------------------------------------------
 
 
 async def test_at_first_sight_it_is_a_gadgets_page(browser: str) -> None:
     """In reach, battery, sync; the secret is out of sight at once, and needs not be given again."""
-    async with opened(browser, Life()) as (page, tab):
+    async with opened(browser, FakeBridge()) as (page, tab):
         text = await tab.value(TEXT)
         for shown in ("In reach", "Good · 3.94 V", "Up to date · 10:41", "64 %", "± 18 m", "None yet"):
             assert shown in text
@@ -75,7 +76,7 @@ async def test_at_first_sight_it_is_a_gadgets_page(browser: str) -> None:
 
         await tab.open(page.address.partition("#")[0])  # from a bookmark
         await tab.until(READY)
-        await tab.open(page.address.partition("#")[0] + "#a-wrong-one-that-somebody-sent-her")
+        await tab.open(page.address.partition("#")[0] + "#a-wrong-one-that-somebody-sent")
         await tab.until(READY)
         await tab.open(page.address.partition("#")[0])
         await tab.until(READY)
@@ -83,9 +84,9 @@ async def test_at_first_sight_it_is_a_gadgets_page(browser: str) -> None:
 
 async def test_without_the_secret_it_is_an_icon_and_a_name(browser: str) -> None:
     """Somebody else who finds the address."""
-    life = Life()
-    at_dispatched(life)
-    async with Page(life, SECRET, port=0) as page, new_tab(browser) as tab:
+    bridge = FakeBridge()
+    at_dispatched(bridge)
+    async with Page(bridge, SECRET, port=0) as page, new_tab(browser) as tab:
         await tab.open(page.address.partition("#")[0])
         assert (await tab.value(TEXT)).strip() == "Tag"
         await tab.click("#name")
@@ -95,18 +96,18 @@ async def test_without_the_secret_it_is_an_icon_and_a_name(browser: str) -> None
 
 async def test_a_press_is_followed_live(browser: str) -> None:
     """Waiting, sent, seen, on the way, done; and what the button has felt of it."""
-    life = Life()
-    async with opened(browser, life) as (_, tab):
-        life.press(7)
+    bridge = FakeBridge()
+    async with opened(browser, bridge) as (_, tab):
+        bridge.press(7)
         await tab.until(f"/Last click[^]*Waiting to be sent/.test({TEXT})")
         assert await steps(tab, ".last") == []
         shown = ["Sent", "Seen", "On the way", "Done"]
         for stage in range(receipts.RECEIVED, receipts.CLOSED + 1):
-            life.press(7, stage=stage)
+            bridge.press(7, stage=stage)
             await tab.until(f"document.querySelectorAll('.last .done').length === {stage}")
             assert await steps(tab, ".last") == shown[:stage]
             assert "Not confirmed on Tag yet" in await tab.value(TEXT)
-            life.press(7, delivered=stage)
+            bridge.press(7, delivered=stage)
             await tab.until(f"/Confirmed on Tag/.test({TEXT})")
             if stage == receipts.DISPATCHED:
                 await picture(tab, "press")
@@ -117,55 +118,55 @@ async def test_a_press_is_followed_live(browser: str) -> None:
 
 async def test_what_is_wrong_is_told_with_what_to_do(browser: str) -> None:
     """And a button out of reach, or a radio that does not listen, is never shown as in reach."""
-    life = Life()
-    async with opened(browser, life) as (_, tab):
-        life.trouble(("centre", "captive_portal"), ("button", "battery_low"))
-        life.button(battery_low=True, battery_mv=2510)
-        life.becomes(centre_ok=False)
+    bridge = FakeBridge()
+    async with opened(browser, bridge) as (_, tab):
+        bridge.trouble(("centre", "captive_portal"), ("button", "battery_low"))
+        bridge.button(battery_low=True, battery_mv=2510)
+        bridge.becomes(centre_ok=False)
         await tab.until(f"/Log in to this Wi-Fi[^]*battery of Tag is low/.test({TEXT})")
         assert "No connection · 10:41" in await tab.value(TEXT)
         await picture(tab, "trouble")
-        life.trouble()
-        life.button(in_reach=False)
+        bridge.trouble()
+        bridge.button(in_reach=False)
         await tab.until(f"/Out of reach/.test({TEXT}) && !/Wi-Fi/.test({TEXT})")
-        life.button(in_reach=True)
-        life.becomes(listening=False)
+        bridge.button(in_reach=True)
+        bridge.becomes(listening=False)
         await tab.until(f"/Not connected/.test({TEXT}) && !/In reach/.test({TEXT})")
 
 
 async def test_a_page_that_lost_the_bridge_says_so(browser: str) -> None:
     """Nobody trusts a page that stands still; it finds the bridge again by itself."""
-    life = Life()
-    async with opened(browser, life) as (page, tab):
+    bridge = FakeBridge()
+    async with opened(browser, bridge) as (page, tab):
         port = int(page.address.split(":")[2].split("/")[0])
         await page.__aexit__(None, None, None)
         await tab.until(f"/What you see may be old/.test({TEXT})")
-        async with Page(life, SECRET, port=port):
+        async with Page(bridge, SECRET, port=port):
             await tab.until(f"!/may be old/.test({TEXT})")
-        async with Page(life, SECRET[::-1], port=port):  # somebody made a new secret
+        async with Page(bridge, SECRET[::-1], port=port):  # somebody made a new secret
             await tab.until("shown === 'rest'")
             assert (await tab.value(TEXT)).split("\n")[0] == "Tag"
             assert not re.search("reach|Battery", await tab.value(TEXT))
 
 
-# -- what she does ------------------------------------------------------------------------------
+# -- what is done ------------------------------------------------------------------------------
 
 
 async def test_a_silent_test_is_followed_to_the_hand(browser: str) -> None:
     """Connection, heard, sent and answered, felt; an older test does not count."""
-    life = Life()
-    life.press(3, codes.TEST, stage=1, delivered=1)
-    async with opened(browser, life) as (_, tab):
+    bridge = FakeBridge()
+    bridge.press(3, codes.TEST, stage=1, delivered=1)
+    async with opened(browser, bridge) as (_, tab):
         assert "10:42 ✓" in await tab.value(TEXT)
         await tab.click("#go-check")
         await tab.until(f"/click Tag three times/.test({TEXT})")
-        assert await steps(tab, "#check") == ["Connection"]
-        life.press(4, codes.TEST)
-        await tab.until("document.querySelectorAll('#check-steps .done').length === 2")
-        life.press(4, codes.TEST, stage=1)
+        assert await steps(tab, "#check") == ["Bluetooth", "Connection"]
+        bridge.press(4, codes.TEST)
         await tab.until("document.querySelectorAll('#check-steps .done').length === 3")
+        bridge.press(4, codes.TEST, stage=1)
+        await tab.until("document.querySelectorAll('#check-steps .done').length === 4")
         await picture(tab, "check")
-        life.press(4, codes.TEST, delivered=1)
+        bridge.press(4, codes.TEST, delivered=1)
         await tab.until(f"/Everything works/.test({TEXT})")
         await tab.click("#check-back")
         await tab.until("shown === 'home'")
@@ -179,64 +180,88 @@ async def test_a_test_that_does_not_arrive_says_what_to_do(
     browser: str, heard: bool, stage: int, told: str
 ) -> None:
     """After a minute, by the step that is missing; and what comes later still counts."""
-    life = Life()
-    async with opened(browser, life) as (_, tab):
+    bridge = FakeBridge()
+    async with opened(browser, bridge) as (_, tab):
         await tab.click("#go-check")
         await tab.until("check.until > 0")
         if heard:
-            life.press(4, codes.TEST, stage=stage)
+            bridge.press(4, codes.TEST, stage=stage)
             await tab.until("state.tags[0].test !== null")
         assert told not in await tab.value(TEXT)
         await tab.value("check.until = 1; showCheck()")  # a minute later
         assert told in await tab.value(TEXT)
-        life.press(4, codes.TEST, stage=1, delivered=1)
+        bridge.press(4, codes.TEST, stage=1, delivered=1)
         await tab.until(f"/Everything works/.test({TEXT})")
 
 
 async def test_a_test_without_a_connection_is_told_at_once(browser: str) -> None:
-    """Before she clicks."""
-    life = Life()
-    life.reached = False
-    async with opened(browser, life) as (_, tab):
+    """Before any click."""
+    bridge = FakeBridge()
+    bridge.reached = False
+    async with opened(browser, bridge) as (_, tab):
         await tab.click("#go-check")
         await tab.until(f"/There is no connection/.test({TEXT})")
-        assert await steps(tab, "#check") == []
+        assert await steps(tab, "#check") == ["Bluetooth"]
+
+
+async def test_a_test_on_a_phone_that_cannot_hear_asks_for_no_click(browser: str) -> None:
+    """Bluetooth first, however long it lasts; no word of a battery. Once it is back, there is a minute."""
+    bridge = FakeBridge()
+    bridge.becomes(listening=False)
+    async with opened(browser, bridge) as (_, tab):
+        await tab.click("#go-check")
+        await tab.until("check.until > 0")
+        await tab.value("check.until = 1; showCheck()")  # a minute later
+        text = await tab.value(TEXT)
+        assert "Do not click yet" in text
+        assert "Switch Bluetooth on" in text
+        for asked in ("three times", "battery", "Once more"):
+            assert asked not in text
+        assert await steps(tab, "#check") == ["Connection"]
+        bridge.becomes(listening=True)
+        await tab.until(f"/click Tag three times/.test({TEXT})")
+        text = await tab.value(TEXT)
+        assert "Switch Bluetooth on" not in text
+        assert "battery" not in text, "the minute begins anew"
+        assert await steps(tab, "#check") == ["Bluetooth", "Connection"]
+        bridge.press(4, codes.TEST, stage=1, delivered=1)
+        await tab.until(f"/Everything works/.test({TEXT})")
 
 
 async def test_a_test_that_the_button_will_not_take_is_told_at_once(browser: str) -> None:
     """While a press is open three clicks do nothing; nobody is to think that the battery is empty."""
-    life = Life()
-    life.press(7, stage=receipts.RECEIVED, call_off="done")
-    async with opened(browser, life) as (_, tab):
+    bridge = FakeBridge()
+    bridge.press(7, stage=receipts.RECEIVED, call_off="done")
+    async with opened(browser, bridge) as (_, tab):
         await tab.click("#go-check")
         await tab.until(f"/The last click is not done yet/.test({TEXT})")
         await tab.until("check.until > 0")
         await tab.value("check.until = 1; showCheck()")  # a minute later
         assert "battery may be empty" not in await tab.value(TEXT)
-        life.press(7, stage=receipts.CLOSED)
+        bridge.press(7, stage=receipts.CLOSED)
         await tab.until(f"/Hold Tag against/.test({TEXT})")
 
 
 async def test_a_press_during_a_test_comes_first(browser: str) -> None:
     """She sees at once what becomes of it."""
-    life = Life()
-    async with opened(browser, life) as (_, tab):
+    bridge = FakeBridge()
+    async with opened(browser, bridge) as (_, tab):
         await tab.click("#go-check")
         await tab.until("check.until > 0")
-        life.press(7, stage=1)
+        bridge.press(7, stage=1)
         await tab.until("shown === 'home' && document.querySelectorAll('.last .done').length === 1")
 
 
 async def test_a_press_is_called_off_by_pin(browser: str) -> None:
     """A wrong PIN is told; the right one ends it; no digit is ever in the document."""
-    life = Life("2468")
-    at_dispatched(life)
-    async with opened(browser, life) as (_, tab):
+    bridge = FakeBridge("2468")
+    at_dispatched(bridge)
+    async with opened(browser, bridge) as (_, tab):
         await tab.click(".undo")
         await tab.until("shown === 'pad'")
         before = await tab.value("document.documentElement.outerHTML.replace(/digits entered|●+/g, '')")
         await give(tab, "1")
-        assert life.tries == [], "too short to be one"
+        assert bridge.tries == [], "too short to be one"
         for digit in "357":
             await tab.key(digit)
         assert await tab.value("document.getElementById('dots').textContent") == "●●●●"
@@ -250,9 +275,9 @@ async def test_a_press_is_called_off_by_pin(browser: str) -> None:
         await tab.key("Backspace")
         await give(tab, "2468")
         await tab.until(f"shown === 'home' && {UNDONE}")
-        assert [pin for _, pin in life.tries] == ["1357", "2468"]
+        assert [pin for _, pin in bridge.tries] == ["1357", "2468"]
         assert await tab.value("document.querySelector('.undo').offsetParent") is None
-        life.press(7, stage=receipts.CLOSED)
+        bridge.press(7, stage=receipts.CLOSED)
         await tab.until("state.tags[0].last.stage === 4")
         assert "Done" not in (await tab.value(TEXT)).split(), "whoever watches learns no more"
         assert tab.complaints == []
@@ -269,15 +294,15 @@ async def test_a_press_is_called_off_by_pin(browser: str) -> None:
 )
 async def test_what_becomes_of_a_call_off_is_told(browser: str, outcome: str, shown: str, told: str) -> None:
     """Kept until there is a connection; locked; no PIN at all; and what nobody has foreseen."""
-    life = Life()
-    life.outcome = outcome
-    at_dispatched(life)
-    async with opened(browser, life) as (_, tab):
+    bridge = FakeBridge()
+    bridge.outcome = outcome
+    at_dispatched(bridge)
+    async with opened(browser, bridge) as (_, tab):
         await tab.click(".undo")
         await give(tab, "2468")
         await tab.until(f"shown === '{shown}' && /{told}/.test({TEXT})")
         if outcome == "kept":
-            life.press(7, call_off="wrong_pin", can_call_off=True)
+            bridge.press(7, call_off="wrong_pin", can_call_off=True)
             await tab.until(f"/That PIN is not right[^]*Undo/.test({TEXT})")
 
 
@@ -285,9 +310,9 @@ async def test_both_pins_look_the_same(browser: str) -> None:
     """The PIN to give under duress, too, is taken, and the page is the same to the letter."""
     seen = []
     for pin in ("2468", "1357"):
-        life = Life("2468", "1357")
-        at_dispatched(life)
-        async with opened(browser, life) as (_, tab):
+        bridge = FakeBridge("2468", "1357")
+        at_dispatched(bridge)
+        async with opened(browser, bridge) as (_, tab):
             await tab.click(".undo")
             await give(tab, pin)
             await tab.until(f"shown === 'home' && {UNDONE}")
@@ -297,9 +322,9 @@ async def test_both_pins_look_the_same(browser: str) -> None:
 
 async def test_it_is_hidden_with_one_key(browser: str) -> None:
     """Esc, or a tap on the name: nothing of hers is left; a PIN that was begun is gone."""
-    life = Life()
-    at_dispatched(life)
-    async with opened(browser, life) as (_, tab):
+    bridge = FakeBridge()
+    at_dispatched(bridge)
+    async with opened(browser, bridge) as (_, tab):
         await tab.click(".undo")
         await tab.key("2")
         await tab.key("Escape")
@@ -308,7 +333,7 @@ async def test_it_is_hidden_with_one_key(browser: str) -> None:
         assert "click" not in text
         assert "reach" not in text
         assert await tab.value("pin") == ""
-        life.press(8)
+        bridge.press(8)
         await tab.until("state.tags[0].last.counter === 8")
         assert await tab.value(TEXT) == text
         await tab.click("#name")
@@ -325,10 +350,10 @@ async def test_it_is_hidden_with_one_key(browser: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_every_language_fits_and_tells_nothing(browser: str, language: str) -> None:
     """On a phone's screen, with text twice as large, by night; no word says what it is."""
-    life = Life()
-    at_dispatched(life)
-    life.trouble(("centre", "tls_wrong"), ("button", "out_of_reach"), ("odd", "odd"))
-    async with opened(browser, life) as (_, tab):
+    bridge = FakeBridge()
+    at_dispatched(bridge)
+    bridge.trouble(("centre", "tls_wrong"), ("button", "out_of_reach"), ("odd", "odd"))
+    async with opened(browser, bridge) as (_, tab):
         await tab.value(
             f"$('language').value = {language!r}; $('language').dispatchEvent(new Event('change'))"
         )
@@ -350,21 +375,21 @@ async def test_every_language_fits_and_tells_nothing(browser: str, language: str
 
 async def test_the_browsers_language_is_the_pages(browser: str) -> None:
     """Unless another one is set for it, or chosen on it."""
-    life = Life()
-    async with opened(browser, life) as (page, tab):
+    bridge = FakeBridge()
+    async with opened(browser, bridge) as (page, tab):
         agent = await tab.value("navigator.userAgent")
         await tab.call("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage="de-AT,fr;q=0.5")
         await tab.open(page.address.partition("#")[0])
         await tab.until(f"{READY} && /In Reichweite/.test({TEXT})")
-    async with opened(browser, life, "nl") as (_, tab):
+    async with opened(browser, bridge, "nl") as (_, tab):
         assert "Binnen bereik" in await tab.value(TEXT)
 
 
 async def test_by_keyboard_and_by_ear(browser: str) -> None:
     """Every control has a name, is reached by Tab, and what changes is said."""
-    life = Life("2468")
-    at_dispatched(life)
-    async with opened(browser, life) as (_, tab):
+    bridge = FakeBridge("2468")
+    at_dispatched(bridge)
+    async with opened(browser, bridge) as (_, tab):
         await tab.call("Accessibility.enable")
         for view in ("go('home')", "openPad(state.tags[0].id)", "openCheck()"):
             await tab.value(view)
@@ -422,11 +447,11 @@ async function attack() {
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_another_page_can_neither_read_nor_act(browser: str, host: str) -> None:
     """In the same browser, which has the secret: by fetch, form, frame, script or window."""
-    life = Life("2468")
-    at_dispatched(life)
-    async with opened(browser, life) as (page, tab):
+    bridge = FakeBridge("2468")
+    at_dispatched(bridge)
+    async with opened(browser, bridge) as (page, tab):
         target = page.address.partition("/#")[0]
-        before = life.now
+        before = bridge.now
 
         async def evil(_request: web.Request) -> web.Response:
             return web.Response(
@@ -445,21 +470,21 @@ async def test_another_page_can_neither_read_nor_act(browser: str, host: str) ->
         finally:
             await runner.cleanup()
         assert result == {"told": "", "mine": "undefined", "stored": []}
-        assert (life.tries, life.checks) == ([], 0)
-        assert life.now == before
+        assert (bridge.tries, bridge.checks) == ([], 0)
+        assert bridge.now == before
         await tab.open(target + "/")
-        await tab.until(READY)  # and she is not locked out
+        await tab.until(READY)  # and nobody is locked out
 
 
 async def test_a_call_off_that_was_given_is_not_lost_with_the_page(browser: str) -> None:
     """She types the PIN, and somebody takes the phone."""
-    life = Life("2468")
-    at_dispatched(life)
-    async with opened(browser, life) as (_, tab):
-        life.hold = asyncio.Event()
+    bridge = FakeBridge("2468")
+    at_dispatched(bridge)
+    async with opened(browser, bridge) as (_, tab):
+        bridge.hold = asyncio.Event()
         await tab.click(".undo")
         await give(tab, "2468")
-        await eventually(lambda: life.tries)
+        await eventually(lambda: bridge.tries)
         await tab.open("about:blank")
-        life.hold.set()
-        await eventually(lambda: (last := life.now.buttons[0].last_press) and last.call_off == "done")
+        bridge.hold.set()
+        await eventually(lambda: (last := bridge.now.buttons[0].last_press) and last.call_off == "done")

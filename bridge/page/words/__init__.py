@@ -1,4 +1,4 @@
-"""What is said to the wearer, in four languages: a file each, and no word in them that tells what this is.
+"""What the protected person reads, in four languages: a file each, and no word in it tells what this is.
 
 `page` is what the page shows, `notices` what is wrong and what to do: the longest match of a trouble's
 place and reason, then its place, then the empty one. A place is the first word of `Trouble.where`.
@@ -17,7 +17,7 @@ from bridge.model import Trouble
 LANGUAGES = ("fr", "nl", "de", "en")
 NAME = "Tag"
 _DEFAULT = "en"
-_SAME = {"supervision": "centre", "stream": "centre"}  # to her they are one
+_SAME = {"supervision": "centre", "stream": "centre"}  # to the protected person they are one
 
 
 @cache
@@ -27,15 +27,14 @@ def _file(language: str) -> dict[str, Any]:
 
 
 def page(language: str, name: str = NAME) -> dict[str, str]:
-    """The page's words; what else is in {} the page itself puts in."""
+    """Return the page's words; what else is in {} the page itself puts in."""
     return {key: text.replace("{name}", name) for key, text in _file(language)["page"].items()}
 
 
 def notice(trouble: Trouble, language: str | None, name: str = NAME) -> tuple[str, str]:
-    """`(summary, body)`: what is wrong and what to do. `language` empty: this session's."""
+    """Return `(summary, body)`: what is wrong and what to do. `language` empty: this session's."""
     notices = _file(choose(None, language, of_session(os.environ)))["notices"]
-    place = trouble.where.partition(" ")[0]  # the rest says which of them
-    place = _SAME.get(place, place)
+    place = place_of(trouble)
     for key in (f"{place}.{trouble.reason}", place, ""):
         if key in notices:
             summary, body = (text.replace("{name}", name) for text in notices[key])
@@ -43,9 +42,17 @@ def notice(trouble: Trouble, language: str | None, name: str = NAME) -> tuple[st
     raise AssertionError("every language has the empty notice")
 
 
+def place_of(trouble: Trouble) -> str:
+    """Return what the trouble is about: the first word of its `where`; the rest says which of them."""
+    place = trouble.where.partition(" ")[0]
+    return _SAME.get(place, place)
+
+
 def choose(asked: str | None, setting: str | None, accepted: str) -> str:
-    """One of LANGUAGES: as asked on the page, else as set, else as `Accept-Language` (RFC 9110, 12.5.4)
-    would have it, else English."""
+    """Return one of LANGUAGES: as asked on the page, else as set, else as the browser has it, else English.
+
+    `accepted` is a value of `Accept-Language` (RFC 9110, 12.5.4).
+    """
     for wanted in (asked, setting):
         if wanted in LANGUAGES:
             return wanted
@@ -63,5 +70,5 @@ def choose(asked: str | None, setting: str | None, accepted: str) -> str:
 
 
 def of_session(environ: Mapping[str, str]) -> str:
-    """The session's language as POSIX has it ("nl_BE.UTF-8"), as `choose` takes it."""
+    """Return the session's language as POSIX has it ("nl_BE.UTF-8"); `choose` takes it."""
     return next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(name))), "")

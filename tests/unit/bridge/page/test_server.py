@@ -1,4 +1,4 @@
-"""The wearer's page as a program meets it: what her own page gets, and what everybody else does."""
+"""The page as a program meets it: what its own browser gets, and what everybody else does."""
 
 import asyncio
 import json
@@ -12,12 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bridge.model import CALL_OFFS, Key
+from bridge.model import CALL_OFFS, Key, Trouble
 from bridge.page import guard, server
 from bridge.page.server import Page, PageError
-from bridge.page.words import LANGUAGES
-from tests.unit.bridge.page.parts import FORBIDDEN
-from tests.unit.bridge.wearers_life import SECRET, TAG, Life, at_dispatched, eventually
+from bridge.page.words import LANGUAGES, notice
+from tests.unit.bridge.page.parts import FORBIDDEN, SECRET, TAG, FakeBridge, at_dispatched, eventually
+from tests.unit.bridge.parts import dice
 from wire import codes
 
 PATHS = ("/", "/page.js", "/page.css", "/icon.svg", "/manifest.webmanifest")
@@ -48,13 +48,13 @@ class Browser:
 
 
 @pytest.fixture
-async def life() -> Life:
-    return Life("2468")
+async def bridge() -> FakeBridge:
+    return FakeBridge("2468")
 
 
 @pytest.fixture
-async def page(life: Life) -> AsyncIterator[Page]:
-    async with Page(life, SECRET, port=0) as page:
+async def page(bridge: FakeBridge) -> AsyncIterator[Page]:
+    async with Page(bridge, SECRET, port=0) as page:
         yield page
 
 
@@ -65,7 +65,7 @@ async def browser(page: Page) -> AsyncIterator[Browser]:
         yield Browser(base, session)
 
 
-# -- her own page -------------------------------------------------------------------------------
+# -- its own browser -------------------------------------------------------------------------------
 
 
 async def test_the_address_keeps_the_secret_behind_the_hash(page: Page) -> None:
@@ -73,90 +73,90 @@ async def test_the_address_keeps_the_secret_behind_the_hash(page: Page) -> None:
     assert re.fullmatch(rf"http://127\.0\.0\.1:\d+/#{SECRET}", page.address)
 
 
-async def test_the_status_is_that_of_the_bridge(browser: Browser, life: Life) -> None:
+async def test_the_status_is_that_of_the_bridge(browser: Browser, bridge: FakeBridge) -> None:
     """Button, battery, centre, position, the last press; in a gadget's words."""
-    at_dispatched(life)
+    at_dispatched(bridge)
     status, said = await browser.ask("/status")
     assert status == 200
     [tag] = said["tags"]
     assert (tag["near"], tag["low"], tag["mv"]) == (True, False, 3940)
     assert (tag["last"]["stage"], tag["last"]["felt"], tag["last"]["can_undo"]) == (3, 3, True)
-    assert said["sync"] == {"ok": True, "at": life.now.centre_at_ms}
-    assert said["place"] == {"metres": 18, "at": life.now.now_ms - 15_000, "doubtful": False}
+    assert said["sync"] == {"ok": True, "at": bridge.now.centre_at_ms}
+    assert said["place"] == {"metres": 18, "at": bridge.now.now_ms - 15_000, "doubtful": False}
     assert said["phone"] == 64
     assert said["notices"] == []
 
 
-async def test_nothing_is_up_to_date_while_nothing_can_be_sent(browser: Browser, life: Life) -> None:
-    """A press that fails tells so before the next sign of life does; what a centre refuses is no outage."""
-    life.trouble(("centre", "centre_down"))
+async def test_nothing_is_up_to_date_while_nothing_can_be_sent(browser: Browser, bridge: FakeBridge) -> None:
+    """A press that fails tells so before the next sign of bridge does; what a centre refuses is no outage."""
+    bridge.trouble(("centre", "centre_down"))
     assert (await browser.ask("/status"))[1]["sync"]["ok"] is False
-    life.trouble(("centre", "revoked"), ("clock", "clock_wrong"))
+    bridge.trouble(("centre", "revoked"), ("clock", "clock_wrong"))
     assert (await browser.ask("/status"))[1]["sync"]["ok"] is True
 
 
-async def test_a_change_is_told_at_once(browser: Browser, life: Life) -> None:
+async def test_a_change_is_told_at_once(browser: Browser, bridge: FakeBridge) -> None:
     """The page asks what it has not seen, and is answered when there is something."""
     _, first = await browser.ask("/status")
     later = asyncio.create_task(browser.ask(f"/status?seen={first['seen']}"))
     await asyncio.sleep(0.05)
     assert not later.done()
-    life.press(7)
+    bridge.press(7)
     _, second = await later
     assert second["seen"] == first["seen"] + 1
     assert second["tags"][0]["last"]["stage"] == 0
 
 
-async def test_nothing_new_is_told_after_a_while(browser: Browser, life: Life) -> None:
+async def test_nothing_new_is_told_after_a_while(browser: Browser, bridge: FakeBridge) -> None:
     """So that the page knows that the bridge still answers."""
-    async with Page(life, SECRET, port=0, poll_s_max=0.05) as page:
+    async with Page(bridge, SECRET, port=0, poll_s_max=0.05) as page:
         browser.base = page.address.partition("/#")[0]
-        status, said = await browser.ask(f"/status?seen={life.now.generation}")
-    assert (status, said["seen"]) == (200, life.now.generation)
+        status, said = await browser.ask(f"/status?seen={bridge.now.generation}")
+    assert (status, said["seen"]) == (200, bridge.now.generation)
 
 
 @pytest.mark.parametrize("outcome", ["done", "kept", "wrong_pin", "locked", "no_pin"])
-async def test_a_call_off_goes_to_the_bridge(browser: Browser, life: Life, outcome: str) -> None:
+async def test_a_call_off_goes_to_the_bridge(browser: Browser, bridge: FakeBridge, outcome: str) -> None:
     """And what it came to comes back."""
-    at_dispatched(life)
-    life.outcome = outcome
+    at_dispatched(bridge)
+    bridge.outcome = outcome
     assert await browser.ask("/undo", UNDO) == (200, {"outcome": outcome})
-    assert life.tries == [(Key(TAG, codes.ALARM, 7), "2468")]
+    assert bridge.tries == [(Key(TAG, codes.ALARM, 7), "2468")]
 
 
 async def test_both_pins_look_the_same(browser: Browser) -> None:
     """The page cannot tell which was given: neither its answers nor what it shows differ."""
     seen = []
     for pin in ("2468", "1357"):
-        life = Life("2468", "1357")
-        at_dispatched(life)
-        async with Page(life, SECRET, port=0) as page:
+        bridge = FakeBridge("2468", "1357")
+        at_dispatched(bridge)
+        async with Page(bridge, SECRET, port=0) as page:
             browser.base = page.address.partition("/#")[0]
             answer = await browser.ask("/undo", UNDO | {"pin": pin})
             seen.append((answer, await browser.ask("/status")))
     assert seen[0] == seen[1]
 
 
-async def test_a_call_off_outlives_the_page(browser: Browser, life: Life) -> None:
+async def test_a_call_off_outlives_the_page(browser: Browser, bridge: FakeBridge) -> None:
     """She gives the PIN and puts the phone away."""
-    at_dispatched(life)
-    before = life.now.buttons[0].last_press
+    at_dispatched(bridge)
+    before = bridge.now.buttons[0].last_press
     assert before is not None
-    life.hold = asyncio.Event()
+    bridge.hold = asyncio.Event()
     asking = asyncio.create_task(browser.ask("/undo", UNDO))
-    await eventually(lambda: life.tries)
+    await eventually(lambda: bridge.tries)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     await asyncio.sleep(0.05)
-    life.hold.set()
+    bridge.hold.set()
     undone = replace(before, call_off="done", can_call_off=False)
-    await eventually(lambda: life.now.buttons[0].last_press == undone)
+    await eventually(lambda: bridge.now.buttons[0].last_press == undone)
 
 
-async def test_a_check_asks_the_centre_once_for_all(browser: Browser, life: Life) -> None:
+async def test_a_check_asks_the_centre_once_for_all(browser: Browser, bridge: FakeBridge) -> None:
     """And says what it heard."""
     assert await browser.ask("/check", {}) == (200, {"ok": True})
-    life.reached = False
+    bridge.reached = False
     assert await browser.ask("/check", {}) == (200, {"ok": False})
 
 
@@ -170,45 +170,69 @@ async def test_words_come_in_the_readers_language(browser: Browser) -> None:
     assert said["language"] == "en"
 
 
-async def test_faults_and_troubles_are_told_once_each_with_what_to_do(browser: Browser, life: Life) -> None:
+async def test_faults_and_troubles_are_told_once_each_with_what_to_do(
+    browser: Browser, bridge: FakeBridge
+) -> None:
     """Also one that nobody has words for."""
-    life.trouble((f"button {TAG} stuck", "stuck"), ("stream 1", "revoked"), ("supervision", "revoked"))
-    life.button(faults=("stuck", "counters_lost"))
+    bridge.trouble((f"button {TAG} stuck", "stuck"), ("stream 1", "revoked"), ("supervision", "revoked"))
+    bridge.button(faults=("stuck", "counters_lost"))
     _, said = await browser.ask("/status?language=fr")
     assert [notice["title"] for notice in said["notices"]] == [
         "La touche de Tag est coincée",
         "Ce téléphone n’est plus associé",
         "Tag a perdu sa mémoire",
     ]
-    life.trouble(("somewhere", "odd"))
+    bridge.trouble(("somewhere", "odd"))
     _, said = await browser.ask("/status?language=fr")
-    assert said["notices"][0]["title"] == "Quelque chose demande votre attention"
+    assert said["notices"][-1]["title"] == "Quelque chose demande votre attention"
 
 
-async def test_with_several_buttons_a_notice_says_which(browser: Browser, life: Life) -> None:
+async def test_with_several_buttons_a_notice_says_which(browser: Browser, bridge: FakeBridge) -> None:
     """By the same name that the page gives it."""
-    second = replace(life.now.buttons[0], device_id="DEVICEB" + "A" * 5 + "XYZ2", in_reach=False)
-    life.becomes(buttons=(*life.now.buttons, second))
-    life.trouble((f"button {second.device_id} reach", "out_of_reach"), ("radio", "permission"))
+    second = replace(bridge.now.buttons[0], device_id="DEVICEB" + "A" * 5 + "XYZ2", in_reach=False)
+    bridge.becomes(buttons=(*bridge.now.buttons, second))
+    bridge.trouble((f"button {second.device_id} reach", "out_of_reach"), ("radio", "permission"))
     _, said = await browser.ask("/status?language=en")
-    assert said["notices"][0]["title"] == "Tag XYZ2 is out of reach"
-    assert said["notices"][1]["text"].startswith("Tag cannot be heard")
+    assert said["notices"][0]["text"].startswith("Tag cannot be heard")
+    assert said["notices"][1]["title"] == "Tag XYZ2 is out of reach"
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_the_gravest_notice_is_the_first(browser: Browser, bridge: FakeBridge, seed: int) -> None:
+    """Whatever began first: that no press is heard, then that none is sent, and last what can wait."""
+    ranks = [
+        [("radio", "bluetooth_off"), ("radio", "bluetoothd_gone"), ("radio", "scan_ended"), ("radio", "odd")],
+        [(f"button {TAG} reach", "out_of_reach")],
+        [("centre", "captive_portal"), ("supervision", "revoked"), ("stream 1", "centre_down")],
+        [
+            ("battery", "phone_battery_low"),
+            ("disk", "disk_full"),
+            ("location", "no_position"),
+            ("odd", "odd"),
+        ],
+    ]
+    chance = dice(seed)
+    expected = [chance.choice(rank) for rank in ranks if chance.random() < 0.7]
+    bridge.trouble(*chance.sample(expected, len(expected)))
+    _, said = await browser.ask("/status?language=en")
+    titles = [notice(Trouble(where, reason, "", 0), "en")[0] for where, reason in expected]
+    assert [each["title"] for each in said["notices"]] == titles
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_nothing_that_a_browser_gets_tells_what_it_is(
-    browser: Browser, life: Life, language: str
+    browser: Browser, bridge: FakeBridge, language: str
 ) -> None:
     """Whatever happens: not the page, not a key or value of an answer, not a header's name."""
     got = [await browser.ask(path) for path in PATHS]
     troubles = [key.partition(".") for key in json.loads((WORDS / "en.json").read_text("utf-8"))["notices"]]
     for first in range(0, len(troubles), 15):
-        life.trouble(*[(where, reason or "odd") for where, _, reason in troubles[first : first + 15]])
-        life.press(3, codes.TEST, stage=1)
+        bridge.trouble(*[(where, reason or "odd") for where, _, reason in troubles[first : first + 15]])
+        bridge.press(3, codes.TEST, stage=1)
         for outcome in ("", *CALL_OFFS):
-            life.press(7, stage=2, delivered=1, call_off=outcome)
+            bridge.press(7, stage=2, delivered=1, call_off=outcome)
             got.append(await browser.ask(f"/status?language={language}"))
-    life.outcome = "kept"
+    bridge.outcome = "kept"
     got += [await browser.ask("/undo", UNDO), await browser.ask("/undo", UNDO | {"pin": ""})]
     got += [await browser.ask("/check", {}), await browser.ask(f"/words?language={language}")]
     for status, said in got:
@@ -240,45 +264,45 @@ async def test_nothing_that_a_browser_gets_tells_what_it_is(
     ],
 )
 async def test_a_bad_call_off_is_refused_with_its_reason(
-    browser: Browser, life: Life, body: object, status: int, reason: str
+    browser: Browser, bridge: FakeBridge, body: object, status: int, reason: str
 ) -> None:
     """It does not reach the bridge, and what was typed is not repeated."""
-    at_dispatched(life)
+    at_dispatched(bridge)
     answered, said = await browser.ask("/undo", body)
     assert (answered, said["reason"]) == (status, reason)
     assert "2468" not in json.dumps(said)
-    assert life.tries == []
+    assert bridge.tries == []
 
 
-async def test_bodies_and_waiting_are_bounded(browser: Browser, page: Page, life: Life) -> None:
+async def test_bodies_and_waiting_are_bounded(browser: Browser, page: Page, bridge: FakeBridge) -> None:
     """Too long a body, a third call-off at once, a ninth poll."""
-    at_dispatched(life)
+    at_dispatched(bridge)
     assert (await browser.ask("/undo", b" " * 2000))[0] == 413
     assert (await browser.ask("/undo", UNDO, Content_Type="text/plain"))[0] == 415
-    life.hold = asyncio.Event()
+    bridge.hold = asyncio.Event()
     held = [asyncio.create_task(browser.ask("/undo", UNDO)) for _ in range(2)]
-    await eventually(lambda: len(life.tries) == 2)
+    await eventually(lambda: len(bridge.tries) == 2)
     assert (await browser.ask("/undo", UNDO))[1]["reason"] == "busy"
-    life.hold.set()
+    bridge.hold.set()
     await asyncio.gather(*held)
-    seen = life.now.generation
+    seen = bridge.now.generation
     held = [asyncio.create_task(browser.ask(f"/status?seen={seen}")) for _ in range(8)]
     await eventually(lambda: len(page._polls) == 8)
     assert (await browser.ask(f"/status?seen={seen}"))[1]["reason"] == "busy"
-    life.press(8)
+    bridge.press(8)
     assert {status for status, _ in await asyncio.gather(*held)} == {200}
 
 
-async def test_a_mistake_of_our_own_says_where_and_nothing_else(browser: Browser, life: Life) -> None:
+async def test_a_mistake_of_our_own_says_where_and_nothing_else(browser: Browser, bridge: FakeBridge) -> None:
     """A PIN in the text of an exception must not get into a log."""
     said: list[dict[str, Any]] = []
 
     def log(what: str, **fields: Any) -> None:
         said.append({"what": what, **fields})
 
-    life.broken = True
-    at_dispatched(life)
-    async with Page(life, SECRET, port=0, log=log) as page:
+    bridge.broken = True
+    at_dispatched(bridge)
+    async with Page(bridge, SECRET, port=0, log=log) as page:
         browser.base = page.address.partition("/#")[0]
         status, answer = await browser.ask("/undo", UNDO)
     assert (status, answer["reason"]) == (500, "internal")
@@ -294,20 +318,20 @@ async def test_a_mistake_of_our_own_says_where_and_nothing_else(browser: Browser
     [None, "", "Bearer ", "Bearer wrong", f"Basic {SECRET}", SECRET, f"Bearer {SECRET}x", "Bearer \xe9"],
 )
 async def test_without_the_secret_there_is_nothing(
-    browser: Browser, life: Life, credential: str | None
+    browser: Browser, bridge: FakeBridge, credential: str | None
 ) -> None:
     """Another user's program: every path answers it the same, whether there is such a path or not."""
-    at_dispatched(life)
+    at_dispatched(bridge)
     for path, body in (("/status", None), ("/undo", UNDO), ("/nothing-here", None), ("/words/en.json", {})):
         assert await browser.ask(path, body, Authorization=credential) == (401, "")
-    assert life.tries == []
+    assert bridge.tries == []
 
 
-async def test_the_shell_says_nothing(browser: Browser, life: Life) -> None:
+async def test_the_shell_says_nothing(browser: Browser, bridge: FakeBridge) -> None:
     """What everybody may load holds no sentence and nothing of hers, and is the same before and after."""
     before = [await browser.ask(path, Authorization=None) for path in PATHS]
-    at_dispatched(life)
-    life.trouble(("centre", "revoked"))
+    at_dispatched(bridge)
+    bridge.trouble(("centre", "revoked"))
     assert [await browser.ask(path, Authorization=None) for path in PATHS] == before
     assert {status for status, _ in before} == {200}
     shell = before[0][1]
@@ -316,14 +340,14 @@ async def test_the_shell_says_nothing(browser: Browser, life: Life) -> None:
     ]
 
 
-async def test_guessing_is_slow_and_keeps_nobody_out(browser: Browser, life: Life) -> None:
+async def test_guessing_is_slow_and_keeps_nobody_out(browser: Browser, bridge: FakeBridge) -> None:
     """After five wrong ones each waits its turn; the right one never does."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    async with Page(life, SECRET, port=0, clock=lambda: 1000.0, sleep=sleep) as page:
+    async with Page(bridge, SECRET, port=0, clock=lambda: 1000.0, sleep=sleep) as page:
         browser.base = page.address.partition("/#")[0]
         for _ in range(50):
             assert await browser.ask("/status", Authorization="Bearer wrong") == (401, "")
@@ -344,7 +368,7 @@ async def test_a_name_that_was_pointed_at_us_is_refused(browser: Browser, host: 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 async def test_another_web_page_is_refused(browser: Browser, site: str) -> None:
-    """Whatever it makes her browser ask; another port of 127.0.0.1 is another page."""
+    """Whatever it makes the browser ask; another port of 127.0.0.1 is another page."""
     for path in ("/", "/page.js", "/status"):
         assert await browser.ask(path, Sec_Fetch_Site=site) == (403, "")
 
@@ -352,12 +376,14 @@ async def test_another_web_page_is_refused(browser: Browser, site: str) -> None:
 @pytest.mark.parametrize(
     "origin", [None, "null", "http://evil.example", "http://localhost", "http://127.0.0.1"]
 )
-async def test_a_form_of_another_page_is_refused(browser: Browser, life: Life, origin: str | None) -> None:
+async def test_a_form_of_another_page_is_refused(
+    browser: Browser, bridge: FakeBridge, origin: str | None
+) -> None:
     """What changes something comes from our own page or not at all."""
-    at_dispatched(life)
+    at_dispatched(bridge)
     assert await browser.ask("/undo", UNDO, Origin=origin) == (403, "")
     assert await browser.ask("/check", method="OPTIONS", Origin=origin) == (403, "")
-    assert life.tries == []
+    assert bridge.tries == []
 
 
 async def test_every_answer_is_sealed(page: Page) -> None:
@@ -414,28 +440,28 @@ async def test_only_this_machine_is_served(page: Page) -> None:
     assert [at.getsockname()[0] for at in page._listening.sockets] == ["127.0.0.1"]
 
 
-async def test_a_port_that_is_taken_is_a_sentence(life: Life) -> None:
+async def test_a_port_that_is_taken_is_a_sentence(bridge: FakeBridge) -> None:
     """And says that whoever has it may have read the address."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         with pytest.raises(PageError, match=r"port \d+ of 127\.0\.0\.1 is not to be had") as caught:
-            async with Page(life, SECRET, port=other.getsockname()[1]):
+            async with Page(bridge, SECRET, port=other.getsockname()[1]):
                 pass
         assert caught.value.reason == "page_port_taken"
 
 
 @pytest.mark.parametrize("secret", ["", "short", "a" * 129, "with a space in between"])
-def test_a_weak_secret_is_refused(life: Life, secret: str) -> None:
+def test_a_weak_secret_is_refused(bridge: FakeBridge, secret: str) -> None:
     """22 characters at least: nobody guesses that."""
     with pytest.raises(ValueError, match="22 to 128"):
-        Page(life, secret, port=0)
+        Page(bridge, secret, port=0)
 
 
-async def test_it_stops_while_a_page_is_waiting(life: Life) -> None:
+async def test_it_stops_while_a_page_is_waiting(bridge: FakeBridge) -> None:
     """A browser that polls keeps no bridge from ending."""
-    page = await Page(life, SECRET, port=0).__aenter__()
+    page = await Page(bridge, SECRET, port=0).__aenter__()
     async with aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bearer {SECRET}"}
-        url = f"{page.address.partition('/#')[0]}/status?seen={life.now.generation}"
+        url = f"{page.address.partition('/#')[0]}/status?seen={bridge.now.generation}"
         waiting = asyncio.create_task(session.get(url, headers=headers))
         await eventually(lambda: page._polls)
         await page.__aexit__(None, None, None)

@@ -87,6 +87,25 @@ def test_a_notice_says_what_is_wrong_and_what_to_do(language: str) -> None:
         assert said(where, reason) == tuple(text.replace("{name}", "Pebble") for text in there[key])
 
 
+@pytest.mark.parametrize("language", words.LANGUAGES)
+def test_every_notice_is_made_of_whole_sentences(language: str) -> None:
+    """Each begins with a capital or the name, and ends; the title is one, without its full stop."""
+    for key, (title, text) in file(language)["notices"].items():
+        assert title[-1] not in ".:;,…", key
+        for sentence in (title, *re.split(r"(?<=[.!?]) ", text)):
+            assert re.match(r"[A-ZÀ-Ý]|\{name\}", sentence), f"{key}: {sentence}"
+        assert text.endswith("."), key
+
+
+@pytest.mark.parametrize("language", words.LANGUAGES)
+def test_whatever_is_wrong_with_the_radio_says_that_nothing_is_heard(language: str) -> None:
+    """Also while it is restarting: nobody is to trust a click then."""
+    notices = file(language)["notices"]
+    deaf = notices["radio"][1].partition(". ")[0]
+    for key in (key for key in notices if key.startswith("radio")):
+        assert notices[key][1].startswith(f"{deaf}. "), key
+
+
 def test_the_guide_of_the_page_explains_what_the_page_says() -> None:
     """Every stage, every outcome of a call-off, every step of a test; in the page's own words."""
     guide = (PAGE.parents[1] / "docs/page.md").read_text("utf-8")
