@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from centre.platform.home import CannotServe, Home, default_path
 from centre.rules import retention
 from centre.rules.cases import LINE_CHARS_MAX
+from centre.store import MIGRATIONS
 from centre.work.core import Core, is_older, open_core
 
 COULD_NOT, BAD_INPUT = 1, 2
@@ -48,14 +49,14 @@ class Commands:
         return Commands(made.add_subparsers(required=True, metavar="COMMAND"))
 
 
-def core_of(home: Home) -> Core:
+def core_of(home: Home, migrations: Sequence[Path] = MIGRATIONS) -> Core:
     """The database, with a running centre beside or without one: both keep to its own locks.
 
     Raises CannotServe, also where it is an older version's and somebody serves it: he would be left with a
     schema that he does not know.
     """
-    if not is_older(home):
-        return open_core(home)
+    if not is_older(home, migrations):
+        return open_core(home, migrations=migrations)
     try:
         lock = home.lock()
     except CannotServe as error:
@@ -63,7 +64,7 @@ def core_of(home: Home) -> Core:
             f"{home.database} is an older version's, and in use: stop that centre first"
         ) from error
     try:
-        return open_core(home)
+        return open_core(home, migrations=migrations)
     finally:
         os.close(lock)
 

@@ -4,8 +4,6 @@ Argon2id (RFC 9106) by argon2-cffi; its C code lets go of the interpreter meanwh
 """
 
 import asyncio
-import hashlib
-import hmac
 import secrets
 import unicodedata
 import weakref
@@ -31,19 +29,14 @@ T = TypeVar("T")
 
 
 def hash_of(secret: str) -> str:
-    """What is kept of a PIN or a password: `$argon2id$...`, with its salt and cost."""
+    """Return what is kept of a PIN or a password: `$argon2id$...`, with its salt and cost."""
     return _HASHER.hash(_bytes(secret))
 
 
-def matches(secret: str, kept: str) -> bool:
-    """Whether `kept` was made of `secret`. Before argon2 it was `scrypt$log2 n$r$p$salt$hash`."""
-    if kept.startswith("scrypt$"):
-        _, log2_n, r, p, salt, digest = kept.split("$")
-        cost = {"n": 2 ** int(log2_n), "r": int(r), "p": int(p)}
-        tried = hashlib.scrypt(secret.encode("utf-8", "surrogatepass"), salt=bytes.fromhex(salt), **cost)
-        return hmac.compare_digest(tried, bytes.fromhex(digest))
+def matches(secret: str, secret_hash: str) -> bool:
+    """Return whether `secret_hash` was made of `secret`."""
     try:
-        return _HASHER.verify(kept, _bytes(secret))
+        return _HASHER.verify(secret_hash, _bytes(secret))
     except VerifyMismatchError:
         return False
 

@@ -4,9 +4,10 @@ Every `with store.transaction():` is on disk when it ends (WAL, synchronous=FULL
 a `with store.group():` it is when the group ends.
 """
 
+import hashlib
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,25 +15,15 @@ from typing import Any
 
 from centre.store.interface import Storage
 
-# PRAGMA user_version counts the files of this list that have been run.
-MIGRATIONS = (
-    "schema.sql",
-    "schema-2.sql",
-    "schema-3-accounts.sql",
-    "schema-4-cases.sql",
-    "schema-5-evidence.sql",
-    "schema-6-watch.sql",
-    "schema-7-figures.sql",
-    "schema-8-ages.sql",
-    "schema-9-positions.sql",
-)
+# PRAGMA user_version counts the files of this list that have been run. One that is out is never changed.
+MIGRATIONS = (Path(__file__).with_name("schema.sql"),)
 BUSY_TIMEOUT_S = 5.0  # another process (an import) may hold the file for so long
 
 Row = sqlite3.Row
 
 
-class TooNew(Exception):
-    """The database was made by a newer version of the centre."""
+class OtherVersion(Exception):
+    """The database was made neither by this version nor by one that it knows; the text follows its name."""
 
 
 @cache
@@ -45,6 +36,10 @@ def _queries() -> dict[str, str]:
             assert name not in found, name
             found[name] = text
     return found
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -62,32 +57,60 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 class Store:
-    def __init__(self, path: str, connect: Callable[[str], sqlite3.Connection] = _connect) -> None:
-        """Open or make the file. `connect(path)`: with isolation_level None. Raises TooNew, sqlite3.Error."""
-        self._queries = _queries()
+    def __init__(
+        self,
+        path: str,
+        connect: Callable[[str], sqlite3.Connection] = _connect,
+        migrations: Sequence[Path] = MIGRATIONS,
+    ) -> None:
+        """Open or make the file. `connect(path)`: with isolation_level None.
+
+        Raises OtherVersion, sqlite3.Error.
+        """
+        self._queries, self._migrations = _queries(), migrations
         self.db = connect(path)
         self.db.row_factory = sqlite3.Row
         self._grouped = self._begun = self._half_done = False
         self._part = _PartOfGroup(self)
+        try:
+            self._prepare()
+        except BaseException:
+            self.db.close()
+            raise
+
+    def _prepare(self) -> None:
+        self._version()  # before anything is written into a file that is not ours
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             self.db.execute(f"PRAGMA {pragma}")
         self._migrate()
 
     def _version(self) -> int:
+        """How many files of the list it was made by. Raises OtherVersion where by others."""
         version: int = self.db.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            raise TooNew(f"version {version}, known up to {len(MIGRATIONS)}")
+        tables = {row[0] for row in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if version == 0 and not tables:
+            return 0
+        if "schema_files" not in tables:
+            raise OtherVersion("was made by a version before the first release, or by another program")
+        if version > len(self._migrations):
+            raise OtherVersion(
+                f"was made by a newer version ({version}, this one knows {len(self._migrations)})"
+            )
+        made_by = [row[0] for row in self.db.execute("SELECT sha256 FROM schema_files ORDER BY version")]
+        if made_by != [_sha256(file) for file in self._migrations[:version]]:
+            raise OtherVersion("was made by a version that was never released")
         return version
 
     def _migrate(self) -> None:
-        if self._version() == len(MIGRATIONS):
+        if self._version() == len(self._migrations):
             return  # and who only looks waits for nobody who writes
         with self.transaction():
-            version = self._version()
-            for name in MIGRATIONS[version:]:
-                for statement in _statements(Path(__file__).with_name(name).read_text("utf-8")):
+            for version in range(self._version(), len(self._migrations)):
+                file = self._migrations[version]
+                for statement in _statements(file.read_text("utf-8")):
                     self.db.execute(statement)
-            self.db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+                self.db.execute("INSERT INTO schema_files VALUES (?, ?)", (version + 1, _sha256(file)))
+            self.db.execute(f"PRAGMA user_version = {len(self._migrations)}")
 
     def transaction(self) -> AbstractContextManager[None]:
         return self._part if self._grouped else self._whole()

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from centre.platform.home import Home
 from centre.platform.sealing import Broken, Sealer
-from centre.store import Store, TooNew
+from centre.store import OtherVersion, Store
 from centre.work import event_log, verify_log
 from centre.work.core import Core
 
@@ -91,8 +91,8 @@ def _check(file: Path, sealer: Sealer, key: Ed25519PublicKey) -> Iterator[str]:
         if version == 0:
             raise NotWhole("it is not a centre's database")
         store = Store(str(file))
-    except TooNew as error:
-        raise NotWhole(f"it was made by a newer version: {error}") from error
+    except OtherVersion as error:
+        raise NotWhole(f"it {error}") from error
     except sqlite3.DatabaseError as error:
         raise NotWhole(f"it is not a whole database: {error}") from error
     try:

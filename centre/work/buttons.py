@@ -108,12 +108,10 @@ def issue_enrolment(core: Core, device_id: str, actor: str = event_log.COMMAND) 
 
 
 def pins(core: Core, device: Row) -> tuple[str, str | None]:
-    """The hashes of her PIN and of her duress PIN; those from before they were sealed begin with "scrypt"."""
+    """Return the hashes of the protected person's PIN and duress PIN."""
 
-    def opened(name: str, kept: str) -> str:
-        if kept.startswith("scrypt$"):
-            return kept
-        return core.sealer.unseal(f"{name}:{device['device_id']}", bytes.fromhex(kept)).decode()
+    def opened(name: str, sealed: str) -> str:
+        return core.sealer.unseal(f"{name}:{device['device_id']}", bytes.fromhex(sealed)).decode()
 
     duress = device["duress_pin_hash"]
     return opened("pin", device["pin_hash"]), duress and opened("duress pin", duress)

@@ -6,13 +6,14 @@ Whatever writes has it on disk when it returns, and has stored nothing when it r
 
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from centre.platform import sealing
 from centre.platform.home import CannotServe, Home
 from centre.platform.log import now_ms
 from centre.platform.sealing import Sealer
-from centre.store import MIGRATIONS, Row, Store, TooNew
+from centre.store import MIGRATIONS, OtherVersion, Row, Store
 
 SEALING_KEY = "sealing.key"
 
@@ -52,29 +53,35 @@ class Core:
         return self.sealer.unseal(device["device_id"], device["root_sealed"])
 
 
-def open_core(home: Home, clock_ms: Callable[[], float] = now_ms, *, tells: bool = False) -> Core:
-    """The store and its sealing key. Raises CannotServe; call it in the thread that will use it."""
+def open_core(
+    home: Home,
+    clock_ms: Callable[[], float] = now_ms,
+    *,
+    tells: bool = False,
+    migrations: Sequence[Path] = MIGRATIONS,
+) -> Core:
+    """Open the store with its sealing key. Raises CannotServe; call it in the thread that will use it."""
     if home.database.exists() and not (home.path / SEALING_KEY).exists():
         raise CannotServe(f"{home.path / SEALING_KEY} is missing: the buttons' roots cannot be opened")
     key = home.secret(SEALING_KEY, sealing.new_key)
     try:
         home.database.touch(mode=0o600)
-        return Core(Store(str(home.database)), Sealer(key), clock_ms, tells=tells)
+        return Core(Store(str(home.database), migrations=migrations), Sealer(key), clock_ms, tells=tells)
     except (sealing.Broken, ValueError) as error:
         raise CannotServe(f"{home.path / SEALING_KEY} is the wrong key: {error}") from error
-    except TooNew as error:
-        raise CannotServe(f"{home.database} was made by a newer version: {error}") from error
+    except OtherVersion as error:
+        raise CannotServe(f"{home.database} {error}: it is left as it is") from error
     except (sqlite3.Error, OSError) as error:
         raise CannotServe(f"cannot use {home.database}: {error}") from error
 
 
-def is_older(home: Home) -> bool:
-    """Whether to open it is to take it over into this version's schema."""
+def is_older(home: Home, migrations: Sequence[Path] = MIGRATIONS) -> bool:
+    """Return whether to open it is to take it over into this version's schema."""
     if not home.database.exists():
         return False
     with contextlib.closing(sqlite3.connect(home.database)) as db:
         version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    return version < len(MIGRATIONS)
+    return version < len(migrations)
 
 
 def open_reader(home: Home) -> Core:

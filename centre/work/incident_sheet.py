@@ -70,7 +70,7 @@ class Incident:
 
     @property
     def standing(self) -> Arrival | None:
-        """The bridge's word that stands (store/schema-8-ages.sql)."""
+        """The bridge's word that stands (store/schema.sql)."""
         return max(self.arrivals, key=lambda arrival: arrival.weight_ms, default=None)
 
     @property

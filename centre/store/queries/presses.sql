@@ -128,7 +128,7 @@ UPDATE alarms SET age_s = :age_s, age_is_lower_bound = :age_is_lower_bound, pres
                   redated_at_ms = iif(pressed_at_ms = :pressed_at_ms, NULL, :now_ms)
 WHERE incident_id = :incident_id AND bridge_id = :bridge_id AND path = :path AND age_s IS NULL;
 
--- The bridge's word that stands (schema-8-ages.sql).
+-- The bridge's word that stands (schema.sql).
 -- name: standing_arrival
 SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY weight_ms DESC, received_at_ms LIMIT 1;
 

@@ -1,5 +1,6 @@
 """The centre's directory: keys that nobody else reads."""
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -8,12 +9,13 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from centre import store
 from centre.commands import main
+from centre.commands.parts import core_of
 from centre.platform import sealing, tls
 from centre.platform.home import CannotServe, Home
 from centre.rules import registry
 from centre.settings import Settings
+from centre.store import MIGRATIONS
 from centre.work import accounts, buttons
 from centre.work.core import SEALING_KEY, open_core
 from tests.unit.centre.parts import Hand
@@ -116,24 +118,52 @@ def test_a_damaged_button_is_no_other_key(tmp_path: Path) -> None:
         open_core(home)
 
 
-def test_no_command_takes_an_older_database_over_while_it_is_served(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_command_takes_an_older_database_over_while_it_is_served(tmp_path: Path) -> None:
     """The centre that serves it would not know its own tables any more; once it has stopped, it is done."""
+    home = Home(tmp_path / "home")
+    open_core(home).store.close()
+    (tmp_path / "next.sql").write_text("CREATE TABLE more (something TEXT) STRICT;")
+    migrations = (*MIGRATIONS, tmp_path / "next.sql")
+    lock = home.lock()
+    with pytest.raises(CannotServe, match="is an older version's, and in use: stop that centre first"):
+        core_of(home, migrations)
+    open_core(home).store.close()
+    os.close(lock)
+    core = core_of(home, migrations)
+    assert core.store.db.execute("SELECT count(*) FROM more").fetchone()[0] == 0
+    core.store.close()
+    os.close(home.lock())
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (
+            "PRAGMA user_version = 8; CREATE TABLE devices (x)",
+            "before the first release",
+        ),
+        ("CREATE TABLE notes (x)", "before the first release"),
+        ("CREATE TABLE schema_files (version, sha256); PRAGMA user_version = 99", "a newer version"),
+        (
+            "CREATE TABLE schema_files (version, sha256); INSERT INTO schema_files VALUES (1, 'x');"
+            "PRAGMA user_version = 1",
+            "a version that was never released",
+        ),
+    ],
+)
+def test_a_database_that_is_not_ours_is_refused_and_left_as_it_is(
+    tmp_path: Path, script: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a sentence that says whose it is, and exit code 1."""
     home = Home(tmp_path)
     home.secret(SEALING_KEY, sealing.new_key)
-    db = sqlite3.connect(home.database, isolation_level=None)
-    db.executescript(Path(store.__file__).with_name(store.MIGRATIONS[0]).read_text())
-    db.execute("PRAGMA user_version = 1")
-    lock = home.lock()
+    with contextlib.closing(sqlite3.connect(home.database)) as db:
+        db.executescript(script)
+    before = home.database.read_bytes()
     assert main(["users", "list", "--home", str(tmp_path)]) == 1
-    assert "is an older version's, and in use: stop that centre first" in capsys.readouterr().err
-    assert db.execute("PRAGMA user_version").fetchone()[0] == 1
-    os.close(lock)
-    assert main(["users", "list", "--home", str(tmp_path)]) == 0
-    assert db.execute("PRAGMA user_version").fetchone()[0] == len(store.MIGRATIONS)
-    db.close()
-    os.close(home.lock())
+    sentence = capsys.readouterr().err
+    assert (sentence.count("\n"), why in sentence, "Traceback" in sentence) == (1, True, False)
+    assert home.database.read_bytes() == before
 
 
 def test_one_home_is_served_once(tmp_path: Path) -> None:

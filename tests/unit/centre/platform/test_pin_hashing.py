@@ -1,7 +1,6 @@
 """PINs: kept slowly, checked equally, guessed at hardly."""
 
 import asyncio
-import hashlib
 import threading
 
 import pytest
@@ -29,15 +28,6 @@ PIN, DURESS = hash_of("271828"), hash_of("3141")
 def test_a_pin_is_right_duress_or_wrong(pin: str, has_duress: bool, verdict: Verdict) -> None:
     """Without a duress PIN nothing is one."""
     assert check_pin(pin, PIN, DURESS if has_duress else None) is verdict
-
-
-def test_a_pin_from_before_argon2_still_opens() -> None:
-    """Kept by scrypt (RFC 7914): nobody has to enrol again."""
-    salt = b"s" * 16
-    kept = f"scrypt$14$8$1${salt.hex()}${hashlib.scrypt(b'2718', salt=salt, n=2**14, r=8, p=1).hex()}"
-    assert check_pin("2718", kept, None) is Verdict.RIGHT
-    assert check_pin("3141", kept, DURESS) is Verdict.DURESS
-    assert check_pin("2719", kept, DURESS) is Verdict.WRONG
 
 
 def test_a_lock_grows_from_a_minute_to_an_hour() -> None:

@@ -11,7 +11,7 @@ from centre.platform.sealing import Broken, Sealer, new_key
 from centre.rules import incidents
 from centre.rules.incidents import read
 from centre.rules.refusals import Refused
-from centre.store import MIGRATIONS, Store, TooNew
+from centre.store import MIGRATIONS, OtherVersion, Store
 from centre.work import board as desk
 from centre.work import buttons, presses
 from centre.work.buttons import ENROLMENT_MS, Conflict
@@ -257,7 +257,7 @@ def test_the_file_outlives_the_program_and_refuses_a_newer_one(tmp_path: Path) -
         assert store.db.execute(f"PRAGMA {pragma}").fetchone()[0] == value
     store.db.execute("PRAGMA user_version = 99")
     store.close()
-    with pytest.raises(TooNew):
+    with pytest.raises(OtherVersion, match="newer"):
         Store(path)
 
 
