@@ -5,6 +5,7 @@ a `with store.group():` it is when the group ends.
 """
 
 import hashlib
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -72,6 +73,7 @@ class Store:
         self.db.row_factory = sqlite3.Row
         self._grouped = self._begun = self._half_done = False
         self._part = _PartOfGroup(self)
+        self._path = None if path == ":memory:" else path
         try:
             self._prepare()
         except BaseException:
@@ -80,6 +82,7 @@ class Store:
 
     def _prepare(self) -> None:
         self._version()  # before anything is written into a file that is not ours
+        self._file = self._file_at_path()
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             self.db.execute(f"PRAGMA {pragma}")
         self._migrate()
@@ -112,6 +115,23 @@ class Store:
                 self.db.execute("INSERT INTO schema_files VALUES (?, ?)", (version + 1, _sha256(file)))
             self.db.execute(f"PRAGMA user_version = {len(self._migrations)}")
 
+    def _file_at_path(self) -> tuple[int, int] | None:
+        if self._path is None:
+            return None
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _check_file(self) -> None:
+        """Raise where the open file is no longer the one that the next start will open.
+
+        What is written into a file that was removed, or that another was put in the place of, is lost.
+        """
+        if self._file_at_path() != self._file:
+            raise sqlite3.OperationalError("its file was removed or replaced while it was open: start anew")
+
     def transaction(self) -> AbstractContextManager[None]:
         return self._part if self._grouped else self._whole()
 
@@ -120,6 +140,7 @@ class Store:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._check_file()
             self.db.execute("COMMIT")
         except BaseException:
             self._roll_back()
@@ -135,6 +156,7 @@ class Store:
         self._grouped, self._begun, self._half_done = True, False, False
         try:
             yield
+            self._check_file()
             if self.db.in_transaction:
                 self.db.execute("COMMIT")
         except BaseException:

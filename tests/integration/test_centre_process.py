@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -80,6 +81,33 @@ async def test_a_full_disk_is_a_503_and_the_press_is_taken_later(tmp_path: Path)
         resource.prlimit(centre.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
         assert (await phone.post(HAND.alarm(2)))[0] == 201
         assert (await phone.post(HAND.alarm(1)))[0] == 200
+
+
+async def test_a_home_that_is_replaced_under_it_is_noticed(tmp_path: Path) -> None:
+    """Nothing is answered that the next start would not know; it is told; what was refused is taken later."""
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    imported(home, HAND)
+    async with served(home) as (centre, phone):
+        await phone.enrol(HAND)
+        status, answer = await phone.post(HAND.alarm(1))
+        assert status == 201
+        shutil.copytree(home, copy)
+        for file in home.iterdir():
+            file.unlink()
+        refused = [await phone.post(HAND.alarm(2))]
+        shutil.copytree(copy, home, dirs_exist_ok=True)
+        refused += [await phone.post(HAND.alarm(1)), await phone.post(HAND.alarm(2))]
+        assert [(status, problem["reason"]) for status, problem in refused] == [
+            (503, "store_unavailable")
+        ] * 3
+        lines = [await centre.next_line() for _ in range(2)]
+        assert [line["what"] for line in lines] == ["received", "trouble"]
+        assert "removed or replaced" in lines[1]["text"]
+        headers = phone.headers
+    async with served(home) as (_, phone):
+        phone.headers = headers
+        assert await phone.post(HAND.alarm(1)) == (200, answer)
+        assert (await phone.post(HAND.alarm(2)))[0] == 201
 
 
 async def test_it_stops_gracefully(tmp_path: Path) -> None:

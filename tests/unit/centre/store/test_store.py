@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -126,3 +126,28 @@ def test_the_stage_of_an_incident_is_a_law_of_the_database(filled: Core) -> None
     incident = store.one("incident_of_press", device_id=HAND.device_id, event=codes.ALARM, counter=2)
     assert incident is not None
     assert incident["stage"] == receipts.CLOSED
+
+
+def copied(path: Path) -> None:
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    copy.replace(path)
+
+
+@pytest.mark.parametrize(
+    "befall", [Path.unlink, copied, lambda path: path.parent.rename(path.parent.with_name("elsewhere"))]
+)
+def test_what_the_next_start_would_not_find_is_not_said_to_be_on_disk(
+    tmp_path: Path, befall: Callable[[Path], object]
+) -> None:
+    """The file under an open database is removed, replaced by a copy, or moved with its home: it refuses."""
+    home = tmp_path / "home"
+    home.mkdir()
+    store = Store(str(home / "centre.sqlite"))
+    befall(home / "centre.sqlite")
+    with pytest.raises(sqlite3.OperationalError, match="removed or replaced"), store.transaction():
+        store.db.execute("INSERT INTO schema_files VALUES (9, '')")
+    with pytest.raises(sqlite3.OperationalError, match="removed or replaced"), store.group():
+        pass
+    assert store.db.execute("SELECT count(*) FROM schema_files").fetchone()[0] == len(MIGRATIONS)
+    store.close()
