@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.centre.client import Centre
-from bridge.clock import now_ms
+from bridge.clock import System, now_ms
 from bridge.location import fixed
 from bridge.model import Fix, Trouble
 from bridge.page import words
@@ -155,7 +155,7 @@ def source(name: str, settings: Settings) -> Source:
             from bridge.location.geoclue import GeoClue
         except ImportError:  # its D-Bus library is for Linux alone
             return Unusable(name, "there is no GeoClue on this system; take it out of position.sources")
-        return GeoClue(now_ms=now_ms)
+        return GeoClue(now_ms=now_ms, boottime_ms=System().boottime_ms)
     if name == "gpx":
         from bridge.location import gpx
 

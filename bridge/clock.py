@@ -42,18 +42,3 @@ def from_wall_ms(clock: Clock, at_ms: int) -> int:
     """`at_ms` since 1970, as it was told, by the steady clock. The wall's may have been set back since: it
     was no later than now."""
     return clock.boottime_ms() - max(clock.now_ms() - at_ms, 0)
-
-
-class Steady:
-    """The clock by which one alarm is followed: the wall's when that began, and steady from then on.
-
-    A wall clock that is set must neither end it nor make it endless. Positions say when they were taken by
-    the wall's, so each alarm begins with that.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._ahead_ms = clock.now_ms() - clock.boottime_ms()
-
-    def now_ms(self) -> int:
-        return self._clock.boottime_ms() + self._ahead_ms

@@ -47,19 +47,36 @@ class Fix:
     taken_at: str  # RFC 3339, UTC
     source: str = ""  # which of our sources: gpsd nmea geoclue gpx fixed
     marks: tuple[str, ...] = ()  # why it must not be taken for a fresh one: MARKS
+    # When it came, by the clock that nobody sets, and which begins anew with the machine. It is as old as
+    # that: `taken_at` is by somebody's clock. None: it has just come, or came before the bridge started.
+    arrived_ms: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As it goes to the centre; what is not there is left out."""
-        optional = {"source": self.source, "marks": list(self.marks)}
+        """Return it as it is kept while the bridge runs; what is not there is left out."""
+        optional = {"source": self.source, "marks": list(self.marks), "arrived_ms": self.arrived_ms}
         required = {name: value for name, value in asdict(self).items() if name not in optional}
-        return required | {name: value for name, value in optional.items() if value}
+        return required | {name: value for name, value in optional.items() if value not in ("", [], None)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Fix":
+        """Return what `as_json` was made of. Raises TypeError, ValueError."""
         return cls(**(data | {"marks": tuple(data.get("marks", ()))}))
 
 
-# stale: taken long before it was asked for. jump: further from the last one than anybody travels.
+def fix_to_send(fix: dict[str, Any], boottime_ms: int) -> dict[str, Any]:
+    """Return a kept fix as the centre gets it: with `age_s` by now, which no clock that is set can change."""
+    sent = {name: value for name, value in fix.items() if name != "arrived_ms"}
+    if (arrived_ms := fix.get("arrived_ms")) is not None:
+        sent["age_s"] = max(0, boottime_ms - arrived_ms) // 1000
+    return sent
+
+
+def fix_to_keep(fix: dict[str, Any]) -> dict[str, Any]:
+    """Return a fix as the journal has it: without the clock that begins anew when the machine does."""
+    return {name: value for name, value in fix.items() if name != "arrived_ms"}
+
+
+# stale: came long before it was asked for. jump: further from the last one than anybody travels.
 # implausible: what receivers say when they do not know.
 MARKS = ("stale", "jump", "implausible")
 

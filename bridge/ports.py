@@ -164,8 +164,8 @@ class Radio(Protocol):
 class Location(Protocol):
     """A source of positions. Never waits: the alarm does not."""
 
-    def latest(self, now_ms: int) -> Fix | None:
-        """The best fix at hand at `now_ms` (since 1970), with the time it was taken."""
+    def latest(self, boottime_ms: int) -> Fix | None:
+        """Return the best fix at hand by now, with the time it was taken; None without any."""
 
 
 class Source(Protocol):

@@ -9,7 +9,7 @@ from bridge.rules.fix_choice import RADIUS_M_MAX
 
 
 class Fixed:
-    """`stated_at_ms` is when the user said so; the centre sees the age of that."""
+    """Reports one place that does not move; `stated_at_ms` is when the user said so."""
 
     name = "fixed"
 
@@ -18,15 +18,13 @@ class Fixed:
         self._fix = Fix(lat, lon, radius_m, CONFIDENCE, "MANUAL", taken_at, source=self.name)
 
     async def run(self, report: Callable[[Fix], None]) -> None:
+        """Report the place once, and wait until cancelled."""
         report(self._fix)
         await asyncio.Event().wait()  # it does not change
 
-    def latest(self, now_ms: int) -> Fix | None:  # noqa: ARG002 -- the port's shape
-        return self._fix
-
 
 def parse(text: str) -> tuple[float, float, float]:
-    """`50.85,4.35,25` as numbers. Raises ValueError with a sentence for the user."""
+    """Read `50.85,4.35,25` as numbers. Raises ValueError with a sentence for the user."""
     try:
         lat, lon, radius_m = (float(part) for part in text.split(","))
     except ValueError:

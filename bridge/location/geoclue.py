@@ -5,7 +5,9 @@ imported only where GeoClue is asked for.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from dbus_fast import BusType, DBusFastError, Message, MessageType, Variant
@@ -13,7 +15,8 @@ from dbus_fast.aio import MessageBus
 
 from bridge.model import Fix, rfc3339
 from bridge.ports import SourceOff
-from bridge.rules.accuracy import is_on_earth
+from bridge.rules.accuracy import is_on_earth, radius_m, taken_ms
+from bridge.rules.receiver_time import StampedAges
 
 SERVICE = "org.freedesktop.GeoClue2"
 MANAGER_PATH = "/org/freedesktop/GeoClue2/Manager"
@@ -27,20 +30,37 @@ WAITING_MAX = 4
 # GeoClue documents no confidence. What it is made of means 68 % at most (Android) and 95 % at best
 # (W3C geolocation); the lower claim is the one that is true of both.
 CONFIDENCE = 68.0
-# Its `Description` is for people and not always there; what it says plainly, we believe.
-METHODS = (("GPS", "GNSS"), ("GNSS", "GNSS"), ("WIFI", "WIFI"), ("3GPP", "CELL"), ("CDMA", "CELL"))
+# Its `Description` is for people and not always there; what it says in one of these words, we believe.
+METHODS = {
+    **{word: "GNSS" for word in ("GPS", "GNSS")},
+    "WIFI": "WIFI",
+    **{word: "CELL" for word in ("3GPP", "CDMA")},
+    "STATIC": "MANUAL",  # what somebody wrote into /etc/geolocation
+}
+# "ipf fallback (from WiFi data)" is a guess by the address in the internet, whatever it was asked with.
+GUESSES = {"FALLBACK", "IP", "IPF", "GEOIP"}
+# "Unknown" is an accuracy of -1. Of its levels, a city's.
+RADIUS_M_UNKNOWN = 15_000.0
 
 
 class GeoClue:
-    """`bus_address` is for tests; otherwise the system's."""
+    """Asks for the best position that the desktop has. `bus_address` is for tests; otherwise the system's."""
 
     name = "geoclue"
 
-    def __init__(self, *, now_ms: Callable[[], int], bus_address: str | None = None) -> None:
-        self._now_ms = now_ms
+    def __init__(
+        self,
+        *,
+        now_ms: Callable[[], int],
+        boottime_ms: Callable[[], int],
+        bus_address: str | None = None,
+    ) -> None:
+        self._now_ms, self._boottime_ms = now_ms, boottime_ms
+        self._ages = StampedAges()
         self._bus_address = bus_address
 
     async def run(self, report: Callable[[Fix], None]) -> None:
+        """Report each position until GeoClue or the bus goes; raises SourceOff."""
         try:
             bus = MessageBus(bus_address=self._bus_address, bus_type=BusType.SYSTEM)
             await asyncio.wait_for(bus.connect(), CALL_S_MAX)
@@ -76,16 +96,22 @@ class GeoClue:
                 continue  # GeoClue drops a position soon after the next one; that is on its way
             fix = read(properties[0], self._now_ms())
             if fix is not None:
-                report(fix)
+                report(self._aged(fix))
         raise SourceOff("geoclue_gone", "GeoClue has stopped; it is asked again")
 
+    def _aged(self, fix: Fix) -> Fix:
+        """Return the fix as old as it is: GeoClue begins with the last one that it remembers."""
+        boottime_ms = self._boottime_ms()
+        age_ms = self._ages.age_ms(taken_ms(fix), self._now_ms(), boottime_ms)
+        return replace(fix, arrived_ms=boottime_ms - age_ms)
+
     async def _listen(self, bus: MessageBus, client: str) -> asyncio.Queue[str | None]:
-        """The paths of new positions; None when GeoClue, or the bus itself, has gone."""
+        """Return the queue of new positions' paths; None in it: GeoClue, or the bus itself, has gone."""
         moved: asyncio.Queue[str | None] = asyncio.Queue(WAITING_MAX)
 
         def put(path: str | None) -> None:
             if moved.full():
-                moved.get_nowait()  # only where she is now counts
+                moved.get_nowait()  # only where the phone is now counts
             moved.put_nowait(path)
 
         def heard(message: Message) -> None:
@@ -119,7 +145,7 @@ async def _call(
     *body: Any,
     to: str = SERVICE,
 ) -> list[Any]:
-    """What it answers. Raises SourceOff."""
+    """Return what it answers. Raises SourceOff."""
     message = Message(
         destination=to, path=path, interface=interface, member=member, signature=signature, body=list(body)
     )
@@ -140,18 +166,36 @@ async def _call(
 
 
 def read(properties: dict[str, Any], now_ms: int) -> Fix | None:
-    """A Location's properties as a fix; None where they are none."""
+    """Return a Location's properties as a fix; None where they say no place."""
     values = {name: value.value for name, value in properties.items() if isinstance(value, Variant)}
     try:
         lat, lon = float(values["Latitude"]), float(values["Longitude"])
-        radius_m = float(values["Accuracy"])
-        seconds, microseconds = values.get("Timestamp", (0, 0))
-        taken_ms = int(seconds) * 1000 + int(microseconds) // 1000 or now_ms
-        taken_at = rfc3339(taken_ms)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+    except (KeyError, TypeError, ValueError):
         return None
     if not is_on_earth(lat, lon):
         return None
-    description = str(values.get("Description", "")).upper().replace("-", "")
-    method = next((method for word, method in METHODS if word in description), "NETWORK")
-    return Fix(lat, lon, radius_m, CONFIDENCE, method, taken_at, source=GeoClue.name)
+    accuracy_m = values.get("Accuracy")
+    width_m = radius_m(
+        accuracy_m if isinstance(accuracy_m, int | float) else None, unknown_m=RADIUS_M_UNKNOWN
+    )
+    method = _method(str(values.get("Description", "")))
+    taken_at = _stamp(values.get("Timestamp")) or rfc3339(now_ms)
+    return Fix(lat, lon, width_m, CONFIDENCE, method, taken_at, source=GeoClue.name)
+
+
+def _method(description: str) -> str:
+    """Return how GeoClue says that it knows; unless it says so in whole words that are known, NETWORK."""
+    words = re.findall(r"[A-Z0-9]+", description.upper().replace("WI-FI", "WIFI"))
+    if GUESSES.intersection(words):
+        return "NETWORK"
+    methods = {METHODS[word] for word in words if word in METHODS}
+    return methods.pop() if len(methods) == 1 else "NETWORK"
+
+
+def _stamp(timestamp: Any) -> str | None:
+    """Return GeoClue's seconds and microseconds as a time; None where there is none."""
+    try:
+        stamp_ms = int(timestamp[0]) * 1000 + int(timestamp[1]) // 1000
+        return rfc3339(stamp_ms) if stamp_ms else None
+    except (IndexError, TypeError, ValueError, OverflowError, OSError):
+        return None

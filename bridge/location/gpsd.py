@@ -5,28 +5,32 @@ import json
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bridge.location.satellites import is_status_of_satellites
 from bridge.model import Fix, rfc3339
 from bridge.ports import SourceOff
-from bridge.rules.accuracy import CONFIDENCE, RADIUS_M_UNKNOWN, is_on_earth, read_time
+from bridge.rules.accuracy import CONFIDENCE, is_on_earth, radius_m
+from bridge.rules.receiver_time import nearest_ms, of_day_ms, reference_ms
 
 HOST, PORT = "127.0.0.1", 2947
-# gpsd's own longest is 10,240 (GPS_JSON_RESPONSE_MAX).
+# Longer lines are of many satellites (40 KiB for 230 of them), and are passed over; a position's is short.
 LINE_BYTES_MAX = 16_384
+LINE_BYTES_PASSED_MAX = 1 << 20
 CONNECT_S_MAX = 5.0
 GREETING_S_MAX = 5.0
 # With a receiver, fix or no fix, there is a TPV each second or so; without one, never.
 SILENCE_S_MAX = 30.0
 NONSENSE_MAX = 20
 PROTOCOL = 3
-SIMULATED = 8  # TPV "status"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # JSON nested without end and numbers beyond a float are no ValueError.
 _UNREADABLE = (ValueError, RecursionError, OverflowError)
 
 
 class Gpsd:
-    """Followed by ?WATCH. `nonsense` counts the lines that could not be read."""
+    """Follows gpsd by ?WATCH. `nonsense` counts the lines that could not be read."""
 
     name = "gpsd"
 
@@ -45,6 +49,7 @@ class Gpsd:
         self.nonsense = 0
 
     async def run(self, report: Callable[[Fix], None]) -> None:
+        """Report each fix until gpsd fails; raises SourceOff."""
         reader, writer = await self._connect()
         try:
             await self._greet(reader)
@@ -66,18 +71,18 @@ class Gpsd:
             raise self._gone() from None
 
     async def _greet(self, reader: asyncio.StreamReader) -> None:
-        """It is gpsd that speaks first. What does not, or says something else, is not asked."""
+        """Let gpsd speak first. What does not, or says something else, is not asked. Raises SourceOff."""
         try:
             greeting = await asyncio.wait_for(self._line(reader), GREETING_S_MAX)
-            said = json.loads(greeting)
-            if said["class"] == "VERSION" and said["proto_major"] == PROTOCOL:
+            version = json.loads(greeting)
+            if version["class"] == "VERSION" and version["proto_major"] == PROTOCOL:
                 return
         except (*_UNREADABLE, TypeError, KeyError, TimeoutError):
             pass
         raise SourceOff("not_gpsd", f"what answers at {self._where} is not gpsd (protocol {PROTOCOL})")
 
     async def _follow(self, reader: asyncio.StreamReader, report: Callable[[Fix], None]) -> None:
-        """Until it goes wrong, which raises."""
+        """Report each fix until something goes wrong, which raises SourceOff."""
         in_a_row = 0
         loop = asyncio.get_running_loop()
         try:
@@ -85,7 +90,7 @@ class Gpsd:
                 while True:
                     line = await self._line(reader)
                     try:
-                        heard, fix = read(line, self._now_ms())
+                        heard, fix = read(line, self._now_ms()) if line else (False, None)
                         in_a_row = 0
                     except _UNREADABLE:
                         in_a_row += 1
@@ -106,54 +111,68 @@ class Gpsd:
             ) from None
 
     async def _line(self, reader: asyncio.StreamReader) -> bytes:
-        try:
-            line = await reader.readline()
-        except ValueError:  # asyncio's word for a line over the limit
-            raise SourceOff(
-                "gpsd_nonsense", f"gpsd at {self._where} sends a line of more than {LINE_BYTES_MAX} bytes"
-            ) from None
-        if not line.endswith(b"\n"):
-            raise self._gone()
-        return line
+        """Return the next line, or nothing in the place of one that is too long to be a position."""
+        passed_bytes = 0
+        while passed_bytes < LINE_BYTES_PASSED_MAX:
+            try:
+                line = await reader.readuntil(b"\n")
+                return b"" if passed_bytes else line
+            except asyncio.LimitOverrunError as error:
+                passed_bytes += len(await reader.readexactly(max(1, error.consumed)))
+            except asyncio.IncompleteReadError:
+                raise self._gone() from None
+        raise SourceOff("gpsd_nonsense", f"gpsd at {self._where} sends a line without end")
 
     def _gone(self) -> SourceOff:
         return SourceOff("gpsd_gone", f"no gpsd answers at {self._where}; start it (systemctl start gpsd)")
 
 
 def read(line: bytes, now_ms: int) -> tuple[bool, Fix | None]:
-    """A line of gpsd: whether a receiver was heard, and its fix. Raises one of _UNREADABLE."""
-    said = json.loads(line)
-    if not isinstance(said, dict) or not isinstance(said.get("class"), str):
+    """Return whether a receiver was heard in a line of gpsd, and its fix. Raises one of _UNREADABLE."""
+    report = json.loads(line)
+    if not isinstance(report, dict) or not isinstance(report.get("class"), str):
         raise ValueError("not an object with a class")
-    if said["class"] != "TPV":
+    if report["class"] != "TPV":
         return False, None
-    if said.get("mode") not in (2, 3) or said.get("status") == SIMULATED:
-        return True, None  # gpsd is well; the receiver has no fix
-    lat, lon = _number(said, "lat"), _number(said, "lon")
-    if lat is None or lon is None:
+    if report.get("mode") not in (2, 3) or not is_status_of_satellites(report.get("status")):
+        return True, None  # gpsd is well; the receiver has no fix, or not from satellites
+    if report.get("lat") is None or report.get("lon") is None:
         return True, None  # it does say so, of a fix that it is only putting together
-    if not is_on_earth(lat, lon):
+    lat, lon = _number(report, "lat"), _number(report, "lon")
+    if lat is None or lon is None or not is_on_earth(lat, lon):
         raise ValueError("a place that is not on Earth")
-    taken = said.get("time")
-    taken_ms = now_ms if taken is None else read_time(str(taken))
-    return True, Fix(lat, lon, _radius_m(said), CONFIDENCE, "GNSS", rfc3339(taken_ms), source=Gpsd.name)
+    taken_ms = _taken_ms(report.get("time"), now_ms)
+    return True, Fix(lat, lon, _radius_m(report), CONFIDENCE, "GNSS", rfc3339(taken_ms), source=Gpsd.name)
 
 
-def _radius_m(said: dict[str, Any]) -> float:
-    """gpsd's error model is of 95 % throughout. `eph` is the circle; older ones have only the axes, whose
-    hypotenuse is a little wider than the circle."""
-    eph, epx, epy = (_number(said, name) for name in ("eph", "epx", "epy"))
-    if eph is not None:
-        return eph
-    if epx is not None and epy is not None:
-        return math.hypot(epx, epy)
-    return RADIUS_M_UNKNOWN
+def _taken_ms(text: object, now_ms: int) -> int:
+    """Return when the receiver says that it was: its time of day, on the day that is likeliest."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+        if moment.tzinfo is None:
+            return reference_ms(now_ms, None)
+        receiver_ms = round((moment - EPOCH) / timedelta(milliseconds=1))
+    except (ValueError, OverflowError):
+        return reference_ms(now_ms, None)
+    return nearest_ms(of_day_ms(moment), reference_ms(now_ms, receiver_ms))
 
 
-def _number(said: dict[str, Any], name: str) -> float | None:
-    value = said.get(name)
-    if value is None:
+def _radius_m(report: dict[str, Any]) -> float:
+    """Return the circle of gpsd's error model, which is of 95 % throughout.
+
+    `eph` is the circle; older ones have only the axes, whose hypotenuse is a little wider.
+    """
+    eph_m, epx_m, epy_m = (_number(report, name) or 0.0 for name in ("eph", "epx", "epy"))
+    return radius_m(eph_m, math.hypot(epx_m, epy_m) if epx_m > 0 and epy_m > 0 else None)
+
+
+def _number(report: dict[str, Any], name: str) -> float | None:
+    """Return a finite number; None where there is none."""
+    value = report.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} is no number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -6,14 +6,15 @@ from bisect import bisect_right
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-
-import gpxpy
-import gpxpy.gpx
+from xml.parsers import expat
 
 from bridge.model import Fix, rfc3339
-from bridge.rules.accuracy import CONFIDENCE, METRES_PER_HDOP, RADIUS_M_UNKNOWN, is_on_earth
+from bridge.rules.accuracy import CONFIDENCE, METRES_PER_HDOP, is_on_earth, radius_m
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
+# A track point's time is the sixth: gpx, trk, trkseg, trkpt, time. Extensions nest a little deeper.
+DEPTH_MAX = 64
+TEXT_CHARS_MAX = 100
 
 
 class Walk:
@@ -37,6 +38,7 @@ class Walk:
         self._now_ms = now_ms
 
     async def run(self, report: Callable[[Fix], None]) -> None:
+        """Report each point as it is passed, and wait at the last one until cancelled."""
         while True:
             now_ms = self._now_ms()
             fix = self.latest(now_ms)
@@ -44,16 +46,17 @@ class Walk:
                 report(fix)
             passed = bisect_right(self._offsets_ms, now_ms - self._start_ms)
             if passed == len(self._points):
-                await asyncio.Event().wait()  # she has arrived
+                await asyncio.Event().wait()  # the walk is over
             await asyncio.sleep((self._start_ms + self._offsets_ms[passed] - now_ms) / 1000)
 
     def latest(self, now_ms: int) -> Fix | None:
+        """Return the last point that is passed; None before the first."""
         passed = bisect_right(self._offsets_ms, now_ms - self._start_ms)
         if not passed:
             return None
-        offset_ms, lat, lon, radius_m = self._points[passed - 1]
+        offset_ms, lat, lon, width_m = self._points[passed - 1]
         taken_at = rfc3339(self._start_ms + offset_ms)
-        return Fix(lat, lon, radius_m, CONFIDENCE, "GNSS", taken_at, source=self.name)
+        return Fix(lat, lon, width_m, CONFIDENCE, "GNSS", taken_at, source=self.name)
 
 
 def _wall_ms() -> int:
@@ -61,30 +64,87 @@ def _wall_ms() -> int:
 
 
 def load(path: Path, start_ms: int, now_ms: Callable[[], int] = _wall_ms) -> Walk:
-    """The walk in a GPX file. Raises ValueError with a sentence for the user."""
+    """Return the walk in a GPX file. Raises ValueError with a sentence for the user."""
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise ValueError(f"{path} is larger than {FILE_BYTES_MAX >> 20} MiB")
-        with path.open(encoding="utf-8") as file:
-            track = gpxpy.parse(file)
+        points = _TrackReader().read(path.read_bytes())
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
-    except (gpxpy.gpx.GPXException, UnicodeDecodeError):
+    except (expat.ExpatError, _NotGpx, LookupError):
         raise ValueError(f"{path} is not a GPX file") from None
-    timed = [(point.time, point) for point, *_ in track.walk() if point.time is not None]
-    if not timed:
+    if not points:
         raise ValueError(f"{path} has no track point with a time, so it cannot be walked")
-    if len({moment.tzinfo is None for moment, _ in timed}) == 2:
+    if len({moment.tzinfo is None for moment, *_ in points}) == 2:
         raise ValueError(f"{path} mixes times with and without a time zone")
-    timed.sort(key=lambda pair: pair[0])
-    first: datetime = timed[0][0]
-    points = []
-    for moment, point in timed:
-        if not is_on_earth(point.latitude, point.longitude):
-            raise ValueError(f"{path} has a point that is not on Earth")
-        hdop = point.horizontal_dilution
-        radius_m = hdop * METRES_PER_HDOP if hdop and hdop > 0 else RADIUS_M_UNKNOWN
-        points.append(
-            (int((moment - first).total_seconds() * 1000), point.latitude, point.longitude, radius_m)
-        )
-    return Walk(points, start_ms, now_ms)
+    points.sort(key=lambda point: point[0])
+    first = points[0][0]
+    if not all(is_on_earth(lat, lon) for _, lat, lon, _ in points):
+        raise ValueError(f"{path} has a point that is not on Earth")
+    return Walk(
+        [
+            (int((moment - first).total_seconds() * 1000), lat, lon, width_m)
+            for moment, lat, lon, width_m in points
+        ],
+        start_ms,
+        now_ms,
+    )
+
+
+class _NotGpx(Exception):
+    """The file is XML, perhaps, but no track that can be read."""
+
+
+class _TrackReader:
+    """Reads the timed points of tracks as the parser meets them: no tree is built, however deep the file is.
+
+    It takes bytes, for the file itself says how it is encoded, and names without their namespace's prefix.
+    """
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._text = ""
+        self._values: dict[str, str] = {}
+        self._points: list[tuple[datetime, float, float, float]] = []
+
+    def read(self, content: bytes) -> list[tuple[datetime, float, float, float]]:
+        """Return time, latitude, longitude and radius of each. Raises _NotGpx, ExpatError, LookupError."""
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._characters
+        parser.Parse(content, True)
+        return self._points
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._names.append(name.rpartition(":")[2])
+        self._text = ""
+        if len(self._names) > DEPTH_MAX or self._names[0] != "gpx":
+            raise _NotGpx
+        if self._names[-1] == "trkpt":
+            self._values = attributes
+
+    def _characters(self, text: str) -> None:
+        self._text = (self._text + text)[:TEXT_CHARS_MAX]
+
+    def _end(self, _: str) -> None:
+        name = self._names.pop()
+        if self._names and self._names[-1] == "trkpt":
+            self._values[name] = self._text.strip()
+        elif name == "trkpt":
+            self._add_point()
+        self._text = ""
+
+    def _add_point(self) -> None:
+        """Keep the point that ends here, if it says when and where it was."""
+        try:
+            moment = datetime.fromisoformat(self._values["time"])
+            place = float(self._values["lat"]), float(self._values["lon"])
+        except (KeyError, ValueError):
+            return
+        try:
+            hdop = float(self._values.get("hdop", ""))
+        except ValueError:
+            hdop = 0.0
+        self._points.append((moment, *place, radius_m(hdop * METRES_PER_HDOP)))

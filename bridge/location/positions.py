@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bridge.model import Fix
 from bridge.ports import Source, SourceOff
@@ -11,26 +12,30 @@ AGAIN_S_MIN, AGAIN_S_MAX = 1.0, 30.0
 
 
 class Positions:
-    """The bridge's `Location`. `on_off(name, why)` is called each time that a source ends, `on_fix(name)`
-    at each fix: whoever tells people says the one once, until the other comes."""
+    """The bridge's `Location`: stamps each fix with the time of its arrival, and chooses among them.
+
+    `on_off(name, why)` is called each time that a source ends, `on_fix(name)` at each fix: whoever tells
+    people says the one once, until the other comes. `boottime_ms` is the clock that nobody sets.
+    """
 
     def __init__(
         self,
         sources: Sequence[Source],
         *,
-        now_ms: Callable[[], int],
+        boottime_ms: Callable[[], int],
         on_off: Callable[[str, SourceOff], None],
         on_fix: Callable[[str], None],
     ) -> None:
         self._sources = sources
         self._selector = Selector([source.name for source in sources])
-        self._now_ms, self._on_off, self._on_fix = now_ms, on_off, on_fix
+        self._boottime_ms, self._on_off, self._on_fix = boottime_ms, on_off, on_fix
 
-    def latest(self, now_ms: int) -> Fix | None:
-        return self._selector.latest(now_ms)
+    def latest(self, boottime_ms: int) -> Fix | None:
+        """Return the best fix by now, marked with what is against it; None without any."""
+        return self._selector.latest(boottime_ms)
 
     async def run(self) -> None:
-        """Until cancelled; returns at once where there is no source."""
+        """Follow all sources until cancelled; return at once where there is none."""
         async with asyncio.TaskGroup() as group:
             for source in self._sources:
                 group.create_task(self._keep(source))
@@ -41,7 +46,9 @@ class Positions:
         def report(fix: Fix) -> None:
             nonlocal again_s
             again_s = AGAIN_S_MIN
-            self._selector.offer(fix, self._now_ms())
+            if fix.arrived_ms is None:  # a source may know that it is older
+                fix = replace(fix, arrived_ms=self._boottime_ms())
+            self._selector.offer(fix)
             self._on_fix(source.name)
 
         while True:

@@ -25,12 +25,12 @@ def radius_m(*estimates_m: float | None, unknown_m: float = RADIUS_M_UNKNOWN) ->
 
 
 def taken_ms(fix: Fix) -> int:
-    """When it was taken, since 1970. Raises ValueError where `taken_at` is no time."""
+    """Return when its source says that it was taken, in ms since 1970. Raises ValueError."""
     return read_time(fix.taken_at)
 
 
 def read_time(text: str) -> int:
-    """RFC 3339 as milliseconds since 1970. Raises ValueError."""
+    """Return RFC 3339 as milliseconds since 1970. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
@@ -38,7 +38,7 @@ def read_time(text: str) -> int:
 
 
 def distance_m(one: Fix, other: Fix) -> float:
-    """Over the sphere (haversine): half a percent off at most, which no rule here minds."""
+    """Return the distance over the sphere (haversine): half a percent off at most, which no rule minds."""
     north, south = math.radians(one.lat), math.radians(other.lat)
     east = math.radians(one.lon - other.lon)
     half = math.sin((north - south) / 2) ** 2 + math.cos(north) * math.cos(south) * math.sin(east / 2) ** 2
@@ -46,17 +46,22 @@ def distance_m(one: Fix, other: Fix) -> float:
 
 
 def apart_m(one: Fix, other: Fix) -> float:
-    """How far apart they are at least, if both circles are right."""
+    """Return how far apart they are at least, if both circles are right."""
     return max(0.0, distance_m(one, other) - one.radius_m - other.radius_m)
 
 
-def expected_error_m(fix: Fix, now_ms: int, speed_m_s: float = WALK_M_S) -> float:
-    """How far off it is by now: its radius, and the way that somebody at `speed_m_s` has gone since."""
+def age_ms(fix: Fix, boottime_ms: int) -> int:
+    """Return how long ago it came: whatever its own time says, whoever set whichever clock."""
+    return 0 if fix.arrived_ms is None else max(0, boottime_ms - fix.arrived_ms)
+
+
+def expected_error_m(fix: Fix, boottime_ms: int, speed_m_s: float = WALK_M_S) -> float:
+    """Return how far off it is by now: its radius, and the way at `speed_m_s` since it came."""
     if fix.method == "MANUAL":  # stated, not measured: it holds until somebody states another
         return fix.radius_m
-    return fix.radius_m + max(0, now_ms - taken_ms(fix)) / 1000 * speed_m_s
+    return fix.radius_m + age_ms(fix, boottime_ms) / 1000 * speed_m_s
 
 
 def is_on_earth(lat: float, lon: float) -> bool:
-    """False for NaN, too."""
+    """Return whether these are a latitude and a longitude; NaN is none."""
     return abs(lat) <= 90 and abs(lon) <= 180

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Track:
-    """`first` went with the alarm itself. Times are milliseconds of one clock, since 1970."""
+    """`first` went with the alarm itself. Times are milliseconds of the clock by which fixes arrive."""
 
     def __init__(self, first: Fix | None, pressed_at_ms: int, every_s: int = 10) -> None:
         assert EVERY_S_MIN <= every_s <= EVERY_S_MAX, "the settings say so to the user"

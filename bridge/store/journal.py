@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bridge.model import Alive, Health, JournalContents, Key, Press, Record, Waypoint
+from bridge.model import Alive, Health, JournalContents, Key, Press, Record, Waypoint, fix_to_keep
 from bridge.rules.expected_codes import BEHIND
 from wire.codes import SPARE_FIRST
 
@@ -243,10 +243,10 @@ def _migrate(db: sqlite3.Connection, migrations: tuple[str, ...] = _MIGRATIONS) 
 def _statement(row: Record) -> tuple[tuple[Any, ...], str, dict[str, Any]]:
     """Return `(identity, name, values)`: what writes `row`."""
     if isinstance(row, Press):
-        values = asdict(row) | {"fix": None if row.fix is None else json.dumps(row.fix)}
+        values = asdict(row) | {"fix": None if row.fix is None else json.dumps(fix_to_keep(row.fix))}
         return row.key, "keep_press", values
     if isinstance(row, Waypoint):
-        values = row.key._asdict() | {"taken_at": row.taken_at, "fix": json.dumps(row.fix)}
+        values = row.key._asdict() | {"taken_at": row.taken_at, "fix": json.dumps(fix_to_keep(row.fix))}
         return (*row.key, row.taken_at), "drop_waypoint" if row.sent else "keep_waypoint", values
     if isinstance(row, Health):
         return (

@@ -15,8 +15,8 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 from bridge.centre.errors import CentreError, CentreRefused
-from bridge.clock import Steady
-from bridge.model import Device, Fix, Key, Press, Waypoint, rfc3339
+from bridge.clock import from_wall_ms
+from bridge.model import Device, Fix, Key, Press, Waypoint, fix_to_send, rfc3339
 from bridge.ports import Answer, Centre, Clock, Location, Log
 from bridge.reporting.alerts import Troubles
 from bridge.rules.accuracy import read_time
@@ -80,7 +80,7 @@ class Outbox:
         self._calm.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._streams: dict[Key, asyncio.Task[None]] = {}
-        self._tracks: dict[Key, tuple[Track, Steady]] = {}
+        self._tracks: dict[Key, Track] = {}
         self._waypoints: dict[Key, list[Waypoint]] = {}
         self._called_off: dict[Key, asyncio.Event] = {}
 
@@ -262,7 +262,7 @@ class Outbox:
             "heard_at": rfc3339(press.heard_at_ms),
             "age_s": press.age_s,
             "age_is_lower_bound": press.age_is_lower_bound,
-            "fix": press.fix,
+            "fix": None if press.fix is None else fix_to_send(press.fix, self._clock.boottime_ms()),
             "phone": {"model": platform.system() or "unknown"},
         }
         answer = await self._centre.post_alarm(token, alarm)
@@ -283,7 +283,7 @@ class Outbox:
         if stage > press.stage:
             press.stage, press.proof = stage, proof
             if stage == receipts.CLOSED and press.key in self._tracks:
-                self._tracks[press.key][0].close()
+                self._tracks[press.key].close()
             self._desk.advanced(press)
 
     # -- call-offs ----------------------------------------------------------------------------------
@@ -303,8 +303,7 @@ class Outbox:
             outcome = "done"
             press.called_off_at_ms = self._clock.now_ms()
             if press.key in self._tracks:
-                track, steady = self._tracks[press.key]
-                track.call_off(steady.now_ms())
+                self._tracks[press.key].call_off(self._clock.boottime_ms())
         if press.pin == pin:  # else another one has been given meanwhile
             press.call_off, press.pin = outcome, None
         self._log("call_off", device_id=press.device_id, counter=press.counter, outcome=outcome)
@@ -318,7 +317,7 @@ class Outbox:
         if self._location is None:
             return None
         try:
-            return self._location.latest(self._clock.now_ms())
+            return self._location.latest(self._clock.boottime_ms())
         except Exception as error:  # a source is somebody's hardware; the press goes without it
             text = f"the position source failed: {type(error).__name__}"
             self._troubles.tell("location", "no_position", text)
@@ -330,34 +329,40 @@ class Outbox:
             return
         if press.key in self._tracks or self._location is None:
             return
-        steady = Steady(self._clock)
-        now_ms = steady.now_ms()
-        # Not after now: the clock may have been set back since.
-        track = Track(_sent_with(press), min(press.heard_at_ms, now_ms), self._every_s)
+        clock = self._clock
+        track = Track(_sent_with(press), press.heard_boottime_ms, self._every_s)
         if press.called_off_at_ms is not None:
-            track.call_off(min(press.called_off_at_ms, now_ms))
-        if not track.ended(now_ms):
-            self._tracks[press.key] = track, steady
-            self._spawn(self._follow_track(press, track, steady))
+            track.call_off(from_wall_ms(clock, press.called_off_at_ms))
+        if not track.ended(clock.boottime_ms()):
+            self._tracks[press.key] = track
+            self._spawn(self._follow_track(press, track))
 
-    async def _follow_track(self, press: Press, track: Track, steady: Steady) -> None:
+    async def _follow_track(self, press: Press, track: Track) -> None:
+        clock = self._clock
         try:
-            while not track.ended(now_ms := steady.now_ms()):
+            while not track.ended(now_ms := clock.boottime_ms()):
                 if fix := track.due(now_ms, self._latest()):
                     await self._keep_waypoint(press, fix)
                 if (next_ms := track.next_ms(now_ms)) is not None:
-                    await asyncio.sleep(max(0.05, (next_ms - steady.now_ms()) / 1000))
+                    await asyncio.sleep(max(0.05, (next_ms - clock.boottime_ms()) / 1000))
         finally:
             self._tracks.pop(press.key, None)
 
     async def _keep_waypoint(self, press: Press, fix: Fix) -> None:
         new = Waypoint(press.key, fix.taken_at, fix.as_json())
         kept = self._waypoints.setdefault(press.key, [])
-        thinned = thin([*kept, new], FIXES_KEPT_MAX, lambda waypoint: read_time(waypoint.taken_at))
+        thinned = thin([*kept, new], FIXES_KEPT_MAX, self._arrived_ms)
         gone = [_sent(waypoint) for waypoint in kept if waypoint not in thinned]
         self._waypoints[press.key] = thinned
         await self._disk.keep(new, *gone)
         self._send_waypoints(press)
+
+    def _arrived_ms(self, waypoint: Waypoint) -> int:
+        """Return when a position came; of one that an earlier run has kept, its own time tells."""
+        arrived_ms = waypoint.fix.get("arrived_ms")
+        return (
+            from_wall_ms(self._clock, read_time(waypoint.taken_at)) if arrived_ms is None else int(arrived_ms)
+        )
 
     def _send_waypoints(self, press: Press) -> None:
         if press.incident is not None and self._waypoints.get(press.key):
@@ -366,8 +371,9 @@ class Outbox:
     async def _post_fixes(self, press: Press, token: str) -> None:
         assert press.incident is not None, "sent once the incident is known"
         batch = self._waypoints.get(press.key, [])[:FIXES_IN_POST_MAX]
+        fixes = [fix_to_send(waypoint.fix, self._clock.boottime_ms()) for waypoint in batch]
         try:
-            await self._centre.post_fixes(token, press.incident, [waypoint.fix for waypoint in batch])
+            await self._centre.post_fixes(token, press.incident, fixes)
         except CentreRefused as error:
             if error.reason not in _FIXES_OVER and error.status != 422:
                 raise

@@ -93,7 +93,7 @@ class Relay:
         )
         self._sources, self._sources_off = len(sources), dict[str, SourceOff]()
         self._positions = Positions(
-            sources, now_ms=clock.now_ms, on_off=self._source_off, on_fix=self._source_on
+            sources, boottime_ms=clock.boottime_ms, on_off=self._source_off, on_fix=self._source_on
         )
         self._outbox = Outbox(
             self._devices,
@@ -482,7 +482,7 @@ class Relay:
             supervision_service.centre_at_ms,
             supervision_service.supervision.is_listening,
             supervision_service.supervision.battery_percent,
-            self._positions.latest(self._clock.now_ms()),
+            self._positions.latest(self._clock.boottime_ms()),
             tuple(self._troubles),
         )
 

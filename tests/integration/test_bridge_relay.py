@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from bridge.centre.client import Centre
+from bridge.clock import System
 from bridge.model import Fix, Key, Press, PressStatus, Record, Trouble, rfc3339
 from bridge.ports import Source
 from bridge.radio.bleak_radio import CONNECT_S_MAX, BleakRadio
@@ -464,8 +465,9 @@ class Receiver:
 
     def see(self, lat: float, radius_m: float, age_s: float = 0) -> None:
         at_ms = int((time.time() - age_s) * 1000)
+        arrived_ms = System().boottime_ms() - int(age_s * 1000)
         for report in self._reports:
-            report(Fix(lat, 4.35, radius_m, 95.0, "GNSS", rfc3339(at_ms), "gpsd"))
+            report(Fix(lat, 4.35, radius_m, 95.0, "GNSS", rfc3339(at_ms), "gpsd", (), arrived_ms))
 
 
 async def test_an_alarm_leaves_without_a_position_and_the_first_one_follows(scene: Scene) -> None:
@@ -490,7 +492,10 @@ async def test_an_old_position_is_marked_as_one(scene: Scene) -> None:
         receiver.see(50.80, 10.0, age_s=600)
         await scene.button.say(ALARM, 1)
         await _until(lambda: len(scene.centre.posts) == 1)
-    assert scene.centre.posts[0]["fix"]["marks"] == ["stale"]
+    fix = scene.centre.posts[0]["fix"]
+    assert fix["marks"] == ["stale"]
+    assert 600 <= fix["age_s"] < 660
+    assert "arrived_ms" not in fix
 
 
 async def test_a_test_press_is_not_followed(scene: Scene) -> None:

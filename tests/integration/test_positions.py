@@ -18,7 +18,7 @@ from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
 from bridge.location.geoclue import GeoClue
-from bridge.location.gpsd import LINE_BYTES_MAX, Gpsd
+from bridge.location.gpsd import LINE_BYTES_MAX, LINE_BYTES_PASSED_MAX, Gpsd
 from bridge.location.nmea import Nmea
 from bridge.location.positions import Positions
 from bridge.model import Fix
@@ -51,7 +51,7 @@ class Heard:
         self.gave: list[str] = []  # the name of the source, for each fix
         self.positions = Positions(
             sources,
-            now_ms=now_ms,
+            boottime_ms=now_ms,
             on_off=lambda _, off: self.offs.append(off),
             on_fix=self.gave.append,
         )
@@ -187,8 +187,8 @@ async def pretender(
         (b"[]\r\n", "not_gpsd"),
         (b"", "gpsd_gone"),
         (GREETING, "gpsd_gone"),
-        (GREETING + b"x" * (2 * LINE_BYTES_MAX) + b"\r\n", "gpsd_nonsense"),
-        (GREETING + b"x" * (2 * LINE_BYTES_MAX), "gpsd_nonsense"),
+        (GREETING + b"x" * (2 * LINE_BYTES_MAX) + b"\r\n", "gpsd_gone"),
+        (GREETING + b"x" * (LINE_BYTES_PASSED_MAX + 2 * LINE_BYTES_MAX), "gpsd_nonsense"),
         (GREETING + b"?\r\n" * 100, "gpsd_nonsense"),
     ],
 )
@@ -198,6 +198,8 @@ async def test_what_is_not_gpsd_or_speaks_nonsense_is_named_and_left(said: bytes
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(said)
         await writer.drain()
+        if said:  # what it asks is read, or the connection is reset
+            await reader.read(100)
 
     async with pretender(speak) as port:
         off = await why_off(Gpsd(port=port, now_ms=now_ms))
@@ -221,6 +223,26 @@ async def test_nonsense_between_reports_is_counted_and_skipped() -> None:
         with pytest.raises(SourceOff):
             await source.run(fixes.append)
     assert (len(fixes), source.nonsense) == (5, 5)
+
+
+@pytest.mark.parametrize("size", [LINE_BYTES_MAX - 1, LINE_BYTES_MAX, LINE_BYTES_MAX + 1, 40_960, 400_000])
+async def test_a_sky_full_of_satellites_costs_no_position(size: int) -> None:
+    """A line that is too long for a position is passed over; those before and after it are read."""
+    place = b'{"class":"TPV","mode":3,"lat":50.8,"lon":4.4,"eph":9}\r\n'
+    sky = b'{"class":"SKY","satellites":[' + b"1," * ((size - 36) // 2)
+    sky += b"1" * (size - len(sky) - 4) + b"]}\r\n"
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GREETING)
+        await reader.readline()
+        writer.write(sky + place + sky + sky + place)
+        await writer.drain()
+
+    async with pretender(speak) as port:
+        source, fixes = Gpsd(port=port, now_ms=now_ms), list[Fix]()
+        with pytest.raises(SourceOff):
+            await source.run(fixes.append)
+    assert (len(fixes), source.nonsense) == (2, 0)
 
 
 async def test_gpsd_without_a_receiver_is_not_waited_for_for_ever() -> None:
@@ -469,7 +491,7 @@ async def until_started(geoclue: FakeGeoClue) -> None:
 async def test_geoclue_is_asked_for_its_best_and_says_how_it_knew(geoclue: FakeGeoClue) -> None:
     """Every move, as exactly as it can; the network's guess, unless GeoClue says that it was another."""
     await geoclue.start()
-    async with hearing(GeoClue(now_ms=now_ms, bus_address=geoclue.address)) as heard:
+    async with hearing(GeoClue(now_ms=now_ms, boottime_ms=now_ms, bus_address=geoclue.address)) as heard:
         await until_started(geoclue)
         assert await geoclue.property("DesktopId") == "amr-bridge"
         assert await geoclue.property("RequestedAccuracyLevel") == 8
@@ -489,7 +511,7 @@ async def test_geoclue_is_asked_for_its_best_and_says_how_it_knew(geoclue: FakeG
 async def test_geoclue_that_stops_is_asked_again(geoclue: FakeGeoClue) -> None:
     """It leaves when nobody asks for long, and is updated while we run."""
     await geoclue.start()
-    async with hearing(GeoClue(now_ms=now_ms, bus_address=geoclue.address)) as heard:
+    async with hearing(GeoClue(now_ms=now_ms, boottime_ms=now_ms, bus_address=geoclue.address)) as heard:
         await until_started(geoclue)
         await geoclue.stop()
         await heard.until(lambda: bool(heard.offs))
@@ -504,7 +526,7 @@ async def test_geoclue_that_stops_is_asked_again(geoclue: FakeGeoClue) -> None:
 async def test_the_bus_itself_may_go(geoclue: FakeGeoClue) -> None:
     """It is restarted with the system's updates, too."""
     await geoclue.start()
-    async with hearing(GeoClue(now_ms=now_ms, bus_address=geoclue.address)) as heard:
+    async with hearing(GeoClue(now_ms=now_ms, boottime_ms=now_ms, bus_address=geoclue.address)) as heard:
         await until_started(geoclue)
         geoclue.daemon.terminate()
         await heard.until(lambda: len(heard.offs) == 2)
@@ -515,8 +537,10 @@ async def test_the_bus_itself_may_go(geoclue: FakeGeoClue) -> None:
 async def test_why_geoclue_gives_nothing_is_said(geoclue: FakeGeoClue, tmp_path: Path) -> None:
     """No D-Bus, no GeoClue, or not allowed: with what to do."""
     for address in (f"unix:path={tmp_path}/none", "nonsense"):
-        assert (await why_off(GeoClue(now_ms=now_ms, bus_address=address))).reason == "no_dbus"
-    source = GeoClue(now_ms=now_ms, bus_address=geoclue.address)
+        assert (
+            await why_off(GeoClue(now_ms=now_ms, boottime_ms=now_ms, bus_address=address))
+        ).reason == "no_dbus"
+    source = GeoClue(now_ms=now_ms, boottime_ms=now_ms, bus_address=geoclue.address)
     assert (await why_off(source)).reason == "geoclue_missing"
     denied = "raise dbus.exceptions.DBusException('no', name='org.freedesktop.DBus.Error.AccessDenied')"
     await geoclue.start(denied)

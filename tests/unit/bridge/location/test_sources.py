@@ -28,22 +28,6 @@ def point(lat: float, lon: float, time: str | None, extra: str = "") -> str:
     return f'<trkpt lat="{lat}" lon="{lon}">{when}{extra}</trkpt>'
 
 
-def test_a_stated_position_says_when_it_was_stated() -> None:
-    """It does not get younger by being sent."""
-    source = fixed.Fixed(*fixed.parse("50.85, 4.35,25"), START_MS)
-    fix = source.latest(START_MS + 10_000_000)
-    assert fix
-    assert fix.as_json() == {
-        "lat": 50.85,
-        "lon": 4.35,
-        "radius_m": 25.0,
-        "confidence": 95.0,
-        "method": "MANUAL",
-        "taken_at": rfc3339(START_MS),
-        "source": "fixed",
-    }
-
-
 @pytest.mark.parametrize(
     "text", ["", "50,4", "a,b,c", "91,0,1", "0,181,1", "5,4,-1", "5,4,0", "nan,0,1", "5,4,inf"]
 )
@@ -92,11 +76,22 @@ async def test_a_walk_is_reported_point_by_point(tmp_path: Path) -> None:
 
 
 async def test_a_stated_position_is_reported_once() -> None:
-    """It is the selector that keeps it."""
+    """With the time when it was stated, for it does not get younger by being sent."""
     seen: list[Fix] = []
-    stating = asyncio.create_task(fixed.Fixed(50, 4, 10, START_MS).run(seen.append))
+    source = fixed.Fixed(*fixed.parse("50.85, 4.35,25"), START_MS)
+    stating = asyncio.create_task(source.run(seen.append))
     await asyncio.sleep(0.05)
-    assert [(fix.lat, fix.method) for fix in seen] == [(50, "MANUAL")]
+    assert [fix.as_json() for fix in seen] == [
+        {
+            "lat": 50.85,
+            "lon": 4.35,
+            "radius_m": 25.0,
+            "confidence": 95.0,
+            "method": "MANUAL",
+            "taken_at": rfc3339(START_MS),
+            "source": "fixed",
+        }
+    ]
     assert not stating.done()
     stating.cancel()
 
@@ -115,7 +110,7 @@ async def test_a_source_that_fails_takes_no_other_with_it() -> None:
     offs: list[tuple[str, str]] = []
     positions = Positions(
         [Broken(), fixed.Fixed(50, 4, 10, START_MS)],
-        now_ms=lambda: START_MS,
+        boottime_ms=lambda: START_MS,
         on_off=lambda name, off: offs.append((name, off.reason)),
         on_fix=lambda _: None,
     )
@@ -138,6 +133,8 @@ async def test_a_source_that_fails_takes_no_other_with_it() -> None:
         track(point(95, 1, "2020-01-01T00:00:00Z")),
         track(point(1, 1, "yesterday")),
         track('<trkpt lat="north" lon="1"/>'),
+        "<gpx>" + "<a>" * 100_000,
+        '<?xml version="1.0" encoding="klingon"?><gpx/>',
     ],
 )
 def test_a_file_that_is_no_track_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
@@ -148,6 +145,28 @@ def test_a_file_that_is_no_track_is_refused_in_a_sentence(tmp_path: Path, text: 
         gpx.load(file, START_MS)
     with pytest.raises(ValueError, match="cannot read"):
         gpx.load(tmp_path / "none.gpx", START_MS)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark"),
+    [("utf-8", b"\xef\xbb\xbf"), ("utf-16", b""), ("iso-8859-1", b""), ("windows-1252", b"")],
+)
+def test_a_track_is_read_in_the_encoding_that_it_says(tmp_path: Path, encoding: str, mark: bytes) -> None:
+    """With names of any prefix, blanks around its values, and a point that is odd among them."""
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?>'
+        '<g:gpx xmlns:g="http://www.topografix.com/GPX/1/1"><g:trk><g:name>Été</g:name><g:trkseg>'
+        '<g:trkpt lat="50.1" lon="4.1"><g:time> 2020-01-01T00:00:00Z\n</g:time><g:hdop> 2 </g:hdop></g:trkpt>'
+        '<g:trkpt lat="50.2" lon="4.2"><g:time>yesterday</g:time></g:trkpt>'
+        '<g:trkpt lat="here" lon="4.2"><g:time>2020-01-01T00:00:01Z</g:time></g:trkpt>'
+        '<g:trkpt lat="50.3" lon="4.3"><g:time>2020-01-01T00:00:02Z</g:time><g:hdop>nan</g:hdop></g:trkpt>'
+        "</g:trkseg></g:trk></g:gpx>"
+    )
+    file = tmp_path / "walk.gpx"
+    file.write_bytes(mark + text.encode(encoding))
+    walk = gpx.load(file, START_MS)
+    fixes = [walk.latest(START_MS), walk.latest(START_MS + 2000)]
+    assert [fix and (fix.lat, fix.radius_m) for fix in fixes] == [(50.1, 38.0), (50.3, 50.0)]
 
 
 def test_times_are_rfc_3339_with_milliseconds() -> None:

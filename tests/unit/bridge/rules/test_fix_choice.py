@@ -6,26 +6,29 @@ from dataclasses import replace
 import pytest
 
 from bridge.model import MARKS, Fix, rfc3339
-from bridge.rules.accuracy import distance_m, taken_ms
-from bridge.rules.fix_choice import AHEAD_MS_MAX, STALE_MS, Selector
+from bridge.rules.accuracy import age_ms, distance_m
+from bridge.rules.fix_choice import STALE_MS, Selector
 
-NOW = 1_795_428_000_000
+NOW = 90_000_000  # by the clock that nobody sets
+WALL = 1_795_428_000_000
 SOURCES = ("gpsd", "geoclue", "fixed")
 METRE = 1 / 111_195  # degrees of latitude
+WEEKS_MS = 1024 * 7 * 86_400_000
 
 
 def at(
     north_m: float = 0.0, age_ms: int = 0, *, radius_m: float = 8.0, source: str = "gpsd", **more: str
 ) -> Fix:
-    """`north_m` of a place in Brussels."""
+    """Return a fix `north_m` of a place in Brussels that came `age_ms` ago."""
     method = more.get("method", "MANUAL" if source == "fixed" else "GNSS")
-    return Fix(50.8 + north_m * METRE, 4.37, radius_m, 95.0, method, rfc3339(NOW - age_ms), source)
+    taken_at = rfc3339(WALL - age_ms)
+    return Fix(50.8 + north_m * METRE, 4.37, radius_m, 95.0, method, taken_at, source, (), NOW - age_ms)
 
 
 def best(*fixes: Fix, now_ms: int = NOW) -> Fix | None:
     selector = Selector(SOURCES)
     for fix in fixes:
-        selector.offer(fix, NOW)
+        selector.offer(fix)
     return selector.latest(now_ms)
 
 
@@ -40,11 +43,11 @@ def test_the_smaller_circle_is_taken_and_says_whose_it_is() -> None:
     assert fix == at(radius_m=8)
 
 
-def test_the_receiver_that_was_lost_yields_to_the_network_as_she_walks_on() -> None:
+def test_the_receiver_that_was_lost_yields_to_the_network_as_its_user_walks_on() -> None:
     """8 m and 50 s ago is worse than 40 m now: a walk is 1.4 m/s."""
     lost, coarse = at(radius_m=8, age_ms=50_000), at(radius_m=40, source="geoclue")
     assert best(lost, coarse) == coarse
-    assert best(replace(lost, taken_at=rfc3339(NOW - 10_000)), coarse).source == "gpsd"  # type: ignore[union-attr]
+    assert best(at(radius_m=8, age_ms=10_000), coarse).source == "gpsd"  # type: ignore[union-attr]
 
 
 def test_in_a_car_it_yields_sooner() -> None:
@@ -62,8 +65,8 @@ def test_what_is_older_than_a_minute_is_marked_stale() -> None:
     assert best(fix, now_ms=NOW + STALE_MS + 1) == replace(fix, marks=("stale",))
 
 
-def test_a_stated_place_does_not_hide_where_she_was_measured() -> None:
-    """A bridge that was told of her home, and went with her."""
+def test_a_stated_place_does_not_hide_a_measured_one() -> None:
+    """A bridge that was told of a home, and was taken along."""
     home = at(source="fixed", radius_m=10, age_ms=10**9)
     assert best(home) == home  # stated: it does not get stale
     assert best(home, at(3000, radius_m=300)) == at(3000, radius_m=300)
@@ -74,14 +77,14 @@ def test_a_stated_place_does_not_hide_where_she_was_measured() -> None:
 
 
 def test_a_jump_is_marked_until_a_second_fix_agrees() -> None:
-    """One reflection off a house does not move her; a second one there does."""
+    """One reflection off a house moves nobody; a second one there does."""
     selector = Selector(SOURCES)
     for fix in (at(age_ms=3000), at(500_000, age_ms=2000)):
-        selector.offer(fix, NOW)
+        selector.offer(fix)
     assert selector.latest(NOW) == at(age_ms=3000)
     later = NOW + 10**6  # even when only stale ones are left, it is the good one
     assert selector.latest(later) == replace(at(age_ms=3000), marks=("stale",))
-    selector.offer(at(500_010, age_ms=1000), NOW)
+    selector.offer(at(500_010, age_ms=1000))
     assert selector.latest(NOW) == at(500_010, age_ms=1000)
 
 
@@ -108,15 +111,14 @@ def test_within_both_circles_nothing_is_a_jump() -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        Fix(0.0, 0.0, 5.0, 95.0, "GNSS", rfc3339(NOW), "gpsd"),
+        replace(at(), lat=0.0, lon=0.0),
         at(radius_m=0),
         at(radius_m=-1),
         at(radius_m=100_001),
-        at(age_ms=-AHEAD_MS_MAX - 1000),
     ],
 )
 def test_what_cannot_be_is_marked_and_hides_nothing(odd: Fix) -> None:
-    """Nowhere, exact, anywhere, in the future. Sent only where there is nothing else at all."""
+    """Nowhere, exact, anywhere. Sent only where there is nothing else at all."""
     assert best(odd) == replace(odd, marks=("implausible",))
     old = at(age_ms=50_000, radius_m=5000)
     assert best(old, odd) == old
@@ -131,20 +133,48 @@ def test_what_is_no_position_is_not_kept(change: dict[str, object]) -> None:
     assert best(replace(at(), **change)) is None  # type: ignore[arg-type]
 
 
-def test_a_clock_set_back_makes_the_fix_at_hand_doubtful_until_the_next() -> None:
-    """It was taken in the future by now; a new one replaces it all the same."""
+@pytest.mark.parametrize(
+    "off_ms", [0, -9_000, 30_000, 59_000, -11_000, -3_600_000, 61_000, 3_720_000, 10**12]
+)
+def test_the_phones_clock_changes_no_choice(off_ms: int) -> None:
+    """A receiver's fix of 5 m each second goes before a circle of 5 km by the phone's clock, unmarked."""
     selector = Selector(SOURCES)
-    selector.offer(at(), NOW)
-    set_back = NOW - 3_600_000
-    assert selector.latest(set_back) == replace(at(), marks=("implausible",))
-    fresh = at(age_ms=3_600_000)
-    selector.offer(fresh, set_back)
-    assert selector.latest(set_back) == fresh
+    for second in range(30):
+        here = replace(at(second, radius_m=5, age_ms=30_000 - second * 1000))
+        selector.offer(here)
+        if second % 10 == 0:
+            circle = at(radius_m=5000, source="geoclue", method="NETWORK", age_ms=30_000 - second * 1000)
+            selector.offer(replace(circle, taken_at=rfc3339(WALL + off_ms + second * 1000)))
+    assert selector.latest(NOW - 1000) == here
 
 
-def test_a_fix_that_comes_late_does_not_replace_a_newer_one() -> None:
-    """Sources report in their own order."""
-    assert best(at(10, age_ms=1000), at(0, age_ms=5000)) == at(10, age_ms=1000)
+@pytest.mark.parametrize("date_off_ms", [-WEEKS_MS, -2 * WEEKS_MS, WEEKS_MS, 8 * 3_600_000, -1])
+def test_a_receiver_that_claims_another_time_is_where_it_is_now(date_off_ms: int) -> None:
+    """The first moment by the phone's day, from then on by its own: ten minutes of walking north."""
+    home = at(source="fixed", radius_m=10, age_ms=700_000)
+    selector = Selector(SOURCES)
+    selector.offer(home)
+    selector.offer(at(age_ms=600_000))
+    for second in range(1, 601):
+        walked = at(1.9 * second, age_ms=600_000 - second * 1000)
+        walked = replace(walked, taken_at=rfc3339(WALL - 600_000 + second * 1000 + date_off_ms))
+        selector.offer(walked)
+        assert selector.latest(NOW - 600_000 + second * 1000) == walked
+
+
+def test_the_last_that_came_is_the_newest() -> None:
+    """Nothing is late because something earlier claimed a later time."""
+    assert best(at(10, age_ms=1000), replace(at(0), taken_at=rfc3339(WALL - 5000))) == replace(
+        at(0), taken_at=rfc3339(WALL - 5000)
+    )
+
+
+def test_a_receiver_that_repeats_its_time_is_as_old_as_that() -> None:
+    """One that hangs says the same moment for ever; it does not stay fresh by that."""
+    selector = Selector(SOURCES)
+    for second in range(100):
+        selector.offer(replace(at(age_ms=100_000), arrived_ms=NOW - 100_000 + second * 1000))
+    assert selector.latest(NOW) == replace(at(age_ms=100_000), marks=("stale",))
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -162,19 +192,22 @@ def test_whatever_comes_nothing_doubtful_is_shown_as_fresh(seed: int) -> None:
             chance.choice([0.0, 4.0, 30.0, 2000.0, 200_000.0]),
             95.0,
             chance.choice(["GNSS", "NETWORK", "MANUAL"]),
-            rfc3339(now + chance.choice([0, 0, 0, -500, -30_000, -4_000_000, 5_000, 60_000])),
+            rfc3339(WALL + now + chance.choice([0, 0, -500, -4_000_000, 60_000, -WEEKS_MS, WEEKS_MS])),
             chance.choice(SOURCES),
+            (),
+            now - chance.choice([0, 0, 0, 500, 30_000, 4_000_000]),
         )
         offered.append(fix)
-        selector.offer(fix, now)
+        selector.offer(fix)
         asked = now + chance.choice([0, 0, 1000, 100_000])
         seen = selector.latest(asked)
         assert seen, seed
-        bare = replace(seen, marks=())
-        assert bare in offered, f"seed {seed}: made up"
+        bare = replace(seen, marks=(), arrived_ms=0)
+        assert bare in [replace(one, arrived_ms=0) for one in offered], f"seed {seed}: made up"
+        assert seen.arrived_ms is not None
+        assert seen.arrived_ms <= max(one.arrived_ms or 0 for one in offered), f"seed {seed}: of the future"
         assert set(seen.marks) <= set(MARKS), seed
         if not seen.marks:
-            assert taken_ms(seen) <= asked + AHEAD_MS_MAX, f"seed {seed}: of the future"
-            assert seen.method == "MANUAL" or asked - taken_ms(seen) <= STALE_MS, f"seed {seed}: old"
+            assert seen.method == "MANUAL" or age_ms(seen, asked) <= STALE_MS, f"seed {seed}: old"
             assert 0 < seen.radius_m <= 100_000, f"seed {seed}: no radius"
             assert distance_m(seen, replace(seen, lat=0.0, lon=0.0)) > 1, f"seed {seed}: nowhere"

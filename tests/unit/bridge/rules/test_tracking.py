@@ -13,7 +13,8 @@ PRESS = 1_795_428_000_000
 
 
 def taken(after_ms: int, radius_m: float = 8.0, *marks: str, source: str = "gpsd") -> Fix:
-    return Fix(50.8, 4.37, radius_m, 95.0, "GNSS", rfc3339(PRESS + after_ms), source, marks)
+    at_ms = PRESS + after_ms
+    return Fix(50.8, 4.37, radius_m, 95.0, "GNSS", rfc3339(at_ms), source, marks, at_ms)
 
 
 def follow(track: Track, until_ms: int, step_ms: int = 1000, **fixes: float) -> list[int]:
@@ -44,7 +45,7 @@ def test_the_first_fix_at_all_goes_as_soon_as_it_comes() -> None:
 
 
 def test_the_first_clearly_better_one_goes_before_the_twenty_seconds() -> None:
-    """It came with an old one: 8 m then, but she has walked on since."""
+    """It came with an old one: 8 m then, but the protected person has walked on since."""
     track = Track(taken(-50_000), PRESS)
     fresh = taken(2000, 20.0)
     assert track.due(PRESS + 2000, fresh) == fresh
