@@ -161,10 +161,21 @@ class Table:
 
 
 class Bearer:
-    """One link's ATT: sorts what comes in, and has one request and one indication under way at most."""
+    """One link's ATT: sorts what comes in, and has one request and one indication under way at most.
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
+    A request goes out at a connection event, its answer comes at a later one: there is at most one in each
+    `interval_s`. `on_value` takes notifications and indications, in the order in which they came: one behind
+    an answer waits until `settled` says that the program has been told of the answer.
+    """
+
+    def __init__(
+        self, send: Callable[[bytes], None], on_value: Callable[[bytes], None], interval_s: float
+    ) -> None:
         self.send = send
+        self._on_value, self._interval_s = on_value, interval_s
+        self._next_s = 0.0
+        self._is_settled = True
+        self._waiting: list[bytes] = []
         self.mtu = MTU_DEFAULT
         self.incoming: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._asking = asyncio.Lock()
@@ -177,7 +188,12 @@ class Bearer:
         opcode = pdu[0]
         if opcode == CONFIRMATION:
             self._resolve(self._confirmed, pdu)
+        elif opcode in (NOTIFICATION, INDICATION):
+            if len(pdu) >= 3:
+                self._waiting.append(pdu)
+                self._tell()
         elif opcode & 1 and not opcode & 0x40:  # every response has an odd opcode, every request an even one
+            self._is_settled = self._is_settled and not self.is_asking()
             self._resolve(self._answer, pdu)
         elif self.incoming.qsize() < WAITING_MAX:
             self.incoming.put_nowait(pdu)
@@ -187,6 +203,19 @@ class Bearer:
         if future is not None and not future.done():
             future.set_result(pdu)
 
+    def is_asking(self) -> bool:
+        """Return whether a request is on its way, or its answer."""
+        return self._answer is not None and not self._answer.done()
+
+    def settled(self) -> None:
+        """Note that the program knows of the last answer: what came behind it follows."""
+        self._is_settled = True
+        self._tell()
+
+    def _tell(self) -> None:
+        while self._is_settled and self._waiting:
+            self._on_value(self._waiting.pop(0))
+
     def close(self) -> None:
         self._closed = True
         self.incoming.put_nowait(None)
@@ -195,11 +224,15 @@ class Bearer:
                 future.set_exception(Gone())
 
     async def request(self, pdu: bytes) -> bytes:
-        """The peer's answer. Raises AttError, Gone, or TimeoutError after 30 s."""
+        """Return the peer's answer. Raises AttError, Gone, or TimeoutError after 30 s."""
+        loop = asyncio.get_running_loop()
         async with self._asking:
+            self.settled()
+            await asyncio.sleep(self._next_s - loop.time())
             if self._closed:
                 raise Gone
-            self._answer = asyncio.get_running_loop().create_future()
+            self._next_s = loop.time() + self._interval_s
+            self._answer = loop.create_future()
             self.send(pdu)
             answer = await asyncio.wait_for(self._answer, TRANSACTION_S)
         if answer[0] == ERROR:

@@ -8,6 +8,7 @@ program's handler answers, as NimBLE's task does for every event of a server's v
 """
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -55,6 +56,8 @@ IRQ_CONNECTION_UPDATE = 27
 
 SLOT_US = 625
 INTERVAL_S_MAX = 0.05
+CONNECT_MS = 2000  # MP_BLUETOOTH_CONNECT_DEFAULT_SCAN_DURATION_MS
+STOP_S_MAX = 2.0  # how long NimBLE's stop waits for links that end
 LINKS_MAX = 4  # CONFIG_BT_NIMBLE_MAX_CONNECTIONS in MicroPython's sdkconfig
 ADVERT_BYTES_MAX = 31
 DEFAULT_GAP_NAME = b"MPY ESP32"
@@ -147,7 +150,9 @@ class Link:
         self.central = role == hci.Role.CENTRAL
         self.kind = int(peer.address_type) & 1
         self.peer_be = _raw_be(peer)
-        self.bearer = att.Bearer(lambda pdu: ble.send(handle, att.CID, pdu))
+        self.bearer = att.Bearer(
+            lambda pdu: ble.send(handle, att.CID, pdu), lambda pdu: ble.on_value(self, pdu), interval_s
+        )
         self.mtu_sent = False
         self.ending = False
         self.interval_s = interval_s
@@ -213,13 +218,24 @@ class Ble:
         return self.is_active
 
     async def _down(self) -> None:
-        """NimBLE's stop: links are closed, not left to their peers' timeouts; no events any more."""
-        host, links = self._host, list(self._links)
+        """Stop as NimBLE does (ble_hs_stop.c): links are ended one by one, and each is waited for.
+
+        A link that the program has let go of before ends the stop at once: it cannot be ended twice.
+        """
+        host = self._host
         assert host is not None
         host.remove_all_listeners()
-        for handle in links:
-            await host.send_command(_disconnect(handle))
-        if links:
+        gone = asyncio.Event()
+        host.on("disconnection", lambda *_: gone.set())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S_MAX):
+                for handle, link in list(self._links.items()):
+                    if link.ending:
+                        break
+                    gone.clear()
+                    await host.send_command(_disconnect(handle))
+                    await gone.wait()
+        if self._links:
             await asyncio.sleep(0.002)  # until the farewell has left
         self.power_off()
 
@@ -447,10 +463,11 @@ class Ble:
         self,
         kind: int | None,
         addr: bytes = b"",
-        duration_ms: int = 2000,
-        min_us: int = 0,
-        max_us: int = 0,
+        duration_ms: int | None = None,
+        min_us: int | None = None,
+        max_us: int | None = None,
     ) -> None:
+        """Connect, or cancel where `kind` is None. What is None is MicroPython's default."""
         self._need()
         if kind is None:
             if not self._connecting:
@@ -474,8 +491,8 @@ class Ble:
                 peer_address_type=kind,
                 peer_address=_address(addr, kind),
                 own_address_type=self._own,
-                connection_interval_min=min_us // 1250 or 24,
-                connection_interval_max=max_us // 1250 or 40,
+                connection_interval_min=(min_us or 0) // 1250 or 24,
+                connection_interval_max=(max_us or 0) // 1250 or 40,
                 max_latency=0,
                 supervision_timeout=0x100,
                 min_ce_length=0x10,
@@ -484,7 +501,8 @@ class Ble:
         )
         self._connecting = True
         loop = asyncio.get_running_loop()
-        self._connect_end = loop.call_later(duration_ms / 1000, lambda: self._spawn(self._cancel_connect()))
+        wait_s = (CONNECT_MS if duration_ms is None else duration_ms) / 1000
+        self._connect_end = loop.call_later(wait_s, lambda: self._spawn(self._cancel_connect()))
 
     async def _cancel_connect(self) -> None:
         if self._connecting:
@@ -571,18 +589,15 @@ class Ble:
         if cid == SMP_CID and pdu[0] in SMP_ASKS:
             self.send(handle, SMP_CID, SMP_FAILED)
         elif cid == att.CID:
-            if pdu[0] in (att.NOTIFICATION, att.INDICATION) and len(pdu) >= 3:
-                indicates = pdu[0] == att.INDICATION
-                self._emit(
-                    IRQ_GATTC_INDICATE if indicates else IRQ_GATTC_NOTIFY,
-                    handle,
-                    int.from_bytes(pdu[1:3], "little"),
-                    pdu[3:],
-                )
-                if indicates:
-                    self.send(handle, att.CID, bytes([att.CONFIRMATION]))
-            else:
-                link.bearer.receive(pdu)
+            link.bearer.receive(pdu)
+
+    def on_value(self, link: Link, pdu: bytes) -> None:
+        """Tell the program of a notification or an indication."""
+        indicates = pdu[0] == att.INDICATION
+        number = IRQ_GATTC_INDICATE if indicates else IRQ_GATTC_NOTIFY
+        self._emit(number, link.handle, int.from_bytes(pdu[1:3], "little"), pdu[3:])
+        if indicates:
+            self.send(link.handle, att.CID, bytes([att.CONFIRMATION]))
 
     # ---- GATT server
 
@@ -757,10 +772,13 @@ class Ble:
                 return
             link.bearer.mtu = max(att.MTU_DEFAULT, min(mtu, int.from_bytes(pdu[1:3], "little")))
             self.mtu_exchanged(conn_handle, link.bearer.mtu)
+            link.bearer.settled()
 
         self._spawn(work())
 
     def _procedure(self, work: Coroutine[Any, Any, None], done: int, *where: int) -> None:
+        link = self._links[where[0]]
+
         async def run() -> None:
             status = 0
             try:
@@ -772,5 +790,6 @@ class Ble:
             except TimeoutError:
                 status = NIMBLE_ETIMEOUT
             self._emit(done, *where, status)
+            link.bearer.settled()
 
         self._spawn(run())

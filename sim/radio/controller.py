@@ -25,7 +25,6 @@ Error = hci.HCI_ErrorCode
 
 SLOT_US = 625  # the unit of advertising and scan intervals (Core 6.0, Vol 4, Part E, 7.8.5 and 7.8.10)
 LOOK_MS = 250  # how often it is seen whether the two ends of a link are still in reach
-SUPERVISION_MS_MAX = 1000  # hosts ask for up to 32 s; a test that kills a process would wait for it
 DUPLICATES_MAX = 1024  # a controller's duplicate filter is small memory, too
 
 
@@ -96,7 +95,7 @@ class AirConnection(Connection):
     """One end of a link; it knows the other end itself, whatever the addresses do meanwhile."""
 
     peer: "AirConnection"
-    supervision_ms: int = SUPERVISION_MS_MAX
+    supervision_ms = 0
 
     @property
     def alive(self) -> bool:
@@ -395,12 +394,18 @@ class AirController(Controller):
         return _status(Error.SUCCESS)
 
     def on_hci_disconnect_command(self, command: hci.HCI_Disconnect_Command) -> None:
-        """[7.1.6] The peer is told the reason; this side hears that it was its own doing."""
-        connection = self.find_le_connection_by_handle(command.connection_handle)
+        """[7.1.6] The peer is told the reason; this side hears that it was its own doing.
+
+        A peer that is gone or too far away answers no LL_TERMINATE_IND (Vol 6, Part B, 5.1.6): the link lasts
+        to its supervision timeout.
+        """
+        connection = self.le_connections.get(command.connection_handle)
         if connection is None:
             self._send_hci_command_status(Error.UNKNOWN_CONNECTION_IDENTIFIER_ERROR, command.op_code)
             return
         self._send_hci_command_status(Error.SUCCESS, command.op_code)
+        if not self.air_link.is_in_reach(connection):
+            return
         connection.send_ll_control_pdu(ll.TerminateInd(command.reason))
         self.on_le_disconnected(connection, Error.CONNECTION_TERMINATED_BY_LOCAL_HOST_ERROR)
 
@@ -485,12 +490,16 @@ class AirLink(LocalLink):
         upper = central.open(hci.Role.CENTRAL, own, address)
         lower = peripheral.open(hci.Role.PERIPHERAL, address, own)
         upper.peer, lower.peer = lower, upper
-        upper.supervision_ms = lower.supervision_ms = min(
-            SUPERVISION_MS_MAX, command.supervision_timeout * 10
-        )
+        upper.supervision_ms = lower.supervision_ms = command.supervision_timeout * 10
         peripheral.announce(lower, command)
         central.announce(upper, command)
         self._look_after(upper)
+
+    def is_in_reach(self, connection: AirConnection) -> bool:
+        """Return whether the other end is still there, and near enough to answer."""
+        one, other = connection.controller.name, connection.peer.controller.name
+        now_us = self._us(asyncio.get_running_loop().time())
+        return connection.peer.alive and self.medium.reaches(one, other, now_us)
 
     def _look_after(self, connection: AirConnection, away_ms: int = 0) -> None:
         """Ends it when its two radios have been out of each other's reach for the supervision timeout."""
@@ -500,9 +509,7 @@ class AirLink(LocalLink):
             ends = (connection, connection.peer)
             if not all(end.alive for end in ends):
                 return
-            one, other = (end.controller.name for end in ends)
-            now_us = self._us(asyncio.get_running_loop().time())
-            silent_ms = 0 if self.medium.reaches(one, other, now_us) else away_ms + LOOK_MS
+            silent_ms = 0 if self.is_in_reach(connection) else away_ms + LOOK_MS
             if silent_ms < connection.supervision_ms:
                 self._look_after(connection, silent_ms)
             else:

@@ -45,6 +45,7 @@ async def execute(*scripts: str) -> None:
         ["gatt_peripheral", "gatt_central"],
         ["order_peripheral", "order_central"],
         ["asyncio_peripheral", "order_central"],
+        ["requests_peripheral", "requests_central"],
         ["links_peripheral", *["links_central"] * 4],
         ["pins"],
     ],

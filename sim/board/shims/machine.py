@@ -58,7 +58,7 @@ class Pin(PinBase):
         pin = cls._all.get(id)
         if pin is None:
             call("pin", id)
-            pin = cls._all[id] = super().__new__(cls)
+            pin = cls._all[id] = object.__new__(cls)  # super()'s is undefined on a native base
             pin._id = id
             pin._handler = None
         return pin
