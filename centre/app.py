@@ -5,7 +5,6 @@ import contextlib
 import ipaddress
 import os
 import socket
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 
@@ -28,8 +27,10 @@ from centre.console.operator import Operator
 from centre.console.pages import Static
 from centre.console.report import DailyReport
 from centre.console.sign_in import Entrance
-from centre.console.tiles import Tiles
+from centre.console.tiles import Archive, Tiles
+from centre.jobs import certificates as certificate_job
 from centre.jobs import webhook
+from centre.jobs.certificates import CertificateWatch
 from centre.jobs.housekeeping import Housekeeping
 from centre.jobs.schedule import Jobs
 from centre.jobs.supervision import ESCALATE_S, LOOK_S, Escalation, Watchman
@@ -37,6 +38,8 @@ from centre.platform import oidc_provider, signing, tls
 from centre.platform.change_signals import ChangeSignals
 from centre.platform.home import CannotServe, Home
 from centre.platform.log import Log
+from centre.platform.oidc_provider import Provider
+from centre.platform.tls import ServerCertificate
 from centre.platform.worker import SPARE, Worker
 from centre.settings import Settings
 from centre.work import event_log
@@ -59,9 +62,10 @@ HEADERS = {
 
 
 def policy(settings: Settings) -> str:
-    """Nothing is loaded from elsewhere, but the map's tiles where they are set (CSP Level 3).
+    """Return the pages' security policy (CSP Level 3).
 
-    The map library puts an empty `data:` picture where a tile is taken away.
+    Nothing is loaded from elsewhere, but the map's tiles where they are set. The map library puts an empty
+    `data:` picture where a tile is taken away.
     """
     images = f"'self' data: {settings.tiles_origin}".rstrip() if settings.tiles else "'self'"
     return (
@@ -85,72 +89,104 @@ async def running(
     port: int,
     log: Log,
     settings: Settings | None = None,
-    certificate: tuple[tls.Authority, ssl.SSLContext] | None = None,
+    certificate: ServerCertificate | None = None,
 ) -> AsyncGenerator[Running]:
-    """The centre, serving until the block ends. Raises CannotServe."""
+    """Serve until the block ends. Raises CannotServe."""
     archive, settings = tiles.opened(settings or Settings())
-    authority, context = certificate or (
-        tls.development(home),
-        tls.development_context(home, host, *settings.hosts),
-    )
-    signing_key = signing.key_of(home)
+    certificate = certificate or tls.own_certificate(home, host, *settings.hosts)
+    certificate_watch = CertificateWatch(certificate, settings.hosts or _specific(host), log)
+    certificate_watch.check()
     receiver, vouching = webhook.receiver(home, settings), oidc_provider.provider(home, settings, log)
-    worker, signals = Worker(lambda: open_core(home, tells=receiver is not None)), ChangeSignals()
+    signing_key = signing.key_of(home)
+    worker = Worker(lambda: open_core(home, tells=receiver is not None))
     reader, looks = _readers(home, worker)
-    intake = Intake(worker, reader, signals, log, authority.pem, settings)
-    guard, provided = Guard(worker, reader), Provided(worker, vouching)
-    entrance = Entrance(worker, reader, signals, guard, provided=bool(vouching))
-    operator, map_tiles = Operator(worker, signals, log, guard, settings), Tiles(archive, guard, log)
-    parts = (
-        *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
-        *(Figures(looks, guard), Administration(worker, looks, signals, guard)),
-        *(provided, map_tiles),
-        *_case_pages(worker, looks, guard, authority.sha256, settings),
-    )
-    refusals = Refusals(log)
-    app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
-    routes = tuple(route for part in parts for route in part.routes)
-    for route in routes:
-        app.router.add_route(route.method, route.path, route.handle)
-
-    app.on_response_prepare.append(_headers(settings))
-    runner = web.AppRunner(
-        app, access_log=None, logger=QUIET, shutdown_timeout=STOP_S_MAX, keepalive_timeout=settings.idle_s
-    )
-    sender = webhook.Sender(worker, log, receiver)
-    jobs = Jobs(log)
-    _add_jobs(jobs, worker, looks, signals, log, settings)
+    means = _Means(worker, reader, looks, ChangeSignals(), log, settings)
+    parts = _parts(means, certificate.authority, vouching, archive)
+    refusals, sender, jobs = Refusals(log), webhook.Sender(worker, log, receiver), Jobs(log)
+    _add_jobs(jobs, means, parts)
     jobs.add(FLUSH_S, refusals.flush_due)
-    jobs.add(FLUSH_S, provided.note_due)
     jobs.add(webhook.SEND_S, sender.send)
-    jobs.add(ESCALATE_TICK_S, operator.boards.escalate)
+    jobs.add(certificate_job.LOOK_S, certificate_watch.look)
     jobs.add(SIGN_S, lambda: worker(event_log.sign, signing_key, lane=SPARE))
+    runner = _runner(parts.routes, refusals, settings)
     try:
         await worker(event_log.started, asdict(settings))
         await runner.setup()
-        jobs.start()
-        connection_limit = ConnectionLimit(runner, host, port, context, settings)
+        connection_limit = ConnectionLimit(runner, host, port, certificate.context, settings)
         try:
             await connection_limit.start()
         except OSError as error:
             raise CannotServe(f"cannot listen on {host} port {port}: {_why(error)}") from error
-        yield Running(_url(host, connection_limit.port), authority, routes)
+        jobs.start()
+        yield Running(_url(host, connection_limit.port), certificate.authority, parts.routes)
     finally:
         await jobs.stop()
-        await sender.close()
-        await asyncio.gather(provided.close(), map_tiles.close())
-        intake.streams.stopping = operator.streams.stopping = True
-        signals.wake_all()
+        await asyncio.gather(sender.close(), parts.provided.close(), parts.tiles.close())
+        parts.intake.streams.stopping = parts.operator.streams.stopping = True
+        means.signals.wake_all()
         await close(runner)
-        intake.close()
-        entrance.close()
+        parts.intake.close()
+        parts.entrance.close()
         looks.close()
         worker.close()
         refusals.flush(all_of_it=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What every part works with."""
+
+    worker: Worker
+    reader: Core  # in the loop's own thread
+    looks: Worker  # that only reads, and for long
+    signals: ChangeSignals
+    log: Log
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Those that have routes; some are closed in the end."""
+
+    intake: Intake
+    entrance: Entrance
+    operator: Operator
+    provided: Provided
+    tiles: Tiles
+    routes: tuple[Route, ...]
+
+
+def _parts(
+    means: _Means, authority: tls.Authority, vouching: Provider | None, archive: Archive | None
+) -> _Parts:
+    worker, reader, signals = means.worker, means.reader, means.signals
+    log, settings = means.log, means.settings
+    intake = Intake(worker, reader, signals, log, authority.pem, settings)
+    guard, provided = Guard(worker, reader), Provided(worker, vouching)
+    entrance = Entrance(worker, reader, signals, guard, provided=bool(vouching))
+    operator, map_tiles = Operator(worker, signals, log, guard, settings), Tiles(archive, guard, log)
+    with_routes = (
+        *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
+        *(Figures(means.looks, guard), Administration(worker, means.looks, signals, guard)),
+        *(provided, map_tiles),
+        *_case_pages(means, guard, authority.sha256),
+    )
+    routes = tuple(route for part in with_routes for route in part.routes)
+    return _Parts(intake, entrance, operator, provided, map_tiles, routes)
+
+
+def _runner(routes: tuple[Route, ...], refusals: Refusals, settings: Settings) -> web.AppRunner:
+    app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
+    for route in routes:
+        app.router.add_route(route.method, route.path, route.handle)
+    app.on_response_prepare.append(_headers(settings))
+    return web.AppRunner(
+        app, access_log=None, logger=QUIET, shutdown_timeout=STOP_S_MAX, keepalive_timeout=settings.idle_s
+    )
+
+
 def _readers(home: Home, worker: Worker) -> tuple[Core, Worker]:
-    """One in the loop's own thread, for point queries; and a thread for what only looks, and for long.
+    """Open one in the loop's own thread, for point queries; and a thread for what only looks, and for long.
 
     These are pages of those who wait for no alarm, and the Institute's counting: no alarm waits for them.
     """
@@ -161,9 +197,11 @@ def _readers(home: Home, worker: Worker) -> tuple[Core, Worker]:
         raise
 
 
-def _add_jobs(
-    jobs: Jobs, worker: Worker, looks: Worker, signals: ChangeSignals, log: Log, settings: Settings
-) -> None:
+def _add_jobs(jobs: Jobs, means: _Means, parts: _Parts) -> None:
+    worker, looks, signals = means.worker, means.looks, means.signals
+    log, settings = means.log, means.settings
+    jobs.add(FLUSH_S, parts.provided.note_due)
+    jobs.add(ESCALATE_TICK_S, parts.operator.boards.escalate)
     jobs.add(ESCALATE_S, Escalation(worker, signals, log, settings).look)
     jobs.add(LOOK_S, Watchman(worker, signals, log, settings).look)
     housekeeping = Housekeeping(worker, looks, settings)
@@ -173,7 +211,7 @@ def _add_jobs(
 
 
 def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """What every answer carries."""
+    """Return what gives every answer the headers that it carries."""
     headers = HEADERS | {"Content-Security-Policy": policy(settings)}
 
     async def set_headers(_request: web.Request, response: web.StreamResponse) -> None:
@@ -182,13 +220,20 @@ def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], 
     return set_headers
 
 
-def _case_pages(
-    worker: Worker, looks: Worker, guard: Guard, pin: str, settings: Settings
-) -> tuple[Cases, Handouts, DailyReport, Cap]:
+def _case_pages(means: _Means, guard: Guard, pin: str) -> tuple[Cases, Handouts, DailyReport, Cap]:
+    worker, settings = means.worker, means.settings
     cases = Cases(worker, guard, settings.test_every_days, settings.alive_s)
     handouts = Handouts(worker, guard, cases, pin, settings.public_url)
-    report = DailyReport(looks, guard, settings.test_every_days)
+    report = DailyReport(means.looks, guard, settings.test_every_days)
     return cases, handouts, report, Cap(worker, guard, pin, settings.public_url)
+
+
+def _specific(host: str) -> tuple[str, ...]:
+    """Return the address to listen on, where it is one at which somebody may ask."""
+    try:
+        return () if ipaddress.ip_address(host).is_unspecified else (host,)
+    except ValueError:
+        return (host,)
 
 
 def _url(host: str, port: int) -> str:

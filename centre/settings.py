@@ -41,7 +41,8 @@ class Settings:
     @property
     def hosts(self) -> tuple[str, ...]:
         """As others reach this centre: names of the development certificate."""
-        return tuple(urlsplit(url).hostname or "" for url in (self.public_url, *self.addresses))
+        urls = (self.public_url, *self.addresses)
+        return tuple(host for url in urls if (host := urlsplit(url).hostname))
 
     @property
     def tiles_origin(self) -> str:

@@ -124,7 +124,13 @@ def add(commands: Commands) -> None:
         webhook_key,
         begins=True,
     )
-    commands.add("ca", "print where the development CA is, making it if needed", ca, begins=True)
+    made = commands.add("ca", "print where the development CA is, making it if needed", ca, begins=True)
+    made.add_argument("--path", action="store_true", help="print the path of its certificate alone")
+    made.add_argument(
+        "--renew",
+        action="store_true",
+        help="make it a new certificate with the same key, which is what is pinned",
+    )
 
 
 def _add_oidc(made: argparse.ArgumentParser) -> None:
@@ -225,7 +231,11 @@ def serve(arguments: argparse.Namespace) -> int:
 
 
 def ca(arguments: argparse.Namespace) -> int:
-    authority = tls.development(Home(arguments.home))
+    home = Home(arguments.home)
+    authority = tls.renew(home) if arguments.renew else tls.development(home)
+    if arguments.path:
+        print(authority.path)
+        return 0
     print(f"CA certificate: {authority.path}\nSHA-256 of its public key: {authority.sha256}")
     return 0
 

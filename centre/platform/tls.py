@@ -40,33 +40,67 @@ class Authority:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class ServerCertificate:
+    """What the centre shows to who calls: the leaf first, the pinned one last."""
+
+    authority: Authority
+    context: ssl.SSLContext
+    chain: tuple[x509.Certificate, ...]
+    is_own: bool  # of the home's own CA
+
+
 class BadCertificate(Exception):
     """What `--cert` or `--key` names cannot be used; the text is a sentence."""
 
 
 def development(home: Home) -> Authority:
-    """The home's own CA, made by whoever asks first. Raises CannotServe."""
-    secret = home.secret(CA_KEY_FILE, _new_ca)
-    try:
-        certificate = x509.load_pem_x509_certificate(secret)
-    except ValueError:
-        raise CannotServe(f"{home.path / CA_KEY_FILE} is damaged: no certificate in it") from None
-    pem = certificate.public_bytes(Encoding.PEM)
-    return Authority(home.write(CA_FILE, pem), pem, _spki_sha256(certificate))
+    """Return the home's own CA, made by whoever asks first. Raises CannotServe."""
+    return _authority(home, _ca(home))
+
+
+def renew(home: Home) -> Authority:
+    """Make the home's CA a new certificate, with the key that it has: what is pinned is the key.
+
+    Raises CannotServe.
+    """
+    _ca(home)
+    key = load_pem_private_key(home.secret(CA_KEY_FILE, _new_ca), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    home.write(CA_KEY_FILE, _pem(key) + _ca_certificate(key))
+    return development(home)
+
+
+def own_certificate(home: Home, *hosts: str) -> ServerCertificate:
+    """Make a new leaf by the home's own CA. Raises CannotServe."""
+    ca, context = _ca(home), development_context(home, *hosts)
+    leaf = x509.load_pem_x509_certificate((home.path / LEAF_FILE).read_bytes())
+    return ServerCertificate(_authority(home, ca), context, (leaf, ca), is_own=True)
 
 
 def development_context(home: Home, *hosts: str, days_old: int = 0, name: str = LEAF_FILE) -> ssl.SSLContext:
-    """A server's context with a new leaf for this machine's names and `hosts`, kept as the file `name`."""
-    secret = home.secret(CA_KEY_FILE, _new_ca)
-    ca, ca_key = x509.load_pem_x509_certificate(secret), load_pem_private_key(secret, None)
+    """Return a server's context with a new leaf for this machine's names and `hosts`, kept as `name`."""
+    ca, ca_key = _ca(home), load_pem_private_key(home.secret(CA_KEY_FILE, _new_ca), None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
     return _context(home.write(name, _new_leaf(ca, ca_key, hosts, days_old)), None)
 
 
-def given(cert: Path, key: Path) -> tuple[Authority, ssl.SSLContext]:
-    """`cert` is a PEM chain, leaf first; the last one in it is what bridges pin. Raises BadCertificate."""
+def _ca(home: Home) -> x509.Certificate:
     try:
-        last = x509.load_pem_x509_certificates(cert.read_bytes())[-1]
+        return x509.load_pem_x509_certificate(home.secret(CA_KEY_FILE, _new_ca))
+    except ValueError:
+        raise CannotServe(f"{home.path / CA_KEY_FILE} is damaged: no certificate in it") from None
+
+
+def _authority(home: Home, certificate: x509.Certificate) -> Authority:
+    pem = certificate.public_bytes(Encoding.PEM)
+    return Authority(home.write(CA_FILE, pem), pem, _spki_sha256(certificate))
+
+
+def given(cert: Path, key: Path) -> ServerCertificate:
+    """Read a PEM chain, leaf first; the last one in it is what bridges pin. Raises BadCertificate."""
+    try:
+        chain = tuple(x509.load_pem_x509_certificates(cert.read_bytes()))
         context = _context(cert, key)
     except OSError as error:  # ssl.SSLError is one
         name = cert if error.filename is None else error.filename
@@ -78,7 +112,8 @@ def given(cert: Path, key: Path) -> tuple[Authority, ssl.SSLContext]:
         raise BadCertificate(f"cannot use {name}: {why}") from None
     except ValueError:
         raise BadCertificate(f"cannot use {cert}: no PEM certificate in it") from None
-    return Authority(cert, last.public_bytes(Encoding.PEM), _spki_sha256(last)), context
+    authority = Authority(cert, chain[-1].public_bytes(Encoding.PEM), _spki_sha256(chain[-1]))
+    return ServerCertificate(authority, context, chain, is_own=False)
 
 
 def pin(cert: Path) -> str:
@@ -144,6 +179,10 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _new_ca() -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
+    return _pem(key) + _ca_certificate(key)
+
+
+def _ca_certificate(key: ec.EllipticCurvePrivateKey) -> bytes:
     name = _name("development CA")  # says nothing of what it is for
     certificate = (
         _certificate(name, name, key.public_key(), CA_DAYS)
@@ -151,7 +190,7 @@ def _new_ca() -> bytes:
         .add_extension(_usage(ca=True), critical=True)
         .sign(key, hashes.SHA256())
     )
-    return _pem(key) + certificate.public_bytes(Encoding.PEM)
+    return certificate.public_bytes(Encoding.PEM)
 
 
 def _new_leaf(

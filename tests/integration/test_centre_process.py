@@ -7,9 +7,11 @@ import resource
 import shutil
 import signal
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
 from centre.commands import main
 from centre.platform.home import Home
@@ -140,6 +142,24 @@ async def test_the_console_command_needs_no_tracebacks(tmp_path: Path) -> None:
     assert (code, out, error) == (1, "", f"amr-centre: there is no centre in {tmp_path / 'home'}\n")
 
 
+def issued(folder: Path, until: datetime, *names: str) -> tuple[object, ...]:
+    """Return the options of `serve` for a certificate that ends then."""
+    ca, key, cert = trustme.CA(), folder / "key.pem", folder / "cert.pem"
+    leaf = ca.issue_cert(*names, not_after=until)
+    leaf.private_key_pem.write_to_path(key)
+    for pem in (*leaf.cert_chain_pems, ca.cert_pem):
+        pem.write_to_path(cert, append=True)
+    return "--cert", cert, "--key", key
+
+
+async def test_a_certificate_that_ends_soon_or_is_for_another_host_is_told(tmp_path: Path) -> None:
+    """It serves; phones refuse it soon, or at an address that they are told."""
+    options = issued(tmp_path, datetime.now(UTC) + timedelta(days=9), "127.0.0.1")
+    async with served(tmp_path / "home", *options, "--public-url", "https://centre.example") as (centre, _):
+        lines = [await centre.next_line() for _ in range(2)]
+    assert [line["reason"] for line in lines] == ["certificate_ends_soon", "certificate_other_host"]
+
+
 # The rest needs no process of its own: `main` is what the command calls.
 
 
@@ -263,6 +283,15 @@ def test_a_mistake_gets_one_sentence_and_an_exit_code(
         given, _, error = said(capsys, *filled, *(() if "--home" in filled else ("--home", home)))
     assert given == code
     assert words in error
+
+
+def test_a_certificate_that_has_expired_is_not_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence, exit code 1: every phone would refuse it."""
+    options = issued(tmp_path, datetime.now(UTC) - timedelta(days=1), "127.0.0.1")
+    code, _, error = said(capsys, "serve", "--home", tmp_path / "home", *options)
+    assert (code, "expired on" in error) == (1, True)
 
 
 @pytest.mark.parametrize(
