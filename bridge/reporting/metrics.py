@@ -4,13 +4,19 @@ Never a person: no `device_id`, no incident, no position is a label or a value; 
 short lists below, whatever a centre answers. Bound to 127.0.0.1, in threads of its own.
 """
 
+import socketserver
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from wire import codes
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 WAITING_MAX = 1000
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400)
@@ -23,7 +29,7 @@ OTHER = "other"
 
 
 class Metrics:
-    """A sink of the log. `now()` is as `time.time`."""
+    """Counts what the log says; one of its sinks. `now()` is as `time.time`."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram  # 2 MB, only when used
@@ -50,7 +56,7 @@ class Metrics:
             self._posts.labels(outcome)  # there from the start, at 0: a rate needs a beginning
 
     def __call__(self, what: str, fields: dict[str, Any]) -> None:
-        """One event of the log."""
+        """Count one event of the log."""
         act = getattr(self, f"_on_{what}", None)
         if act is not None:
             act(fields)
@@ -110,15 +116,39 @@ def _listed(word: str, words: tuple[str, ...]) -> str:
     return word if word in words else OTHER
 
 
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True  # whoever reads slowly keeps nobody from ending
+
+
+class _SilentHandler(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Write nothing: a stranger's request is no event of the bridge's."""
+
+
+def _guarded(app: "WSGIApplication", port: int) -> "WSGIApplication":
+    """Answer 403 to a page of the web whose name was made to point at 127.0.0.1: its Host is its own."""
+    ours = (f"127.0.0.1:{port}", f"localhost:{port}")
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("HTTP_HOST") in ours:
+            return app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Length", "0")])
+        return []
+
+    return answer
+
+
 @contextmanager
 def serving(metrics: Metrics, port: int) -> Iterator[None]:
-    """`http://127.0.0.1:PORT/metrics`, until the block ends. Raises OSError where the port is taken."""
-    from prometheus_client import start_http_server
+    """Serve `http://127.0.0.1:PORT/metrics` until the block ends. Raises OSError where the port is taken."""
+    from prometheus_client import make_wsgi_app
 
-    server, thread = start_http_server(port, "127.0.0.1", metrics.registry)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(1)
+    app = _guarded(make_wsgi_app(metrics.registry), port)
+    with make_server("127.0.0.1", port, app, _Server, _SilentHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join(1)

@@ -1,5 +1,6 @@
 """The figures: right, about nobody, and never in the way."""
 
+import http.client
 import json
 import math
 import re
@@ -117,6 +118,43 @@ def test_prometheus_reads_it_and_it_says_nothing_of_anybody(capsys: pytest.Captu
     assert len(capsys.readouterr().out.splitlines()) == len(EVENTS)
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+    return port
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:{port}", 200),
+        ("localhost:{port}", 200),
+        ("attacker.example:{port}", 403),
+        ("attacker.example", 403),
+        ("127.0.0.1", 403),
+        ("127.0.0.1:1", 403),
+        ("127.0.0.1:{port}.attacker.example", 403),
+        ("", 403),
+    ],
+)
+def test_a_page_of_the_web_cannot_read_it_by_a_name_of_its_own(host: str, status: int) -> None:
+    """A name that was made to point at 127.0.0.1 (DNS rebinding) is told by its Host; nor can it send two."""
+    port = free_port()
+    hosts = [host.format(port=port)]
+    with serving(Metrics(), port):
+        for more in ([], ["attacker.example"]):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.putrequest("GET", "/metrics", skip_host=True)
+            for each in (*hosts, *more):
+                connection.putheader("Host", each)
+            connection.endheaders()
+            answer = connection.getresponse()
+            body = answer.read()
+            connection.close()
+            assert answer.status == (403 if more else status)
+            assert (b"amr_bridge" in body) == (answer.status == 200)
 
 
 def test_before_anything_was_heard_there_is_no_age() -> None:
