@@ -11,11 +11,12 @@ from bridge.centre.client import Centre
 from bridge.clock import System, now_ms
 from bridge.location import fixed
 from bridge.model import Fix, Trouble
+from bridge.network import SystemNetwork
 from bridge.page import words
-from bridge.ports import OnAdvert, Radio, Source, SourceOff
+from bridge.ports import Network, OnAdvert, Radio, Source, SourceOff
 from bridge.radio.bleak_radio import BleakRadio, ClientBackend, ScannerBackend
 from bridge.reporting.desktop import DBusDesktop
-from bridge.reporting.log import Log, Sink, mistakes
+from bridge.reporting.log import Log, Sink, mistakes, place
 from bridge.settings import Settings
 from bridge.store.home import Credentials, Home, HomeError
 from bridge.store.journal import Journal
@@ -48,8 +49,26 @@ async def run_bridge(
                 phone_low_percent=settings.supervision_phone_battery_low_percent,
                 announce=_announcer(desktop, settings, log),
             )
-            async with _page(relay, home, settings, log):
+            async with _page(relay, home, settings, log), _hurried(relay, SystemNetwork(System())):
                 await relay.run(stop)
+
+
+@contextlib.asynccontextmanager
+async def _hurried(relay: Relay, network: Network) -> AsyncIterator[None]:
+    """Have the bridge send what waits as soon as a network is there again."""
+
+    async def watch() -> None:
+        try:
+            await network.run(relay.hurry)
+        except Exception as error:  # what waits is then sent in its own time
+            relay.trouble("ourselves", "internal", f"a mistake of the bridge's own, going on: {place(error)}")
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 def bleak_radio(

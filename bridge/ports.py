@@ -161,6 +161,13 @@ class Radio(Protocol):
     ) -> AbstractAsyncContextManager[Link]: ...
 
 
+class Network(Protocol):
+    """What the system says of its networks."""
+
+    async def run(self, on_arrival: Callable[[], None]) -> None:
+        """Call `on_arrival` whenever a network is there again, until cancelled."""
+
+
 class Location(Protocol):
     """A source of positions. Never waits: the alarm does not."""
 

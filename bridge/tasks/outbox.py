@@ -198,12 +198,16 @@ class Outbox:
             self._calm.set()
         self._signal.set()
 
+    def hurry(self) -> None:
+        """Try at once what waits to be tried again."""
+        self._retry_queue.hurry(self._clock.monotonic_ms())
+        self._signal.set()
+
     def answers(self) -> None:
         """The centre has just answered something."""
         if "centre" in self._troubles:
             self._troubles.over("centre")
-            self._retry_queue.hurry(self._clock.monotonic_ms())
-            self._signal.set()
+            self.hurry()
         self._desk.centre_answered()
 
     def _failed(self, job: Job, error: CentreError) -> None:

@@ -446,6 +446,10 @@ class Relay:
         self._sources_off.pop(name, None)
         self._troubles.over("location")
 
+    def hurry(self) -> None:
+        """Send at once what waits to be tried again: a network has come."""
+        self._outbox.hurry()
+
     def trouble(self, where: str, reason: str, text: str) -> None:
         """Something beside the bridge is not as it must be."""
         self._troubles.tell(where, reason, text)

@@ -156,6 +156,25 @@ async def test_heard_is_said_while_the_centre_is_down_and_received_when_it_is_ba
     assert len(scene.centre.posts) == 3
 
 
+class StoppedClock(System):
+    """A clock whose retries never come due by themselves."""
+
+    def monotonic_s(self) -> float:
+        return 1000.0
+
+
+async def test_what_waits_is_sent_at_once_when_a_network_has_come(scene: Scene) -> None:
+    """Out of the lift: the next try is not waited for."""
+    scene.centre.answers = [lambda: web.Response(status=503)]
+    async with scene.bridge(clock=StoppedClock()) as lines:
+        await scene.button.say(ALARM, 1)
+        await lines.wait_for("retry")
+        assert lines.bridge
+        lines.bridge.hurry()
+        await lines.wait_for("received")
+    assert len(scene.centre.posts) == 2
+
+
 async def test_a_press_kept_over_a_restart_is_sent_and_its_receipt_brought(scene: Scene) -> None:
     """The bridge ends before the centre answers; the next one goes on from the journal alone."""
     scene.centre.answers = [lambda: problem(404, "unknown_device")]
