@@ -1,6 +1,6 @@
 """The sender of the webhook: a dispatch system is told of each incident, however often it has to be tried.
 
-What is told lies on disk (work/hooks.py); this only brings it over, a few at once, and never in the way of
+What is told lies on disk (work/webhook.py); this only brings it over, a few at once, and never in the way of
 an alarm. HTTPS with the receiver's certificate checked; no redirect is followed; its answer is not read.
 """
 
@@ -18,15 +18,15 @@ from centre.platform.log_throttle import LogThrottle
 from centre.platform.worker import AFTER, Worker
 from centre.rules import webhook
 from centre.settings import Settings
-from centre.work import webhook as hooks
-from centre.work.webhook import Hook
+from centre.work import webhook as queue
+from centre.work.webhook import WebhookEvent
 
 KEY_FILE = "webhook.key"
 SEND_S = 1.0
 
 
 def key_of(home: Home) -> bytes:
-    """What both sides know; made once, as hexadecimal digits for a person to copy. Raises CannotServe."""
+    """Return the key that both sides know; made once, as hexadecimal digits to copy. Raises CannotServe."""
     text = home.secret(KEY_FILE, lambda: secrets.token_hex(webhook.KEY_BYTES).encode() + b"\n")
     try:
         key = bytes.fromhex(text.decode("ascii"))
@@ -48,7 +48,7 @@ class Receiver:
 
 
 def receiver(home: Home, settings: Settings) -> Receiver | None:
-    """None: nobody is told. Raises CannotServe."""
+    """Return who is told, None where nobody is. Raises CannotServe."""
     if settings.webhook is None:
         return None
     try:
@@ -66,29 +66,30 @@ class Sender:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self) -> None:
-        """All that is due: of each incident one at a time, in order."""
+        """Send all that is due: of each incident one at a time, in order."""
         if self._receiver is None:
             return
-        await self._worker(hooks.clock_set_back, lane=AFTER)
-        while batch := await self._worker(hooks.due, lane=AFTER):
-            if await self._worker(hooks.waiting, lane=AFTER) >= webhook.WAITING_MAX:
-                self._trouble("webhook_full", "what happens now is not told to the webhook: too much waits")
-            await asyncio.gather(*(self._send(hook, self._receiver) for hook in batch))
+        await self._worker(queue.clock_set_back, lane=AFTER)
+        while batch := await self._worker(queue.due, lane=AFTER):
+            if await self._worker(queue.is_full, lane=AFTER):
+                text = "too much waits of one button and phone: what comes of it is not told to the webhook"
+                self._trouble("webhook_full", text)
+            await asyncio.gather(*(self._send(event, self._receiver) for event in batch))
 
-    async def _send(self, hook: Hook, receiver: Receiver) -> None:
-        why = await self._post(hook, receiver)
+    async def _send(self, event: WebhookEvent, receiver: Receiver) -> None:
+        why = await self._post(event, receiver)
         if why is None:
-            await self._worker(hooks.delivered, hook, lane=AFTER)
-        elif await self._worker(hooks.failed, hook, lane=AFTER):
-            text = f"incident {hook.incident_id} ({hook.kind}) was never taken: {why}"
+            await self._worker(queue.delivered, event, lane=AFTER)
+        elif await self._worker(queue.failed, event, lane=AFTER):
+            text = f"incident {event.incident_id} ({event.kind}) was never taken: {why}"
             self._log("trouble", reason="webhook_given_up", text=text)
         else:
             self._trouble("webhook_failing", f"the webhook does not take what it is told: {why}")
 
-    async def _post(self, hook: Hook, receiver: Receiver) -> str | None:
-        """None: taken; else why not."""
+    async def _post(self, event: WebhookEvent, receiver: Receiver) -> str | None:
+        """Post one event; return None where it was taken, else why not."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=receiver.context, limit=hooks.SEND_AT_MOST)
+            connector = aiohttp.TCPConnector(ssl=receiver.context, limit=queue.SEND_AT_MOST)
             timeout = aiohttp.ClientTimeout(total=receiver.answer_s_max)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
@@ -97,11 +98,11 @@ class Sender:
         headers = {
             "Content-Type": "application/json",
             "X-AMR-Timestamp": str(now_s),
-            "X-AMR-Signature": webhook.signature(receiver.key, now_s, hook.body),
+            "X-AMR-Signature": webhook.signature(receiver.key, now_s, event.body),
         }
         try:
             async with self._session.post(
-                receiver.url, data=hook.body, headers=headers, allow_redirects=False
+                receiver.url, data=event.body, headers=headers, allow_redirects=False
             ) as response:
                 return None if 200 <= response.status < 300 else f"it answers {response.status}"
         except TimeoutError:

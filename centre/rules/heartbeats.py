@@ -112,20 +112,6 @@ def _phone(value: object) -> Phone:
     return read_phone(value)
 
 
-# A cold boot moves the alive counter on by its whole reserve (protocol, "Counters").
-_COLD_BOOTS = 128
-
-
-def moves_up(told: int, known: int, since_ms: int, period_s: int) -> bool:
-    """Whether an alive counter that a bridge tells becomes the one that we answer to all bridges.
-
-    It only goes up; and not further than a button can have come in `since_ms`, at 0.8 periods a slot and
-    with 128 cold boots: a stolen phone could else lead every other bridge past all codes to come.
-    """
-    slots = since_ms // (period_s * 800) + 1
-    return known < told <= known + slots + _COLD_BOOTS * codes.RESERVE
-
-
 def next_in_s(name: str, now_s: int, alive_s: int) -> int:
     """When it shall speak next: in its own second, so that those whom an outage brought into step fall out.
 

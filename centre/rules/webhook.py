@@ -24,7 +24,6 @@ OF_STAGE = {
     receipts.CLOSED: CLOSED,
 }
 
-WAITING_MAX = 10_000
 FIRST_AGAIN_MS, AGAIN_MS_MAX = 1_000, 60_000
 GIVEN_UP_MS = 86_400_000  # a day later nobody sends a car for it
 KEY_BYTES = 32
@@ -63,10 +62,10 @@ def _fix(position: Position, now_ms: int) -> dict[str, Any]:
 
 
 def signature(key: bytes, timestamp_s: int, content: bytes) -> str:
-    """Of `X-AMR-Signature`: HMAC-SHA256 (RFC 2104) over the timestamp's digits, a full stop, the body."""
+    """Sign for `X-AMR-Signature`: HMAC-SHA256 (RFC 2104) over the timestamp's digits, a full stop, body."""
     return "sha256=" + hmac.new(key, b"%d." % timestamp_s + content, hashlib.sha256).hexdigest()
 
 
-def again_ms(tries: int) -> int:
-    """How long to wait after so many tries: 1 s, doubling, to 60 s."""
-    return int(min(FIRST_AGAIN_MS * 2 ** min(tries - 1, 10), AGAIN_MS_MAX))
+def again_ms(attempts: int) -> int:
+    """Return how long to wait after so many attempts: 1 s, doubling, to 60 s."""
+    return int(min(FIRST_AGAIN_MS * 2 ** min(attempts - 1, 10), AGAIN_MS_MAX))

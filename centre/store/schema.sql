@@ -15,13 +15,11 @@ CREATE TABLE devices (
     root_sealed     BLOB NOT NULL,              -- centre/platform/sealing.py
     epoch           INTEGER NOT NULL DEFAULT 0, -- re-keying in the field will raise it
     alive_period_s  INTEGER NOT NULL,
-    alive_counter   INTEGER NOT NULL DEFAULT 0, -- highest counted, 0 = none
     pin_hash        TEXT,                       -- the protected person's, checked by the centre alone; sealed, hex
     duress_pin_hash TEXT,
     imported_at_ms  INTEGER NOT NULL,
     revoked_at_ms   INTEGER,
-    capabilities    TEXT,                       -- of its kind of board: a JSON object of booleans; NULL = not told
-    alive_counter_at_ms INTEGER                 -- when alive_counter rose
+    capabilities    TEXT                        -- of its kind of board: a JSON object of booleans; NULL = not told
 ) STRICT;
 
 -- What a phone holds. The token itself is only with the phone.
@@ -61,12 +59,15 @@ CREATE TABLE incidents (
     erased_at_ms    INTEGER,
     positions_erased_at_ms INTEGER,             -- earlier: its positions
     -- Presses of the same button by the same bridge that are counted here, and not kept each.
-    more_presses    INTEGER NOT NULL DEFAULT 0
+    more_presses    INTEGER NOT NULL DEFAULT 0,
+    -- The bridge that told of it first: what one bridge tells of one button is a share (rules/fair_share.py).
+    first_bridge_id TEXT REFERENCES bridges
 ) STRICT;
 
 -- Exactly one incident per press, whoever sends it and however often (protocol).
 CREATE UNIQUE INDEX one_incident_per_press ON incidents (device_id, event, counter);
 CREATE INDEX incidents_by_time ON incidents (event, opened_at_ms);
+CREATE INDEX incidents_of_share ON incidents (device_id, first_bridge_id, event, opened_at_ms);
 
 -- What reached us: by each bridge and path once, with the number of its posts.
 CREATE TABLE alarms (

@@ -7,7 +7,7 @@ from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.store import Row
 from centre.work import accounts, event_log
-from centre.work import webhook as hooks
+from centre.work import webhook as queue
 from centre.work.core import Core
 from wire import codes
 
@@ -70,7 +70,7 @@ def rule(core: Core, caller: Caller, incident_id: str, ruling: int) -> None:
         if not core.store.run("rule_on_held", incident_id=incident_id, held=ruling, alarm=codes.ALARM):
             raise Refused("not_held")
         if ruling == OPERATORS:
-            hooks.add(core, incident_id, webhook.OPENED)
+            queue.add(core, incident_id, webhook.OPENED)
             core.store.run("erase_escalations", incident_id=incident_id)  # from now on it waits for others
         kind = "alarm_handed_over" if ruling == OPERATORS else "alarm_set_aside"
         which = {"incident_id": incident_id, "case_id": incident["case_id"]}

@@ -4,7 +4,7 @@ import contextlib
 from dataclasses import dataclass, field
 
 from centre.platform.sealing import Broken
-from centre.rules import incidents, webhook
+from centre.rules import fair_share, incidents, webhook
 from centre.rules.access import Caller
 from centre.rules.cases import DANGERS
 from centre.rules.incidents import CloseReason
@@ -18,7 +18,6 @@ from centre.work.supervision import Loss
 from wire import codes, receipts
 
 UNTAKEN_SHOWN_MAX = 100
-OF_ONE_BUTTON_MAX = 5
 TAKEN_SHOWN_MAX = 20
 CLOSED_SHOWN_MAX = 10
 TESTS_SHOWN_MAX = 5
@@ -136,7 +135,7 @@ class Advanced:
 def board(core: Core) -> Board:
     """Read the board as it is."""
     store = core.store
-    limits = {"of_one_button": OF_ONE_BUTTON_MAX, "at_most": UNTAKEN_SHOWN_MAX}
+    limits = {"of_one_share": fair_share.SHOWN_MAX, "at_most": UNTAKEN_SHOWN_MAX}
     untaken = store.all("untaken_alarms", alarm=codes.ALARM, **limits)
     raised = store.all("unseen_duress", alarm=codes.ALARM, at_most=UNTAKEN_SHOWN_MAX)
     taken = store.all("taken_alarms", alarm=codes.ALARM, at_most=TAKEN_SHOWN_MAX)

@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterable
 
 from centre.platform import password_hashing
-from centre.rules import registry
+from centre.rules import press_counters, registry
 from centre.rules.refusals import Refused
 from centre.store import Row
 from centre.work import event_log
@@ -167,10 +167,15 @@ def enrol(core: Core, code: str, pin_hash: str | None, duress_pin_hash: str | No
 
 
 def counters(core: Core, device_id: str) -> dict[str, int]:
-    """The highest accepted ones below the spare range: where every bridge's prediction may start."""
-    row = core.store.one("counters", device_id=device_id, spare_first=codes.SPARE_FIRST)
-    assert row is not None
-    return {"press": row["press"], "alive": row["alive"]}
+    """Return the counters below the spare range from which every bridge may start to look."""
+    device = core.store.one("device", device_id=device_id)
+    alive = core.store.one("alive_counter", device_id=device_id)
+    assert device is not None
+    assert alive is not None
+    rows = core.store.all("press_counters", device_id=device_id, spare_first=codes.SPARE_FIRST)
+    heard = (press_counters.Heard(row["counter"], bool(row["is_live"])) for row in rows)
+    in_use_ms = core.now_ms() - device["imported_at_ms"]
+    return {"press": press_counters.press(heard, in_use_ms), "alive": alive["counter"]}
 
 
 def bridge_of(core: Core, token: str) -> str:

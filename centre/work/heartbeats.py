@@ -1,6 +1,6 @@
 """Signs of life: the last state of bridges and buttons, and their counters."""
 
-from centre.rules import heartbeats
+from centre.rules import heartbeats, press_counters
 from centre.rules import supervision as losses
 from centre.rules.fields import Dropped
 from centre.rules.heartbeats import SignOfLife
@@ -50,6 +50,10 @@ def _take_button_state(
     core: Core, bridge_id: str, device: Row, button: heartbeats.ButtonState, alive_s: int, now_ms: int
 ) -> None:
     heard_at_ms, device_id = button.heard_at_ms, button.device_id
+    # A stolen phone could else lead every other bridge past all codes to come.
+    in_use_ms, alive_counter = now_ms - device["imported_at_ms"], button.alive_counter
+    if not press_counters.is_alive_plausible(alive_counter or 0, in_use_ms, device["alive_period_s"]):
+        alive_counter = None
     core.store.run(
         "set_button_state",
         bridge_id=bridge_id,
@@ -60,7 +64,7 @@ def _take_button_state(
         in_reach=button.in_reach,
         lost_after_s=button.lost_after_s,
         press_counter=button.press_counter,
-        alive_counter=button.alive_counter,
+        alive_counter=alive_counter,
         faults=" ".join(button.faults),
         now_ms=now_ms,
     )
@@ -68,7 +72,3 @@ def _take_button_state(
     reach_ms = losses.reach_ms(device["alive_period_s"], alive_s, button.lost_after_s)
     wait_ms = 0 if at_once else reach_ms + 1
     core.store.run("watch_button", device_id=device_id, look_at_ms=now_ms + wait_ms, now_ms=now_ms)
-    since_ms = now_ms - (device["alive_counter_at_ms"] or device["imported_at_ms"])
-    told, known = button.alive_counter or 0, device["alive_counter"]
-    if heartbeats.moves_up(told, known, since_ms, device["alive_period_s"]):
-        core.store.run("move_alive_counter", device_id=device_id, counter=told, now_ms=now_ms)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from centre.platform.pin_hashing import Verdict
-from centre.rules import access, incidents, webhook
+from centre.rules import access, fair_share, incidents, webhook
 from centre.rules.fields import Dropped
 from centre.rules.incidents import CallOff, Fix, Press
 from centre.rules.refusals import Refused
 from centre.store import Row
 from centre.work import buttons, event_log
-from centre.work import webhook as hooks
+from centre.work import webhook as queue
 from centre.work.core import Core
 from wire import codes, receipts
 
@@ -80,13 +80,41 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
         root = core.root(known)
         incidents.check_code(root, known["epoch"], press)
         if known["incident_id"] is None:
-            return _open(core, bridge_id, press, known, root, now_ms)
+            counted = _count(core, bridge_id, press, now_ms)
+            if counted is None:
+                return _open(core, bridge_id, press, known, root, now_ms)
+            stage = receipts.RECEIVED
+            proof = incidents.proof(root, known["epoch"], stage, press.event, press.counter)
+            return Taken(counted, True, stage, proof, press.dropped, press)
         incident_id = str(known["incident_id"])
         if known["erased_at_ms"] is None:  # else it is answered, and nothing of it is kept again
-            _add_arrival(core, incident_id, bridge_id, press, now_ms, known=True)
+            is_closed = known["stage"] == receipts.CLOSED
+            _add_arrival(core, incident_id, bridge_id, press, now_ms, known=True, is_closed=is_closed)
         last = core.store.one("last_receipt", incident_id=incident_id)
     assert last is not None  # written with the incident
     return Taken(incident_id, True, last["stage"], last["proof"], press.dropped, press)
+
+
+def _count(core: Core, bridge_id: str, press: Press, now_ms: int) -> str | None:
+    """Count a press beyond its share on the last incident of it; return that, or None where it opens its own.
+
+    None also where that incident is closed: an alarm is never answered by what is over.
+    """
+    share = {"device_id": press.device_id, "bridge_id": bridge_id, "event": press.event}
+    lately = core.store.one("share_of_presses", since_ms=now_ms - fair_share.HOUR_MS, **share)
+    if lately is None or lately["count"] < fair_share.PRESSES_AN_HOUR:
+        return None
+    last = core.store.one("last_of_share", **share)
+    if last is None or last["stage"] == receipts.CLOSED:
+        return None
+    incident_id = str(last["incident_id"])
+    core.store.run("count_press", incident_id=incident_id)
+    if press.fix is not None and _count_fixes(core, incident_id, bridge_id) < incidents.FIXES_PER_BRIDGE_MAX:
+        _add_fix(core, press.device_id, incident_id, bridge_id, press.fix, now_ms)
+    if not last["more_presses"]:  # once: how often it was is on the incident
+        which = {"incident_id": incident_id, "device_id": press.device_id}
+        event_log.note(core, "presses_counted", f"bridge:{bridge_id}", **which, counter=press.counter)
+    return incident_id
 
 
 def _open(core: Core, bridge_id: str, press: Press, of: Row, root: bytes, now_ms: int) -> Taken:
@@ -98,8 +126,9 @@ def _open(core: Core, bridge_id: str, press: Press, of: Row, root: bytes, now_ms
         device_id=press.device_id,
         event=press.event,
         counter=press.counter,
+        bridge_id=bridge_id,
         case_id=of["case_id"],
-        # It may be in a thief's hand, or still in hers: it is taken, and an administrator rules.
+        # It may be in a thief's hand, or still in the right one: it is taken, and an administrator rules.
         device_revoked=of["revoked_at_ms"] is not None,
         now_ms=now_ms,
     )
@@ -107,12 +136,19 @@ def _open(core: Core, bridge_id: str, press: Press, of: Row, root: bytes, now_ms
     proof = incidents.proof(root, of["epoch"], stage, press.event, press.counter)
     core.store.run("add_receipt", incident_id=incident_id, stage=stage, proof=proof, now_ms=now_ms)
     _add_arrival(core, incident_id, bridge_id, press, now_ms, known=False)
-    hooks.add(core, incident_id, webhook.OPENED)
+    queue.add(core, incident_id, webhook.OPENED)
     return Taken(incident_id, False, stage, proof, press.dropped, press)
 
 
 def _add_arrival(
-    core: Core, incident_id: str, bridge_id: str, press: Press, now_ms: int, *, known: bool
+    core: Core,
+    incident_id: str,
+    bridge_id: str,
+    press: Press,
+    now_ms: int,
+    *,
+    known: bool,
+    is_closed: bool = False,
 ) -> None:
     path = press.path or "unknown"
     phone, fix, limit = press.phone, press.fix, incidents.FIXES_PER_BRIDGE_MAX
@@ -132,7 +168,10 @@ def _add_arrival(
     )
     if before is not None and before["age_s"] is None and press.age_s is not None:
         _tell_age(core, before, press)
-    if repeated and fix is not None and _kept(core, incident_id, bridge_id) >= limit:
+    if is_closed and fix is not None:
+        press.dropped.append(Dropped("fix", "incident_closed"))  # nobody is followed any more
+        fix = None
+    if repeated and fix is not None and _count_fixes(core, incident_id, bridge_id) >= limit:
         press.dropped.append(Dropped("fix", "too_many_fixes"))  # the press itself is never refused
         fix = None
     new_fix = fix is not None and _add_fix(core, press.device_id, incident_id, bridge_id, fix, now_ms)
@@ -185,14 +224,14 @@ def _told(press: Press, path: str, known: bool) -> dict[str, Any]:
 
 
 def _add_fix(core: Core, device_id: str, incident_id: str, bridge_id: str, fix: Fix, now_ms: int) -> bool:
-    """Whether it is new."""
+    """Store one position; return True if it was new."""
     values = fix._asdict() | {"marks": " ".join(fix.marks)}
     where = {"device_id": device_id, "incident_id": incident_id, "bridge_id": bridge_id}
     return bool(core.store.run("add_fix", **where, **values, now_ms=now_ms))
 
 
-def _kept(core: Core, incident_id: str, bridge_id: str) -> int:
-    """How many positions."""
+def _count_fixes(core: Core, incident_id: str, bridge_id: str) -> int:
+    """Return how many positions one bridge has told of an incident."""
     row = core.store.one("fixes_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
     return int(row["count"]) if row else 0
 
@@ -212,7 +251,7 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
             raise Refused("incident_closed")
         now_ms, device_id = core.now_ms(), incident["device_id"]
         stored = [_add_fix(core, device_id, incident_id, bridge_id, fix, now_ms) for fix in fixes]
-        if _kept(core, incident_id, bridge_id) > incidents.FIXES_PER_BRIDGE_MAX:
+        if _count_fixes(core, incident_id, bridge_id) > incidents.FIXES_PER_BRIDGE_MAX:
             raise Refused("too_many_fixes")
         if any(stored):
             event_log.note(
@@ -271,7 +310,7 @@ def call_off(core: Core, bridge_id: str, incident_id: str, verdict: Verdict) -> 
         who = {"incident_id": incident_id, "device_id": incident["device_id"]}
         # Numbers: of two words the shorter would show through the seal.
         if not known:
-            hooks.add(core, incident_id, webhook.CALLED_OFF)  # alike for both PINs
+            queue.add(core, incident_id, webhook.CALLED_OFF)  # alike for both PINs
         event_log.note(core, "called_off", f"bridge:{bridge_id}", **who, known=int(known), duress=int(duress))
     return CalledOff(incident["device_id"], incident["counter"], known)
 

@@ -1,9 +1,9 @@
-"""What a dispatch system is told: on disk with the act itself, then sent until it has said that it knows."""
+"""The webhook's events: on disk with the act itself, then sent until the dispatch system has taken them."""
 
 import secrets
 from dataclasses import dataclass
 
-from centre.rules import escalation, webhook
+from centre.rules import escalation, fair_share, webhook
 from centre.work import event_log, positions
 from centre.work.core import Core
 from wire import codes
@@ -13,12 +13,12 @@ ESCALATE_AT_MOST = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
-    hook_id: int
+class WebhookEvent:
+    number: int
     incident_id: str
     kind: str
     body: bytes
-    tries: int
+    attempts: int
     made_at_ms: int
 
 
@@ -30,34 +30,45 @@ class Escalated:
 
 
 def add(core: Core, incident_id: str, kind: str) -> None:
-    """Within the transaction of the act. Only of alarms; one of a revoked button is an administrator's."""
+    """Add an event within the transaction of the act: only of alarms that operators see.
+
+    One of a revoked button is an administrator's.
+    """
     if not core.tells:
         return
     incident = core.store.one("incident", incident_id=incident_id)
     assert incident is not None
     if incident["event"] != codes.ALARM or incident["held"]:
         return
-    waiting = core.store.one("hooks_waiting")
-    if waiting is not None and waiting["count"] >= webhook.WAITING_MAX:
+    share = {"device_id": incident["device_id"], "bridge_id": incident["first_bridge_id"]}
+    of_share = core.store.one("webhook_events_of_share", **share)
+    if of_share is not None and of_share["count"] >= fair_share.WAITING_MAX:
         # The alarm itself matters more: it is on the board, and here it says that nobody else was told.
         event_log.note(core, "webhook_full", event_log.CENTRE, incident_id=incident_id, event=kind)
         return
     now_ms = core.now_ms()
     newest = positions.newest(core, incident_id)
     text = webhook.body(secrets.token_hex(8), kind, dict(incident), newest, now_ms)
-    core.store.run("add_hook", incident_id=incident_id, kind=kind, body=text, now_ms=now_ms)
+    core.store.run("add_webhook_event", incident_id=incident_id, kind=kind, body=text, now_ms=now_ms)
 
 
 def waiting(core: Core) -> int:
-    row = core.store.one("hooks_waiting")
+    """Return how many events wait."""
+    row = core.store.one("webhook_events_waiting")
     return int(row["count"]) if row else 0
 
 
-def due(core: Core) -> list[Hook]:
-    """The next of each incident, in order, a few at a time."""
-    rows = core.store.all("hooks_due", now_ms=core.now_ms(), at_most=SEND_AT_MOST)
+def is_full(core: Core) -> bool:
+    """Whether some share is full, of whose next events nobody would be told."""
+    row = core.store.one("webhook_shares_full", at_most=fair_share.WAITING_MAX)
+    return bool(row and row["count"])
+
+
+def due(core: Core) -> list[WebhookEvent]:
+    """Return the next of each incident, in order, a few at a time, of each share in turn."""
+    rows = core.store.all("webhook_events_due", now_ms=core.now_ms(), at_most=SEND_AT_MOST)
     return [
-        Hook(
+        WebhookEvent(
             row["hook_id"],
             row["incident_id"],
             row["kind"],
@@ -69,38 +80,41 @@ def due(core: Core) -> list[Hook]:
     ]
 
 
-def delivered(core: Core, hook: Hook) -> None:
+def delivered(core: Core, event: WebhookEvent) -> None:
+    """Note that it was taken."""
     with core.store.transaction():
-        core.store.run("hook_done", hook_id=hook.hook_id, given_up=0, now_ms=core.now_ms())
+        core.store.run("webhook_event_done", hook_id=event.number, given_up=0, now_ms=core.now_ms())
 
 
-def failed(core: Core, hook: Hook) -> bool:
-    """To be tried again later; whether it was given up instead."""
+def failed(core: Core, event: WebhookEvent) -> bool:
+    """Have it tried again later; return whether it was given up instead."""
     now_ms = core.now_ms()
-    give_up = now_ms - hook.made_at_ms > webhook.GIVEN_UP_MS
+    give_up = now_ms - event.made_at_ms > webhook.GIVEN_UP_MS
     with core.store.transaction():
         if give_up:
-            core.store.run("hook_done", hook_id=hook.hook_id, given_up=1, now_ms=now_ms)
-            what = {"incident_id": hook.incident_id, "event": hook.kind}
+            core.store.run("webhook_event_done", hook_id=event.number, given_up=1, now_ms=now_ms)
+            what = {"incident_id": event.incident_id, "event": event.kind}
             event_log.note(core, "webhook_given_up", event_log.CENTRE, **what)
         else:
-            next_at_ms = now_ms + webhook.again_ms(hook.tries + 1)
-            core.store.run("hook_again", hook_id=hook.hook_id, next_at_ms=next_at_ms)
+            next_at_ms = now_ms + webhook.again_ms(event.attempts + 1)
+            core.store.run("webhook_event_again", hook_id=event.number, next_at_ms=next_at_ms)
     return give_up
 
 
 def clock_set_back(core: Core) -> None:
-    """What was to be tried again at what is now far in the future is tried now."""
+    """Try now what was to be tried again at what is now far in the future."""
     with core.store.transaction():
-        core.store.run("clamp_hooks", now_ms=core.now_ms(), latest_ms=core.now_ms() + webhook.AGAIN_MS_MAX)
+        core.store.run(
+            "clamp_webhook_events", now_ms=core.now_ms(), latest_ms=core.now_ms() + webhook.AGAIN_MS_MAX
+        )
 
 
 def escalate(core: Core, after_s: int) -> list[Escalated]:
-    """Alarms that nobody took, and that now go beyond this room; each once."""
+    """Find alarms that nobody took, and that now go beyond this room; each once, of each share in turn."""
     now_ms = core.now_ms()
     until_ms = now_ms - escalation.TOLD * after_s * 1000
     when = {"until_ms": until_ms, "ahead_ms": now_ms + after_s * 1000}
-    query = {"alarm": codes.ALARM, "at_most": ESCALATE_AT_MOST} | when
+    query = {"alarm": codes.ALARM, "of_one_share": fair_share.SHOWN_MAX, "at_most": ESCALATE_AT_MOST} | when
     rows = core.store.all("to_escalate", **query)
     if not rows:
         return []

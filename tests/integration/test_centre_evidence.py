@@ -28,7 +28,7 @@ class Load:
     """Alarms, one after the other in each of some tasks, as long as somebody answers."""
 
     def __init__(self) -> None:
-        self.counter, self.answered = 0, set[str]()
+        self.counter, self.answers, self.answered = 0, 0, set[str]()
         self.headers: dict[str, str] = {}
         self.more = asyncio.Event()
 
@@ -40,6 +40,7 @@ class Load:
             except aiohttp.ClientError:
                 return
             assert status in (200, 201)
+            self.answers += 1
             self.answered.add(answer["incident"])
             self.more.set()
 
@@ -59,8 +60,8 @@ class Load:
 
     async def until(self, count: int) -> None:
         """So many more have been answered."""
-        goal = len(self.answered) + count
-        while len(self.answered) < goal:
+        goal = self.answers + count
+        while self.answers < goal:
             self.more.clear()
             async with asyncio.timeout(60):
                 await self.more.wait()

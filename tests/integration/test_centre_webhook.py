@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import hmac
 import json
+import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,11 +15,11 @@ import pytest
 from aiohttp import web
 
 from centre.platform.home import Home
-from centre.rules import access, incidents, webhook
+from centre.rules import access, fair_share, incidents, webhook
 from centre.rules.incidents import CloseReason
 from centre.work import administration, board, buttons, presses
-from centre.work import webhook as hooks
-from centre.work.core import open_core
+from centre.work import webhook as queue
+from centre.work.core import Core, open_core
 from tests.integration.parts import imported, served
 from tests.unit.bridge.parts import Authority, serve
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, signed_in
@@ -272,7 +274,7 @@ async def test_an_alarm_that_was_handed_over_is_told_like_any_other(tmp_path: Pa
         core = open_core(Home(tmp_path), tells=True)
         buttons.revoke_button(core, HAND.device_id)
         _, answer = await phone.post(HAND.alarm(1))
-        assert hooks.waiting(core) == 0
+        assert queue.waiting(core) == 0
         administrator = signed_in(core, access.ADMINISTRATOR)
         administration.rule(core, administrator, answer["incident"], administration.OPERATORS)
         core.store.close()
@@ -294,26 +296,78 @@ def test_the_documented_signature_is_the_one_that_is_made() -> None:
     assert webhook.signature(key, 1795534800, body) in text
 
 
-def test_the_pause_between_tries_is_bounded() -> None:
+def test_the_pause_between_attempts_is_bounded() -> None:
     """A second, doubling, never more than a minute."""
-    assert [webhook.again_ms(tries) for tries in (1, 2, 3, 7, 500)] == [1000, 2000, 4000, 60_000, 60_000]
+    assert [webhook.again_ms(attempts) for attempts in (1, 2, 3, 7, 500)] == [
+        1000,
+        2000,
+        4000,
+        60_000,
+        60_000,
+    ]
 
 
-def test_a_queue_that_is_full_says_so_in_the_event_log(tmp_path: Path) -> None:
-    """And the alarm itself is taken."""
-    core = open_core(Home(tmp_path), tells=True)
-    buttons.import_buttons(core, [HAND.registered])
-    token = str(buttons.enrol(core, HAND.enrolment_code, None, None)["token"])
-    bridge_id = buttons.bridge_of(core, token)
-    first = presses.take_alarm(core, bridge_id, incidents.read(HAND.alarm(1)))
-    with core.store.transaction():
-        core.store.db.executemany(
-            "INSERT INTO hooks (incident_id, kind, body, made_at_ms, next_at_ms)"
-            " VALUES (?, 'opened', '', 0, 0)",
-            [(first.incident_id,)] * (webhook.WAITING_MAX - 1),
-        )
-    assert hooks.waiting(core) == webhook.WAITING_MAX
-    assert not presses.take_alarm(core, bridge_id, incidents.read(HAND.alarm(2))).known
-    assert hooks.waiting(core) == webhook.WAITING_MAX
-    assert "webhook_full" in [row["kind"] for row in core.store.all("log_entries")]
+def queue_of(path: Path, *hands: Hand) -> tuple[Core, dict[str, str]]:
+    """A core that tells of incidents, and the bridge of each button."""
+    core, bridges = open_core(Home(path), tells=True), {}
+    buttons.import_buttons(core, [hand.registered for hand in hands])
+    for hand in hands:
+        token = str(buttons.enrol(core, hand.enrolment_code, None, None)["token"])
+        bridges[hand.device_id] = buttons.bridge_of(core, token)
+    return core, bridges
+
+
+def test_a_share_that_is_full_says_so_in_the_event_log(tmp_path: Path) -> None:
+    """And the alarms themselves are taken."""
+    core, bridges = queue_of(tmp_path, HAND)
+    for counter in range(1, fair_share.WAITING_MAX + 3):
+        press = incidents.read(HAND.alarm(counter))
+        assert not presses.take_alarm(core, bridges[HAND.device_id], press).known
+    assert queue.waiting(core) == fair_share.WAITING_MAX
+    assert queue.is_full(core)
+    assert [row["kind"] for row in core.store.all("log_entries")].count("webhook_full") == 2
+    core.store.close()
+
+
+def test_one_stolen_phone_takes_no_place_of_another_button(tmp_path: Path) -> None:
+    """However much waits of one, another's alarm is in the next batch; so is one by a phone beside it."""
+    other = Hand(2)
+    core, bridges = queue_of(tmp_path, HAND, other)
+    code = buttons.issue_enrolment(core, HAND.device_id)
+    assert code
+    thief = buttons.bridge_of(core, str(buttons.enrol(core, code, None, None)["token"]))
+    for counter in range(1000, 1400):
+        presses.take_alarm(core, thief, incidents.read(HAND.alarm(counter)))
+    own_alarm = [
+        presses.take_alarm(core, bridges[hand.device_id], incidents.read(hand.alarm(1))).incident_id
+        for hand in (HAND, other)
+    ]
+    assert queue.waiting(core) == fair_share.WAITING_MAX + 2
+    assert {*own_alarm} <= {event.incident_id for event in queue.due(core)}
+    core.store.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_share_is_served_in_turn(tmp_path: Path, seed: int) -> None:
+    """Whatever waits, in whatever order it came: after n batches each share has had n, or all of its own."""
+    draw = random.Random(seed)
+    hands = [Hand(n) for n in range(1, 8)]
+    core, bridges = queue_of(tmp_path, *hands)
+    wanted = {hand.device_id: draw.randint(1, 6) for hand in hands}
+    order = [hand for hand in hands for _ in range(wanted[hand.device_id])]
+    draw.shuffle(order)
+    counters = Counter[str]()
+    for hand in order:
+        counters[hand.device_id] += 1
+        press = incidents.read(hand.alarm(counters[hand.device_id]))
+        presses.take_alarm(core, bridges[hand.device_id], press)
+    served = Counter[str]()
+    for batch in range(1, 7):
+        for event in queue.due(core):
+            incident = core.store.one("incident", incident_id=event.incident_id)
+            assert incident is not None
+            served[incident["device_id"]] += 1
+            queue.delivered(core, event)
+        for device_id, count in wanted.items():
+            assert served[device_id] >= min(batch, count)
     core.store.close()

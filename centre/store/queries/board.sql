@@ -1,14 +1,14 @@
--- Alarms that nobody has taken: duress first, then who has waited longest; but of one button only so many:
--- whoever floods us with one must not hide another.
+-- Alarms that nobody has taken: duress first, then who has waited longest; but of one share only so many
+-- (centre/rules/fair_share.py): whoever floods us with one must not hide another.
 -- name: untaken_alarms
 SELECT * FROM (
     SELECT incident_id, opened_at_ms, i.rowid AS number, coalesce(c.duress, 0) AS is_duress,
            count(*) OVER () AS in_all,
-           row_number() OVER (PARTITION BY i.device_id
+           row_number() OVER (PARTITION BY i.device_id, i.first_bridge_id
                               ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC) AS place
     FROM incidents i LEFT JOIN call_offs c USING (incident_id)
     WHERE event = :alarm AND stage = 1 AND held = 0 AND erased_at_ms IS NULL)
-WHERE place <= :of_one_button ORDER BY is_duress DESC, opened_at_ms, number LIMIT :at_most;
+WHERE place <= :of_one_share ORDER BY is_duress DESC, opened_at_ms, number LIMIT :at_most;
 
 -- A duress PIN that nobody has seen, of alarms that somebody had taken, or closed, before.
 -- name: unseen_duress

@@ -31,15 +31,29 @@ FROM devices d
           ORDER BY heard_at_ms DESC, told_at_ms DESC, bridge_id LIMIT 1)
 ORDER BY d.rowid;  -- as they were imported
 
--- name: counters
-SELECT alive_counter AS alive,
-       (SELECT coalesce(max(counter), 0) FROM incidents i
-        WHERE i.device_id = d.device_id AND counter < :spare_first) AS press
-FROM devices d WHERE device_id = :device_id;
+-- Each press counter that has come, rising, and whether a bridge that is not revoked has told it.
+-- name: press_counters
+SELECT counter, max(EXISTS (SELECT 1 FROM alarms a JOIN bridges b USING (bridge_id)
+                            WHERE a.incident_id = i.incident_id AND b.revoked_at_ms IS NULL)) AS is_live
+FROM incidents i WHERE device_id = :device_id AND counter < :spare_first
+GROUP BY counter ORDER BY counter;
 
--- name: move_alive_counter
-UPDATE devices SET alive_counter = :counter, alive_counter_at_ms = :now_ms
-WHERE device_id = :device_id AND alive_counter < :counter;
+-- name: alive_counter
+SELECT coalesce(max(t.alive_counter), 0) AS counter FROM button_states t JOIN bridges b USING (bridge_id)
+WHERE t.device_id = :device_id AND b.revoked_at_ms IS NULL;
+
+-- What one bridge told first of one button lately, and the last incident of those.
+-- name: share_of_presses
+SELECT count(*) AS count FROM incidents
+WHERE device_id = :device_id AND first_bridge_id = :bridge_id AND event = :event AND opened_at_ms > :since_ms;
+
+-- name: last_of_share
+SELECT * FROM incidents
+WHERE device_id = :device_id AND first_bridge_id = :bridge_id AND event = :event AND erased_at_ms IS NULL
+ORDER BY opened_at_ms DESC, rowid DESC LIMIT 1;
+
+-- name: count_press
+UPDATE incidents SET more_presses = more_presses + 1 WHERE incident_id = :incident_id;
 
 -- name: enrolment
 SELECT * FROM enrolments WHERE code_sha256 = :code_sha256;
@@ -86,7 +100,7 @@ UPDATE bridges SET revoked_at_ms = coalesce(revoked_at_ms, :now_ms) WHERE bridge
 -- pressed: all that decides what becomes of it.
 -- name: press_of_bridge
 SELECT d.device_id, d.epoch, d.root_sealed, d.revoked_at_ms, b.revoked_at_ms AS bridge_revoked_at_ms,
-       i.incident_id, i.erased_at_ms,
+       i.incident_id, i.erased_at_ms, i.stage,
        (SELECT case_id FROM handouts h
         WHERE h.device_id = d.device_id AND (taken_back_at_ms IS NULL
               OR taken_back_at_ms > max(:heard_at_ms, b.enrolled_at_ms) - :age_ms)
@@ -109,8 +123,10 @@ FROM incidents i JOIN bridge_devices bd USING (device_id) JOIN bridges b USING (
 WHERE incident_id = :incident_id AND bridge_id = :bridge_id;
 
 -- name: open_incident
-INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, case_id, device_revoked, held)
-VALUES (:incident_id, :device_id, :event, :counter, :now_ms, :case_id, :device_revoked, :device_revoked);
+INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, case_id, device_revoked, held,
+                       first_bridge_id)
+VALUES (:incident_id, :device_id, :event, :counter, :now_ms, :case_id, :device_revoked, :device_revoked,
+        :bridge_id);
 
 -- name: add_alarm
 INSERT INTO alarms (incident_id, bridge_id, path, heard_at_ms, age_s, age_is_lower_bound, pressed_at_ms,

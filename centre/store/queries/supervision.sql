@@ -104,36 +104,51 @@ ORDER BY ended_at_ms IS NOT NULL, found_at_ms DESC LIMIT :at_most;
 
 -- Alarms that nobody has taken since `until_ms`, and that were not told further yet; of revoked buttons those
 -- that no administrator has ruled on. From after `ahead_ms`: the clock was set back.
+-- Of each share in turn (centre/rules/fair_share.py).
 -- name: to_escalate
-SELECT i.* FROM incidents i
-WHERE event = :alarm AND stage = 1 AND held <> 2 AND erased_at_ms IS NULL
-  AND (opened_at_ms <= :until_ms OR opened_at_ms > :ahead_ms)
-  AND NOT EXISTS (SELECT 1 FROM escalations e WHERE e.incident_id = i.incident_id)
-ORDER BY opened_at_ms LIMIT :at_most;
+SELECT * FROM (
+    SELECT i.*, row_number() OVER (PARTITION BY device_id, first_bridge_id ORDER BY opened_at_ms, i.rowid) AS place
+    FROM incidents i
+    WHERE event = :alarm AND stage = 1 AND held <> 2 AND erased_at_ms IS NULL
+      AND (opened_at_ms <= :until_ms OR opened_at_ms > :ahead_ms)
+      AND NOT EXISTS (SELECT 1 FROM escalations e WHERE e.incident_id = i.incident_id))
+WHERE place <= :of_one_share ORDER BY place, opened_at_ms LIMIT :at_most;
 
 -- name: add_escalation
 INSERT INTO escalations (incident_id, at_ms) VALUES (:incident_id, :now_ms);
 
--- name: hooks_waiting
+-- name: webhook_events_waiting
 SELECT count(*) AS count FROM hooks WHERE done_at_ms IS NULL;
 
--- name: add_hook
+-- name: webhook_events_of_share
+SELECT count(*) AS count FROM hooks h JOIN incidents i USING (incident_id)
+WHERE done_at_ms IS NULL AND i.device_id = :device_id AND i.first_bridge_id IS :bridge_id;
+
+-- name: webhook_shares_full
+SELECT count(*) AS count FROM (
+    SELECT 1 FROM hooks h JOIN incidents i USING (incident_id) WHERE done_at_ms IS NULL
+    GROUP BY i.device_id, i.first_bridge_id HAVING count(*) >= :at_most);
+
+-- name: add_webhook_event
 INSERT INTO hooks (incident_id, kind, body, made_at_ms, next_at_ms)
 VALUES (:incident_id, :kind, :body, :now_ms, :now_ms);
 
--- Of each incident only the first that is not done: their order is kept.
--- name: hooks_due
-SELECT h.* FROM hooks h
-WHERE done_at_ms IS NULL AND next_at_ms <= :now_ms
-  AND NOT EXISTS (SELECT 1 FROM hooks e WHERE e.incident_id = h.incident_id AND e.hook_id < h.hook_id
-                                          AND e.done_at_ms IS NULL)
-ORDER BY hook_id LIMIT :at_most;
+-- Of each share in turn (centre/rules/fair_share.py); of each incident only the first that is not done: their
+-- order is kept.
+-- name: webhook_events_due
+SELECT * FROM (
+    SELECT h.*, row_number() OVER (PARTITION BY i.device_id, i.first_bridge_id ORDER BY hook_id) AS place
+    FROM hooks h JOIN incidents i USING (incident_id)
+    WHERE done_at_ms IS NULL AND next_at_ms <= :now_ms
+      AND NOT EXISTS (SELECT 1 FROM hooks e WHERE e.incident_id = h.incident_id AND e.hook_id < h.hook_id
+                                              AND e.done_at_ms IS NULL))
+ORDER BY place, hook_id LIMIT :at_most;
 
--- name: hook_done
+-- name: webhook_event_done
 UPDATE hooks SET done_at_ms = :now_ms, given_up = :given_up, tries = tries + 1 WHERE hook_id = :hook_id;
 
--- name: hook_again
+-- name: webhook_event_again
 UPDATE hooks SET tries = tries + 1, next_at_ms = :next_at_ms WHERE hook_id = :hook_id;
 
--- name: clamp_hooks
+-- name: clamp_webhook_events
 UPDATE hooks SET next_at_ms = :now_ms WHERE done_at_ms IS NULL AND next_at_ms > :latest_ms;

@@ -13,7 +13,7 @@ A = Fix(51.2, 4.4, 5.0, 68.0, "GNSS", NOW_MS)
 B = Fix(50.85, 4.35, 20.0, 68.0, "GNSS", NOW_MS)
 
 
-def at(fix: Fix, received_at_ms: int, number: int, bridge: str = "HERS", **more: Any) -> Position:
+def at(fix: Fix, received_at_ms: int, number: int, bridge: str = "OWN", **more: Any) -> Position:
     changed = fix._replace(taken_at_ms=received_at_ms)._replace(**more)
     return Position(changed, bridge, received_at_ms, number)
 

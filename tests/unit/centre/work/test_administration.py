@@ -14,7 +14,7 @@ def centre_of(buttons: int, *, presses: int = 5) -> Core:
     core = Core(Store(":memory:"), Sealer(new_key()))
     many = core.store.db.executemany
     ids = [f"BUTTON{n:010d}" for n in range(buttons)]
-    many("INSERT INTO devices VALUES (?, 'button', 'esp32', x'00', 0, 900, 0, NULL, NULL, 0, ?, NULL, NULL)",
+    many("INSERT INTO devices VALUES (?, 'button', 'esp32', x'00', 0, 900, NULL, NULL, 0, ?, NULL)",
          [(name, 1 if name == ids[-1] else None) for name in ids])  # fmt: skip
     many("INSERT INTO bridges VALUES (?, ?, 0, ?)",
          [(f"B{n}", f"T{n}", 1 if n == buttons - 2 else None) for n in range(buttons)])  # fmt: skip

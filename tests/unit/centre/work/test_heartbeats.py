@@ -8,11 +8,10 @@ import pytest
 from centre.rules import heartbeats
 from centre.rules import supervision as losses
 from centre.rules.fields import Dropped
-from centre.rules.heartbeats import Pace, moves_up
+from centre.rules.heartbeats import Pace
 from centre.rules.incidents import Phone
 from centre.rules.refusals import Refused
 from tests.unit.centre.parts import Hand
-from wire import codes
 
 HAND = Hand()
 BUTTON = {
@@ -91,18 +90,6 @@ def test_only_an_object_is_a_sign_of_life(body: object) -> None:
     """Nothing is guessed."""
     with pytest.raises(Refused, match="wrong_type"):
         heartbeats.read(body)
-
-
-def test_an_alive_counter_only_goes_up_and_not_past_what_can_be() -> None:
-    """A stolen phone cannot lead every other bridge past all codes to come."""
-    assert moves_up(41, 40, 0, 900)
-    assert not moves_up(40, 40, HOUR_MS, 900)
-    assert not moves_up(7, 40, HOUR_MS, 900)
-    assert moves_up(40 + 5 * codes.RESERVE, 40, 0, 900), "five cold boots"
-    year_ms = 366 * 24 * HOUR_MS
-    assert moves_up(40 + 35_000, 40, year_ms, 900), "a year in a drawer, still beating"
-    assert not moves_up(40 + 35_000, 40, HOUR_MS, 900)
-    assert not moves_up(codes.SPARE_FIRST - 1, 40, year_ms, 900)
 
 
 def test_the_pace_is_kept_per_bridge() -> None:

@@ -8,12 +8,12 @@ import pytest
 from centre.console.board_html import levels, render
 from centre.platform.password_hashing import NOBODYS, hash_of
 from centre.platform.sealing import Broken, Sealer, new_key
-from centre.rules import incidents
-from centre.rules.incidents import read
+from centre.rules import fair_share, incidents
+from centre.rules.incidents import CloseReason, read
 from centre.rules.refusals import Refused
 from centre.store import MIGRATIONS, OtherVersion, Store
 from centre.work import board as desk
-from centre.work import buttons, presses
+from centre.work import buttons, incident_sheet, positions, presses, webhook
 from centre.work.buttons import ENROLMENT_MS, Conflict
 from centre.work.core import Core
 from tests.unit.centre.parts import FIX, Hand, incidents_of
@@ -219,6 +219,7 @@ def test_exactly_one_is_a_law_of_the_database(world: World) -> None:
             now_ms=0,
             device_revoked=False,
             case_id=None,
+            bridge_id=None,
         )
 
 
@@ -282,14 +283,88 @@ def test_a_wrong_clock_never_refuses(world: World) -> None:
 
 
 def test_a_flood_from_one_button_hides_no_other(world: World) -> None:
-    """Whoever has stolen one phone can send many alarms; another wearer's is on the page all the same."""
+    """Whoever has stolen one phone can send many alarms; another person's is on the page all the same."""
     other = Hand(2)
     buttons.import_buttons(world.core, [other.registered])
-    theirs, hers = world.bridge(), world.bridge(other)
-    presses.take_alarm(world.core, hers, read(other.alarm(1)))
+    theirs, own_alarm = world.bridge(), world.bridge(other)
+    presses.take_alarm(world.core, own_alarm, read(other.alarm(1)))
     for counter in range(1, 301):
         presses.take_alarm(world.core, theirs, read(HAND.alarm(counter)))
     shown = desk.board(world.core)
     assert other.device_id in [incident.device_id for incident in shown.untaken]
     assert len(shown.untaken) <= 10
-    assert len(shown.untaken) + shown.hidden == 301
+    assert len(shown.untaken) + shown.hidden == 1 + fair_share.PRESSES_AN_HOUR
+
+
+def test_presses_beyond_what_a_hand_can_do_are_counted_and_not_kept(world: World) -> None:
+    """Of one button by one bridge in an hour: the last incident counts them, and no other phone's."""
+    thief, own = world.bridge(), world.bridge()
+    for counter in range(100, 100 + fair_share.PRESSES_AN_HOUR):
+        last = presses.take_alarm(world.core, thief, read(HAND.alarm(counter)))
+        assert not last.known
+    for counter in range(1000, 1020):
+        press = read(HAND.alarm(counter, fix=FIX))
+        counted = presses.take_alarm(world.core, thief, press)
+        assert (counted.incident_id, counted.known, counted.stage) == (
+            last.incident_id,
+            True,
+            receipts.RECEIVED,
+        )
+        assert HAND.believes(receipts.RECEIVED, counter, counted.proof.hex()), "the button is answered"
+    incident = incident_sheet.incident(world.core, last.incident_id)
+    assert incident is not None
+    assert (incident.more_presses, incident.positions_in_all) == (20, 1)
+    kinds = [row["kind"] for row in world.core.store.all("log_entries")]
+    assert kinds.count("presses_counted") == 1
+    assert not presses.take_alarm(world.core, own, read(HAND.alarm(1))).known
+    desk.advance(world.core, world.operator, last.incident_id, receipts.CLOSED, reason=CloseReason.TECHNICAL)
+    assert not presses.take_alarm(world.core, thief, read(HAND.alarm(1020))).known, (
+        "what is over answers none"
+    )
+    world.clock.ms += fair_share.HOUR_MS + 1
+    assert not presses.take_alarm(world.core, thief, read(HAND.alarm(1021))).known
+
+
+def test_tests_have_a_share_of_their_own(world: World) -> None:
+    """Sixty alarms in an hour stand in the way of no silent test, nor the other way round."""
+    bridge = world.bridge()
+    for counter in range(1, fair_share.PRESSES_AN_HOUR + 1):
+        presses.take_alarm(world.core, bridge, read(HAND.alarm(counter, codes.TEST)))
+    assert presses.take_alarm(world.core, bridge, read(HAND.alarm(90, codes.TEST))).known
+    assert not presses.take_alarm(world.core, bridge, read(HAND.alarm(91))).known
+
+
+def test_a_position_of_what_is_over_is_dropped_by_name(world: World) -> None:
+    """After CLOSED none is taken, not even with the same press posted again."""
+    bridge = world.bridge()
+    taken = presses.take_alarm(world.core, bridge, read(HAND.alarm(1)))
+    desk.advance(world.core, world.operator, taken.incident_id, receipts.CLOSED, reason=CloseReason.REAL)
+    again = presses.take_alarm(world.core, bridge, read(HAND.alarm(1, fix=FIX)))
+    assert [(one.field, one.reason) for one in again.dropped] == [("fix", "incident_closed")]
+    assert positions.count(world.core, taken.incident_id) == 0
+
+
+@pytest.mark.parametrize("wild", [0x7FFFFFFF, 100_000, 2_000])
+def test_a_stolen_phones_counter_is_not_what_the_next_phone_starts_from(world: World, wild: int) -> None:
+    """At enrolment and in answers to heartbeats, whether the stolen phone is revoked or not."""
+    own, thief = world.bridge(), world.bridge()
+    presses.take_alarm(world.core, own, read(HAND.alarm(1)))
+    presses.take_alarm(world.core, thief, read(HAND.alarm(wild)))
+    assert buttons.counters(world.core, HAND.device_id)["press"] == 1
+    buttons.revoke_bridge(world.core, thief)
+    assert buttons.counters(world.core, HAND.device_id)["press"] == 1
+    buttons.revoke_bridge(world.core, own)
+    assert buttons.counters(world.core, HAND.device_id)["press"] == 1, "a lost phone's presses still count"
+
+
+def test_escalation_goes_by_share(world: World) -> None:
+    """Four hundred alarms of a stolen phone are due before the own one: that is told in the same look."""
+    thief, own = world.bridge(), world.bridge()
+    for hour in range(7):
+        for counter in range(fair_share.PRESSES_AN_HOUR):
+            presses.take_alarm(world.core, thief, read(HAND.alarm(1000 * (hour + 1) + counter)))
+        world.clock.ms += fair_share.HOUR_MS
+    own_alarm = presses.take_alarm(world.core, own, read(HAND.alarm(1))).incident_id
+    world.clock.ms += 15_000
+    assert own_alarm in {told.incident_id for told in webhook.escalate(world.core, 5)}
+    assert own_alarm in {card.incident_id for card in desk.board(world.core).untaken}

@@ -134,7 +134,7 @@ def test_how_long_a_press_took_outlives_it_by_its_age(year: Year) -> None:
 
 def test_the_board_walks_nothing_that_was_erased(year: Year) -> None:
     """However long the past: each of its lists goes by an index of what is not erased."""
-    values = {"alarm": codes.ALARM, "test": codes.TEST, "of_one_button": 3, "at_most": 5}
+    values = {"alarm": codes.ALARM, "test": codes.TEST, "of_one_share": 3, "at_most": 5}
     values |= {"until_ms": 1, "ahead_ms": 2}
     for query in ("untaken_alarms", "taken_alarms", "closed_alarms", "last_tests", "to_escalate"):
         plan = year.core.store.db.execute(
