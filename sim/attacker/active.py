@@ -25,7 +25,6 @@ from sim.radio.fake_button import FakeButton
 from sim.realtime.world import Trouble, World
 from sim.recording.record import host_port
 from sim.recording.replay import registered
-from sim.scenarios.expectations import always, presses
 from wire import codes, receipts, state
 from wire.codes import RECEIPT_XOR, STATE_XOR, characteristic
 from wire.keys import Mac
@@ -237,9 +236,7 @@ class Attacker:
             came = "the centre has the press, and the button its receipt"
         except Trouble:
             came = f"within {TAKE_S:g} s the press was not confirmed: her phone is off, or has no network"
-        device_ids = {name: button.device_id for name, button in self._world.buttons.items()}
-        made = presses(self._world.events, device_ids)
-        broken = [one.text for one in always(made, self._world.events) if not one.holds]
+        broken = [str(one) for one in self._world.judge().broken]
         self._tried(what, "; ".join([came, *broken]), bool(broken))
 
     def _tried(self, what: str, came: str, succeeded: bool | None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class WorldEvent:
-    """`by` is a name in this world (`button`, `bridge`, `centre`, `air`, `hand`, ...)."""
+    """Something that happened. `by` is a name in this world (`button`, `bridge`, `centre`, `air`, `hand`)."""
 
     at_ms: float  # since 1970
     by: str

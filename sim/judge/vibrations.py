@@ -48,6 +48,8 @@ class VibrationReader:
         found = None
         if self._on_ms is None and self._is_over(event.at_ms):
             found = self.end()
+        if event.what == "feels":  # a world without a motor says what its patterns mean
+            return Vibration(event.at_ms, event.at_ms, event.data["pattern"])
         if event.what == "motor":
             if event.data["on"]:
                 self._on_ms = event.at_ms

@@ -15,6 +15,7 @@ import struct
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from bleak import BleakScanner
@@ -36,6 +37,7 @@ from bumble.gatt_client import Client as AttClient
 from sim.physics.medium import PROFILES
 from sim.radio.adverts import SERVICE_DATA, UUID_LISTS, structures
 from sim.radio.host import Adapter, Link, Radio, Scan, Seen
+from sim.radio.write_audit import WriteAudit
 
 _CCCD = normalize_uuid_16(0x2902)
 _ATT_MTU = 517  # what BlueZ asks for
@@ -153,6 +155,7 @@ class PhoneClient(BaseBleakClient):
 
     adapter: ClassVar[Adapter]
     scanner: ClassVar[type[PhoneScanner]]
+    write_audit: ClassVar[WriteAudit | None] = None
 
     def __init__(
         self,
@@ -262,6 +265,8 @@ class PhoneClient(BaseBleakClient):
     async def write_gatt_char(
         self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool
     ) -> None:
+        if self.write_audit is not None:
+            self.write_audit(self.address, bytes(data))
         await self._write(characteristic.handle, bytes(data), response)
 
     async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: SizedBuffer) -> None:
@@ -417,6 +422,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--air", required=True, metavar="HOST:PORT", help="where the air serves HCI")
     parser.add_argument("--name", default="phone", help="the phone's name on the air (default: phone)")
     parser.add_argument("--profile", default="desktop", choices=PROFILES, help="how its system scans")
+    parser.add_argument("--audit", type=Path, metavar="JOURNAL", help="tell what is in it at each write")
     parser.add_argument("args", nargs="*", metavar="-- ARGS", help="the bridge's own arguments")
     options = parser.parse_args(argv)
     host, colon, port = options.air.rpartition(":")
@@ -428,6 +434,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bridge.commands import main as bridge  # late: the backends serve other programs, too
 
     scanner, client = backends(host, int(port), options.name, options.profile)
+    if options.audit:
+        client.write_audit = WriteAudit(options.audit)
     return bridge(options.args, scanner=scanner, client=client)
 
 

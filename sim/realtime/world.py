@@ -28,8 +28,10 @@ from firmware.board.config import SETTINGS
 from firmware.flash.provision import Provisioned, provision
 from sim.board.board import Board, BoardEvent
 from sim.judge.events import WorldEvent
+from sim.judge.promises import Bounds, Judgement, judge
 from sim.radio.air import Air, Medium, OnAir
 from sim.realtime import setup
+from sim.realtime.auditor import Auditor
 from sim.realtime.clock import SettableClock
 from wire.codes import ALARM
 
@@ -45,6 +47,8 @@ _FORM_TOKEN = re.compile(r'data-csrf="([0-9a-f]{64})"')
 _LIFT_S = 0.15  # a finger's time to feel the pulse and let go
 _CLICK_S = 0.15
 _EVENTS_MAX = 100_000
+# A busy machine boots between the clicks of a silent test, and writes slowly to the flash of a board.
+BOUNDS = Bounds(told_ms=80_000, clicks_ms_max=15_000, cut_ms=1000)
 
 
 class Trouble(Exception):
@@ -63,6 +67,7 @@ class Button:
         self.device_id = made.device_id
         self.enrolment = made.qr_text or ""
         self._world = world
+        self._session: tuple[str, bytes] | None = None
         self.board = Board(world.air, name, image, heap_kib=heap_kib, on_event=self._on_event)
 
     async def press(self) -> None:
@@ -110,8 +115,22 @@ class Button:
                 self._world.add(WorldEvent(event.at_ms, self.name, what, {"args": args}))
         elif event.kind == "pin" and event.data["gpio"] == _MOTOR:
             self._world.add(WorldEvent(event.at_ms, self.name, "motor", {"on": bool(event.data["level"])}))
-        elif event.kind not in ("pin", "advert"):  # the air tells of those
+        elif event.kind == "advert":
+            self._on_session(event)
+        elif event.kind != "pin":
             self._world.add(WorldEvent(event.at_ms, self.name, event.kind, dict(event.data)))
+
+    def _on_session(self, event: BoardEvent) -> None:
+        """Tell of a new code or a new address; the same again is the same session.
+
+        Told here and not by the air: the board's program says what the code means only after this.
+        """
+        address, data = event.data.get("address"), event.data.get("data")
+        if not address or not data or (address, data) == self._session:
+            return
+        self._session = (address, data)
+        session = {"button": self.name, "address": address.upper(), "code": data[:4:-1].hex()}
+        self._world.add(WorldEvent(event.at_ms, "air", "session", session))
 
 
 class Program:
@@ -213,6 +232,7 @@ class World:
         self._news = asyncio.Event()
         self._observers: list[Callable[[WorldEvent], None]] = []
         self._last_advert: dict[str, tuple[str, bytes]] = {}
+        self.auditor = Auditor(self.centre_home.absolute() / "centre.sqlite")
 
     @property
     def centre_home(self) -> Path:
@@ -267,6 +287,8 @@ class World:
         button = Button(self, name, made, image, heap_kib)
         button.board.set_adc(BATTERY_GPIO, battery_mv * 1000 // 2)
         self.buttons[name] = button
+        hold_ms = settings.get("hold_ms", SETTINGS["hold_ms"][0])
+        self.record(name, "provisioned", device_id=button.device_id, hold_ms=hold_ms)
         await button.board.power_on()
         return button
 
@@ -294,6 +316,8 @@ class World:
             name,
             "--profile",
             profile,
+            "--audit",
+            str(self.home / name / "journal.sqlite"),
             "--",
         ]
         # Several bridges live on this machine at once, and none of them is anybody's phone.
@@ -348,6 +372,24 @@ class World:
         self.add(WorldEvent(time.time() * 1000, by, what, data))
 
     def add(self, event: WorldEvent) -> None:
+        """Add what was seen, and what the auditor sees at the same moment."""
+        seen = self.auditor.seen(event)
+        self._add(seen)
+        for beside in self.auditor.beside(seen):
+            self._add(beside)
+
+    def judge(self, calm_from_ms: float | None = None) -> Judgement:
+        """Judge what has happened so far. From `calm_from_ms` on nothing was wrong; None: from now on."""
+        now_ms = time.time() * 1000
+        tracebacks = [
+            WorldEvent(now_ms, program.name, "mistake", {"text": program.stderr[-1]})
+            for program in self.programs.values()
+            if any(line.startswith("Traceback") for line in program.stderr)
+        ]
+        events = [*self.events, *tracebacks, *self.auditor.incidents(now_ms)]
+        return judge(events, now_ms if calm_from_ms is None else calm_from_ms, BOUNDS)
+
+    def _add(self, event: WorldEvent) -> None:
         self.events.append(event)
         assert len(self.events) < _EVENTS_MAX, "this world is too busy"
         for observer in list(self._observers):

@@ -1,4 +1,4 @@
-"""What became of each press, and whether what must hold has held: read off the events alone. Pure.
+"""What became of each press, and whether what a scenario expects has come: read off the events alone. Pure.
 
 Nothing here knows how button, bridge and centre work; it reads what they, the air and the hand let be seen.
 """
@@ -6,21 +6,21 @@ Nothing here knows how button, bridge and centre work; it reads what they, the a
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sim.judge.events import WorldEvent
+from sim.judge.promises import Judgement
 from sim.judge.vibrations import NOT_CONFIRMED
 from sim.scenarios.model import STAGES, Expect, Scenario
 from wire import codes, receipts
 
 # Where a stage is felt, by the number on the button's serial line; a higher one implies the lower.
 _FELT = {1: "confirmed", 2: "acknowledged", 3: "dispatched", 4: "closed"}
-# What the centre does, and the stage of the receipt that it then gives.
-_GIVES = {"received": 1, "acknowledged": 2, "dispatched": 3, "closed": 4}
 _PRESSES = {str(event) for event in codes.PRESSES}
 
 
 @dataclass
-class Press:
+class PlayedPress:
     """What one act of a hand has become. `stages`: when each was first reached, since 1970; `at`: the same at
     one phone or at the centre, where the button may not know of it."""
 
@@ -44,29 +44,30 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether one thing held; `line` of the scenario that asked for it, 0 for what must always hold."""
+    """Whether one thing held; `line` of the scenario that asked for it, 0 for what is always promised."""
 
     holds: bool
     text: str
     line: int = 0
+    is_seen: bool = True  # False: this play could not show it
 
 
-def presses(events: Iterable[WorldEvent], device_ids: Mapping[str, str]) -> list[Press]:
+def presses(events: Iterable[WorldEvent], device_ids: Mapping[str, str]) -> list[PlayedPress]:
     """Every act of a hand, in order. `device_ids`: by the button's name."""
-    found: list[Press] = []
+    acts: list[PlayedPress] = []
     for e in events:
         if e.by == "hand" and e.what == "acts":
             button = e.data["button"]
-            found.append(Press(len(found) + 1, button, device_ids[button], e.at_ms))
+            acts.append(PlayedPress(len(acts) + 1, button, device_ids[button], e.at_ms))
         elif e.by in device_ids:
-            _of_button(found, e)
+            _of_button(acts, e)
         elif "counter" in e.data:
-            _of_others(found, e)
-    return found
+            _of_others(acts, e)
+    return acts
 
 
-def _of_button(found: list[Press], e: WorldEvent) -> None:
-    mine = [press for press in found if press.button == e.by]
+def _of_button(acts: list[PlayedPress], e: WorldEvent) -> None:
+    mine = [press for press in acts if press.button == e.by]
     if not mine:
         return
     args = e.data.get("args", [])
@@ -84,9 +85,9 @@ def _of_button(found: list[Press], e: WorldEvent) -> None:
                     press.reaches(_FELT[stage], e.at_ms)
 
 
-def _of_others(found: list[Press], e: WorldEvent) -> None:
+def _of_others(acts: list[PlayedPress], e: WorldEvent) -> None:
     event = e.data.get("event", codes.ALARM)
-    for press in found:
+    for press in acts:
         if press.identity != (e.data.get("device_id"), event, e.data["counter"]):
             continue
         if e.by == "centre":
@@ -98,32 +99,45 @@ def _of_others(found: list[Press], e: WorldEvent) -> None:
         press.at.setdefault((e.what, e.by), e.at_ms)
 
 
-def judge(
+def expected(
     scenario: Scenario, events: Sequence[WorldEvent], device_ids: Mapping[str, str], started_ms: float
 ) -> list[Verdict]:
-    """What the scenario expects, in its order, and then what must always hold."""
-    made = presses(events, device_ids)
-    asked = [_expected(expect, made, events, started_ms) for expect in scenario.expects]
-    return asked + always(made, events)
+    """Return a verdict for each thing that the scenario expects, in its order."""
+    seen = _Seen(scenario, presses(events, device_ids), events, started_ms)
+    return [_expected(expect, seen) for expect in scenario.expects]
 
 
-def always(made: Sequence[Press], events: Sequence[WorldEvent]) -> list[Verdict]:
-    """What must hold in every scenario, and whoever interferes."""
-    return [_one_incident_per_press(made, events), _nothing_felt_too_early(made), _fresh(events)]
+def promised(judgement: Judgement) -> list[Verdict]:
+    """Return a verdict for each promise; of one that this play could not show, why."""
+    broken = [Verdict(False, str(one)) for one in judgement.broken]
+    kept = [Verdict(True, promise) for promise in judgement.kept()]
+    unseen = [Verdict(True, f"{one.promise}: not seen, {one.why}", is_seen=False) for one in judgement.unseen]
+    return broken + kept + unseen
 
 
-def _expected(
-    expect: Expect, made: Sequence[Press], events: Sequence[WorldEvent], started_ms: float
-) -> Verdict:
+class _Seen(NamedTuple):
+    """What a verdict is read off."""
+
+    scenario: Scenario
+    acts: Sequence[PlayedPress]
+    events: Sequence[WorldEvent]
+    started_ms: float
+
+    def press(self, number: int) -> PlayedPress | None:
+        """Return an act of a hand by its number, or None where it has not come."""
+        return self.acts[number - 1] if number <= len(self.acts) else None
+
+
+def _expected(expect: Expect, seen: _Seen) -> Verdict:
     if expect.what in ("incidents", "fixes"):
-        return _counted(expect, events)
+        return _counted(expect, seen.events)
     if expect.what == "refused":
-        return _refused(expect, made, events)
+        return _refused(expect, seen)
     if expect.what == "strangers":
-        return _let_go(expect, events)
+        return _let_go(expect, seen.events)
     if expect.what in (*STAGES, "called_off"):
-        press = made[expect.press - 1] if expect.press <= len(made) else None
-        name, since_ms = f"press {expect.press} {expect.what}", press.at_ms if press else started_ms
+        press = seen.press(expect.press)
+        name, since_ms = f"press {expect.press} {expect.what}", press.at_ms if press else seen.started_ms
         at_ms = press.stages.get(expect.what) if press else None
         if expect.who:
             name, at_ms = (
@@ -132,15 +146,16 @@ def _expected(
             )
     else:
         name = expect.what.replace("_", " ") + (f" ({expect.reason})" if expect.reason else "")
-        since_ms, at_ms = started_ms, _first(expect, events)
+        since_ms, at_ms = seen.started_ms, _first(expect, seen.events)
     if expect.never:
         return Verdict(at_ms is None, f"{name}: never", expect.line)
     if at_ms is None:
-        return Verdict(False, f"{name}: did not happen{_told_instead(expect, events)}", expect.line)
+        return Verdict(False, f"{name}: did not happen{_why(expect, seen)}", expect.line)
     took_ms = at_ms - since_ms
     bound = f", {expect.within_ms} ms allowed" if expect.within_ms else ""
     in_time = not expect.within_ms or took_ms <= expect.within_ms
-    return Verdict(in_time, f"{name}: after {took_ms:.0f} ms{bound}", expect.line)
+    since = "the press" if expect.what in (*STAGES, "called_off") else "the beginning"
+    return Verdict(in_time, f"{name}: {took_ms:.0f} ms after {since}{bound}", expect.line)
 
 
 def _first(expect: Expect, events: Sequence[WorldEvent]) -> float | None:
@@ -154,12 +169,27 @@ def _first(expect: Expect, events: Sequence[WorldEvent]) -> float | None:
     return None
 
 
-def _told_instead(expect: Expect, events: Sequence[WorldEvent]) -> str:
-    """A reason may be misspelt: which ones were told."""
-    if expect.what != "trouble":
-        return ""
-    told = dict.fromkeys(e.data["reason"] for e in events if e.what == "trouble")
-    return f"; told: {', '.join(told) or 'nothing'}"
+def _why(expect: Expect, seen: _Seen) -> str:
+    """Say what is known of why something did not happen."""
+    if expect.what == "trouble":  # a reason may be misspelt: which ones were told?
+        reasons = dict.fromkeys(e.data["reason"] for e in seen.events if e.what == "trouble")
+        return f"; told: {', '.join(reasons) or 'nothing'}"
+    does = _DONE_BY.get(expect.what)
+    if does and all(act.does != does or act.press != expect.press for act in seen.scenario.acts):
+        return f'; no act has does = "{does}" for press {expect.press}'
+    if expect.what == "called_off":
+        outcomes = [e.data["outcome"] for e in seen.events if e.by == "hand" and e.what == "called off"]
+        return f"; the phone's page said: {', '.join(outcomes) or 'nothing'}"
+    return ""
+
+
+# The acts without which a stage cannot come.
+_DONE_BY = {
+    "called_off": "call_off",
+    "acknowledged": "acknowledge",
+    "dispatched": "dispatch",
+    "closed": "close",
+}
 
 
 def _let_go(expect: Expect, events: Sequence[WorldEvent]) -> Verdict:
@@ -178,62 +208,14 @@ def _counted(expect: Expect, events: Sequence[WorldEvent]) -> Verdict:
     return Verdict(count >= expect.count, f"positions: {count}, at least {expect.count} wanted", expect.line)
 
 
-def _refused(expect: Expect, made: Sequence[Press], events: Sequence[WorldEvent]) -> Verdict:
+def _refused(expect: Expect, seen: _Seen) -> Verdict:
     """Signs of life of a flood, by the time that the press came through in spite of them."""
-    press = made[expect.press - 1] if expect.press <= len(made) else None
+    press = seen.press(expect.press)
     until_ms = press.stages.get("received", math.inf) if press else math.inf
-    count = sum(e.data["refused"] for e in events if e.what == "signs" and e.at_ms <= until_ms)
+    count = sum(e.data["refused"] for e in seen.events if e.what == "signs" and e.at_ms <= until_ms)
     return Verdict(
         count >= expect.count, f"refused signs: {count}, at least {expect.count} wanted", expect.line
     )
-
-
-# -- what must always hold --------------------------------------------------------------------------
-
-
-def _one_incident_per_press(made: Sequence[Press], events: Sequence[WorldEvent]) -> Verdict:
-    """Nothing doubled, nothing invented."""
-    pressed = {press.identity for press in made}
-    incidents: dict[tuple[str, int, int], set[str]] = {}
-    for e in events:
-        if e.by == "centre" and e.what == "received":
-            key = (e.data["device_id"], e.data["event"], e.data["counter"])
-            incidents.setdefault(key, set()).add(e.data["incident"])
-    invented = sorted(set(incidents) - pressed)
-    doubled = sorted(key for key, found in incidents.items() if len(found) > 1)
-    if invented or doubled:
-        return Verdict(False, f"one incident per press: invented {invented}, doubled {doubled}")
-    return Verdict(True, "one incident per press, and none without")
-
-
-def _nothing_felt_too_early(made: Sequence[Press]) -> Verdict:
-    """No receipt is felt that the centre has not given to that press; the stages come in order."""
-    for press in made:
-        given = [
-            (at_ms, _GIVES[what])
-            for (what, by), at_ms in press.at.items()
-            if by == "centre" and what in _GIVES
-        ]
-        for stage, name in _FELT.items():
-            felt_ms = press.stages.get(name, math.inf)
-            if felt_ms < math.inf and not any(gives >= stage and at_ms <= felt_ms for at_ms, gives in given):
-                return Verdict(False, f"press {press.number}: {name}, and the centre had not given that")
-        order = [press.stages[stage] for stage in ("received", *_FELT.values()) if stage in press.stages]
-        if order != sorted(order) or ("confirmed" in press.stages and "received" not in press.stages):
-            return Verdict(False, f"stages in order: press {press.number} has {press.stages}")
-    return Verdict(True, "nothing felt that the centre had not given, and in order")
-
-
-def _fresh(events: Sequence[WorldEvent]) -> Verdict:
-    """No address and no code stands twice on the air, but those of one burst, and of a press that goes on."""
-    sessions: dict[str, set[bytes]] = {}
-    for e in events:
-        if e.by == "air" and e.what == "advert":
-            sessions.setdefault(e.data["address"], set()).add(e.data["data"])
-    linked = [address for address, codes_ in sessions.items() if len(codes_) > 1]
-    if linked:
-        return Verdict(False, f"fresh addresses: {linked[0]} carried {len(sessions[linked[0]])} codes")
-    return Verdict(True, "a fresh address for each code on the air")
 
 
 assert max(_FELT) == receipts.CLOSED

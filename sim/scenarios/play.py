@@ -22,7 +22,7 @@ from sim.realtime.small_disk import SmallDisk
 from sim.realtime.stranger import Stranger
 from sim.realtime.vibrations import VibrationListener
 from sim.realtime.world import Trouble, World
-from sim.scenarios.expectations import Press, Verdict, judge, presses
+from sim.scenarios.expectations import PlayedPress, Verdict, expected, presses, promised
 from sim.scenarios.model import Act, Fault, PhoneSpec, Scenario
 from sim.scenarios.places import Places
 
@@ -37,7 +37,7 @@ class Played:
     started_ms: float
     ended_ms: float
     events: list[WorldEvent]
-    presses: list[Press]
+    presses: list[PlayedPress]
     verdicts: list[Verdict]
     names: dict[str, str] = field(default_factory=dict)  # what each actor is: button, phone, ...
 
@@ -99,6 +99,7 @@ class Play:
             self._world = world
             started_ms = self._started_ms = time.time() * 1000
             since = len(world.events)
+            world.record("world", "begins")
             jobs = [asyncio.create_task(job) for job in self._jobs()]
             try:
                 await self._until_done(jobs, since, started_ms)
@@ -107,9 +108,10 @@ class Play:
                     job.cancel()
                 await asyncio.gather(*jobs, return_exceptions=True)
             events = world.events[since:]
-            verdicts = judge(self.scenario, events, self._device_ids, started_ms)
+            verdicts = expected(self.scenario, events, self._device_ids, started_ms)
             verdicts += [Verdict(False, f"{error}") for error in self._failures(jobs)]
             verdicts += self._never_played()
+            verdicts += promised(world.judge(self._calm_from_ms()))
             return Played(
                 self.scenario,
                 started_ms,
@@ -211,7 +213,7 @@ class Play:
         if any(item.line not in self._over for item in self._to_play()):
             return False
         seen = self._world.events[since:]
-        return all(verdict.holds for verdict in judge(self.scenario, seen, self._device_ids, started_ms))
+        return all(one.holds for one in expected(self.scenario, seen, self._device_ids, started_ms))
 
     def _to_play(self) -> list[Act | Fault]:
         return [*self.scenario.acts, *self.scenario.faults]
@@ -220,13 +222,25 @@ class Play:
         """Whatever held without it has shown nothing."""
         missing = [item for item in self._to_play() if item.line not in self._begun]
         return [
-            Verdict(
-                False,
-                f"{item.does if isinstance(item, Act) else item.what}: it never came to that",
-                item.line,
-            )
+            Verdict(False, f"{_what(item)}: it never came to that{self._why_not(item)}", item.line)
             for item in missing
         ]
+
+    def _why_not(self, item: Act | Fault) -> str:
+        """Say what it waited for, and what was still wrong."""
+        waits = f" waits for press {item.press} to be {item.after}" if item.after else ""
+        still = [fault.what for fault in self.scenario.faults if self._lasts(fault)]
+        wrong = f", while {' and '.join(still)} was still on" if still else ""
+        return f":{waits or ' it was not done'}; the play ended after {self._now_ms() / 1000:.0f} s{wrong}"
+
+    def _lasts(self, fault: Fault) -> bool:
+        return fault.line in self._begun and (not fault.for_ms or fault.line not in self._over)
+
+    def _calm_from_ms(self) -> float | None:
+        """From when on nothing was wrong; None: something still is."""
+        if any(self._lasts(fault) for fault in self.scenario.faults):
+            return None
+        return max((e.at_ms for e in self._world.events if e.what == "fault_ends"), default=self._started_ms)
 
     @staticmethod
     def _failures(jobs: list[asyncio.Task[None]]) -> list[BaseException]:
@@ -241,8 +255,8 @@ class Play:
         await asyncio.sleep(max(0.0, begun_ms + at_ms - time.time() * 1000) / 1000)
 
     def _stages(self, number: int) -> dict[str, float]:
-        made = presses(self._world.events, self._device_ids)
-        return made[number - 1].stages if number <= len(made) else {}
+        acts = presses(self._world.events, self._device_ids)
+        return acts[number - 1].stages if number <= len(acts) else {}
 
     # -- hands, the wearer, the operator --------------------------------------------------------------
 
@@ -297,13 +311,13 @@ class Play:
     async def _fault(self, fault: Fault) -> None:
         await self._when(fault.at_ms, fault.after, fault.press)
         begin, end = self._faults(fault)
-        self._world.record("world", "fault", kind=fault.what, who=fault.who, for_ms=fault.for_ms)
+        self._world.record("world", "fault_begins", fault=fault.what, who=fault.who, for_ms=fault.for_ms)
         await begin()
         self._begun.add(fault.line)
         if fault.for_ms:
             await asyncio.sleep(fault.for_ms / 1000)
             await end()
-            self._world.record("world", "over", kind=fault.what, who=fault.who)
+            self._world.record("world", "fault_ends", fault=fault.what, who=fault.who)
         self._is_over(fault)
 
     def _faults(self, fault: Fault) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
@@ -377,6 +391,10 @@ def _sleeps(name: str, e: WorldEvent) -> bool:
 
 def _fleet(fault: Fault) -> str:
     return f"fleet-{fault.line}"
+
+
+def _what(item: Act | Fault) -> str:
+    return item.does if isinstance(item, Act) else item.what
 
 
 def _later(do: Callable[[], Any]) -> Callable[[], Awaitable[None]]:

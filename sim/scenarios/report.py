@@ -175,11 +175,11 @@ def _grid(span_ms: float, x: _Scale, started_ms: float, height: int) -> Iterator
 def _faults(played: Played, lane: str, y: int, x: _Scale) -> Iterator[str]:
     """A hatched bar for as long as something is wrong."""
     for e in played.events:
-        if e.what != "fault" or _lane_of_fault(e) != lane:
+        if e.what != "fault_begins" or _lane_of_fault(e) != lane:
             continue
         end_ms = e.at_ms + e.data["for_ms"] if e.data["for_ms"] else played.ended_ms
         left, right = x(e.at_ms), x(end_ms)
-        words = e.data["kind"].replace("_", " ")
+        words = e.data["fault"].replace("_", " ")
         yield (
             f'<rect class="fault" x="{left:.1f}" y="{y}" width="{max(2, right - left):.1f}" '
             f'height="{_LANE - 8}"><title>{words}</title></rect>'
@@ -188,8 +188,8 @@ def _faults(played: Played, lane: str, y: int, x: _Scale) -> Iterator[str]:
 
 
 def _lane_of_fault(e: WorldEvent) -> str:
-    strikes, who = FAULTS[e.data["kind"]][0], e.data["who"]
-    if e.data["kind"].startswith(("network", "answers", "certificate", "centre_answers")):
+    strikes, who = FAULTS[e.data["fault"]][0], e.data["who"]
+    if e.data["fault"].startswith(("network", "answers", "certificate", "centre_answers")):
         return f"network of {who}"
     return who if strikes else "air"
 

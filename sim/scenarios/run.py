@@ -16,11 +16,12 @@ from sim.scenarios.expectations import Verdict
 from sim.scenarios.files import CannotRead, load
 from sim.scenarios.model import Scenario
 from sim.scenarios.play import Play, Played
+from sim.scenarios.sentences import words
 
 HELD, BROKEN = 0, 1
-_SAID = (
-    *("acts", "felt", "fault", "over", "heard", "received", "acknowledged", "dispatched", "closed"),
-    *("called_off", "trouble", "called off"),
+_TOLD_OF = (
+    *("acts", "felt", "called off", "fault_begins", "fault_ends"),
+    *("heard", "received", "acknowledged", "dispatched", "closed", "called_off", "trouble"),
 )
 
 
@@ -71,9 +72,15 @@ async def _one(
         for verdict in played.verdicts:
             if not verdict.holds or not quiet:
                 line = f" (line {verdict.line})" if verdict.line else ""
-                print(f"{path.stem}: {'holds ' if verdict.holds else 'BROKEN'} {verdict.text}{line}")
+                print(f"{path.stem}: {_mark(verdict)} {verdict.text}{line}")
         print(f"{path.stem}: {'held' if played.holds else 'BROKEN'}", flush=True)
         return played
+
+
+def _mark(verdict: Verdict) -> str:
+    if not verdict.holds:
+        return "BROKEN"
+    return "holds " if verdict.is_seen else "unseen"
 
 
 def _silent(_happening: WorldEvent) -> None:
@@ -81,20 +88,14 @@ def _silent(_happening: WorldEvent) -> None:
 
 
 def _teller(name: str) -> Callable[[WorldEvent], None]:
-    """Tells a person what happens, as it happens."""
+    """Return what tells a person of each event, as it happens; times count from the play's beginning."""
     begun_ms: list[float] = []
 
     def tell(e: WorldEvent) -> None:
-        if e.what in _SAID and e.data.get("event") not in (3, 4, 5):
-            begun_ms[:] = begun_ms or [e.at_ms]
-            words = " ".join(
-                _EVENTS.get((key, e.data[key]), str(e.data[key])) for key in _TOLD if key in e.data
-            )
+        if (e.by, e.what) == ("world", "begins"):
+            begun_ms.append(e.at_ms)
+        if begun_ms and e.what in _TOLD_OF and e.data.get("event") not in (3, 4, 5):
             at = f"{(e.at_ms - begun_ms[0]) / 1000:8.2f} s"
-            print(f"{name}: {at}  {e.by:10} {e.what} {words}", flush=True)
+            print(f"{name}: {at}  {e.by:10} {words(e)}", flush=True)
 
     return tell
-
-
-_EVENTS = {("event", 1): "ALARM", ("event", 2): "TEST"}
-_TOLD = ("button", "does", "pattern", "kind", "who", "event", "counter", "reason", "outcome")

@@ -243,4 +243,4 @@ class Button:
         self.happen(self.name, str(words[0]), args=[str(word) for word in words[1:]])
 
     def _on_air(self, address: str, uuid: str) -> None:
-        self.happen("air", "advert", button=self.name, address=address, code=uuid)
+        self.happen("air", "session", button=self.name, address=address, code=uuid)

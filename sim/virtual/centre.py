@@ -30,6 +30,7 @@ from centre.settings import Settings
 from centre.store import Store
 from centre.work import board as desk
 from centre.work.core import Core
+from sim.judge.audit import centre_has, incidents
 from sim.virtual.disk import DISK_S, Disk
 from sim.virtual.network import Exchange, Network, Response
 from sim.virtual.time import Killed, Loop, Time
@@ -179,10 +180,8 @@ class Centre:
             self._gave(answer["incident"], answer["receipt"]["stage"], **who)
 
     def _gave(self, incident: str, stage: int, **who: object) -> None:
-        (count,) = self.disk.query(
-            "SELECT count(*) FROM receipts WHERE incident_id = ? AND stage = ?", incident, stage
-        )[0]
-        self._happen(NAME, "gave", incident=incident, stage=stage, on_disk=bool(count), **who)
+        on_disk = centre_has(self.disk.query, incident, stage)
+        self._happen(NAME, "gave", incident=incident, stage=stage, on_disk=on_disk, **who)
 
     def streamed(self, path: str, chunk: bytes) -> None:
         """A line of a stream leaves."""
@@ -217,12 +216,8 @@ class Centre:
 
     def audit(self) -> None:
         """What is in the database, read as somebody does who knows nothing of the program."""
-        for row in self.disk.query(
-            "SELECT incident_id, device_id, event, counter FROM incidents ORDER BY rowid"
-        ):
-            stages = self.disk.query("SELECT stage FROM receipts WHERE incident_id = ? ORDER BY seq", row[0])
-            who = dict(zip(("incident", "device_id", "event", "counter"), row, strict=True))
-            self._happen("auditor", "incident", **who, stages=[stage for (stage,) in stages])
+        for incident in incidents(self.disk.query):
+            self._happen("auditor", "incident", **incident)
 
 
 class Request(dict[Any, Any]):

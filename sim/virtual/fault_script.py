@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from random import Random
 
+from sim.judge.promises import Bounds
 from sim.virtual import network
 from wire import receipts
 
-# From the last fault's end until every open press must be delivered, and every stage felt. It is the sum of
-# what the protocol allows: the next CONTACT (60 s), a connection (10 s), the retry_queue's pause (57 s) or
-# a dead stream's silence and pause (50 + 57 s), and one more CONTACT for the way back (60 s).
-BOUND_S = 240.0
+BOUND_S = Bounds().delivery_ms / 1000  # from the last fault's end on
 MINUTES = 10
 MINUTES_MAX = 600
 SETTLE_S = 8.0  # from power-on until all are there: nothing begins before

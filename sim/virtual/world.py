@@ -12,6 +12,7 @@ import json
 from random import Random
 from typing import Any
 
+from sim.judge.audit import journal_has
 from sim.judge.events import WorldEvent
 from sim.virtual.button import Button
 from sim.virtual.centre import Centre
@@ -142,11 +143,10 @@ class World:
         incident = data.get("incident")
         if incident is not None:  # ids are drawn by chance that is not ours
             data["incident"] = self._incidents.setdefault(incident, f"incident-{len(self._incidents) + 1}")
-        if what == "advert":
-            if by == "air":
-                self.overheard.codes.append(data["code"])
-            else:
-                self._on_air[by] = (int(data["args"][0]), int(data["args"][1]))
+        if what == "session":
+            self.overheard.codes.append(data["code"])
+        elif what == "advert":
+            self._on_air[by] = (int(data["args"][0]), int(data["args"][1]))
         self.events.append(WorldEvent(EPOCH_MS + self.time.now_s * 1000, by, what, data))
         assert len(self.events) < EVENTS_MAX, "this world is too busy"
 
@@ -168,5 +168,5 @@ class World:
         data: dict[str, Any] = {"button": button, "stage": value[0], "event": event, "counter": counter}
         if value[0] == 0:
             device_id = self.buttons[button].made.device_id
-            data["on_disk"] = self.phones[phone].has_on_disk(device_id, event, counter)
+            data["on_disk"] = journal_has(self.phones[phone].disk.query, device_id, event, counter)
         self.record(phone, "wrote", **data)

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from sim.judge.events import WorldEvent
-from sim.scenarios.expectations import Verdict, judge
+from sim.judge.promises import LOST, ONCE, PROMISES, Broken, Judgement, Unseen
+from sim.scenarios.expectations import Verdict, expected, promised
 from sim.scenarios.model import Expect, Scenario, read
 from tests.unit.sim.scenarios.parts import GOOD
 
@@ -29,11 +30,7 @@ def expecting(what: str, **more: object) -> Scenario:
 
 
 def asked(events: list[WorldEvent], what: str, **more: object) -> Verdict:
-    return judge(expecting(what, **more), events, IDS, 0)[0]
-
-
-def always(events: list[WorldEvent]) -> list[bool]:
-    return [verdict.holds for verdict in judge(read(GOOD), events, IDS, 0)]
+    return expected(expecting(what, **more), events, IDS, 0)[0]
 
 
 def test_a_press_that_went_all_the_way_is_found_whole() -> None:
@@ -47,31 +44,6 @@ def test_a_press_that_went_all_the_way_is_found_whole() -> None:
     assert not asked(WHOLE, "received", never=True).holds
     assert asked(WHOLE, "incidents").holds
     assert not asked(WHOLE, "incidents", count=2).holds
-    assert always(WHOLE) == [True, True, True]
-
-
-def test_a_second_incident_of_a_press_is_found() -> None:
-    """Doubled: two incidents under one identity."""
-    again = replace(WHOLE[4], data=WHOLE[4].data | {"incident": "j"})
-    assert always([*WHOLE, again]) == [False, True, True]
-
-
-def test_an_incident_that_nobody_pressed_is_found() -> None:
-    """Invented: another counter than any hand's."""
-    invented = replace(WHOLE[4], data=WHOLE[4].data | {"counter": 8, "incident": "j"})
-    assert always([*WHOLE, invented]) == [False, True, True]
-
-
-def test_a_receipt_that_the_centre_did_not_give_is_found() -> None:
-    """Vibration without the centre, or before it."""
-    assert always([e for e in WHOLE if e.what != "received"]) == [True, False, True]
-    early = replace(WHOLE[5], at_ms=1650)
-    assert always([*WHOLE[:4], early, *WHOLE[4:]]) == [True, False, True]
-
-
-def test_a_later_stage_that_the_centre_did_not_give_is_found() -> None:
-    """RECEIVED was given, and the hand feels more than that."""
-    assert always(WHOLE[:-1]) == [True, False, True]
 
 
 def test_a_stage_can_be_looked_for_at_one_phone_or_at_the_centre() -> None:
@@ -99,12 +71,6 @@ def test_strangers_count_who_were_let_go() -> None:
     assert not asked([*WHOLE, let_go], "strangers", count=2).holds
 
 
-def test_an_address_that_carries_two_codes_is_found() -> None:
-    """Whoever listens could tell that both are of one button."""
-    reused = replace(WHOLE[7], data=WHOLE[7].data | {"address": "A1"})
-    assert always([*WHOLE[:7], reused, *WHOLE[8:]]) == [True, True, False]
-
-
 def test_a_second_hold_before_the_receipt_is_the_same_press() -> None:
     """Both acts of the hand are that press."""
     again = [WorldEvent(1650, "hand", "acts", WHOLE[0].data), replace(WHOLE[1], at_ms=1660)]
@@ -128,3 +94,31 @@ def test_a_flood_counts_until_the_press_has_come_through() -> None:
     assert not asked([*WHOLE, *signs], "refused", count=601).holds
     assert asked(signs, "refused", count=900).holds
     assert not asked(WHOLE, "refused").holds
+
+
+def test_a_verdict_says_why_something_did_not_happen() -> None:
+    """What the page has said to a wrong PIN; that nobody was asked to close."""
+    wrong = WorldEvent(5100, "hand", "called off", {"phone": "phone", "outcome": "wrong_pin"})
+    scenario = expecting("called_off")
+    scenario = replace(scenario, acts=(*scenario.acts, replace(scenario.acts[0], does="call_off", press=1)))
+    verdict = expected(scenario, [*WHOLE, wrong], IDS, 0)[0]
+    assert verdict.text == "press 1 called_off: did not happen; the phone's page said: wrong_pin"
+    closing = asked(WHOLE, "closed")
+    assert closing.text == 'press 1 closed: did not happen; no act has does = "close" for press 1'
+
+
+def test_a_verdict_says_from_when_it_counts() -> None:
+    """A stage from the hand's press, what is of no press from the beginning."""
+    assert asked(WHOLE, "confirmed").text == "press 1 confirmed: 800 ms after the press"
+    full = WorldEvent(1200, "phone", "trouble", {"reason": "disk_full"})
+    verdict = asked([*WHOLE, full], "trouble", reason="disk_full")
+    assert verdict.text == "trouble (disk_full): 1200 ms after the beginning"
+
+
+def test_each_promise_has_a_verdict() -> None:
+    """Broken, kept, or not seen: then it does not count as held without a word."""
+    judgement = Judgement([Broken(ONCE, 1.0, "two")], [Unseen(LOST, "too short")])
+    verdicts = promised(judgement)
+    assert len(verdicts) == len(PROMISES)
+    assert [one.text for one in verdicts if not one.holds] == [f"{ONCE}: two"]
+    assert [one.text for one in verdicts if not one.is_seen] == [f"{LOST}: not seen, too short"]

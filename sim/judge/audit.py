@@ -1,0 +1,33 @@
+"""What an auditor asks of the two databases, in SQL of its own, past all functions of the product. Pure.
+
+`query(sql, *values)` answers with all rows.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from wire import codes
+
+Query = Callable[..., list[tuple[Any, ...]]]
+
+
+def journal_has(query: Query, device_id: str, event: int, counter: int) -> bool:
+    """Return whether a bridge's journal holds this event; of a heartbeat, its counter or a later one."""
+    sql = "SELECT count(*) FROM press WHERE device_id = ? AND event = ? AND counter = ?"
+    if event not in codes.PRESSES:
+        sql = "SELECT count(*) FROM alive WHERE device_id = ? AND ? > 0 AND counter >= ?"
+    return bool(query(sql, device_id, event, counter)[0][0])
+
+
+def centre_has(query: Query, incident: str, stage: int) -> bool:
+    """Return whether the centre's database holds this receipt."""
+    sql = "SELECT count(*) FROM receipts WHERE incident_id = ? AND stage = ?"
+    return bool(query(sql, incident, stage)[0][0])
+
+
+def incidents(query: Query) -> Iterator[dict[str, Any]]:
+    """Yield each incident as the data of an auditor's event: which press it stands for, and its stages."""
+    for row in query("SELECT incident_id, device_id, event, counter FROM incidents ORDER BY rowid"):
+        stages = query("SELECT stage FROM receipts WHERE incident_id = ? ORDER BY seq", row[0])
+        press = dict(zip(("incident", "device_id", "event", "counter"), row, strict=True))
+        yield press | {"stages": [stage for (stage,) in stages]}

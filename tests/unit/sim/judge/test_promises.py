@@ -1,0 +1,149 @@
+"""The promises can break, whatever world they are read off: each, broken by hand, is found broken."""
+
+from dataclasses import replace
+
+import pytest
+
+from sim.judge import promises
+from sim.judge.events import WorldEvent
+from sim.judge.promises import Bounds, judge
+
+DEVICE = "AAAA"
+WHICH = {"device_id": DEVICE, "event": 1, "counter": 7}
+
+
+def motor(from_ms: float, *parts_ms: float) -> list[WorldEvent]:
+    """On and off in turn."""
+    events, at_ms, on = [], from_ms, True
+    for part_ms in (0.0, *parts_ms):
+        at_ms += part_ms
+        events.append(WorldEvent(at_ms, "button", "motor", {"on": on}))
+        on = not on
+    return events
+
+
+def session(at_ms: float, address: str, code: str, event: int, counter: int) -> list[WorldEvent]:
+    """What air and serial line show of one code."""
+    data = {"button": "button", "address": address, "code": code}
+    words = {"args": [str(event), str(counter), "20"]}
+    return [WorldEvent(at_ms, "air", "session", data), WorldEvent(at_ms + 1, "button", "advert", words)]
+
+
+WHOLE: dict[str, list[WorldEvent]] = {
+    "boot": [WorldEvent(0, "button", "boot", {"args": [DEVICE, "False"]})],
+    "hand": [
+        WorldEvent(1000, "hand", "pressed", {"button": "button"}),
+        WorldEvent(3500, "hand", "released", {"button": "button"}),
+    ],
+    "air": session(3000, "A1", "code 7", 1, 7),
+    "taken": motor(3010, 60),
+    "heard": [
+        WorldEvent(3300, "phone", "wrote", {"button": "button", "stage": 0, "on_disk": True, **WHICH}),
+    ],
+    "gave": [
+        WorldEvent(3500, "centre", "received", {**WHICH, "incident": "i"}),
+        WorldEvent(3500, "centre", "gave", {**WHICH, "incident": "i", "stage": 1, "on_disk": True}),
+    ],
+    "receipt": [WorldEvent(3600, "button", "receipt", {"args": ["1"]}), *motor(3700, 120, 160, 120)],
+    "end": [WorldEvent(400_000, "world", "ends")],
+    "audit": [WorldEvent(400_000, "auditor", "incident", {**WHICH, "incident": "i", "stages": [1]})],
+}
+
+
+def broken(**changed: list[WorldEvent]) -> list[str]:
+    """Which promises break where parts of the story are others."""
+    return list(dict.fromkeys(one.promise for one in judged(**changed).broken))
+
+
+def judged(**changed: list[WorldEvent]) -> promises.Judgement:
+    events = [e for part in (WHOLE | changed).values() for e in part]
+    return judge(events, 0.0)
+
+
+def test_a_whole_story_keeps_them_all() -> None:
+    """And all of them are seen."""
+    assert judged().kept() == list(promises.PROMISES)
+
+
+def again(part: str, number: int, **data: object) -> list[WorldEvent]:
+    """A part of the story with one more event, which differs from another in this."""
+    events = WHOLE[part]
+    return [*events, replace(events[number], data=events[number].data | data)]
+
+
+@pytest.mark.parametrize(
+    ("promise", "changed"),
+    [
+        (promises.LOST, {"gave": [], "receipt": [], "audit": []}),
+        (promises.INVENTED, {"hand": WHOLE["hand"][:1] * 0}),
+        (promises.ONCE, {"audit": again("audit", 0, incident="j")}),
+        (promises.ONCE, {"gave": again("gave", 0, counter=8)}),
+        (promises.FORGED, {"gave": []}),
+        (promises.FORGED, {"end": [*motor(9000, 120, 160, 120, 160, 120), *WHOLE["end"]]}),
+        (promises.FORGED, {"taken": motor(3010, *[120, 160] * 4, 120)}),
+        (promises.ORDER, {"end": [*motor(9000, 120, 160, 120), *WHOLE["end"]]}),
+        (
+            promises.ORDER,
+            {"audit": [replace(WHOLE["audit"][0], data={**WHOLE["audit"][0].data, "stages": [2, 1]})]},
+        ),
+        (promises.REUSED, {"end": [*session(9000, "A2", "code 7", 1, 7), *WHOLE["end"]]}),
+        (promises.REUSED, {"end": [*session(9000, "A2", "code 6", 1, 6), *WHOLE["end"]]}),
+        (promises.LINKED, {"end": [*session(9000, "A1", "code 9", 3, 9), *WHOLE["end"]]}),
+        (promises.LATE, {"audit": again("audit", 0, stages=[1, 2])}),
+        (promises.HEARD, {"heard": again("heard", 0, on_disk=False)}),
+        (promises.KEPT, {"gave": again("gave", 1, on_disk=False)}),
+        (promises.KEPT, {"audit": []}),
+        (promises.TOLD, {"gave": [], "receipt": [], "audit": []}),
+        (
+            promises.SOUND,
+            {"end": [WorldEvent(9000, "centre", "mistake", {"text": "KeyError"}), *WHOLE["end"]]},
+        ),
+    ],
+)
+def test_a_promise_that_is_broken_is_found(promise: str, changed: dict[str, list[WorldEvent]]) -> None:
+    """Each by the smallest change of the story."""
+    assert promise in broken(**changed)
+
+
+def test_what_a_play_is_too_short_for_is_not_seen() -> None:
+    """An alarm that waits when the play ends is neither lost nor kept, and the reason is told."""
+    short = judged(gave=[], receipt=[], audit=[], end=[WorldEvent(20_000, "world", "ends")])
+    reasons = {one.promise: one.why for one in short.unseen}
+    assert set(reasons) == {promises.LOST, promises.TOLD}
+    assert "the bound is 240 s" in reasons[promises.LOST]
+    assert not short.broken
+
+
+def test_what_a_world_is_blind_for_is_named() -> None:
+    """It cannot break there, and it does not count as kept."""
+    events = [e for part in (WHOLE | {"gave": []}).values() for e in part]
+    verdict = judge(events, 0.0, blind={promises.FORGED: "nothing is felt"})
+    assert promises.FORGED not in [one.promise for one in verdict.broken]
+    assert promises.FORGED not in verdict.kept()
+    assert [one.why for one in verdict.unseen] == ["nothing is felt"]
+
+
+def test_a_hold_is_as_long_as_the_button_is_set_to() -> None:
+    """A button that takes a press after half a second is pressed by half a second."""
+    hand = [
+        WorldEvent(2400, "hand", "pressed", {"button": "button"}),
+        WorldEvent(2950, "hand", "released", {"button": "button"}),
+    ]
+    quick = [WorldEvent(0, "button", "provisioned", {"device_id": DEVICE, "hold_ms": 500}), *WHOLE["boot"]]
+    assert promises.INVENTED in broken(hand=hand)
+    assert broken(hand=hand, boot=quick) == []
+
+
+def test_clicks_may_take_as_long_as_the_world_allows() -> None:
+    """A busy machine boots between two clicks."""
+    times_ms = (1000, 1100, 4000, 4100, 5000, 5100)
+    hand = [
+        WorldEvent(at_ms, "hand", "released" if number % 2 else "pressed", {"button": "button"})
+        for number, at_ms in enumerate(times_ms)
+    ]
+    test = {"device_id": DEVICE, "event": 2, "counter": 7}
+    gave = [WorldEvent(6000, "centre", "received", {**test, "incident": "i"})]
+    audit = [WorldEvent(400_000, "auditor", "incident", {**test, "incident": "i", "stages": [1]})]
+    events = [*WHOLE["boot"], *hand, *gave, *audit]
+    assert [one.promise for one in judge(events, 0.0).broken] == [promises.INVENTED]
+    assert judge(events, 0.0, Bounds(clicks_ms_max=15_000)).broken == []
