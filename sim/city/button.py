@@ -21,7 +21,7 @@ from firmware.board.press import (
 from firmware.flash.life import TYPICAL, Currents, Use
 from sim.city.event_queue import Schedule
 from sim.city.people import DAY_MS
-from sim.city.statistics import Made, Tally
+from sim.city.statistics import TakenPress, Tally
 from wire import receipts
 from wire.codes import ALIVE, ALIVE_LOW, RESERVE, code, rhythm
 from wire.keys import Mac, Refused, derive
@@ -120,7 +120,9 @@ class Button:
         if life.press_counter == before:
             self._tally.counts["presses while one is open"] += 1
         else:
-            self._tally.made[self.device_id, life.event, life.press_counter] = Made(self._schedule.now_ms)
+            self._tally.taken[self.device_id, life.event, life.press_counter] = TakenPress(
+                self._schedule.now_ms
+            )
 
     def take(self, value: bytes) -> None:
         """A bridge has written a receipt, which must prove itself."""

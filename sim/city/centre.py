@@ -24,7 +24,7 @@ from centre.work import accounts, board, buttons, presses, supervision
 from centre.work.core import Core
 from centre.work.heartbeats import take_sign_of_life
 from centre.work.presses import Receipt, Taken
-from sim.city.statistics import Key
+from sim.judge import audit
 
 _AT_ONCE = 500  # buttons that are imported in one transaction
 
@@ -104,10 +104,12 @@ class Centre:
         query = "SELECT device_id, began_at_ms, found_at_ms FROM losses WHERE kind = ? ORDER BY found_at_ms"
         return [tuple(row) for row in self._core.store.db.execute(query, (BUTTON_OUT_OF_REACH,))]
 
-    def incidents(self) -> list[Key]:
-        """All that there are, by press: for the verdict, past all of the centre's own functions."""
-        rows = self._core.store.db.execute("SELECT device_id, event, counter FROM incidents")
-        return [(row["device_id"], row["event"], row["counter"]) for row in rows]
+    def audit(self) -> list[dict[str, Any]]:
+        """Read all incidents, past all of the centre's own functions."""
+        return list(audit.incidents(self._query))
+
+    def _query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._core.store.db.execute(sql, values)]
 
     def close(self) -> None:
         self._core.store.close()

@@ -15,9 +15,11 @@ from firmware.board.press import Press
 from sim.city.button import PERIOD_S, Button, Power
 from sim.city.centre import Centre
 from sim.city.event_queue import Schedule
+from sim.city.judgement import judge
 from sim.city.people import DAY_MS, HOUR_MS, Habits
 from sim.city.phone import Phone
-from sim.city.statistics import INVENTED, SIGNS, Key, Span, Tally, Watched
+from sim.city.statistics import INVENTED, SIGNS, Span, Tally, Watched
+from sim.judge.promises import Judgement
 from sim.physics.medium import Medium
 from wire.receipts import ACKNOWLEDGED, CLOSED, DISPATCHED
 
@@ -67,8 +69,7 @@ class Outcome:
 
     plan: Plan
     tally: Tally
-    lost: list[Key]
-    doubled: list[Key]
+    judgement: Judgement
     spent_mah: float  # of all buttons together
     usable_mah: float
     took_s: float  # of real time, without setting up
@@ -78,7 +79,7 @@ class Outcome:
 
     @property
     def holds(self) -> bool:
-        return not (self.lost or self.doubled or self.tally.counts[INVENTED])
+        return not self.judgement.broken
 
 
 class City:
@@ -107,7 +108,7 @@ class City:
             while schedule.now_ms < self._end_ms:
                 schedule.run(min(schedule.now_ms + STEP_MS, self._end_ms))
                 self.centre.look(START_MS)
-                told(schedule.now_ms - START_MS, len(self.tally.made))
+                told(schedule.now_ms - START_MS, len(self.tally.taken))
             spent_mah = sum(button.spent_mah() for button in self._buttons)
             took_s, computed_s = time.perf_counter() - since_s, time.process_time() - since_cpu_s
             busy_s = self.centre.busy_s
@@ -118,11 +119,10 @@ class City:
             self.tally.counts = counts
         finally:
             gc.unfreeze()
-        there = self.centre.incidents()
-        lost, doubled = self.tally.lost(there), self.tally.doubled(there)
+        judgement = judge(self.tally, self.centre.audit(), self._end_ms, schedule.now_ms)
         usable_mah = self._power.usable_mah
         return Outcome(
-            self._plan, self.tally, lost, doubled, spent_mah, usable_mah, took_s, computed_s, busy_s, watched
+            self._plan, self.tally, judgement, spent_mah, usable_mah, took_s, computed_s, busy_s, watched
         )
 
     def close(self) -> None:

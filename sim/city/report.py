@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from html import escape
 from typing import Any
 
 from sim.city.city import BATTERY_MAH, BOARD, Outcome
 from sim.city.statistics import CALLED_GONE_WRONGLY, SIGNS, percentile
+from sim.judge.promises import INVENTED, LOST, ONCE
 from wire.codes import ALARM, TEST
 
 _MINUTES_AFTER = 5  # an outage
+_BROKEN_MAX = 20  # lines
 _STAGES = {
     "heard": "the phone has it on disk",
     "received": "the centre has it on disk",
@@ -32,8 +35,9 @@ def figures(outcome: Outcome) -> dict[str, Any]:
             "alarms": tally.of(ALARM),
             "tests": tally.of(TEST),
             "tests_unanswered": tally.unheard_tests(),
-            "lost": len(outcome.lost),
-            "doubled": len(outcome.doubled),
+            "lost": _count(outcome, LOST),
+            "doubled": _count(outcome, ONCE),
+            "invented": _count(outcome, INVENTED),
         },
         "latency_ms": {stage: _latency(tally.spans_ms(stage)) for stage in _STAGES},
         "posts_per_s": {
@@ -92,8 +96,13 @@ def _latency(spans_ms: Sequence[int]) -> dict[str, int]:
 
 
 def as_json(outcome: Outcome) -> str:
-    broken = {"lost": outcome.lost, "doubled": outcome.doubled}
-    return json.dumps(figures(outcome) | {"broken": broken}, indent=1) + "\n"
+    broken = [asdict(one) for one in outcome.judgement.broken]
+    not_seen = {one.promise: one.why for one in outcome.judgement.unseen}
+    return json.dumps(figures(outcome) | {"broken": broken, "not_seen": not_seen}, indent=1) + "\n"
+
+
+def _count(outcome: Outcome, promise: str) -> int:
+    return sum(one.promise == promise for one in outcome.judgement.broken)
 
 
 def lines(outcome: Outcome) -> Iterator[str]:
@@ -101,8 +110,18 @@ def lines(outcome: Outcome) -> Iterator[str]:
     rows = list(_rows(figures(outcome)))
     wide = max(len(name) for name, _ in rows) + 2
     yield from (f"{name:{wide}}{value}" for name, value in rows)
-    for what, keys in (("LOST", outcome.lost), ("DOUBLED", outcome.doubled)):
-        yield from (f"{what} event {event} number {number} of {who}" for who, event, number in keys[:20])
+    yield from (f"holds: {promise}" for promise in outcome.judgement.kept())
+    yield from (f"BROKEN: {one}" for one in outcome.judgement.broken[:_BROKEN_MAX])
+    for why, promises in _not_seen(outcome):
+        yield f"not seen, for {why}: {'; '.join(promises)}"
+
+
+def _not_seen(outcome: Outcome) -> list[tuple[str, list[str]]]:
+    """Return the promises that this world cannot show, by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for one in outcome.judgement.unseen:
+        by_reason.setdefault(one.why, []).append(one.promise)
+    return list(by_reason.items())
 
 
 def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""What came of a city: counted as it happens, judged at the end. Knows nothing of how it came about."""
+"""What came of a city, counted as it happens. Knows nothing of how it came about. Pure."""
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from wire.codes import ALARM, TEST
@@ -16,7 +16,7 @@ Span = tuple[int, int]  # ms since 1970
 
 
 @dataclass(slots=True)
-class Made:
+class TakenPress:
     """A press that a button has taken, and when it came where; -1: not yet. ms since 1970."""
 
     at_ms: int
@@ -29,7 +29,7 @@ class Made:
 class Tally:
     start_ms: int
     minutes: int
-    made: dict[Key, Made] = field(default_factory=dict)
+    taken: dict[Key, TakenPress] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     posts: list[int] = field(init=False)  # that reached the centre, in each minute
     busiest: list[int] = field(init=False)  # of those, in the busiest second of each minute
@@ -47,51 +47,42 @@ class Tally:
 
     def heard(self, key: Key, now_ms: int) -> None:
         """A bridge has it on disk. What no button has made is kept, too, for the verdict."""
-        made = self.made.get(key)
-        if made is None:
+        press = self.taken.get(key)
+        if press is None:
             self.counts[INVENTED] += 1
-        elif made.heard_ms < 0:
-            made.heard_ms = now_ms
+        elif press.heard_ms < 0:
+            press.heard_ms = now_ms
 
     def received(self, key: Key, now_ms: int) -> None:
         """The centre has it on disk."""
-        made = self.made.get(key)
-        if made is not None and made.received_ms < 0:
-            made.received_ms = now_ms
+        press = self.taken.get(key)
+        if press is not None and press.received_ms < 0:
+            press.received_ms = now_ms
 
     def confirmed(self, key: Key, now_ms: int) -> None:
         """The button has the centre's proof."""
-        made = self.made.get(key)
-        if made is not None and made.confirmed_ms < 0:
-            made.confirmed_ms = now_ms
+        press = self.taken.get(key)
+        if press is not None and press.confirmed_ms < 0:
+            press.confirmed_ms = now_ms
 
     def awaited(self) -> list[Key]:
         """Alarms that have not been received. A test that nobody heard in time has told her so, and ended."""
-        return [key for key, made in self.made.items() if key[1] == ALARM and made.received_ms < 0]
-
-    def lost(self, at_centre: Iterable[Key]) -> list[Key]:
-        """Alarms that the centre has not, whatever anybody says."""
-        there = set(at_centre)
-        return [key for key in self.made if key[1] == ALARM and key not in there]
-
-    def doubled(self, at_centre: Iterable[Key]) -> list[Key]:
-        """Incidents beyond one per press, and those without a press."""
-        return [key for key, count in Counter(at_centre).items() if count > 1 or key not in self.made]
+        return [key for key, press in self.taken.items() if key[1] == ALARM and press.received_ms < 0]
 
     def spans_ms(self, stage: str, event: int | None = None) -> list[int]:
         """From the hand to `stage`, sorted, of those that came so far."""
         spans = (
-            getattr(made, f"{stage}_ms") - made.at_ms
-            for key, made in self.made.items()
-            if event in (None, key[1]) and getattr(made, f"{stage}_ms") >= 0
+            getattr(press, f"{stage}_ms") - press.at_ms
+            for key, press in self.taken.items()
+            if event in (None, key[1]) and getattr(press, f"{stage}_ms") >= 0
         )
         return sorted(spans)
 
     def of(self, event: int) -> int:
-        return sum(key[1] == event for key in self.made)
+        return sum(key[1] == event for key in self.taken)
 
     def unheard_tests(self) -> int:
-        return sum(key[1] == TEST and made.received_ms < 0 for key, made in self.made.items())
+        return sum(key[1] == TEST and press.received_ms < 0 for key, press in self.taken.items())
 
 
 @dataclass

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sim.judge.events import WorldEvent
-from sim.judge.vibrations import NOT_CONFIRMED, RECEIVED, TAKEN, Vibration, vibrations
+from sim.judge.vibrations import CLOSED, NOT_CONFIRMED, RECEIVED, TAKEN, Vibration, vibrations
 
 ALARM, TEST = 1, 2
 
@@ -50,6 +50,7 @@ class Bounds:
     hold_ms_min: float = 1800  # the firmware's hold is 2 s; a clock may be some percent off
     clicks_ms_max: float = 2600
     cut_ms: float = 50  # from a receipt's proof to flash
+    pulses_may_stretch: bool = False  # a busy machine holds the motor on: one pulse is CLOSED only if proven
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ class _Button:
         self.clicks: list[float] = []  # when each three clicks were complete
         self.heard: dict[tuple[int, int], float] = {}  # when a bridge first wrote HEARD of an event
         self._clicks_ms_max, self._hold_ms_min = bounds.clicks_ms_max, bounds.hold_ms_min
+        self._pulses_may_stretch = bounds.pulses_may_stretch
         self._ups: list[float] = []
         self._down_ms: float | None = None
         self._on_air: WorldEvent | None = None
@@ -220,7 +222,13 @@ class _Button:
     def end(self, at_ms: float) -> None:
         """Close the story."""
         self._add_hold(at_ms)
-        self.felt = vibrations(self.own)
+        self.felt = [self._understood(one) for one in vibrations(self.own)]
+
+    def _understood(self, one: Vibration) -> Vibration:
+        if one.pattern != CLOSED or not self._pulses_may_stretch:
+            return one
+        is_proven = any(at_ms <= one.from_ms and stage == CLOSED for at_ms, stage in self.receipts)
+        return one if is_proven else one._replace(pattern=TAKEN)
 
     def is_alarm(self, taken: Vibration) -> bool:
         """Return whether the hand's last gesture before it felt this was a hold."""
@@ -376,7 +384,11 @@ def _lost(button: _Button, story: _Story) -> Iterator[_Finding]:
     for taken in button.felt:
         if taken.pattern != TAKEN or not button.is_alarm(taken):
             continue
+        press = Press(button.device_id, *button.press_at(taken.from_ms))
         if bisect_left(received, button.pressed_ms(taken)) < len(received):
+            # The pulse may begin just before the code is on the air: then which press it tells of is open.
+            if press.event and not story.has(press) and not button.forgot(story.end_ms):
+                yield Broken(LOST, taken.at_ms, f"{button.name} has a receipt, and the centre has no alarm")
             continue
         if button.destroyed_ms is not None:
             yield from _lost_with_its_button(button, story, taken)
@@ -384,7 +396,7 @@ def _lost(button: _Button, story: _Story) -> Iterator[_Finding]:
             continue
         elif story.waits_ms(taken.at_ms) >= story.bounds.delivery_ms:
             yield Broken(LOST, taken.at_ms, f"{button.name} took an alarm, and felt no receipt to the end")
-        elif not story.has(Press(button.device_id, *button.press_at(taken.from_ms))):
+        elif not story.has(press):
             yield Unseen(LOST, f"an alarm still waits: {story.too_short(taken.at_ms)}")
     received_at = {button.press_at(one.from_ms): one.at_ms for one in button.felt if one.pattern == RECEIVED}
     alarms = [at_ms for (event, _), at_ms in received_at.items() if event == ALARM]

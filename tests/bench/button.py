@@ -120,7 +120,9 @@ async def _start_to_advert(world: World, name: str, board: Board) -> float:
     since = len(world.events)
     world.record("bench", "start")
     await board.power_on()
-    first = await world.wait_for(lambda e: e.by == "air" and e.data.get("button") == name, since=since)
+    first = await world.wait_for(
+        lambda e: (e.by, e.what, e.data.get("button")) == ("air", "advert", name), since=since
+    )
     return first.at_ms - world.events[since].at_ms
 
 

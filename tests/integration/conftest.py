@@ -17,6 +17,15 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield made
 
 
+@pytest.fixture
+async def promises_are_kept(world: World) -> AsyncIterator[None]:
+    """Judge the world when its test is over, by the promises of every other world."""
+    yield
+    judgement = world.judge()
+    print("\n".join(f"not seen: {one.promise}: {one.why}" for one in judgement.unseen))
+    assert judgement.broken == []
+
+
 QUICK = {"hold_ms": 500}
 # On a busy machine a click lasts longer than a hand means it to: no hold yet, and still one of three.
 PATIENT = {"hold_ms": 3000, "click_ms": 1000, "clicks_ms": 5000}

@@ -13,7 +13,7 @@ from sim.realtime.world import Button, Trouble, World, WorldEvent
 from tests.integration.conftest import incidents, is_stage, said, watched
 from wire.codes import ALARM
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("promises_are_kept")]
 
 AWAY_S = 0.7  # how long a killed program stays away
 
@@ -162,7 +162,11 @@ async def test_counter_never_goes_back_over_power_cuts(world: World) -> None:
         await press_with_a_cut(world, button, write)
     counters = [counter for _, _, counter in incidents(world)]
     assert counters == sorted(set(counters))
-    codes = [e.data["data"] for e in world.events if e.by == "air" and e.data["button"] == "button"]
+    codes = [
+        e.data["data"]
+        for e in world.events
+        if e.what == "advert" and e.by == "air" and e.data["button"] == "button"
+    ]
     uses = {code: codes.count(code) for code in codes}
     alarms = len(counters)
     # A code may come back only as the same press going on after a cut.
@@ -210,7 +214,11 @@ async def test_power_cut_while_the_alive_counter_is_reserved(world: World) -> No
         if end.what == "cut":
             await button.board.power_on()
             await world.wait_for(said("button", "sleep"), since=since)
-    codes = [e.data["data"] for e in world.events if e.by == "air" and e.data["button"] == "button"]
+    codes = [
+        e.data["data"]
+        for e in world.events
+        if e.what == "advert" and e.by == "air" and e.data["button"] == "button"
+    ]
     assert len(codes) >= 4
     assert len(set(codes)) == len(codes)
 

@@ -12,7 +12,11 @@ from sim.realtime.world import World
 from tests.integration.conftest import incidents, said, watched
 from wire.codes import ALARM
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # twenty starts
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("promises_are_kept"),
+]  # twenty starts
 
 SEEDS, KILLS = 5, 20  # 100 moments
 EARLY = 4  # of each 20, while the press itself is on its way

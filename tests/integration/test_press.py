@@ -62,7 +62,9 @@ async def test_presses_one_after_the_other_are_incidents_of_their_own(world: Wor
         await world.wait_for(said("button", "receipt", "1"), since=since)
         assert len(incidents(world)) == number
         await asyncio.sleep(0.3)  # a finger that comes back within 20 ms has never left
-    adverts = [e.data for e in world.events if e.by == "air" and e.data["button"] == "button"]
+    adverts = [
+        e.data for e in world.events if e.what == "advert" and e.by == "air" and e.data["button"] == "button"
+    ]
     assert len({a["data"] for a in adverts}) == len({a["address"] for a in adverts}) == len(adverts)
 
 
@@ -71,7 +73,9 @@ async def test_what_is_on_the_air_says_nothing(world: World) -> None:
     button = await watched(world)
     await button.press()
     await world.wait_for(said("button", "receipt", "1"))
-    for advert in (e.data for e in world.events if e.by == "air" and e.data["button"] == "button"):
+    for advert in (
+        e.data for e in world.events if e.what == "advert" and e.by == "air" and e.data["button"] == "button"
+    ):
         data = advert["data"]
         assert (len(data), data[:5].hex()) == (21, "0201061107")
         uuid = data[:4:-1]

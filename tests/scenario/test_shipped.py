@@ -47,7 +47,10 @@ def test_a_promise_that_is_broken_is_the_exit_code(tmp_path: Path) -> None:
     done = amr_sim(scenario, "--quiet", "--junit", tmp_path / "junit.xml")
     assert done.returncode == 1
     assert "BROKEN press 1 confirmed" in done.stdout
-    assert "BROKEN power_cut: it never came to that (line" in done.stdout
+    assert (
+        "BROKEN power_cut: it never came to that: waits for press 1 to be closed; the play ended"
+        in done.stdout
+    )
     assert 'failures="3"' in (tmp_path / "junit.xml").read_text()
 
 

@@ -16,8 +16,10 @@ from sim.app import main
 from sim.city import report
 from sim.city.city import BATTERY_MAH, BOARD, START_MS, City, Outcome, Plan
 from sim.city.event_queue import Schedule
+from sim.city.judgement import judge
 from sim.city.people import DAY_MS, Habits
-from sim.city.statistics import CALLED_GONE_WRONGLY, Made, Tally, Watched, percentile
+from sim.city.statistics import CALLED_GONE_WRONGLY, TakenPress, Tally, Watched, percentile
+from sim.judge.promises import INVENTED, LOST, ONCE
 from sim.physics.first_heard import first_heard_us
 from sim.physics.medium import ADV_DELAY_US_MAX, Medium
 from sim.physics.scan_profiles import PROFILES
@@ -30,7 +32,7 @@ def live(plan: Plan) -> tuple[Outcome, list[tuple[str, int, int]]]:
     """What came of it, and the incidents that the centre then has."""
     city = City(plan)
     outcome = city.run(lambda _done_ms, _presses: None)
-    there = city.centre.incidents()
+    there = [(one["device_id"], one["event"], one["counter"]) for one in city.centre.audit()]
     city.close()
     return outcome, there
 
@@ -51,7 +53,7 @@ def busy() -> tuple[Outcome, list[tuple[str, int, int]]]:
 def test_every_press_is_one_incident(busy: tuple[Outcome, list[tuple[str, int, int]]]) -> None:
     """Every alarm is there once, every answered test too, and nothing else."""
     outcome, there = busy
-    made = outcome.tally.made
+    made = outcome.tally.taken
     answered = {key for key, one in made.items() if one.received_ms >= 0}
     assert sorted(there) == sorted(answered)
     assert {key for key in made if key[1] == ALARM} <= answered
@@ -66,7 +68,7 @@ def test_a_press_is_first_heard_then_received_then_confirmed(
     busy: tuple[Outcome, list[tuple[str, int, int]]],
 ) -> None:
     """No stage is there before the one that it follows from."""
-    for one in busy[0].tally.made.values():
+    for one in busy[0].tally.taken.values():
         stages = [one.at_ms, one.heard_ms, one.received_ms, one.confirmed_ms]
         came = [at_ms for at_ms in stages if at_ms >= 0]
         assert came == sorted(came)
@@ -82,7 +84,7 @@ def test_without_a_network_nothing_reaches_the_centre_and_afterwards_all_of_it_d
     minutes = range((begins_ms - START_MS) // 60_000, (ends_ms - START_MS) // 60_000)
     assert [outcome.tally.posts[minute] for minute in minutes] == [0] * 20
     # A test that was heard in time goes on, too; what waits at a phone is sent within a minute.
-    waited = [one for one in outcome.tally.made.values() if begins_ms + 60_000 <= one.heard_ms < ends_ms]
+    waited = [one for one in outcome.tally.taken.values() if begins_ms + 60_000 <= one.heard_ms < ends_ms]
     assert waited
     assert all(ends_ms <= one.received_ms <= ends_ms + 60_000 for one in waited)
 
@@ -133,18 +135,40 @@ def test_what_is_due_at_the_same_time_happens_in_the_order_it_was_asked_for() ->
     assert (seen, schedule.now_ms) == ([3, 1, 2], 250)
 
 
-def test_a_lost_a_doubled_and_an_invented_press_are_told() -> None:
-    """The verdict looks at what hands have done and what the centre has, and at nothing between."""
+def incident(number: int, key: tuple[str, int, int]) -> dict[str, Any]:
+    device_id, event, counter = key
+    which = {"device_id": device_id, "event": event, "counter": counter}
+    return {"incident": f"i{number}", **which, "stages": [1]}
+
+
+@pytest.mark.parametrize(
+    ("promise", "at_centre"),
+    [
+        ("", [("A", ALARM, 1), ("A", ALARM, 2)]),
+        (LOST, [("A", ALARM, 1)]),
+        (LOST, [("A", ALARM, 2)]),
+        (ONCE, [("A", ALARM, 1), ("A", ALARM, 1), ("A", ALARM, 2)]),
+        (INVENTED, [("A", ALARM, 1), ("A", ALARM, 2), ("A", ALARM, 3)]),
+        (INVENTED, [("A", ALARM, 1), ("A", ALARM, 2), ("B", ALARM, 9)]),
+    ],
+)
+def test_a_lost_a_doubled_and_an_invented_press_are_told(
+    promise: str, at_centre: list[tuple[str, int, int]]
+) -> None:
+    """By the promises of every world; a test that nobody heard is none of them."""
     tally = Tally(0, 10)
-    tally.made = {("A", ALARM, 1): Made(0), ("A", ALARM, 2): Made(5), ("A", TEST, 3): Made(9)}
-    there = [("A", ALARM, 1), ("A", ALARM, 1), ("B", ALARM, 9)]
-    assert tally.lost(there) == [("A", ALARM, 2)]
-    assert tally.doubled(there) == [("A", ALARM, 1), ("B", ALARM, 9)]
-    nobody = Watched({}, [])
-    outcome = Outcome(Plan(2, 1, 1, 1), tally, tally.lost(there), [], 1.0, 400.0, 1.0, 1.0, 0.1, nobody)
-    assert not outcome.holds
-    assert any(line.startswith("LOST event 1 number 2 of A") for line in report.lines(outcome))
-    assert "a promise was broken" in report.as_html(outcome)
+    hour = 3_600_000
+    taken = {("A", ALARM, 1): hour, ("A", ALARM, 2): 2 * hour, ("A", TEST, 3): 3 * hour}
+    tally.taken = {key: TakenPress(at_ms) for key, at_ms in taken.items()}
+    audit = [incident(number, key) for number, key in enumerate(at_centre)]
+    verdict = judge(tally, audit, 4 * hour, 5 * hour)
+    assert {one.promise for one in verdict.broken} == {promise} - {""}
+    outcome = Outcome(Plan(2, 1, 1, 1), tally, verdict, 1.0, 400.0, 1.0, 1.0, 0.1, Watched({}, []))
+    assert outcome.holds == (not promise)
+    lines = list(report.lines(outcome))
+    assert any(line.startswith(f"BROKEN: {promise}") for line in lines) == bool(promise)
+    assert any(line.startswith("not seen, for a city has no motors") for line in lines)
+    assert ("a promise was broken" in report.as_html(outcome)) == bool(promise)
 
 
 def test_percentiles_are_values_that_were_there() -> None:
@@ -172,7 +196,7 @@ def test_the_command_writes_its_reports(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["city", *asked, "--json", str(figures), "--html", str(page)]) == 0
     assert "no alarm was lost" in capsys.readouterr().out
     found = json.loads(figures.read_text())
-    assert (found["buttons"], found["holds"], found["broken"]) == (5, True, {"lost": [], "doubled": []})
+    assert (found["buttons"], found["holds"], found["broken"]) == (5, True, [])
     assert "<polyline" in page.read_text()
 
 
@@ -294,6 +318,6 @@ def test_a_press_while_the_phone_is_off_for_hours_is_received_when_it_is_on_agai
     city.schedule.at(START_MS + 7 * HOUR_MS, phone.switch_on)
     outcome = city.run(lambda _done_ms, _presses: None)
     city.close()
-    ((key, made),) = outcome.tally.made.items()
+    ((key, press),) = outcome.tally.taken.items()
     assert key[1] == ALARM
-    assert START_MS + 7 * HOUR_MS < made.received_ms < START_MS + 9 * HOUR_MS
+    assert START_MS + 7 * HOUR_MS < press.received_ms < START_MS + 9 * HOUR_MS
