@@ -6,7 +6,7 @@ who have it a dictionary look-up.
 
 import struct
 
-from wire.keys import Mac, Refused, same, u32
+from wire.keys import InvalidMessage, Mac, same, u32
 
 ALARM = 1
 TEST = 2
@@ -44,18 +44,18 @@ def code(mac_code: Mac, event: int, counter: int) -> bytes:
 
 
 def check(received: bytes, mac_code: Mac, event: int, counter: int) -> None:
-    """Believe that `received` is the code of `event` number `counter`, or raise Refused.
+    """Believe that `received` is the code of `event` number `counter`, or raise InvalidMessage.
 
-    Refused("length" | "event" | "counter" | "code").
+    InvalidMessage("length" | "event" | "counter" | "code").
     """
     if len(received) != CODE_BYTES:
-        raise Refused("length")
+        raise InvalidMessage("length")
     if event not in EVENTS:
-        raise Refused("event")
+        raise InvalidMessage("event")
     if not 0 <= counter <= 0xFFFFFFFF:
-        raise Refused("counter")
+        raise InvalidMessage("counter")
     if not same(received, code(mac_code, event, counter)):
-        raise Refused("code")
+        raise InvalidMessage("code")
 
 
 def characteristic(code_on_air: bytes, xor: int) -> bytes:

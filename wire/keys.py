@@ -11,7 +11,7 @@ _OUTER = int.from_bytes(b"\x5c" * _BLOCK_BYTES, "big")
 _COUNTER_MAX = 0xFFFFFFFF
 
 
-class Refused(Exception):
+class InvalidMessage(Exception):
     """A value that must not be believed; `reason` is a word from SPEC.md, "Refusals"."""
 
     def __init__(self, reason: str) -> None:

@@ -3,7 +3,7 @@
 import struct
 
 from wire.codes import EVENTS
-from wire.keys import Mac, Refused, same, u32
+from wire.keys import InvalidMessage, Mac, same, u32
 
 HEARD = 0  # the bridge has it on disk; proven with K_heard over the code that is on the air
 RECEIVED = 1  # the centre has it on disk; this and all later ones proven with K_receipt
@@ -36,14 +36,14 @@ def check(
     """The stage that `received` proves.
 
     `on_air` and `press` are `(event, counter)` of the code on the air and of the open press;
-    `press` is `(0, 0)` where none is open. Raises Refused("length" | "stage" | "proof").
+    `press` is `(0, 0)` where none is open. Raises InvalidMessage("length" | "stage" | "proof").
     """
     if len(received) != VALUE_BYTES:
-        raise Refused("length")
+        raise InvalidMessage("length")
     stage = received[0]
     if stage > CLOSED:
-        raise Refused("stage")
+        raise InvalidMessage("stage")
     mac, subject = (mac_heard, on_air) if stage == HEARD else (mac_receipt, press)
     if subject[0] not in EVENTS or not same(received[1:], proof(mac, stage, subject[0], subject[1])):
-        raise Refused("proof")
+        raise InvalidMessage("proof")
     return stage

@@ -2,7 +2,7 @@
 
 import struct
 
-from wire.keys import Mac, Refused, same, u32
+from wire.keys import InvalidMessage, Mac, same, u32
 
 VALUE_BYTES = 20
 AGE_UNKNOWN = 0xFFFF
@@ -44,12 +44,12 @@ def seal(mac_state: Mac, code: bytes, nonce: int, state: State) -> bytes:
 
 
 def unseal(mac_state: Mac, code: bytes, sealed: bytes) -> State:
-    """What `sealed` says; raises Refused("length" | "tag")."""
+    """What `sealed` says; raises InvalidMessage("length" | "tag")."""
     if len(sealed) != VALUE_BYTES:
-        raise Refused("length")
+        raise InvalidMessage("length")
     head, ct, tag = sealed[:4], sealed[4:12], sealed[12:]
     if not same(tag, mac_state(b"\x02" + code + head + ct)[:8]):
-        raise Refused("tag")
+        raise InvalidMessage("tag")
     battery, flags, age, counter = struct.unpack(_FIELDS, _xor(ct, mac_state(b"\x01" + code + head)))
     return State(battery, flags, age, counter)
 

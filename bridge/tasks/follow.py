@@ -18,7 +18,7 @@ from bridge.model import Device, Key, Press
 from bridge.ports import Clock, Link, LinkLost, Peer, Radio
 from bridge.rules.expected_codes import Sighting
 from wire import codes, receipts, state
-from wire.keys import Mac, Refused
+from wire.keys import InvalidMessage, Mac
 
 # Systems report an advert once (BlueZ, as long as nothing in it changes), so silence says nothing:
 # a code is tried for as long as the button may send it (protocol, "A press, from pin to silence").
@@ -259,6 +259,6 @@ class Follower:
     async def _state(self, link: Link, code_on_air: bytes) -> state.State:
         try:
             return state.unseal(self._mac_state, code_on_air, await link.read_state())
-        except Refused:
+        except InvalidMessage:
             self._desk.refused("bad_state")
             raise _BadState("bad_state") from None

@@ -168,7 +168,7 @@ def check_code(root: bytes, epoch: int, press: Press) -> None:
         raise Refused("bad_code")
     try:
         codes.check(bytes.fromhex(press.code), _mac(root, "code", epoch), press.event, press.counter)
-    except keys.Refused:
+    except keys.InvalidMessage:
         raise Refused("bad_code") from None
 
 

@@ -19,7 +19,7 @@ from firmware.board.peers import Peers
 from firmware.board.press import Press
 from firmware.board.radio import CONNECTED, DISCONNECTED, WRITTEN, Radio
 from wire import codes, receipts, state
-from wire.keys import Mac, Refused, derive
+from wire.keys import InvalidMessage, Mac, derive
 
 _LET_GO_MS = 100  # how long a peer that was let go is waited for, before the radio is switched off
 _BATTERY_HYSTERESIS_MV = 100
@@ -150,7 +150,7 @@ class App:
             stage = receipts.check(
                 value, self._mac_heard, self._mac_receipt, self.press.on_air, self.press.subject()
             )
-        except Refused as refused:
+        except InvalidMessage as refused:
             self._say("refused", refused.reason)
             self._drop(connection)
             return

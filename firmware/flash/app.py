@@ -5,15 +5,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firmware.board.config import SETTINGS
 from firmware.flash import battery, label
 from firmware.flash.build import compile_firmware
+from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import KINDS, check_image, write_interpreter
 from firmware.flash.provision import Provisioned, known_button, provision, provision_board
-from firmware.flash.refused import Refused
+from firmware.flash.registry import default_registry
 
 if TYPE_CHECKING:
     from firmware.flash.remote import Link
@@ -29,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Make a button out of a board: compile, flash, provision, self-test.",
         epilog="Then: amr-centre buttons import REGISTRY, and amr-bridge enrol 'QR TEXT'.",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('amr')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     build = commands.add_parser("firmware", help="compile the firmware and print its sizes")
@@ -99,7 +102,12 @@ def _add_identity_options(parser: argparse.ArgumentParser, *, board: bool = True
         parser.add_argument(
             "--board", choices=list(KINDS), help="which board (default: what it was flashed as)"
         )
-    parser.add_argument("--registry", type=Path, metavar="FILE", help="default: registry.jsonl (in DIR)")
+    parser.add_argument(
+        "--registry",
+        type=Path,
+        metavar="FILE",
+        help=f"never in a git work tree (default: {default_registry()}; with --image, DIR/registry.jsonl)",
+    )
     parser.add_argument(
         "--centre", type=_address, metavar="URL", help="the centre's https:// address, for the label's QR"
     )
@@ -145,9 +153,9 @@ def _firmware(options: argparse.Namespace) -> int:
     try:
         files = compile_firmware(out, options.board)
     except OSError as error:
-        raise Refused(f"cannot write {error.filename or out}: {error.strerror}") from None
+        raise CommandError(f"cannot write {error.filename or out}: {error.strerror}") from None
     except subprocess.CalledProcessError:
-        raise Refused("the firmware does not compile; mpy-cross says above where") from None
+        raise CommandError("the firmware does not compile; mpy-cross says above where") from None
     for name, content in files.items():
         print(f"{len(content):7}  {name}")
     print(f"{sum(map(len, files.values())):7}  in all, in {out}")
@@ -163,7 +171,7 @@ def _flash(options: argparse.Namespace) -> int:
 
 def _write_interpreter(options: argparse.Namespace, port: str) -> None:
     if options.erase and not options.image:
-        raise Refused("--erase leaves no interpreter on the board: give one with --image")
+        raise CommandError("--erase leaves no interpreter on the board: give one with --image")
     if options.image:
         write_interpreter(
             options.board, port, options.image, erase=options.erase, drive=options.drive, say=_say
@@ -197,7 +205,7 @@ def _provision(options: argparse.Namespace) -> int:
 def _provision_board(options: argparse.Namespace, link: "Link", label_file: Path | None) -> Provisioned:
     return provision_board(
         link,
-        registry=options.registry or Path("registry.jsonl"),
+        registry=options.registry or default_registry(),
         board=options.board,
         centre=options.centre,
         ca=options.ca,
@@ -279,7 +287,7 @@ def _fleet(options: argparse.Namespace) -> int:
 
 def _made_or_known(options: argparse.Namespace, link: "Link") -> str:
     """The device_id of a board: its own if the registry has it, else a new one."""
-    known = "" if options.again else known_button(link, options.registry or Path("registry.jsonl"))
+    known = "" if options.again else known_button(link, options.registry or default_registry())
     if known:
         _say(f"{link.port} is button {known} already, and keeps its identity")
         return known
@@ -307,7 +315,7 @@ def main(argv: list[str]) -> int:
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
-    except Refused as refused:
+    except CommandError as refused:
         print(f"amr-button: {refused}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

@@ -62,7 +62,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the estimate, and draw it. Raises Refused."""
+    """Print the estimate, and draw it. Raises CommandError."""
     currents = life.Currents(options.board)
     rows = life.estimate(currents, options.battery, options.alive, options.presses_per_month)
     shortest, typical, longest = life.days_of(currents, options.battery, rows)

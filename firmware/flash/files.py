@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from firmware.flash.build import MAIN, compile_firmware
+from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import Say, known_as
-from firmware.flash.refused import Refused
 from firmware.flash.remote import Link
 
 NEW = ".new"  # what is written, but not yet in its place
@@ -29,7 +29,10 @@ for n, w in (('binascii', 'crc32'), ('hashlib', 'sha256'), ('os', 'urandom'), ('
 
 
 def write_files(link: Link, board: str, say: Say) -> int:
-    """Bring the board's firmware up to date; how many files had to be written. Raises Refused, BoardFull."""
+    """Bring the board's firmware up to date. Return how many files had to be written.
+
+    Raises CommandError, BoardFull.
+    """
     _check_interpreter(link, board, say)
     with tempfile.TemporaryDirectory() as build:
         files = compile_firmware(Path(build), board)
@@ -44,13 +47,13 @@ def write_files(link: Link, board: str, say: Say) -> int:
     have = link.hashes(files)
     wrong = [name for name in files if have.get(name) != wanted[name]]
     if wrong:
-        raise Refused(f"{', '.join(wrong)} did not arrive whole at {link.port}: run this again")
+        raise CommandError(f"{', '.join(wrong)} did not arrive whole at {link.port}: run this again")
     say(f"{len(files)} files read back and right, {len(changed)} of them new")
     return len(changed)
 
 
 def stage(link: Link, files: dict[str, bytes], say: Say) -> None:
-    """Write each file as NAME.new and compare. Raises BoardFull, Refused, and then takes them back."""
+    """Write each file as NAME.new and compare. Raises BoardFull, CommandError, and then takes them back."""
     staged = [name + NEW for name in files]
     try:
         for number, (name, content) in enumerate(files.items(), 1):
@@ -59,11 +62,11 @@ def stage(link: Link, files: dict[str, bytes], say: Say) -> None:
         have = link.hashes(staged)
         for name, content in files.items():
             if have.get(name + NEW) != hashlib.sha256(content).hexdigest():
-                raise Refused(f"{name} did not arrive whole at {link.port}: run this again")
-    except Refused as refused:
+                raise CommandError(f"{name} did not arrive whole at {link.port}: run this again")
+    except CommandError as refused:
         try:
             link.remove(staged)
-        except Refused:
+        except CommandError:
             raise refused from None  # the board is gone; a re-run writes over what is left
         raise
 
@@ -73,15 +76,18 @@ def _check_interpreter(link: Link, board: str, say: Say) -> None:
     machine = next((line[1:] for line in said if line.startswith("=")), "")
     known = known_as(machine)
     if known and board not in known:
-        raise Refused(f"the board at {link.port} is {machine!r}, so give --board {' or '.join(known)}")
+        raise CommandError(f"the board at {link.port} is {machine!r}, so give --board {' or '.join(known)}")
     missing = [line[1:] for line in said if line.startswith("!")]
     if missing:
-        raise Refused(
+        raise CommandError(
             f"the MicroPython on this board cannot run the button: {'; '.join(missing)}; see the guide"
         )
     say(f"{link.port}: {said[0]} on {machine!r}")
     if not known:  # boards with these chips on them have many names
-        say(f"no {board} is known by that name: if its pins are not those in the guide, provision --set them")
+        say(
+            f"this board calls itself {machine!r}, which is in no table here. Compare its pins with "
+            f"docs/boards/{board}.md; others: provision --set button_gpio=N (motor_gpio, battery_gpio)"
+        )
 
 
 def _folders(files: dict[str, bytes]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from firmware.flash.refused import Refused
+from firmware.flash.errors import CommandError
 from firmware.flash.remote import Link
 from firmware.flash.selftest import Report
 
@@ -31,7 +31,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Steps:
-    """What is done with a board, in this order. Each raises Refused; `provision` returns the device_id."""
+    """What is done with a board, in order; each raises CommandError, `provision` returns the device_id."""
 
     interpreter: Callable[[str], None]
     link: Callable[[str], Link]
@@ -41,7 +41,7 @@ class Steps:
 
 
 def fleet(ports: Iterable[str], table: Path, steps: Steps, say: Callable[[str], None]) -> list[Row]:
-    """Each board, whatever became of the one before. Raises Refused where the table cannot be kept."""
+    """Each board, whatever became of the one before. Raises CommandError where the table cannot be kept."""
     _keep(table, None)  # before the first board, so that no board is made that no table names
     rows = []
     for port in ports:
@@ -66,9 +66,9 @@ def _one(port: str, steps: Steps) -> Row:
             row.provision, step = DONE, "selftest"
             failed = steps.selftest(link).failed()
         if failed:
-            raise Refused(f"self-test failed: {' '.join(failed)}")
+            raise CommandError(f"self-test failed: {' '.join(failed)}")
         row.selftest = DONE
-    except Refused as refused:
+    except CommandError as refused:
         setattr(row, step, FAILED)
         row.trouble = str(refused)
     row.seconds = round(time.monotonic() - begun_s)
@@ -86,4 +86,4 @@ def _keep(table: Path, row: Row | None) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise Refused(f"cannot write the table {table}: {error.strerror}") from None
+        raise CommandError(f"cannot write the table {table}: {error.strerror}") from None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.flash.refused import Refused
+from firmware.flash.errors import CommandError
 
 Say = Callable[[str], None]
 
@@ -61,7 +61,7 @@ _ELF_ARM = 40
 def write_interpreter(
     board: str, port: str, image: Path, *, erase: bool, drive: Path | None, say: Say
 ) -> None:
-    """Put the MicroPython in `image` on the board. Raises Refused, before writing if it does not fit."""
+    """Put the MicroPython in `image` on the board. Raises CommandError, before writing if it does not fit."""
     content = check_image(board, image)
     say(f"interpreter {image}: {len(content)} bytes, for {board}")
     if KINDS[board].chip:
@@ -76,17 +76,17 @@ def write_interpreter(
 
 
 def check_image(board: str, image: Path) -> bytes:
-    """The image's bytes, if they are for this board's chip. Raises Refused."""
+    """The image's bytes, if they are for this board's chip. Raises CommandError."""
     try:
         content = image.read_bytes()
     except OSError as error:
-        raise Refused(f"cannot read {image}: {error.strerror}") from None
+        raise CommandError(f"cannot read {image}: {error.strerror}") from None
     if KINDS[board].chip:
         wrong = _not_esp(KINDS[board].chip, content)
     else:
         wrong = _not_uf2(content) if board == "xiao" else _not_nrf(content)
     if wrong:
-        raise Refused(f"{image} is not for {board}: {wrong}; nothing was written")
+        raise CommandError(f"{image} is not for {board}: {wrong}; nothing was written")
     return content
 
 
@@ -105,7 +105,7 @@ def _chips() -> dict:  # type: ignore[type-arg]  # of esptool's classes, which a
     try:
         from esptool.targets import CHIP_DEFS
     except ImportError:
-        raise Refused("esptool is not installed: pip install '.[flash]'") from None
+        raise CommandError("esptool is not installed: pip install '.[flash]'") from None
     return dict(CHIP_DEFS)
 
 
@@ -154,7 +154,7 @@ def _not_uf2(content: bytes) -> str:
 
 def _pyocd_command(port: str, image: Path, *, erase: bool = False) -> list[str]:
     if importlib.util.find_spec("pyocd") is None:
-        raise Refused("pyocd is not installed: pip install '.[nrf]'")
+        raise CommandError("pyocd is not installed: pip install '.[nrf]'")
     words = [sys.executable, "-m", "pyocd", "load", "--no-wait", "--target", _PYOCD_TARGET]
     words += ["--format", "elf" if image.read_bytes()[:4] == b"\x7fELF" else "hex"]
     words += ["--erase", "chip" if erase else "sector"]
@@ -165,7 +165,7 @@ def _pyocd_command(port: str, image: Path, *, erase: bool = False) -> list[str]:
 
 
 def _wait_for_drive(say: Say) -> Path:
-    """Where the XIAO's boot loader shows itself as a drive. Raises Refused."""
+    """Where the XIAO's boot loader shows itself as a drive. Raises CommandError."""
     say("press RESET twice, quickly: the board shows itself as a drive")
     until_s = time.monotonic() + _DRIVE_S
     while time.monotonic() < until_s:
@@ -173,7 +173,7 @@ def _wait_for_drive(say: Say) -> Path:
             if (folder / "INFO_UF2.TXT").is_file():
                 return folder
         time.sleep(0.5)
-    raise Refused(f"no boot loader's drive for {_DRIVE_S} s: press RESET twice, or name it with --drive")
+    raise CommandError(f"no boot loader's drive for {_DRIVE_S} s: press RESET twice, or name it with --drive")
 
 
 def _drives() -> Iterable[Path]:
@@ -184,13 +184,13 @@ def _drives() -> Iterable[Path]:
 
 
 def _copy_uf2(image: Path, drive: Path, say: Say) -> None:
-    """The boot loader programs what lands on its drive, and restarts. Raises Refused."""
+    """The boot loader programs what lands on its drive, and restarts. Raises CommandError."""
     try:
         info = (drive / "INFO_UF2.TXT").read_text(errors="replace")
     except OSError:
-        raise Refused(f"{drive} is not a boot loader's drive: there is no INFO_UF2.TXT on it") from None
+        raise CommandError(f"{drive} is not a boot loader's drive: there is no INFO_UF2.TXT on it") from None
     if "nrf52840" not in info.lower():
-        raise Refused(f"the board behind {drive} is not an nRF52840; nothing was written")
+        raise CommandError(f"the board behind {drive} is not an nRF52840; nothing was written")
     try:
         target = drive / image.name
         with image.open("rb") as source, target.open("wb") as file:
@@ -198,12 +198,12 @@ def _copy_uf2(image: Path, drive: Path, say: Say) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise Refused(f"copying to {drive} broke off ({error.strerror}); run it again") from None
+        raise CommandError(f"copying to {drive} broke off ({error.strerror}); run it again") from None
     say(f"copied to {drive}")
 
 
 def _run(command: list[str], board: str) -> None:
-    """Run a programmer; its progress goes to our stdout as it comes. Raises Refused."""
+    """Run a programmer; its progress goes to our stdout as it comes. Raises CommandError."""
     tail = b""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
@@ -215,7 +215,7 @@ def _run(command: list[str], board: str) -> None:
         lines = [line.strip() for line in tail.decode(errors="replace").splitlines() if line.strip()]
         fatal = [line.split("error occurred:", 1)[1] for line in lines if "error occurred:" in line]
         reason = (fatal or lines or [""])[-1].strip().rstrip(".")
-        raise Refused(
+        raise CommandError(
             f"{command[2]} could not write the interpreter ({reason}); check that this is a {board} and its "
             "cable, hold BOOT while it connects if it has such a button, and run it again"
         )

@@ -7,25 +7,25 @@ from pathlib import Path
 
 import segno
 
-from firmware.flash.refused import Refused
+from firmware.flash.errors import CommandError
 
 _SCALE = 8  # pixels per module: 4 cm at 300 dpi
 
 
 def save(qr_text: str, path: Path) -> None:
-    """The QR as a PNG that its owner alone may read. Raises Refused."""
+    """Write the QR as a PNG that its owner alone may read. Raises CommandError."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".png")
         with os.fdopen(descriptor, "wb") as file:
             segno.make(qr_text, micro=False).save(file, kind="png", scale=_SCALE)
         os.replace(name, path)
     except OSError as error:
-        raise Refused(
+        raise CommandError(
             f"cannot write the label {path}: {error.strerror}; run this again with another --label"
         ) from None
 
 
 def show(qr_text: str) -> None:
-    """On a terminal; a file or a pipe gets the text alone, which is printed anyway."""
+    """Show the QR on a terminal; a file or a pipe gets the text alone, which is printed anyway."""
     if sys.stdout.isatty():
         segno.make(qr_text, micro=False).terminal(compact=True)

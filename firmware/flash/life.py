@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware.board.press import ADVERTISE, HUSH, QUIET_PHASE, SESSION, SILENCE, Life, Press
-from firmware.flash.refused import Refused
+from firmware.flash.errors import CommandError
 from wire.codes import ALIVE, CONTACT, NAMES, rhythm
 from wire.keys import Mac
 from wire.receipts import RECEIVED
@@ -105,7 +105,7 @@ class Currents:
             self.awake = json.loads(awake.read_text())
             self._computed_s = float(self.awake["events"]["ALIVE"]["cpu_ms"]) / 1000
         except (OSError, ValueError, KeyError, TypeError):
-            raise Refused(f"{awake} holds no measured times; make bench writes it") from None
+            raise CommandError(f"{awake} holds no measured times; make bench writes it") from None
 
     def at(self, name: str, level: int) -> float:
         return float(self.entries[name][level])

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from firmware.flash.errors import CommandError
 from firmware.flash.life import Curve
-from firmware.flash.refused import Refused
 
 _WIDTH, _HEIGHT = 900, 560
 _LEFT, _RIGHT, _TOP, _BOTTOM = 90, 30, 60, 80
@@ -15,11 +15,11 @@ _INK, _GRID, _BAND, _LINE = "#222222", "#dddddd", "#cfe3f2", "#1f77b4"
 
 
 def draw(path: Path, curve: Curve, chosen: tuple[float, float], title: str) -> None:
-    """Write the curve and its band; `chosen` (period_s, days) is marked. Raises Refused."""
+    """Write the curve and its band; `chosen` (period_s, days) is marked. Raises CommandError."""
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError:
-        raise Refused("drawing needs Pillow: pip install '.[flash]'") from None
+        raise CommandError("drawing needs Pillow: pip install '.[flash]'") from None
     marks = _marks(min(days[0] for _, days in curve), max(days[2] for _, days in curve))
     x = _axis(curve[0][0], curve[-1][0], _LEFT, _WIDTH - _RIGHT)
     y = _axis(marks[0], marks[-1], _HEIGHT - _BOTTOM, _TOP)
@@ -52,7 +52,7 @@ def draw(path: Path, curve: Curve, chosen: tuple[float, float], title: str) -> N
     try:
         image.resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS).save(path, "PNG")
     except OSError as error:
-        raise Refused(f"cannot write {path}: {error.strerror}") from None
+        raise CommandError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _marks(least: float, most: float) -> list[float]:

@@ -5,15 +5,15 @@ import errno
 import serial
 from serial.tools.list_ports import comports
 
-from firmware.flash.refused import Refused
+from firmware.flash.errors import CommandError
 
 
 def check_port(port: str) -> None:
-    """Raises Refused, with what to do, where `port` cannot be opened for us alone."""
+    """Raises CommandError, with what to do, where `port` cannot be opened for us alone."""
     try:
         serial.Serial(port, exclusive=True).close()
     except (OSError, ValueError) as error:
-        raise Refused(_sentence(port, error)) from None
+        raise CommandError(_sentence(port, error)) from None
 
 
 def usb_serial_number(port: str) -> str | None:

@@ -30,8 +30,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from firmware.board.memory import ALIVE_FILE, PRESS_FILE, sealed
 from firmware.flash import label
 from firmware.flash.build import MAIN, capabilities_of, compile_firmware, flash_image
-from firmware.flash.refused import Refused as Refused
-from firmware.flash.registry import Registry
+from firmware.flash.errors import CommandError
+from firmware.flash.registry import Registry, refuse_in_work_tree
 from wire.codes import RESERVE
 from wire.keys import ROOT_BYTES
 
@@ -65,13 +65,15 @@ class _Drawn:
 
 
 def ca_pin(path: Path) -> str:
-    """SHA-256 (hex) of the public key of the CA certificate in the PEM file `path`."""
+    """Return the SHA-256 (hex) of the public key of the CA certificate in the PEM file `path`."""
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except OSError as error:
-        raise Refused(f"cannot read {path}: {error.strerror}") from None
+        raise CommandError(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
-        raise Refused(f"{path} is no PEM certificate; `amr-centre ca` says where the centre's is") from None
+        raise CommandError(
+            f"{path} is no PEM certificate; `amr-centre ca` says where the centre's is"
+        ) from None
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(key).hexdigest()
 
@@ -86,7 +88,7 @@ class _Made:
 
 def _draw(made: _Made, centre: str | None, ca: Path | None, settings: dict[str, int] | None) -> _Drawn:
     if (centre is None) != (ca is None):
-        raise Refused("--centre and --ca belong together: the label names both")
+        raise CommandError("--centre and --ca belong together: the label names both")
     pin = ca_pin(ca) if ca else None
     device_id = base64.b32encode(secrets.token_bytes(_DEVICE_ID_BYTES)).decode()
     root = secrets.token_bytes(ROOT_BYTES)
@@ -123,10 +125,13 @@ def provision(
     again: bool,
     settings: dict[str, int] | None = None,
 ) -> Provisioned:
-    """Make the flash of a simulated board in folder `image`, and append its registry line. Raises Refused."""
+    """Make the flash of a simulated board in `image`, and append its registry line. Raises CommandError.
+
+    Nothing that is worth hiding hangs on its root, so a git work tree is no reason to refuse.
+    """
     flash = image / "flash.img"
     if flash.exists() and not again:
-        raise Refused(f"{flash} is provisioned already; --again gives it a new identity")
+        raise CommandError(f"{flash} is provisioned already; --again gives it a new identity")
     drawn = _draw(_Made(board, capabilities_of(board)), centre, ca, settings)
     try:
         image.mkdir(parents=True, exist_ok=True)
@@ -137,12 +142,12 @@ def provision(
             book.append(drawn.line)
         _replace(flash, content)
     except OSError as error:
-        raise Refused(f"cannot write {error.filename or image}: {error.strerror}") from None
+        raise CommandError(f"cannot write {error.filename or image}: {error.strerror}") from None
     return Provisioned(drawn.device_id, drawn.enrolment_code, drawn.qr_text, registry)
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """The whole file, or the old one: it holds the root, so nobody else may read it."""
+    """Replace the whole file, or leave the old one: it holds the root, so nobody else may read it."""
     descriptor, name = tempfile.mkstemp(dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -199,13 +204,17 @@ def provision_board(
     label_file: Path | None,
     say: Callable[[str], None],
 ) -> Provisioned:
-    """Give the board behind `link` an identity, or finish what an earlier run began. Raises Refused.
+    """Give the board behind `link` an identity, or finish what an earlier run began. Raises CommandError.
 
-    `board`: what it must be; None takes what it was flashed as."""
+    `board`: what it must be; None takes what it was flashed as.
+    """
     from firmware.flash.files import NEW, stage
 
     if label_file and not centre:
-        raise Refused("a label needs --centre and --ca: its QR names both")
+        raise CommandError("a label needs --centre and --ca: its QR names both")
+    refuse_in_work_tree(registry)
+    if label_file:
+        refuse_in_work_tree(label_file)
     with Registry(registry) as book:
         begun = _begun(link)
         if begun and book.has(str(begun["device_id"])):
@@ -225,7 +234,7 @@ def provision_board(
         if not link.run(_COMMIT.format(identity=IDENTITY, names=list(wanted))):
             wanted = {IDENTITY: wanted[IDENTITY]}  # it was complete, and has lived since: its counters moved
         if link.hashes(wanted) != wanted:
-            raise Refused(
+            raise CommandError(
                 f"the board at {link.port} did not keep what was written; provision it with --again"
             )
         return _labelled(link, begun, registry, label_file)
@@ -241,7 +250,7 @@ def _labelled(link: "Link", begun: dict[str, Any], registry: Path, label_file: P
 
 
 def _begun(link: "Link") -> dict[str, Any] | None:
-    """What an earlier run wrote into provision.new, if it got so far."""
+    """Return what an earlier run wrote into provision.new, if it got so far."""
     try:
         begun = json.loads(link.read(_BEGUN) or b"")
         return begun if begun["sha256"].keys() and begun["device_id"] else None
@@ -252,32 +261,35 @@ def _begun(link: "Link") -> dict[str, Any] | None:
 def _check(link: "Link", book: Registry, *, again: bool) -> None:
     """Refuse a board without firmware, and one that is a button already."""
     if "main.py" not in link.hashes(["main.py"]):
-        raise Refused(f"there is no firmware on the board at {link.port}: flash it first")
+        raise CommandError(f"there is no firmware on the board at {link.port}: flash it first")
     device_id = device_id_of(link)
     if device_id and not again:
         known = "" if book.has(device_id) else f", and {book.path} does not have it"
-        raise Refused(f"{link.port} is button {device_id} already{known}; --again gives it a new identity")
+        raise CommandError(
+            f"{link.port} is button {device_id} already{known}; --again gives it a new identity"
+        )
 
 
 def _made(link: "Link", board: str | None) -> _Made:
-    """What the board itself says. Raises Refused if that is another than `board`."""
+    """Return what the board itself says. Raises CommandError if that is another than `board`."""
     try:
         name, capabilities = json.loads(link.run(_WHAT))
     except ValueError:
-        raise Refused(f"the firmware on the board at {link.port} is too old: flash it first") from None
+        raise CommandError(f"the firmware on the board at {link.port} is too old: flash it first") from None
     if board not in (None, name):
-        raise Refused(f"the board at {link.port} was flashed as an {name} and not as an {board}")
+        raise CommandError(f"the board at {link.port} was flashed as an {name} and not as an {board}")
     return _Made(name, capabilities)
 
 
 def known_button(link: "Link", registry: Path) -> str:
-    """The device_id of a board that is complete and in the registry; else empty. Raises Refused."""
+    """Return the device_id of a board that is complete and in the registry; else "". Raises CommandError."""
+    refuse_in_work_tree(registry)
     with Registry(registry) as book:
         device_id = "" if _begun(link) else device_id_of(link)
         return device_id if book.has(device_id) else ""
 
 
 def device_id_of(link: "Link") -> str:
-    """Who the board is; empty if it has no (readable) identity. The root stays on it."""
+    """Return who the board is; empty if it has no (readable) identity. The root stays on it."""
     code = f"import json\ntry:\n print(json.load(open({IDENTITY!r}))['device_id'])\n"
     return link.run(code + "except (OSError, ValueError, KeyError, TypeError):\n pass\n").strip()

@@ -5,7 +5,6 @@ becomes a sentence that says what to do.
 import binascii
 import contextlib
 import errno
-import io
 import os
 import re
 import struct
@@ -15,11 +14,15 @@ from types import TracebackType
 from typing import Any
 
 import serial
+from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
+from firmware.flash.errors import CommandError
 from firmware.flash.port import check_port
-from firmware.flash.refused import Refused
+
+# It prints bytes that it did not expect, as after a reset; what went wrong is said in a sentence.
+transport_serial.print = lambda *_, **__: None
 
 _SILENCE_S = 5  # a board that says nothing for so long while we wait is gone
 _PROMPT_S = 3  # from Ctrl-C and a soft reset to the prompt
@@ -96,7 +99,7 @@ for a, b in {pairs!r}:
 """
 
 
-class BoardFull(Refused):
+class BoardFull(CommandError):
     """The board's file system has no room."""
 
 
@@ -126,7 +129,7 @@ class Link:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(Refused), self._speaking():
+        with contextlib.suppress(CommandError), self._speaking():
             self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
             time.sleep(0.1)  # for the last byte to leave before the port closes
         self._shut()
@@ -134,7 +137,7 @@ class Link:
     def run(
         self, code: str, on_line: Callable[[str], None] | None = None, *, silence_s: float = _SILENCE_S
     ) -> str:
-        """What `code` prints. Raises Refused, BoardFull; never repeats the code, which may hold a key."""
+        """Return what `code` prints, never the code, which may hold a key. Raises CommandError, BoardFull."""
         lines = _Lines(on_line)
         with self._speaking():
             _, error = self._transport.exec_raw(code, timeout=silence_s, data_consumer=lines.feed)
@@ -149,7 +152,7 @@ class Link:
         return None if said == "-" else binascii.unhexlify(said)
 
     def write(self, name: str, content: bytes) -> None:
-        """A file on the board. Raises BoardFull, Refused."""
+        """A file on the board. Raises BoardFull, CommandError."""
         with self._speaking():
             self._transport.fs_writefile(name, content, chunk_size=_CHUNK_BYTES)
 
@@ -185,14 +188,14 @@ class Link:
         self._say(f"no answer at {self.port}: press RESET on the board now, or tap its button")
         if self._catch(_PERSON_S) and self._enter():
             return
-        raise Refused(
+        raise CommandError(
             f"no MicroPython prompt at {self.port}: run this again and press RESET while it waits; else, is "
             "this the board's port, and the interpreter on the board (flash --image)?"
         )
 
     def _enter(self) -> bool:
         """Whether the raw prompt came, after a soft reset, on Ctrl-C."""
-        with self._speaking(), contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it read
+        with self._speaking():
             try:
                 self._transport.enter_raw_repl(soft_reset=True, timeout_overall=_PROMPT_S)
                 return True
@@ -234,7 +237,7 @@ class Link:
             last = (error.error_output.strip().splitlines() or ["nothing"])[-1]
             if _FULL.search(last):
                 raise self._full() from None
-            raise Refused(f"the board at {self.port} failed: {last}") from None
+            raise CommandError(f"the board at {self.port} failed: {last}") from None
         except (TransportError, serial.SerialException, struct.error):
             raise self._gone() from None
         except OSError as error:  # of the port, or mpremote's word for one on the board
@@ -242,7 +245,7 @@ class Link:
                 raise self._full() from None
             if error.errno in _CABLE_ERRORS:
                 raise self._gone() from None
-            raise Refused(f"the board at {self.port} failed: {os.strerror(error.errno or 0)}") from None
+            raise CommandError(f"the board at {self.port} failed: {os.strerror(error.errno or 0)}") from None
 
     def _full(self) -> BoardFull:
         return BoardFull(
@@ -250,9 +253,9 @@ class Link:
             f"(mpremote connect {self.port} fs ls) and run this again"
         )
 
-    def _gone(self) -> Refused:
+    def _gone(self) -> CommandError:
         self._is_gone = True
-        return Refused(
+        return CommandError(
             f"the board at {self.port} stopped answering: it was unplugged or has reset; "
             "check cable and power, and run this again: it finishes what it began"
         )
@@ -298,8 +301,8 @@ def _open(port: str, wait_s: int) -> Any:
                 time.sleep(0.5)
     except TransportError:
         check_port(port)
-        raise Refused(f"{port} was not ready: run this again") from None
+        raise CommandError(f"{port} was not ready: run this again") from None
     except (OSError, ValueError) as error:
-        raise Refused(f"{port} cannot be opened as a serial port ({error})") from None
+        raise CommandError(f"{port} cannot be opened as a serial port ({error})") from None
     transport.serial.write_timeout = _SILENCE_S
     return transport

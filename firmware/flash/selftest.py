@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from firmware.flash.errors import CommandError
 from firmware.flash.provision import device_id_of
-from firmware.flash.refused import Refused
 from firmware.flash.remote import Link
 
 ITEMS = ("pin", "motor", "radio", "flash", "rtc", "battery", "settings", "clock")
@@ -96,7 +96,7 @@ def _clock(link: Link, first: Reading) -> Item:
 
 
 def selftest(link: Link, on_item: Callable[[Item], None]) -> Report:
-    """Run the board's self-test. An item that it does not report has failed. Raises Refused."""
+    """Run the board's self-test. An item that it does not report has failed. Raises CommandError."""
     items: dict[str, Item] = {}
     capabilities: dict[str, bool] = {}
 
@@ -112,7 +112,7 @@ def selftest(link: Link, on_item: Callable[[Item], None]) -> Report:
 
     at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if "firmware/board/selftest.mpy" not in link.hashes(["firmware/board/selftest.mpy"]):
-        raise Refused(f"there is no firmware on the board at {link.port}: flash it first")
+        raise CommandError(f"there is no firmware on the board at {link.port}: flash it first")
     device_id = device_id_of(link)
     link.run(_START_CLOCK)
     begun = _read_clock(link)
@@ -126,8 +126,8 @@ def selftest(link: Link, on_item: Callable[[Item], None]) -> Report:
 
 
 def save(report: Report, path: Path) -> None:
-    """As one JSON object. Raises Refused."""
+    """As one JSON object. Raises CommandError."""
     try:
         path.write_text(json.dumps(asdict(report), indent=1) + "\n")
     except OSError as error:
-        raise Refused(f"cannot write the report {path}: {error.strerror}") from None
+        raise CommandError(f"cannot write the report {path}: {error.strerror}") from None

@@ -41,7 +41,7 @@ from sim.board.chip import (
     pack,
     unpack,
 )
-from sim.board.errnos import BadType, BadValue, Refused
+from sim.board.errnos import BadType, BadValue, CallError
 from sim.board.uart import Uart
 from sim.radio.air import Air
 
@@ -188,7 +188,7 @@ async def _answer(chip: Chip, request: list[Any]) -> bytes:
     number, name, arguments, keywords = request
     try:
         return frame([number, 0, pack(await chip.request(name, unpack(arguments), unpack(keywords)))])
-    except Refused as refused:
+    except CallError as refused:
         return frame([number, 1, refused.errno])
     except BadValue as bad:
         return frame([number, "value", str(bad)])

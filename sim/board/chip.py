@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.board.att import Uuid
-from sim.board.errnos import EPERM, BadType, BadValue, Refused
+from sim.board.errnos import EPERM, BadType, BadValue, CallError
 from sim.board.nimble import BLE_CALLS, IRQ_SCAN_RESULT, Ble
 from sim.radio.air import Air
 
@@ -278,7 +278,7 @@ class Chip:
     # ---- requests of the program
 
     async def request(self, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-        """One call of the program. Raises Refused, BadValue, BadType, or NoAnswer if it never returns."""
+        """One call of the program. Raises CallError, BadValue, BadType, or NoAnswer if it never returns."""
         handler: Callable[..., Any] | None
         if name in BLE_CALLS:
             assert self._ble is not None
@@ -427,7 +427,7 @@ class Chip:
 
     def _do_rtc_datetime(self, when: Any = None) -> list[int]:
         if when is not None:
-            raise Refused(EPERM)  # the clock is this machine's
+            raise CallError(EPERM)  # the clock is this machine's
         now = time.gmtime()
         return [now.tm_year, now.tm_mon, now.tm_mday, now.tm_wday, now.tm_hour, now.tm_min, now.tm_sec, 0]
 
@@ -494,18 +494,18 @@ class Chip:
 
     def _stored(self, namespace: str, key: str) -> int | bytes:
         if len(key) > NVS_KEY_CHARS_MAX:
-            raise Refused(NVS_KEY_TOO_LONG)
+            raise CallError(NVS_KEY_TOO_LONG)
         stored = self._nvs.get(namespace, {}).get(key)
         for where, name, new in self._nvs_pending:
             if (where, name) == (namespace, key):
                 stored = new
         if stored is None:
-            raise Refused(NVS_NOT_FOUND)
+            raise CallError(NVS_NOT_FOUND)
         return bytes.fromhex(stored) if isinstance(stored, str) else stored
 
     def _do_nvs_set(self, namespace: str, key: str, value: int | bytes) -> None:
         if len(key) > NVS_KEY_CHARS_MAX:
-            raise Refused(NVS_KEY_TOO_LONG)
+            raise CallError(NVS_KEY_TOO_LONG)
         if isinstance(value, int) and not -(1 << 31) <= value < 1 << 31:
             raise BadValue("not an i32")
         self._nvs_pending.append((namespace, key, value.hex() if isinstance(value, bytes) else value))
@@ -513,15 +513,15 @@ class Chip:
     def _do_nvs_get_i32(self, namespace: str, key: str) -> int:
         value = self._stored(namespace, key)
         if not isinstance(value, int):
-            raise Refused(NVS_NOT_FOUND)
+            raise CallError(NVS_NOT_FOUND)
         return value
 
     def _do_nvs_get_blob(self, namespace: str, key: str, room: int) -> bytes:
         value = self._stored(namespace, key)
         if not isinstance(value, bytes):
-            raise Refused(NVS_NOT_FOUND)
+            raise CallError(NVS_NOT_FOUND)
         if len(value) > room:
-            raise Refused(NVS_INVALID_LENGTH)
+            raise CallError(NVS_INVALID_LENGTH)
         return value
 
     def _do_nvs_erase(self, namespace: str, key: str) -> None:

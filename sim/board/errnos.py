@@ -17,7 +17,7 @@ ETIMEDOUT = 110
 EALREADY = 114
 
 
-class Refused(Exception):
+class CallError(Exception):
     """The call raises OSError(`errno`) in the interpreter. Negative: a code of NimBLE's or ESP-IDF's own."""
 
     def __init__(self, errno: int) -> None:

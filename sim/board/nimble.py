@@ -27,7 +27,7 @@ from sim.board.errnos import (
     ENOTCONN,
     EOPNOTSUPP,
     BadValue,
-    Refused,
+    CallError,
 )
 from sim.radio.air import Air, AirController
 
@@ -257,7 +257,7 @@ class Ble:
 
     def _need(self) -> Host:
         if self._host is None:
-            raise Refused(ENODEV)
+            raise CallError(ENODEV)
         return self._host
 
     async def _hci(self, command: Any) -> None:
@@ -268,7 +268,7 @@ class Ble:
         else:
             status = int(getattr(response.return_parameters, "status", 0))
         if status:
-            raise Refused(-(NIMBLE_HCI_ERROR + status))
+            raise CallError(-(NIMBLE_HCI_ERROR + status))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -300,7 +300,7 @@ class Ble:
         if key == "mac":
             self._need()
             if self._address_be is None:
-                raise Refused(EINVAL)
+                raise CallError(EINVAL)
             return [0 if self._own == hci.OwnAddressType.PUBLIC else 1, self._address_be]
         if key == "mtu":
             self._need()
@@ -311,7 +311,7 @@ class Ble:
         if key == "gap_name":
             name = _buffer(value)
             if len(name) > GAP_NAME_BYTES_MAX:
-                raise Refused(EINVAL)
+                raise CallError(EINVAL)
             self._gap_name = name
             self._table.set_name(name)
         elif key == "rxbuf":
@@ -319,7 +319,7 @@ class Ble:
         elif key == "mtu":
             self._need()
             if not att.MTU_DEFAULT <= value <= att.MTU_MAX:
-                raise Refused(EINVAL)
+                raise CallError(EINVAL)
             self._mtu = value
         elif key == "addr_mode":
             self._need()
@@ -361,16 +361,16 @@ class Ble:
         await self._stop_advertising()
         data, response = _buffer(adv_data), _buffer(resp_data)
         if max(len(data), len(response)) > ADVERT_BYTES_MAX:
-            raise Refused(-INVALID_PARAMETERS)
+            raise CallError(-INVALID_PARAMETERS)
         if data:  # else as before: MicroPython cannot tell empty from none
             await self._hci(hci.HCI_LE_Set_Advertising_Data_Command(advertising_data=data))
         if response:
             await self._hci(hci.HCI_LE_Set_Scan_Response_Data_Command(scan_response_data=response))
         slots = interval_us // SLOT_US or INTERVAL_DEFAULT_SLOTS
         if slots not in INTERVAL_SLOTS:
-            raise Refused(-(NIMBLE_HCI_ERROR + INVALID_PARAMETERS))
+            raise CallError(-(NIMBLE_HCI_ERROR + INVALID_PARAMETERS))
         if connectable and len(self._links) >= LINKS_MAX:
-            raise Refused(ENOMEM)
+            raise CallError(ENOMEM)
         kinds = hci.HCI_LE_Set_Advertising_Parameters_Command.AdvertisingType
         await self._hci(
             hci.HCI_LE_Set_Advertising_Parameters_Command(
@@ -418,9 +418,9 @@ class Ble:
             await self._stop_scanning()
             return
         if self._scanning:
-            raise Refused(EALREADY)
+            raise CallError(EALREADY)
         if self._connecting:
-            raise Refused(EBUSY)
+            raise CallError(EBUSY)
         await self._hci(
             hci.HCI_LE_Set_Scan_Parameters_Command(
                 le_scan_type=int(bool(active)),
@@ -471,18 +471,18 @@ class Ble:
         self._need()
         if kind is None:
             if not self._connecting:
-                raise Refused(EALREADY)
+                raise CallError(EALREADY)
             await self._cancel_connect()
             return
         if len(addr) != ADDRESS_BYTES:
             raise BadValue("invalid addr")
         await self._stop_scanning()
         if self._connecting:
-            raise Refused(EALREADY)
+            raise CallError(EALREADY)
         if any(link.peer_be == addr and link.kind == kind for link in self._links.values()):
-            raise Refused(EIO)
+            raise CallError(EIO)
         if len(self._links) >= LINKS_MAX:
-            raise Refused(ENOMEM)
+            raise CallError(ENOMEM)
         await self._hci(
             hci.HCI_LE_Create_Connection_Command(
                 le_scan_interval=0x10,
@@ -552,7 +552,7 @@ class Ble:
         if link is None:
             return False
         if link.ending:
-            raise Refused(EALREADY)
+            raise CallError(EALREADY)
         link.ending = True
         self._spawn(self._terminate(link))
         return True
@@ -567,9 +567,9 @@ class Ble:
         self.gap_pair(handle)
 
     def gap_pair(self, handle: int) -> None:
-        """Refused, and the program is told so: the simulated board has no security manager."""
+        """CallError, and the program is told so: the simulated board has no security manager."""
         self._link(handle)
-        raise Refused(EOPNOTSUPP)
+        raise CallError(EOPNOTSUPP)
 
     def send(self, handle: int, cid: int, pdu: bytes) -> None:
         if self._host is not None and handle in self._links:
@@ -579,7 +579,7 @@ class Ble:
         self._need()
         link = self._links.get(handle)
         if link is None:
-            raise Refused(ENOTCONN)
+            raise CallError(ENOTCONN)
         return link
 
     def _on_pdu(self, handle: int, cid: int, pdu: bytes) -> None:
@@ -626,7 +626,7 @@ class Ble:
     def gatts_register_services(self, services: list[Any]) -> list[list[int]]:
         self._need()
         if self._advertising or self._scanning or self._connecting or self._links:
-            raise Refused(EBUSY)  # ble_gatts_mutable()
+            raise CallError(EBUSY)  # ble_gatts_mutable()
         specs = [
             (_uuid(uuid, "service"), _characteristics(entries, "characteristic"))
             for uuid, entries in services
@@ -638,7 +638,7 @@ class Ble:
         self._need()
         attribute = self._table.values.get(handle)
         if attribute is None:
-            raise Refused(EINVAL)
+            raise CallError(EINVAL)
         return attribute
 
     def gatts_read(self, handle: int) -> bytes:
@@ -661,7 +661,7 @@ class Ble:
         if data is None:
             attribute = self._table.values.get(handle)
             if attribute is None:
-                raise Refused(EINVAL)
+                raise CallError(EINVAL)
             data = bytes(attribute.value)
         return bytes([opcode]) + handle.to_bytes(2, "little") + _buffer(data)[: link.bearer.mtu - 3]
 
@@ -703,7 +703,7 @@ class Ble:
     ) -> None:
         link = self._link(conn_handle)
         if self._discovering_characteristics:
-            raise Refused(EBUSY)
+            raise CallError(EBUSY)
         self._discovering_characteristics = True
 
         async def work() -> None:
@@ -747,7 +747,7 @@ class Ble:
     def gattc_write(self, conn_handle: int, handle: int, data: Buffer, mode: int = 0) -> None:
         link = self._link(conn_handle)
         if mode not in (0, 1):
-            raise Refused(EINVAL)
+            raise CallError(EINVAL)
         body = handle.to_bytes(2, "little") + _buffer(data)[: link.bearer.mtu - 3]
         if mode == 0:
             link.bearer.send(bytes([att.WRITE_COMMAND]) + body)
@@ -761,7 +761,7 @@ class Ble:
     def gattc_exchange_mtu(self, conn_handle: int) -> None:
         link = self._link(conn_handle)
         if link.mtu_sent:
-            raise Refused(EALREADY)
+            raise CallError(EALREADY)
         link.mtu_sent = True
         mtu = self._mtu
 

@@ -24,7 +24,7 @@ from sim.city.people import DAY_MS
 from sim.city.statistics import TakenPress, Tally
 from wire import receipts
 from wire.codes import ALIVE, ALIVE_LOW, RESERVE, code, rhythm
-from wire.keys import Mac, Refused, derive
+from wire.keys import InvalidMessage, Mac, derive
 
 PERIOD_S = 900
 LOW, FULL_MV, EMPTY_MV = 0.2, 4150, 3300
@@ -130,7 +130,7 @@ class Button:
         subject = press.subject()
         try:
             stage = receipts.check(value, self._heard, self._receipt, press.on_air, subject)
-        except Refused:
+        except InvalidMessage:
             self._tally.counts["receipts refused"] += 1
             return
         if stage > receipts.HEARD:

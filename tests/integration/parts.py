@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -107,6 +108,7 @@ class Box:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.registry_file = home / "amr-button" / "registry.jsonl"
         self.air = Air()
         self.boards: list[Board] = []
         self.lines: dict[str, list[str]] = {}
@@ -138,6 +140,7 @@ class Box:
             BIN / program,
             *arguments,
             cwd=self.home,
+            env=os.environ | {"XDG_DATA_HOME": str(self.home)},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -203,7 +206,7 @@ class Box:
         path.write_bytes(bytes(disk.context.buffer))
 
     def registry(self) -> list[dict[str, Any]]:
-        path = self.home / "registry.jsonl"
+        path = self.registry_file
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def is_whole(self, board: Board) -> bool:

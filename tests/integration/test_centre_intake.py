@@ -13,7 +13,7 @@ from centre.work import board, buttons
 from centre.work.core import Core, open_core
 from tests.unit.centre.parts import FIX, Hand, Lines, centre, phone_of
 from wire import codes, receipts
-from wire.keys import Mac, Refused, derive
+from wire.keys import InvalidMessage, Mac, derive
 
 HAND = Hand()
 
@@ -284,7 +284,7 @@ async def test_a_bridge_that_was_taught_wrong_proves_nothing(tmp_path: Path) -> 
     stolen = [bytes.fromhex(answer["devices"][0][name]) for name in ("k_code", "k_heard", "k_state")]
     for key in stolen:
         forged = receipts.proof(Mac(key), receipts.RECEIVED, codes.ALARM, 1).hex()
-        with pytest.raises(Refused):
+        with pytest.raises(InvalidMessage):
             HAND.believes(receipts.RECEIVED, 1, forged)
 
 

@@ -71,19 +71,21 @@ async def test_an_erased_board_becomes_a_working_button(box: Box) -> None:
     (clock,) = [item for item in report["items"] if item["name"] == "clock"]
     assert re.match(r"[+-]\d\.\d\d % \(± \d\.\d\d %\) against this computer", clock["detail"]), clock
 
-    assert (await box.run("amr-centre", "buttons", "import", "registry.jsonl", "--home", "centre")).code == 0
+    assert (
+        await box.run("amr-centre", "buttons", "import", str(box.registry_file), "--home", "centre")
+    ).code == 0
     assert await box.says(board, "boot")
     board.set_pin(SETTINGS["button_gpio"][0], 0)
     await box.says(board, "advert 1 1")
 
-    png = (box.home / f"{device_id}.png").read_bytes()
+    png = box.registry_file.with_name(f"{device_id}.png").read_bytes()
     assert png.startswith(b"\x89PNG")
     assert CENTRE in made
     assert root not in flashed + made + tested + "".join(box.lines[board.name])
     holders = [path for path in box.home.rglob("*") if path.is_file() and root.encode() in path.read_bytes()]
     assert {path.name for path in holders} == {"registry.jsonl", "flash.img"}
     for name in ("registry.jsonl", f"{device_id}.png"):
-        assert stat.S_IMODE((box.home / name).stat().st_mode) == 0o600
+        assert stat.S_IMODE(box.registry_file.with_name(name).stat().st_mode) == 0o600
 
 
 async def test_an_update_keeps_the_button(box: Box, firmware: dict[str, bytes]) -> None:
@@ -212,7 +214,8 @@ async def half_provisioned(box: Box, board: Board, operation: int, *options: str
 async def in_need(box: Box, firmware: dict[str, bytes]) -> Board:
     """A button of the registry whose alarm nobody has received yet."""
     device_id, root = f"OLD{len(box.registry()):013}".replace("0", "A").replace("1", "B"), "11" * 32
-    registry = box.home / "registry.jsonl"
+    registry = box.registry_file
+    registry.parent.mkdir(exist_ok=True)
     registry.touch(mode=0o600)
     with registry.open("a") as file:
         file.write(json.dumps({"device_id": device_id, "root": root}) + "\n")
@@ -274,7 +277,8 @@ async def test_a_registry_that_is_locked_elsewhere(box: Box, firmware: dict[str,
     """The board stays untouched."""
     board = await box.board(flash=flash_image(firmware))
     before = box.files(board)
-    registry = box.home / "registry.jsonl"
+    registry = box.registry_file
+    registry.parent.mkdir(exist_ok=True)
     registry.touch(mode=0o600)
     with registry.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -14,7 +14,7 @@ except ImportError:
 from binascii import hexlify, unhexlify
 
 from wire import codes, receipts, state
-from wire.keys import Mac, Refused, derive
+from wire.keys import InvalidMessage, Mac, derive
 
 
 def mac(vector: dict[str, Any], label: str) -> Mac:
@@ -57,7 +57,7 @@ def hostile(vector: dict[str, Any]) -> str | None:
             )
         else:
             state.unseal(mac(vector, "state"), unhexlify(vector["code"]), unhexlify(vector["value"]))
-    except Refused as refused:
+    except InvalidMessage as refused:
         return refused.reason
     return None
 

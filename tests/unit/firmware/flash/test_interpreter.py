@@ -15,8 +15,8 @@ from esptool.bin_image import (
 )
 
 from firmware.flash.app import main
+from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import check_image, esptool_command, known_as, write_interpreter
-from firmware.flash.refused import Refused
 
 IMAGES = {"esp32": ESP32FirmwareImage, "esp32c3": ESP32C3FirmwareImage, "esp32s3": ESP32S3FirmwareImage}
 RAM = {"esp32": 0x3FFB0000, "esp32c3": 0x3FC80000, "esp32s3": 0x3FC88000}
@@ -47,7 +47,7 @@ def test_an_image_fits_its_own_chip_alone(board: str, chip: str, tmp_path: Path)
     if board == chip:
         assert check_image(board, path) == path.read_bytes()
         return
-    with pytest.raises(Refused, match=f"it is for {IMAGES[chip].ROM_LOADER.CHIP_NAME};"):
+    with pytest.raises(CommandError, match=f"it is for {IMAGES[chip].ROM_LOADER.CHIP_NAME};"):
         check_image(board, path)
 
 
@@ -83,7 +83,7 @@ def test_a_damaged_image_is_refused(tmp_path: Path) -> None:
         whole[:60] + b"?" + whole[61:],
     ):
         path.write_bytes(content)
-        with pytest.raises(Refused):
+        with pytest.raises(CommandError):
             check_image("esp32", path)
 
 
@@ -110,7 +110,7 @@ def test_the_nrf_boards_take_their_own_kind_of_file(
     if fits:
         check_image(board, path)
         return
-    with pytest.raises(Refused, match="nothing was written"):
+    with pytest.raises(CommandError, match="nothing was written"):
         check_image(board, path)
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from firmware.board.press import Life
 from firmware.flash import app, life
+from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import KINDS
-from firmware.flash.refused import Refused
 from wire.codes import ALIVE, CONTACT
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -162,7 +162,7 @@ def test_without_measured_times_there_is_no_estimate(tmp_path: Path) -> None:
     """Neither with a file that holds something else."""
     (tmp_path / "awake.json").write_text("[]")
     for name in ("awake.json", "none.json"):
-        with pytest.raises(Refused, match="make bench"):
+        with pytest.raises(CommandError, match="make bench"):
             life.Currents("esp32", tmp_path / name)
 
 

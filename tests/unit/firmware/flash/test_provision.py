@@ -13,7 +13,9 @@ from PIL import Image
 from firmware.flash import label
 from firmware.flash.app import main
 from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT, capabilities_of, compile_firmware
+from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import KINDS
+from firmware.flash.registry import Registry, default_registry, refuse_in_work_tree
 
 
 def provision(folder: Path, *more: str) -> int:
@@ -72,6 +74,33 @@ def test_mistakes_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert provision(tmp_path / "b", "--registry", str(wide)) == 1
     assert len(capsys.readouterr().err.splitlines()) == 3
     assert not (tmp_path / "b" / "flash.img").exists()
+    assert not (tmp_path / "b" / "registry.jsonl").exists()
+
+
+@pytest.mark.parametrize("git", ["folder", "file"])
+def test_keys_of_a_board_never_go_into_a_git_work_tree(tmp_path: Path, git: str) -> None:
+    """The sentence names the tree, and says where they go instead; nothing is written."""
+    root = tmp_path / "project"
+    registry = root / "keys" / "registry.jsonl"
+    registry.parent.mkdir(parents=True)
+    if git == "folder":
+        (root / ".git").mkdir()
+    else:
+        (root / ".git").write_text("gitdir: elsewhere")  # a work tree beside another
+    with pytest.raises(CommandError, match=re.escape(str(root))) as caught:
+        refuse_in_work_tree(registry)
+    assert str(default_registry().parent) in str(caught.value)
+    refuse_in_work_tree(tmp_path / "registry.jsonl")
+
+
+def test_a_registry_that_got_no_line_is_not_left_behind(tmp_path: Path) -> None:
+    """A provision that fails leaves nothing; one that was there stays, empty or not."""
+    new, old = tmp_path / "new.jsonl", tmp_path / "old.jsonl"
+    old.touch(mode=0o600)
+    for path in (new, old):
+        with pytest.raises(CommandError), Registry(path):
+            raise CommandError("the cable came off")
+    assert (new.exists(), old.exists()) == (False, True)
 
 
 @pytest.mark.parametrize(
