@@ -50,7 +50,7 @@ def main(
         command: Command = importlib.import_module(f"bridge.commands.{arguments.command}")
         if arguments.command == "run":  # which tells of mistakes in its log
             return command.run(home, arguments)
-        from bridge.reporting.log import mistakes  # late: it brings structlog along
+        from bridge.reporting.log import mistakes  # late: `--help` does without
 
         with mistakes(lambda _, **fields: _fail(fields["text"], FAILED)):
             return command.run(home, arguments)

@@ -97,14 +97,20 @@ def run(home: Home, arguments: argparse.Namespace) -> int:
 
 
 async def examine(
-    home: Home, settings: Settings, sources: Sequence[Source], listen: Callable[[], Awaitable[None]]
+    home: Home,
+    settings: Settings,
+    sources: Sequence[Source],
+    listen: Callable[[], Awaitable[None]],
+    *,
+    radio_s_max: float = RADIO_S_MAX,
+    fix_s_max: float = FIX_S_MAX,
 ) -> list[Finding]:
     """Look at everything at once. `listen()` starts and ends a scan, or raises RadioOff."""
     credentials, keys = _keys(home)
     running = home.path.is_dir() and home.is_locked()
     parts = await asyncio.gather(
-        _radio(listen),
-        _positions(sources),
+        _radio(listen, radio_s_max),
+        _positions(sources, fix_s_max),
         _centres(credentials),
         _clock(),
         asyncio.to_thread(_disk, home),
@@ -150,18 +156,18 @@ def _keys(home: Home) -> tuple[Credentials | None, Finding]:
 # -- the radio --------------------------------------------------------------------------------------
 
 
-async def _radio(listen: Callable[[], Awaitable[None]]) -> list[Finding]:
+async def _radio(listen: Callable[[], Awaitable[None]], radio_s_max: float) -> list[Finding]:
     blocked = rfkill(RFKILL)
     if blocked is not None:
         return [blocked]
     try:
-        async with asyncio.timeout(RADIO_S_MAX):
+        async with asyncio.timeout(radio_s_max):
             await listen()
     except RadioOff as error:
         ways = [way for word, way in _RADIO_WAYS_OUT.items() if word in error.reason]
         return [wrong("radio", error.reason, "; ".join([str(error), *ways[:1]]))]
     except TimeoutError:
-        text = f"Bluetooth does not answer within {RADIO_S_MAX:.0f} s; restart it (bluetoothd)"
+        text = f"Bluetooth does not answer within {radio_s_max:.0f} s; restart it (bluetoothd)"
         return [wrong("radio", "silent", text)]
     return [well("radio", "listens")]
 
@@ -184,18 +190,18 @@ def rfkill(folder: Path) -> Finding | None:
 # -- positions --------------------------------------------------------------------------------------
 
 
-async def _positions(sources: Sequence[Source]) -> list[Finding]:
+async def _positions(sources: Sequence[Source], fix_s_max: float) -> list[Finding]:
     """Look at each source: one that gives a fix is enough, and the others are then worth a note."""
     if not sources:
         text = "no source of positions is set, so alarms say no place; set position.sources"
         return [wrong("position", "no_source", text)]
-    findings = await asyncio.gather(*(_position(source) for source in sources))
+    findings = await asyncio.gather(*(_position(source, fix_s_max) for source in sources))
     if any(it.state != WRONG for it in findings):
         return [it if it.state == OK else note(it.name, it.reason, it.text) for it in findings]
     return list(findings)
 
 
-async def _position(source: Source) -> Finding:
+async def _position(source: Source, fix_s_max: float) -> Finding:
     name = f"position.{source.name}"
     first: asyncio.Future[Fix] = asyncio.get_running_loop().create_future()
 
@@ -206,7 +212,7 @@ async def _position(source: Source) -> Finding:
     work = asyncio.ensure_future(source.run(report))
     both: list[asyncio.Future[Any]] = [first, work]
     try:
-        await asyncio.wait(both, timeout=FIX_S_MAX, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(both, timeout=fix_s_max, return_when=asyncio.FIRST_COMPLETED)
         if first.done():
             fix = first.result()
             if fix.radius_m > RADIUS_M_USEFUL:
@@ -217,7 +223,7 @@ async def _position(source: Source) -> Finding:
             heard = (
                 source.heard() if isinstance(source, SaysWhatItHears) else "is the receiver under open sky?"
             )
-            return wrong(name, "no_fix", f"gives no position within {FIX_S_MAX:.0f} s; {heard}")
+            return wrong(name, "no_fix", f"gives no position within {fix_s_max:.0f} s; {heard}")
         try:
             work.result()
         except SourceOff as error:

@@ -13,7 +13,7 @@ from bridge.page.words import notice, place_of
 NOTICES_MAX = 20
 # The gravest first: a press is not heard, may not be heard, is not sent; then what will not last.
 GRAVITY = ("radio", "button.out_of_reach", "button.stuck", "centre", "button", "battery", "disk", "clock")
-# A press that cannot be sent tells of these before the next sign of life would.
+# A press that cannot be sent tells of these before the next heartbeat would.
 _NO_SYNC = (
     *("centre_down", "centre_timeout", "centre_failing", "no_network", "captive_portal"),
     *("tls_wrong", "certificate_expired", "not_a_centre"),

@@ -7,8 +7,10 @@ from bridge.ports import Clock, Log
 
 
 class Troubles:
-    """By place (`where`), one trouble each. `on_change(trouble)` is called when one begins or changes,
-    with None when one is over."""
+    """Keeps one trouble for each place (`where`).
+
+    `on_change(trouble)` is called when one begins or changes, with None when one is over.
+    """
 
     def __init__(self, clock: Clock, log: Log, on_change: Callable[[Trouble | None], None]) -> None:
         self._clock, self._log, self._on_change = clock, log, on_change
@@ -21,7 +23,7 @@ class Troubles:
         return iter(self._now.values())
 
     def tell(self, where: str, reason: str, text: str) -> None:
-        """`reason` is a word for programs, `text` a sentence for people."""
+        """Say that something is wrong: `reason` is a word for programs, `text` a sentence for people."""
         before = self._now.get(where)
         if before is not None and before.reason == reason:
             return
@@ -30,6 +32,7 @@ class Troubles:
         self._on_change(trouble)
 
     def over(self, where: str) -> None:
+        """Say that it is well again, where it was not."""
         if self._now.pop(where, None) is not None:
             self._log("well", where=where)
             self._on_change(None)

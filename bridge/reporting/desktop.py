@@ -22,8 +22,10 @@ _UPOWER = "org.freedesktop.UPower"
 
 
 class DBusDesktop:
-    """A `ports.Desktop`. Addresses None: the session's and the system's own bus, as the environment
-    says. `name` is what notices come from."""
+    """Speaks to the desktop over D-Bus; `ports.Desktop`. `name` is what notices come from.
+
+    An address of None is the session's, or the system's, own bus, as the environment says.
+    """
 
     def __init__(
         self,
@@ -38,7 +40,7 @@ class DBusDesktop:
         self._answer_s_max = answer_s_max
 
     async def notify(self, summary: str, body: str) -> bool:
-        """Whether somebody took it, to show it."""
+        """Show a notice; return whether somebody took it, to show it."""
         with contextlib.suppress(*_unanswered()):
             async with asyncio.timeout(self._answer_s_max), _bus(self._session, system=False) as bus:
                 from dbus_fast import Message, MessageType, Variant
@@ -58,7 +60,7 @@ class DBusDesktop:
         return False
 
     async def battery_percent(self) -> int | None:
-        """UPower's composite battery; None: not known, or this machine has none."""
+        """Return the charge of UPower's composite battery, None where it is not known or there is none."""
         with contextlib.suppress(*_unanswered()):
             async with asyncio.timeout(self._answer_s_max), _bus(self._system, system=True) as bus:
                 from dbus_fast import Message
@@ -78,7 +80,7 @@ class DBusDesktop:
 
 
 def _percent(answer: Any) -> int | None:
-    """UPower says 0 % of a battery that is not there, so it is asked for first."""
+    """Read UPower's answer: it says 0 % of a battery that is not there, so that is looked at first."""
     if answer.signature != "a{sv}":
         return None
     values = {name: variant.value for name, variant in answer.body[0].items()}
@@ -89,7 +91,7 @@ def _percent(answer: Any) -> int | None:
 
 
 def _unanswered() -> tuple[type[Exception], ...]:
-    """What it is called when nobody answers: also a dbus-fast that is not installed."""
+    """Return what is raised when nobody answers; also by a dbus-fast that is not installed."""
     nobody: tuple[type[Exception], ...] = (OSError, EOFError, ImportError, TimeoutError)
     try:
         from dbus_fast import AuthError, DBusError, InvalidAddressError

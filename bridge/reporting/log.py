@@ -17,8 +17,6 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, TextIO
 
-import structlog
-
 from wire import codes, receipts
 
 # Every event, and how it reads. docs/bridge.md lists the same.
@@ -31,7 +29,7 @@ EVENTS = {
     "retry": "{name} number {counter} of {device_id}: {reason}; again in {in_ms} ms",
     "fixes": "{stored} position(s) are at the centre for {incident}",
     "call_off": "ALARM number {counter} of {device_id}, call-off: {outcome}",
-    "alive": "signs of life of {buttons} button(s) are at the centre",
+    "alive": "heartbeats of {buttons} button(s) are at the centre",
     "notice": "told on the desktop: {reason}",
     "trouble": "trouble: {text}",
     "well": "well again: {where}",
@@ -47,12 +45,14 @@ _END = object()
 
 
 class Log:
-    """`log("heard", device_id=..., ...)`. Nothing secret is ever a field. Close it, or lose its end."""
+    """Writes events: `log("heard", device_id=..., ...)`. Nothing secret is ever a field.
+
+    Whoever does not close it loses its end.
+    """
 
     def __init__(self, as_json: bool, sinks: tuple[Sink, ...] = ()) -> None:
         self._as_json = as_json
         self._stream: TextIO = sys.stdout if as_json else sys.stderr
-        self._render = structlog.processors.JSONRenderer()
         self._sinks = sinks
         self._lines: queue.Queue[Any] = queue.Queue(QUEUE_LINES_MAX)
         self._dropped = 0  # the caller's count; `_told` is the writer's: each has one writer
@@ -103,8 +103,7 @@ class Log:
     def _put(self, at_ms: float, what: str, fields: dict[str, Any]) -> None:
         try:
             if self._as_json:
-                line = self._render(None, "", {"at_ms": at_ms, "what": what, **fields})
-                text = line if isinstance(line, str) else line.decode()
+                text = json.dumps({"at_ms": at_ms, "what": what, **fields}, default=repr)
             else:
                 text = _english(what, at_ms, fields)
         except Exception as error:  # a field that cannot be written must not end the log
@@ -115,9 +114,11 @@ class Log:
             return
 
 
-class Others(logging.Handler):
-    """What the libraries say of errors, as one `trouble` per place. Only the place: an exception's text
-    may hold anything that passed by, a header with our token, too."""
+class LibraryErrors(logging.Handler):
+    """Tells of the libraries' errors, as one `trouble` per place.
+
+    Only of the place: an exception's text may hold anything that passed by, a header with our token, too.
+    """
 
     PLACES_MAX = 100
 
@@ -136,8 +137,8 @@ class Others(logging.Handler):
 
 @contextmanager
 def mistakes(log: Callable[..., object]) -> Iterator[None]:
-    """Whatever fails where nobody catches it is told by its place, and never printed with its text."""
-    handler, root = Others(log), logging.getLogger()
+    """Tell by its place whatever fails where nobody catches it; its text is never printed."""
+    handler, root = LibraryErrors(log), logging.getLogger()
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None:
@@ -154,7 +155,7 @@ def mistakes(log: Callable[..., object]) -> Iterator[None]:
 
 
 def place(error: BaseException) -> str:
-    """What kind of mistake and where, without its text: `KeyError at bridge/tasks/relay.py:33`."""
+    """Say what kind of mistake and where, without its text: `KeyError at bridge/tasks/relay.py:33`."""
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return type(error).__name__
@@ -162,7 +163,7 @@ def place(error: BaseException) -> str:
 
 
 def _write_all(stream: TextIO, text: str) -> None:
-    """Past Python's buffer: nothing in it is left to be flushed at the end, into a full pipe."""
+    """Write past Python's buffer: nothing in it is left to be flushed at the end, into a full pipe."""
     try:
         handle = stream.fileno()
     except (OSError, ValueError, AttributeError):  # not a file: a test's ear

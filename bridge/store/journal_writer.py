@@ -22,8 +22,11 @@ _TEXTS = {
 
 
 class JournalWriter:
-    """`on_kept(keys)` is called when presses are on disk that were not, `everything()` gives all rows;
-    `on_late(kept)` brings what the journal holds, where that could not be read at the start."""
+    """Writes rows in a thread of its own.
+
+    `on_kept(keys)` is called when presses are on disk that were not, `everything()` gives all rows;
+    `on_late(contents)` brings what the journal holds, where that could not be read at the start.
+    """
 
     def __init__(
         self,

@@ -49,9 +49,9 @@ def put(entry: str, text: str) -> None:
         raise KeyringError("the system's keyring did not keep the keys; use: amr-bridge enrol --secrets file")
 
 
-def get(entry: str) -> str:
+def get(entry: str, answer_s_max: float = ANSWER_S_MAX) -> str:
     """Return the entry's text. Raises KeyringError."""
-    text = _bounded(lambda: _present().get_password(SERVICE, entry))
+    text = _bounded(lambda: _present().get_password(SERVICE, entry), answer_s_max)
     if text is None:
         raise KeyringError(
             "the system's keyring has lost this bridge's keys; take credentials.json out of the home,"
@@ -91,7 +91,7 @@ def _backend() -> "KeyringBackend | None":
     return None
 
 
-def _bounded(work: Callable[[], T]) -> T:
+def _bounded(work: Callable[[], T], answer_s_max: float = ANSWER_S_MAX) -> T:
     """Return the keyring's answer within a minute, or raise KeyringError.
 
     It is asked in a thread, for its call returns when it pleases.
@@ -107,12 +107,12 @@ def _bounded(work: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=run, name="keyring", daemon=True)
     thread.start()
-    thread.join(ANSWER_S_MAX)
+    thread.join(answer_s_max)
     if answers:
         return answers[0]
     error = errors[0] if errors else None
     if isinstance(error, KeyringError):
         raise error
     # Backends raise what they like (D-Bus errors, too); its text is theirs and may hold anything.
-    why = type(error).__name__ if error else f"no answer in {ANSWER_S_MAX:.0f} s"
+    why = type(error).__name__ if error else f"no answer in {answer_s_max:.0f} s"
     raise KeyringError(f"the system's keyring is locked or does not answer ({why}); unlock it and try again")

@@ -19,13 +19,13 @@ class AirButton(FakeButton):
         self._news = asyncio.Event()
 
     async def say(self, event: int, counter: int) -> bytes:
-        """Puts its code for that on the air, and returns it."""
+        """Put its code for that on the air, and return it."""
         code = codes.code(Mac(derive(self.root, "code")), event, counter)
         await self.show(code)
         return code
 
     async def took(self, stage: int, count: int = 1, limit_s: float = 60) -> bytes:
-        """The `count`th value written with this stage."""
+        """Return the `count`th value written with this stage."""
         try:
             async with asyncio.timeout(limit_s):
                 while True:

@@ -33,7 +33,7 @@ def dice(seed: int) -> random.Random:
 
 
 def device(number: int = 1, **changes: Any) -> Device:
-    """A button whose root is 32 times its number."""
+    """Return a button whose root is 32 times its number."""
     root = bytes([number]) * 32
     keys = {f"k_{label}": derive(root, label) for label in ("code", "heard", "state")}
     fields: dict[str, Any] = {
@@ -217,7 +217,7 @@ class Lines:
         return [fields for name, fields in self.lines if name == what]
 
     async def wait_for(self, what: str, count: int = 1, limit_s: float = 60, **match: Any) -> dict[str, Any]:
-        """The `count`th line of this kind whose fields match."""
+        """Return the `count`th line of this kind whose fields match."""
         try:
             async with asyncio.timeout(limit_s):
                 while True:

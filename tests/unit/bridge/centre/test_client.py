@@ -441,7 +441,7 @@ async def test_a_pin_is_tried_once(authority: Authority) -> None:
 
 
 def dated(years: float) -> dict[str, str]:
-    """The Date header of a machine whose clock is so far ahead of ours."""
+    """Return the Date header of a machine whose clock is so far ahead of ours."""
     return {"Date": format_datetime(datetime.now(UTC) + timedelta(days=365 * years), usegmt=True)}
 
 

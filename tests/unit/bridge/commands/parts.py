@@ -76,7 +76,7 @@ class Terminal:
         self._read = at + len(words)
 
     def type(self, keys: str) -> None:
-        """Press keys: `\\n` is Return, `\\x03` Ctrl-C."""
+        """Press keys; a line feed is Return, the character 3 is Ctrl-C."""
         os.write(self._ours, keys.encode())
 
     async def end(self) -> int:

@@ -175,7 +175,6 @@ def test_the_version_is_told_without_anything_that_takes_long_to_load() -> None:
         "filelock",
         "keyring",
         "ssl",
-        "structlog",
     }
 
 

@@ -5,7 +5,7 @@ import json
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -30,11 +30,12 @@ class Receiver:
 
     name: str = "gpsd"
     does: str = "fix"
+    fix: Fix = HERE
 
     async def run(self, report: Callable[[Fix], None]) -> None:
         if self.does == "fix":
-            report(HERE)
-            report(HERE)
+            report(self.fix)
+            report(self.fix)
         elif self.does == "off":
             raise SourceOff("gpsd_gone", "no gpsd answers; start it")
         elif self.does == "silent":
@@ -78,9 +79,13 @@ def home_of(tmp_path: Path, url: str, authority: Authority, *addresses: str) -> 
 
 
 async def examined(
-    home: Home, config: Settings, *sources: Receiver, listen: Callable[[], Awaitable[None]] = listens
+    home: Home,
+    settings: Settings,
+    *sources: Receiver,
+    listen: Callable[[], Awaitable[None]] = listens,
+    **bounds: float,
 ) -> dict[str, Finding]:
-    return {it.name: it for it in await doctor.examine(home, config, sources, listen)}
+    return {it.name: it for it in await doctor.examine(home, settings, sources, listen, **bounds)}
 
 
 async def test_all_is_well(tmp_path: Path, centre: tuple[str, Authority], port: int) -> None:
@@ -110,16 +115,13 @@ async def test_nothing_is_there_yet(tmp_path: Path, port: int) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-async def test_a_radio_that_does_not_answer_is_waited_for_only_so_long(
-    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """bluetoothd may hang."""
-    monkeypatch.setattr(doctor, "RADIO_S_MAX", 0.05)
+async def test_a_radio_that_does_not_answer_is_waited_for_only_so_long(tmp_path: Path, port: int) -> None:
+    """It may hang: bluetoothd does at times."""
 
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    found = await examined(Home(tmp_path), Settings(page_port=port), listen=hang)
+    found = await examined(Home(tmp_path), Settings(page_port=port), listen=hang, radio_s_max=0.05)
     assert found["radio"].reason == "silent"
 
 
@@ -142,16 +144,27 @@ def test_a_blocked_radio_is_told_from_a_missing_one(
 
 @pytest.mark.parametrize(("does", "reason"), [("off", "gpsd_gone"), ("silent", "no_fix"), ("end", "ended")])
 async def test_one_source_that_gives_a_fix_is_enough(
-    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, does: str, reason: str
+    tmp_path: Path, port: int, does: str, reason: str
 ) -> None:
     """The other one is then worth a note; alone, it is wrong."""
-    monkeypatch.setattr(doctor, "FIX_S_MAX", 0.05)
     bad = Receiver("nmea", does)
-    alone = await examined(Home(tmp_path), Settings(page_port=port), bad)
+    alone = await examined(Home(tmp_path), Settings(page_port=port), bad, fix_s_max=0.05)
     assert (alone["position.nmea"].state, alone["position.nmea"].reason) == (WRONG, reason)
-    beside = await examined(Home(tmp_path), Settings(page_port=port), bad, Receiver())
+    beside = await examined(Home(tmp_path), Settings(page_port=port), bad, Receiver(), fix_s_max=0.05)
     assert beside["position.nmea"].state == NOTE
     assert beside["position.gpsd"].state == OK
+
+
+async def test_a_position_that_nobody_can_search_is_worth_a_note(tmp_path: Path, port: int) -> None:
+    """A receiver far from a window gives one, two kilometres wide: that is not well, and not wrong."""
+    wide = Receiver("gpsd", fix=replace(HERE, radius_m=1898.0))
+    found = await examined(Home(tmp_path), Settings(page_port=port), wide)
+    assert (found["position.gpsd"].state, found["position.gpsd"].reason) == (NOTE, "inexact")
+    assert "window" in found["position.gpsd"].text
+    beside = await examined(
+        Home(tmp_path), Settings(page_port=port), wide, Receiver("nmea", "silent"), fix_s_max=0.05
+    )
+    assert beside["position.nmea"].state == NOTE
 
 
 async def test_another_ca_and_no_answer_are_told_apart(

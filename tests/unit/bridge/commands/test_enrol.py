@@ -65,7 +65,7 @@ async def enroller() -> AsyncIterator[Enroller]:
 
 
 async def run(*argv: object) -> int:
-    """`main` has an event loop of its own, so it runs beside the server's."""
+    """Run a command beside the server's event loop: it has one of its own."""
     return await asyncio.to_thread(main, [str(word) for word in argv])
 
 

@@ -32,7 +32,7 @@ def test_it_is_always_started_again_and_tells_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b", 'a"b', "a%n", "a$HOME", "a\\b", "é"])
 def test_any_folder_can_be_the_home(tmp_path: Path, name: str) -> None:
-    """systemd reads back what we wrote: quotes, specifiers, variables."""
+    """What we wrote is what systemd reads: quotes, specifiers, variables."""
     home = tmp_path / name
     assert main(["service", "install", "--home", str(home)]) == 0
     line = next(it for it in service.unit_path().read_text().splitlines() if it.startswith("ExecStart="))

@@ -51,7 +51,7 @@ class FakeBridge:
         self.becomes(buttons=(replace(self.now.buttons[0], **changes), *self.now.buttons[1:]))
 
     def press(self, counter: int, event: int = codes.ALARM, **changes: Any) -> None:
-        """A press is heard, or what is known of it changes."""
+        """Let a press be heard, or what is known of it change."""
         name = "last_press" if event == codes.ALARM else "last_test"
         before = getattr(self.now.buttons[0], name)
         if before is None or before.counter != counter:
@@ -86,7 +86,7 @@ class FakeBridge:
 
 
 def at_dispatched(bridge: FakeBridge, counter: int = 7) -> None:
-    """A press, and everything that follows up to DISPATCHED, felt."""
+    """Let a press be heard, and felt all that follows up to DISPATCHED."""
     bridge.press(counter)
     for stage in (receipts.RECEIVED, receipts.ACKNOWLEDGED, receipts.DISPATCHED):
         bridge.press(counter, stage=stage, delivered=stage)

@@ -65,7 +65,7 @@ def a_bus(folder: Path, more: str = "") -> Iterator[str]:
 
 @pytest.fixture
 def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A system bus of our own, with nobody on it."""
+    """Run a system bus of our own, with nobody on it."""
     with a_bus(tmp_path) as address:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
         yield address
@@ -172,7 +172,7 @@ async def test_who_may_not_ask_is_told(tmp_path: Path, bluez: Bluez, monkeypatch
 
 
 async def test_no_adapter_is_told(daemon: Daemon, bluez: Bluez) -> None:
-    """bluetoothd runs, but has nothing to run."""
+    """A bluetoothd runs, but has nothing to run."""
     assert await reason(bluez) == "adapter_gone"
 
 

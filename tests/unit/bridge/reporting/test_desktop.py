@@ -39,7 +39,7 @@ CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
-    """A bus of our own."""
+    """Run a bus of our own."""
     path, configuration = tmp_path / "bus", tmp_path / "bus.conf"
     configuration.write_text(CONFIGURATION.format(path=path))
     process = subprocess.Popen(
@@ -56,7 +56,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 
 
 async def ask(bus: MessageBus, name: str, path: str, call: str, signature: str, *body: Any) -> Any:
-    """The first value of the answer to `call`, "interface.Member"."""
+    """Return the first value of the answer to `call`, which is "interface.Member"."""
     interface, _, member = call.rpartition(".")
     message = Message(name, path, interface, member, signature=signature, body=list(body))
     answer = await bus.call(message)
@@ -101,7 +101,7 @@ async def test_a_notice_is_shown_in_neutral_words(address: str) -> None:
         calls = await ask(bus, NOTIFICATIONS, path, call, "s", "Notify")
     [(_, [name, replaces, icon, shown, text, actions, _hints, expires])] = calls
     shown_values = [value.value for value in (name, replaces, icon, shown, text, actions, expires)]
-    assert shown_values == ["Tag", 0, "", "Geen synchronisatie", body, [], -1]
+    assert shown_values == ["Tag", 0, "", "Synchronisatie werkt niet", body, [], -1]
 
 
 async def test_the_battery_of_this_phone(address: str) -> None:

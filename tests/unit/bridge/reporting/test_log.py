@@ -84,7 +84,7 @@ with Log(True) as log:
 
 
 def stalled() -> subprocess.Popen[str]:
-    """A program that logs 4 MB into a pipe that nobody reads; returned when it has come through."""
+    """Return a program that has logged 4 MB into a pipe that nobody reads."""
     program = subprocess.Popen(
         [sys.executable, "-c", STALLED],
         stdin=subprocess.PIPE,

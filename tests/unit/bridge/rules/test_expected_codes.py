@@ -54,7 +54,7 @@ def watch(*, press: int = 0, alive: int = 0, accepted: tuple[tuple[int, int], ..
 
 
 def is_new(watch: ExpectedCodes, event: int, counter: int, now_ms: int = 0) -> bool | None:
-    """True: a new one, False: the same again, None: not ours."""
+    """Return True for a new one, False for the same again, None for one that is not ours."""
     sighting = watch.hear(on_air(event, counter), now_ms)
     return sighting and sighting.new
 

@@ -24,7 +24,7 @@ PHONES[UNEVEN] = lambda hour, _chance: 0.31 if hour < 8 else 0.85
 
 
 def hearing(share: float, signs: int = 2000) -> Reception:
-    """That has heard this share of so many signs, evenly."""
+    """Return statistics that have heard this share of so many heartbeats, evenly."""
     made, missed = Reception(), 0
     for number in range(signs):
         if int((number + 1) * share) > int(number * share):

@@ -359,8 +359,7 @@ def traces(path: Path) -> list[str]:
 
 
 def test_a_pin_leaves_no_trace_though_somebody_reads_the_journal(path: Path) -> None:
-    """`amr-bridge status` may look while the centre answers: it delays no press, and the next write
-    clears what is left."""
+    """A reader, such as `amr-bridge status`, delays no press; the next write clears what is left."""
     journal = Journal(path)
     journal.write(press(1, call_off="kept", pin=PIN))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:

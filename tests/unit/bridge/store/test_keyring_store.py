@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from keyring.errors import KeyringLocked
 
 from bridge.store import keyring_store
 from bridge.store.home import FILE, KEYRING, Home, HomeError
+from bridge.store.keyring_store import KeyringError
 from tests.unit.bridge.parts import TOKEN, device
 from tests.unit.bridge.store.parts import NULL, WorldKeyring, credentials
 
@@ -51,7 +52,7 @@ FAILING: KeyringBackend = keyring.backends.fail.Keyring()  # type: ignore[no-unt
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    """A home, on a machine with a keyring."""
+    """Return a home on a machine with a keyring."""
     monkeypatch.setenv("WORLD_KEYRING", str(tmp_path / "keyring.json"))
     before = keyring.get_keyring()
     keyring.set_keyring(WorldKeyring())
@@ -172,15 +173,26 @@ def test_a_keyring_that_is_gone_or_empty_is_a_sentence(home: Home, tmp_path: Pat
         home.read()
 
 
-def test_a_keyring_that_does_not_answer_is_waited_for_only_so_long(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may be showing a dialogue on a screen that nobody sees."""
+class SilentKeyring(WorldKeyring):
+    """Shows a dialogue on a screen that nobody sees, until the test is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = threading.Event()
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self.over.wait()
+        return super().get_password(service, username)
+
+
+def test_a_keyring_that_does_not_answer_is_waited_for_only_so_long(home: Home) -> None:
+    """The sentence says that it may be locked."""
     home.write(credentials(1))
-    monkeypatch.setattr(keyring_store, "ANSWER_S_MAX", 0.2)
-    monkeypatch.setattr(WorldKeyring, "get_password", lambda *_: time.sleep(2))
-    with pytest.raises(HomeError, match="no answer"):
-        home.read()
+    silent = SilentKeyring()
+    keyring.set_keyring(silent)
+    with pytest.raises(KeyringError, match=r"locked or does not answer \(no answer"):
+        keyring_store.get("an entry", answer_s_max=0.05)
+    silent.over.set()
 
 
 def test_a_keyring_that_cuts_what_is_long_is_found_out_before(home: Home) -> None:
