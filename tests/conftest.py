@@ -4,8 +4,11 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
+
+from tests import parts
 
 # Whoever runs them in the background of a shell has SIGINT ignored, and so would every program that they
 # start: Ctrl-C would end none.
@@ -18,9 +21,19 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+@pytest.fixture(autouse=True)
+def _ends() -> Iterator[None]:
+    """Close, when a test is over, what its parts have opened for it."""
+    with parts.at_end:
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the slow ones, those first in which real time passes, mixed, so that not all begin their programs at
-    the same moment; those last that only compute, so that they take no processor from the others."""
+    """Put those of the slow tests first in which real time passes, and those last that only compute.
+
+    The first are mixed, so that not all begin their programs at the same moment; the last come last so that
+    they take no processor from the others.
+    """
     slow = [item for item in items if item.get_closest_marker("slow")]
     waits = [item for item in slow if not item.get_closest_marker("computes")]
     random.Random(1).shuffle(waits)

@@ -1,6 +1,7 @@
 """The centre's command line: `amr-centre`."""
 
 import argparse
+import contextlib
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ def main(argv: Sequence[str]) -> int:
     if not arguments.begins and not (arguments.home / DATABASE).exists():
         return no(COULD_NOT, f"there is no centre in {arguments.home}")
     try:
-        return int(arguments.run(arguments))
+        with contextlib.ExitStack() as arguments.at_end:
+            return int(arguments.run(arguments))
     except tls.BadCertificate as error:
         return no(BAD_INPUT, str(error))
     except CannotServe as error:

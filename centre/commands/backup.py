@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
 
 def make_backup(arguments: argparse.Namespace) -> int:
     home, file = Home(arguments.home), arguments.file
-    core, key = core_of(home), signing.key_of(home).public_key()
+    core, key = core_of(arguments), signing.key_of(home).public_key()
     try:
         findings = backup.backup(core, file, key)
     except FileExistsError:

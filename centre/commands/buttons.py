@@ -47,7 +47,7 @@ def import_buttons(arguments: argparse.Namespace) -> int:
     except registry.Malformed as error:
         return no(BAD_INPUT, f"{arguments.file}: {error}; nothing was imported")
     try:
-        core = core_of(Home(arguments.home))
+        core = core_of(arguments)
         buttons.check_buttons(core, registered)
         new = known = 0
         for some in in_turns([registered[at : at + AT_ONCE] for at in range(0, len(registered), AT_ONCE)]):
@@ -62,7 +62,7 @@ def import_buttons(arguments: argparse.Namespace) -> int:
 
 
 def list_buttons(arguments: argparse.Namespace) -> int:
-    for row in buttons.all_buttons(core_of(Home(arguments.home))):
+    for row in buttons.all_buttons(core_of(arguments)):
         bridges = f"{row['bridges']} bridge(s)" if row["bridges"] else "waits for a bridge"
         state = f"revoked {day(row['revoked_at_ms'])}" if row["revoked_at_ms"] else bridges
         press = f"last press {day(row['last_press_at_ms'])}" if row["last_press_at_ms"] else "no press yet"
@@ -87,7 +87,7 @@ def enrol(arguments: argparse.Namespace) -> int:
         return no(BAD_INPUT, "a device_id is 16 characters A-Z and 2-7")
     home = Home(arguments.home)
     sha256 = tls.pin(arguments.ca) if arguments.ca else tls.development(home).sha256
-    code = buttons.issue_enrolment(core_of(home), arguments.device_id)
+    code = buttons.issue_enrolment(core_of(arguments), arguments.device_id)
     if code is None:
         return no(COULD_NOT, f"there is no button {arguments.device_id} in use here")
     print(f"enrolment code, good once and for 7 days: {code}")
@@ -97,7 +97,7 @@ def enrol(arguments: argparse.Namespace) -> int:
 
 
 def revoke_button(arguments: argparse.Namespace) -> int:
-    if not buttons.revoke_button(core_of(Home(arguments.home)), arguments.device_id):
+    if not buttons.revoke_button(core_of(arguments), arguments.device_id):
         return no(COULD_NOT, f"there is no button {arguments.device_id} here")
     print(
         f"{arguments.device_id} is revoked: its alarms wait for an administrator, on /console/administration"
@@ -106,7 +106,7 @@ def revoke_button(arguments: argparse.Namespace) -> int:
 
 
 def list_bridges(arguments: argparse.Namespace) -> int:
-    for row in buttons.all_bridges(core_of(Home(arguments.home))):
+    for row in buttons.all_bridges(core_of(arguments)):
         state = "in use"
         if row["revoked_at_ms"]:
             state = f"revoked {day(row['revoked_at_ms'])}, its buttons are TRACKABLE by it"
@@ -119,7 +119,7 @@ def list_bridges(arguments: argparse.Namespace) -> int:
 
 
 def revoke_bridge(arguments: argparse.Namespace) -> int:
-    device_ids = buttons.revoke_bridge(core_of(Home(arguments.home)), arguments.bridge_id)
+    device_ids = buttons.revoke_bridge(core_of(arguments), arguments.bridge_id)
     if device_ids is None:
         return no(COULD_NOT, f"there is no bridge {arguments.bridge_id} here")
     print(f"{arguments.bridge_id} is revoked: it can no longer send or read anything here")

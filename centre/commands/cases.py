@@ -3,7 +3,6 @@
 import argparse
 
 from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, days, in_turns, no
-from centre.platform.home import Home
 from centre.platform.log import now_ms
 from centre.rules import grants, supervision, times
 from centre.rules.refusals import REASONS, Refused
@@ -34,7 +33,7 @@ def report(arguments: argparse.Namespace) -> int:
         times.check_day(day, grants.FIRST, today, field="--day")
     except Refused as refused:
         return no(BAD_INPUT, refused.detail)
-    made = reports.of_day(core_of(Home(arguments.home)), arguments.zone, day, arguments.test_every_days)
+    made = reports.of_day(core_of(arguments), arguments.zone, day, arguments.test_every_days)
     print(f"{day}, {f'zone {made.zone}' if made.zone else 'all zones'}")
     print(f"alarms: {len(made.alarms)}{''.join(f', {reason} {count}' for reason, count in made.outcomes)}")
     for row in made.alarms:
@@ -66,7 +65,7 @@ def _print_buttons(buttons: list[Held]) -> None:
 
 
 def erase(arguments: argparse.Namespace) -> int:
-    core, case_id = core_of(Home(arguments.home)), arguments.case_id
+    core, case_id = core_of(arguments), arguments.case_id
     try:
         cases.check_erasable(core, case_id)
     except Refused as refused:

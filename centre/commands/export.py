@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.to.exists():
         return no(BAD_INPUT, f"{arguments.to} exists already; nothing was written")
     home = Home(arguments.home)
-    core, key = core_of(home), signing.key_of(home)
+    core, key = core_of(arguments), signing.key_of(home)
     draft = arguments.to.with_name(f".{arguments.to.name}.{secrets.token_hex(4)}")
     try:
         draft.mkdir(mode=0o700)

@@ -49,11 +49,21 @@ class Commands:
         return Commands(made.add_subparsers(required=True, metavar="COMMAND"))
 
 
-def core_of(home: Home, migrations: Sequence[Path] = MIGRATIONS) -> Core:
-    """The database, with a running centre beside or without one: both keep to its own locks.
+def core_of(arguments: argparse.Namespace) -> Core:
+    """Open the database beside a running centre or without one; it is closed when the command ends.
 
-    Raises CannotServe, also where it is an older version's and somebody serves it: he would be left with a
-    schema that he does not know.
+    Raises CannotServe.
+    """
+    core = open_beside(Home(arguments.home))
+    arguments.at_end.callback(core.store.close)
+    return core
+
+
+def open_beside(home: Home, migrations: Sequence[Path] = MIGRATIONS) -> Core:
+    """Open the database, with a running centre beside or without one: both keep to its own locks.
+
+    Raises CannotServe, also where the database is an older version's and a centre serves it, which would be
+    left with a schema that it does not know.
     """
     if not is_older(home, migrations):
         return open_core(home, migrations=migrations)

@@ -4,7 +4,6 @@ import argparse
 import re
 
 from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, address, core_of, day, line, no
-from centre.platform.home import Home
 from centre.rules import access
 from centre.work import accounts
 
@@ -49,7 +48,7 @@ def _add_url(made: argparse.ArgumentParser) -> None:
 
 
 def enter(arguments: argparse.Namespace) -> int:
-    token = accounts.invite(core_of(Home(arguments.home)), arguments.login, "enter", access.ENTER_MS)
+    token = accounts.invite(core_of(arguments), arguments.login, "enter", access.ENTER_MS)
     if token is None:
         return no(COULD_NOT, f"there is no user {arguments.login} here")
     print(f"{arguments.url}/console/enter?key={token}")
@@ -61,7 +60,7 @@ def add_user(arguments: argparse.Namespace) -> int:
         return no(BAD_INPUT, "a login is 2 to 32 of a-z 0-9 . _ -")
     if (arguments.role == access.CASE_MANAGER) != bool(arguments.zone):
         return no(BAD_INPUT, "--zone goes with --role case_manager, and she needs one")
-    core, values = core_of(Home(arguments.home)), (arguments.role, arguments.zone, arguments.language)
+    core, values = core_of(arguments), (arguments.role, arguments.zone, arguments.language)
     if accounts.add_user(core, arguments.login, arguments.name, *values) is None:
         return no(COULD_NOT, f"{arguments.login} is already here")
     print(f"{arguments.login} was added; let her in with: amr-centre users invite {arguments.login}")
@@ -69,7 +68,7 @@ def add_user(arguments: argparse.Namespace) -> int:
 
 
 def invite(arguments: argparse.Namespace) -> int:
-    token = accounts.invite(core_of(Home(arguments.home)), arguments.login, "set", access.SET_MS)
+    token = accounts.invite(core_of(arguments), arguments.login, "set", access.SET_MS)
     if token is None:
         return no(COULD_NOT, f"there is no user {arguments.login} here")
     print(f"{arguments.url}/console/set?key={token}")
@@ -81,7 +80,7 @@ def change(arguments: argparse.Namespace) -> int:
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
         return no(BAD_INPUT, "say what to change: --name, --role, --zone, --language")
-    core = core_of(Home(arguments.home))
+    core = core_of(arguments)
     user = next((row for row in accounts.users(core) if row["login"] == arguments.login), None)
     if user is None or user["disabled_at_ms"]:
         return no(COULD_NOT, f"there is no user {arguments.login} here")
@@ -95,14 +94,14 @@ def change(arguments: argparse.Namespace) -> int:
 
 
 def disable(arguments: argparse.Namespace) -> int:
-    if not accounts.disable(core_of(Home(arguments.home)), arguments.login):
+    if not accounts.disable(core_of(arguments), arguments.login):
         return no(COULD_NOT, f"there is no user {arguments.login} here")
     print(f"{arguments.login} can no longer sign in; what was open has ended")
     return 0
 
 
 def enable(arguments: argparse.Namespace) -> int:
-    if not accounts.enable(core_of(Home(arguments.home)), arguments.login):
+    if not accounts.enable(core_of(arguments), arguments.login):
         return no(COULD_NOT, f"there is no user {arguments.login} here who is disabled")
     print(
         f"{arguments.login} can sign in again; for a new password: amr-centre users invite {arguments.login}"
@@ -111,7 +110,7 @@ def enable(arguments: argparse.Namespace) -> int:
 
 
 def list_users(arguments: argparse.Namespace) -> int:
-    for row in accounts.users(core_of(Home(arguments.home))):
+    for row in accounts.users(core_of(arguments)):
         state = f"disabled {day(row['disabled_at_ms'])}" if row["disabled_at_ms"] else "in use"
         seen = f"last seen {day(row['seen_at_ms'])}" if row["seen_at_ms"] else "never signed in"
         zone = f"  zone {row['zone']}" if row["zone"] else ""

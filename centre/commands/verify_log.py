@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
 def verify_log(arguments: argparse.Namespace) -> int:
     home, seen = Home(arguments.home), audit.Seen()
     own = signing.key_of(home).public_key()
-    core = core_of(home)
+    core = core_of(arguments)
     count = 0
     for finding in audit.verify(core, arguments.public_key or own, seen, known_head=arguments.known_head):
         count += 1

@@ -5,7 +5,7 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -31,11 +31,8 @@ def backup(core: Core, to: Path, key: Ed25519PublicKey) -> list[str]:
     with core.store.transaction():
         event_log.note(core, "backed_up", event_log.COMMAND)
     with _draft(to) as draft:
-        copy = sqlite3.connect(draft)
-        try:
+        with closing(sqlite3.connect(draft)) as copy:
             core.store.db.backup(copy)  # at one go: who writes meanwhile does not make it begin again
-        finally:
-            copy.close()
         findings = list(_check(draft, core.sealer, key))
         _to_disk(draft)
         to.hardlink_to(draft)  # and not `rename`, which would replace a file silently
@@ -80,12 +77,9 @@ def _draft(target: Path) -> Iterator[Path]:
 def _check(file: Path, sealer: Sealer, key: Ed25519PublicKey) -> Iterator[str]:
     """Raises NotWhole where it cannot be used at all."""
     try:
-        raw = sqlite3.connect(file)
-        try:
+        with closing(sqlite3.connect(file)) as raw:
             told = raw.execute("PRAGMA integrity_check(1)").fetchone()[0]
             version = raw.execute("PRAGMA user_version").fetchone()[0]
-        finally:
-            raw.close()
         if told != "ok":
             raise NotWhole(f"it is damaged: {told}")
         if version == 0:
@@ -118,9 +112,8 @@ def _put_aside(database: Path) -> None:
     if not database.exists():
         return
     try:
-        old = sqlite3.connect(database)
-        old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        old.close()
+        with closing(sqlite3.connect(database)) as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error:
         pass  # it may be why we are here: it is kept as it is
     aside = database.with_name(f"{database.name}.before-{secrets.token_hex(4)}")

@@ -66,7 +66,12 @@ def open_core(
     key = home.secret(SEALING_KEY, sealing.new_key)
     try:
         home.database.touch(mode=0o600)
-        return Core(Store(str(home.database), migrations=migrations), Sealer(key), clock_ms, tells=tells)
+        with contextlib.ExitStack() as refused:
+            store = Store(str(home.database), migrations=migrations)
+            refused.callback(store.close)
+            core = Core(store, Sealer(key), clock_ms, tells=tells)
+            refused.pop_all()
+            return core
     except (sealing.Broken, ValueError) as error:
         raise CannotServe(f"{home.path / SEALING_KEY} is the wrong key: {error}") from error
     except OtherVersion as error:

@@ -1,4 +1,4 @@
-"""How long a battery lasts. Pure, but for the two files that it reads.
+"""How long a battery lasts. It reads two files and does no other I/O.
 
 The firmware's own state machine (press.py) lives some days in virtual time; every second of them is
 charged with the currents of currents.toml, and every wake with the computing that `make bench` measured

@@ -1,4 +1,4 @@
-"""How well a guess does, next to chance. Pure, but for the seeded shuffles."""
+"""How well a guess does, next to chance. Pure: its shuffles are seeded."""
 
 from collections import Counter
 from collections.abc import Sequence

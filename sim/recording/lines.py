@@ -1,4 +1,4 @@
-"""A recording as text: JSON lines. docs/testers.md describes the same. Pure, but for the file it is given.
+"""A recording as text: JSON lines. docs/testers.md describes the same. It touches only the file it is given.
 
     {"kind": "amr-adverts", "version": 1, "source": "air"}
     {"at_ms": 12.5, "rssi_dbm": -47, "address": "C3:...", "address_type": "random", "kind": "ADV_IND",

@@ -75,7 +75,9 @@ def make_fixture(button_count: int, phone_count: int, alive_period_s: int) -> Fi
     token = accounts.invite(core, "operator", "enter", access.ENTER_MS)
     assert token is not None
     operator = accounts.enter(core, token)[1]
-    return Fixture(made, tuple(devices), operator, core.store.db.serialize(), _journal(made))
+    image = core.store.db.serialize()
+    core.store.close()
+    return Fixture(made, tuple(devices), operator, image, _journal(made))
 
 
 def _journal(made: tuple[Made, ...]) -> bytes:
@@ -86,7 +88,9 @@ def _journal(made: tuple[Made, ...]) -> bytes:
     heard_ms = EPOCH_MS - 60_000
     reason = journal.write(*(Alive(one.device_id, 1, heard_ms, 1, heard_ms) for one in made))
     assert reason is None, reason
-    return db.serialize()
+    image = db.serialize()
+    journal.close()
+    return image
 
 
 def _sha256(text: str) -> str:

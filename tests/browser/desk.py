@@ -2,19 +2,17 @@
 
 from pathlib import Path
 
-from centre.platform.home import Home
 from centre.rules import access, times
 from centre.rules.cases import Address, CaseFile, Child, Person, Stalker
 from centre.rules.grants import FIRST, LAST
 from centre.work import assignments, cases, grants
-from centre.work.core import open_core
 from sim.realtime.people import EXAMPLE
-from tests.unit.centre.parts import FIX, signed_in
+from tests.unit.centre.parts import FIX, core_at, signed_in
 
 
 def hand_out(home: Path, device_id: str, file: CaseFile = EXAMPLE, photo: bytes = b"") -> str:
     """The button serves a new case; its case_id."""
-    core = open_core(Home(home))
+    core = core_at(home)
     try:
         known = core.store.one("user_of_login", login="case-manager")
         manager = (

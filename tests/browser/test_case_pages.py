@@ -3,14 +3,12 @@
 import time
 from pathlib import Path
 
-from centre.platform.home import Home
 from centre.rules import access, times
 from centre.rules.cases import to_form
 from centre.work import buttons
-from centre.work.core import open_core
 from sim.realtime.people import EXAMPLE
 from tests.browser.chromium import PICTURES, Tab, new_tab
-from tests.unit.centre.parts import Hand, Phone, centre
+from tests.unit.centre.parts import Hand, Phone, centre, core_at
 from wire import codes
 
 HAND = Hand()
@@ -117,7 +115,7 @@ async def test_an_administrator_hands_a_revoked_buttons_alarm_over(tmp_path: Pat
     """It comes by itself, is in the title, and one Enter makes it the operators'."""
     async with centre(tmp_path / "home", HAND) as (serving, phone), new_tab(browser) as page:
         await phone.enrol(HAND)
-        core = open_core(Home(tmp_path / "home"))
+        core = core_at(tmp_path / "home")
         buttons.revoke_button(core, HAND.device_id)
         core.store.close()
         await page.size(1280, 900)

@@ -5,19 +5,17 @@ from pathlib import Path
 
 import pyotp
 
-from centre.platform.home import Home
 from centre.rules import access
 from centre.work import accounts
-from centre.work.core import open_core
 from tests.browser.chromium import PICTURES, Tab, new_tab
 from tests.integration.idp import Idp, provided_by
-from tests.unit.centre.parts import Serving, centre
+from tests.unit.centre.parts import Serving, centre, core_at
 
 PASSWORD = "vier woorden zonder rijm"  # noqa: S105
 
 
 def code(serving: Serving, secret: str, ahead: int) -> str:
-    core = open_core(Home(serving.home))
+    core = core_at(serving.home)
     try:
         return pyotp.TOTP(secret).generate_otp(core.now_ms() // 30_000 + ahead)
     finally:
@@ -25,7 +23,7 @@ def code(serving: Serving, secret: str, ahead: int) -> str:
 
 
 def invitation(serving: Serving) -> str:
-    core = open_core(Home(serving.home))
+    core = core_at(serving.home)
     try:
         accounts.add_user(core, "lotte", "Lotte Voorbeeld", access.OPERATOR, None, "nl")
         return f"{serving.url}/console/set?key={accounts.invite(core, 'lotte', 'set', access.SET_MS)}"

@@ -3,13 +3,11 @@
 import random
 from pathlib import Path
 
-from centre.platform.home import Home
 from centre.rules import access, figures
 from centre.rules.figures import Facts
 from centre.work import figures as work
-from centre.work.core import open_core
 from tests.browser.chromium import PICTURES, new_tab
-from tests.unit.centre.parts import centre
+from tests.unit.centre.parts import centre, core_at
 
 ZONES = {"9991": 25, "9992": 12, "9993": 8, "9994": 3}  # no police zone has such a number
 OUTCOMES = (*["mis-press"] * 6, *["called-off"] * 3, *["technical"] * 2, "real")
@@ -39,7 +37,7 @@ def invented() -> Facts:
 async def test_the_institute_reads_a_month_and_takes_it_away(tmp_path: Path, browser: str) -> None:
     """Chosen, shown and fetched as CSV by keys; nothing is cut off on a phone."""
     async with centre(tmp_path / "home") as (serving, _), new_tab(browser) as page:
-        core = open_core(Home(tmp_path / "home"))
+        core = core_at(tmp_path / "home")
         for month in ("2026-09", "2026-10"):
             counting = work.Counting(month, figures.following(month))
             counting.facts = invented()

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from centre.platform.home import Home
 from centre.rules import times
-from centre.work.core import open_core
 from sim.realtime.people import placeholder
 from tests.browser.chromium import PICTURES, Tab, new_tab
 from tests.browser.desk import hand_out, hostile, walk
 from tests.integration.tiles import archive, around
-from tests.unit.centre.parts import FIX, Hand, Phone, Serving, centre
+from tests.unit.centre.parts import FIX, Hand, Phone, Serving, centre, core_at
 from wire import codes, receipts
 
 HAND = Hand()
@@ -255,7 +253,7 @@ async def test_a_sheet_shows_the_case_and_the_way_she_went(tmp_path: Path, brows
             await page.key("Escape")
             assert await focus(page) == "sheet"
             assert page.complaints == []
-    core = open_core(Home(tmp_path))
+    core = core_at(tmp_path)
     seen = core.store.db.execute("SELECT count(*) FROM log WHERE kind = 'case_seen'").fetchone()[0]
     core.store.close()
     assert seen == 1, "one look, however often the sheet was refreshed"
@@ -359,7 +357,7 @@ async def test_what_supervision_has_lost_stands_calmly_below(tmp_path: Path, bro
     async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND)
         case_id = hand_out(tmp_path, HAND.device_id)
-        core = open_core(Home(tmp_path))
+        core = core_at(tmp_path)
         bridge, now_ms = core.store.db.execute("SELECT bridge_id FROM bridges").fetchone()[0], core.now_ms()
         burst = [(f"BRIDGE{n}", f"{n:064d}") for n in range(12)]
         db = core.store.db

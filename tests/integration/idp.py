@@ -17,9 +17,8 @@ from joserfc.jwk import RSAKey
 from centre.platform.home import Home
 from centre.rules import access
 from centre.work import accounts
-from centre.work.core import open_core
 from tests.unit.bridge.parts import Authority, serve
-from tests.unit.centre.parts import Lines, Phone, Serving, centre
+from tests.unit.centre.parts import Lines, Phone, Serving, centre, core_at
 
 SECRET = "a secret, with: signs & spaces"  # noqa: S105
 
@@ -106,7 +105,7 @@ async def provided_by(idp: Idp, home: Path, **settings: Any) -> AsyncIterator[tu
     authority, lines = Authority(), Lines()
     (home / "idp-ca.pem").write_bytes(authority.pem)
     Home(home).write("oidc.secret", f"{SECRET}\n".encode())
-    core = open_core(Home(home))
+    core = core_at(home)
     accounts.add_user(core, "ann", "Ann Example", access.OPERATOR, None, "en")
     core.store.close()
     async with serve(authority, idp.routes) as idp.url:

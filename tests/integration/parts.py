@@ -14,15 +14,13 @@ from typing import Any
 import littlefs
 from littlefs import LittleFS
 
-from centre.platform.home import Home
 from centre.work import buttons
-from centre.work.core import open_core
 from firmware.board.config import SETTINGS
 from firmware.board.memory import sealed
 from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT
 from sim.board.board import Board, BoardEvent, erase_flash
 from sim.radio.air import Air
-from tests.unit.centre.parts import Hand, Phone, entrance, phone_of
+from tests.unit.centre.parts import Hand, Phone, core_at, entrance, phone_of
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -83,7 +81,7 @@ async def served(
 
 def imported(home: Path, *hands: Hand) -> None:
     """Import buttons beside the process that may be serving this home."""
-    core = open_core(Home(home))
+    core = core_at(home)
     buttons.import_buttons(core, (hand.registered for hand in hands))
     core.store.close()
 

@@ -23,6 +23,7 @@ from bridge.store.journal import Journal, read_presses
 from bridge.tasks.relay import Relay
 from sim.radio.air import Air
 from sim.radio.bleak_backend import backends
+from tests.parts import database_at
 from tests.unit.bridge.air_button import AirButton
 from tests.unit.bridge.parts import Authority, Lines, TestCentre, device, dice, problem, proof, serve
 from wire import receipts, state
@@ -440,7 +441,7 @@ async def test_a_code_that_was_recorded_does_not_make_the_phone_show_itself(scen
         await lines.wait_for("receipt", stage=receipts.RECEIVED)
         await _until(lambda: read_presses(scene.journal)[0].delivered == receipts.RECEIVED)
         scene.button.silence()
-    with sqlite3.connect(scene.journal) as journal:
+    with database_at(scene.journal) as journal:
         journal.execute("UPDATE press SET heard_at_ms = heard_at_ms - 86400000")
     journal.close()
     mimic = AirButton(scene.air, 1, "mimic")
@@ -544,7 +545,7 @@ async def test_positions_gathered_without_the_centre_reach_it_later(scene: Scene
 
 
 def _waypoints(journal: Path) -> list[Any]:
-    with sqlite3.connect(journal) as db:
+    with database_at(journal) as db:
         rows = db.execute("SELECT * FROM waypoint").fetchall()
     db.close()
     return rows

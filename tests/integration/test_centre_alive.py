@@ -1,15 +1,13 @@
 """Signs of life over real HTTPS: taken when there is room, and never at the cost of an alarm."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 from typing import Any
 
-from centre.platform.home import Home
 from centre.platform.worker import LANES, SPARE
 from centre.work import buttons
-from centre.work.core import open_core
-from tests.unit.centre.parts import Hand, Phone, centre, phone_of
+from tests.parts import database_at
+from tests.unit.centre.parts import Hand, Phone, centre, core_at, phone_of
 
 HAND = Hand()
 ALIVE = {
@@ -44,10 +42,10 @@ async def test_a_sign_of_life_sets_the_pace_and_brings_the_counters(tmp_path: Pa
         assert 10 <= answer.pop("next_in_s") < 30 + 10
         assert (status, answer) == (200, {"counters": counters, "dropped": []})
         second = Hand()
-        second.enrolment_code = str(buttons.issue_enrolment(open_core(Home(tmp_path)), HAND.device_id))
+        second.enrolment_code = str(buttons.issue_enrolment(core_at(tmp_path), HAND.device_id))
         await phone.enrol(second)
         assert (await alive(phone, {}))[1]["counters"] == counters
-    core = open_core(Home(tmp_path))
+    core = core_at(tmp_path)
     (button,) = buttons.all_buttons(core)
     assert (button["battery_mv"], button["faults"]) == (3900, "")
     assert [row["troubles"] for row in buttons.all_bridges(core)] == ["no_position", ""]
@@ -91,7 +89,7 @@ async def test_a_flood_of_signs_of_life_costs_no_alarm(tmp_path: Path) -> None:
     ):
         await phone.enrol(HAND)
         flood.headers = phone.headers
-        disk = sqlite3.connect(tmp_path / "centre.sqlite", isolation_level=None)
+        disk = database_at(tmp_path / "centre.sqlite", isolation_level=None)
         disk.execute("BEGIN IMMEDIATE")  # as a backup would: the centre's next write waits
         alarms = [asyncio.create_task(phone.post(HAND.alarm(1)))]
         signs = []

@@ -9,10 +9,8 @@ import pytest
 from bridge.centre import client
 from bridge.centre.errors import CentreRefused, TlsWrong
 from bridge.model import Fix
-from centre.platform.home import Home
 from centre.work import board
-from centre.work.core import open_core
-from tests.unit.centre.parts import FIX, Hand, centre, incidents_of
+from tests.unit.centre.parts import FIX, Hand, centre, core_at, incidents_of
 from wire import receipts
 
 HAND = Hand()
@@ -57,7 +55,7 @@ async def test_what_follows_a_press_is_understood_by_both(tmp_path: Path) -> Non
         answer = await bridge.post_alive(token, {"buttons": buttons, "phone": {}, "troubles": []})
         assert 10 <= answer.next_in_s < 30 + 10
         assert answer.counters == {HAND.device_id: (1, 12)}
-    core = open_core(Home(tmp_path))
+    core = core_at(tmp_path)
     (seen,) = incidents_of(core, board.board(core).untaken)
     assert {(one.fix.source, one.fix.marks) for one in seen.latest} == {
         ("gpsd", ("stale",)),

@@ -7,12 +7,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from centre.platform.home import Home
 from centre.rules import access
 from centre.rules.cases import to_form
-from centre.work.core import open_core
 from sim.realtime.people import EXAMPLE, placeholder
-from tests.unit.centre.parts import Hand, Phone, Serving, centre
+from tests.unit.centre.parts import Hand, Phone, Serving, centre, core_at
 
 HAND = Hand()
 HTML = {"Accept": "text/html"}
@@ -59,7 +57,7 @@ async def test_a_case_whose_file_is_damaged_is_one_row_that_says_so(tmp_path: Pa
     async with centre(tmp_path, HAND) as (serving, phone):
         await enter(serving, phone)
         broken, other = await opened(phone), await opened(phone)
-        core = open_core(Home(serving.home))
+        core = core_at(serving.home)
         case_id = broken.rpartition("/")[2]
         core.store.db.execute("UPDATE cases SET file_sealed = x'00' WHERE case_id = ?", (case_id,))
         core.store.close()
@@ -162,7 +160,7 @@ async def test_a_photo_comes_back_as_it_went_and_is_never_kept_elsewhere(tmp_pat
         for body in (b"", b"--x", b"--x\r\n\r\n", b"junk" * 100, b"--x\r\nbad\r\n\r\n1\r\n--x--"):
             status, _ = await phone.ask("POST", at, data=body, headers=headers)
             assert 400 <= status < 500
-    core = open_core(Home(tmp_path))
+    core = core_at(tmp_path)
     (row,) = core.store.db.execute("SELECT image_sealed FROM photos").fetchall()
     assert placeholder()[:16] not in row[0]
     core.store.close()

@@ -12,14 +12,12 @@ from typing import Any
 import pytest
 
 from centre.console import guard
-from centre.platform.home import Home
 from centre.rules.access import LANGUAGES
 from centre.work import accounts
-from centre.work.core import open_core
 from sim.realtime.people import EXAMPLE, placeholder
 from tests.browser.desk import hand_out
 from tests.integration.parts import next_board
-from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, phone_of
+from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, core_at, phone_of
 from wire import codes, receipts
 
 HAND = Hand()
@@ -292,7 +290,7 @@ async def test_the_language_and_being_away_are_hers(tmp_path: Path) -> None:
             assert (status, problem["field"]) == (400, field)
         assert (await phone.ask("POST", "/console/language", data={"language": "nl"}, headers=back))[0] == 303
         assert await phone.ask("POST", "/console/away", data={"away": "1"}) == (200, {"away": True})
-    core = open_core(Home(tmp_path))
+    core = core_at(tmp_path)
     (user,) = accounts.users(core)
     (session,) = core.store.db.execute("SELECT is_away FROM sessions").fetchall()
     core.store.close()
@@ -301,7 +299,7 @@ async def test_the_language_and_being_away_are_hers(tmp_path: Path) -> None:
 
 def looks(home: Path, kind: str = "case_seen") -> list[tuple[str, str]]:
     """At cases, as the event log has them: who, because of which incident."""
-    core = open_core(Home(home))
+    core = core_at(home)
     asked = "SELECT actor, incident_id FROM log WHERE kind = ? ORDER BY seq"
     rows = core.store.db.execute(asked, (kind,))
     found = [(str(row["actor"]), str(row["incident_id"])) for row in rows]

@@ -12,12 +12,11 @@ import pyotp
 import pytest
 
 from centre.console import guard, pages
-from centre.platform.home import Home
 from centre.rules import access
 from centre.work import accounts, event_log
 from centre.work import sign_in as signin
-from centre.work.core import Core, open_core
-from tests.unit.centre.parts import OPENAPI, Hand, Lines, Phone, Serving, centre, phone_of
+from centre.work.core import Core
+from tests.unit.centre.parts import OPENAPI, Hand, Lines, Phone, Serving, centre, core_at, phone_of
 
 PASSWORD = "four words that rhyme not"  # noqa: S105
 HTML = {"Accept": "text/html"}
@@ -28,7 +27,7 @@ EMPTY = {"password": "", "code": ""}
 @asynccontextmanager
 async def core_of(serving: Serving) -> AsyncIterator[Core]:
     """As a command beside the running centre has it."""
-    core = open_core(Home(serving.home))
+    core = core_at(serving.home)
     try:
         yield core
     finally:

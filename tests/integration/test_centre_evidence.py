@@ -15,9 +15,8 @@ import pytest
 from centre.platform.home import Home
 from centre.rules.incidents import read_fixes
 from centre.work import presses
-from centre.work.core import open_core
 from tests.integration.parts import ROOT, amr_centre, imported, run
-from tests.unit.centre.parts import FIX, Hand, Phone, phone_of
+from tests.unit.centre.parts import FIX, Hand, Phone, core_at, phone_of
 from tests.unit.centre.work.parts import Night
 
 HAND = Hand()
@@ -142,7 +141,7 @@ async def test_killed_thirty_times_the_chain_is_one_and_whole(tmp_path: Path) ->
             await process.wait()
     code, out, error = await run("verify-log", "--home", home)
     assert (code, error) == (0, ""), out
-    core = open_core(Home(home))
+    core = core_at(home)
     kept = {row["incident_id"] for row in core.store.db.execute("SELECT incident_id FROM incidents")}
     core.store.close()
     assert load.answered <= kept

@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from centre.platform.home import Home
 from centre.platform.password_hashing import AT_ONCE_MAX, WAITING_EACH_MAX
 from centre.rules.incidents import CloseReason
 from centre.work import board as desk
-from centre.work.core import open_core
 from tests.integration.parts import next_board
-from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, incidents_of, signed_in
+from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, core_at, incidents_of, signed_in
 from wire import receipts
 
 HAND = Hand()
@@ -31,7 +29,7 @@ async def send(phone: Phone, incident: str, *fixes: object) -> tuple[int, Any]:
 
 def positions(home: Path) -> list[tuple[float, str | None, tuple[str, ...]]]:
     """As the operator's page has them."""
-    core = open_core(Home(home))
+    core = core_at(home)
     board = desk.board(core)
     (incident,) = incidents_of(core, board.untaken + board.taken + board.closed)
     core.store.close()
@@ -84,7 +82,7 @@ async def test_positions_are_refused_where_they_do_not_belong(tmp_path: Path) ->
         phone.headers = mine
         assert (await send(phone, "none", FIX))[1]["reason"] == "unknown_incident"
         desk.advance(
-            core := open_core(Home(tmp_path)),
+            core := core_at(tmp_path),
             signed_in(core),
             incident,
             receipts.CLOSED,
@@ -141,7 +139,7 @@ async def test_a_wrong_pin_is_counted_over_a_restart_and_locks(tmp_path: Path, p
             assert status == 429
             assert 0 < int(answered["Retry-After"]) <= 60
         assert (await phone.post(HAND.alarm(2)))[0] == 201
-    shown = desk.board(open_core(Home(tmp_path))).untaken
+    shown = desk.board(core_at(tmp_path)).untaken
     assert [incident.call_off for incident in shown] == [None, None]
 
 

@@ -22,11 +22,9 @@ from schemathesis.config import SchemathesisConfig
 
 from centre.api import openapi
 from centre.console.guard import COOKIE, csrf
-from centre.platform.home import Home
 from centre.rules import access
 from centre.work import accounts, buttons
-from centre.work.core import open_core
-from tests.unit.centre.parts import Hand
+from tests.unit.centre.parts import Hand, core_at
 
 HAND = Hand()
 # A stream has no end to wait for; tests of their own read those.
@@ -95,7 +93,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def known(home: Path, url: str) -> dict[str, dict[str, str]]:
     """The credentials of everybody who may call."""
-    core = open_core(Home(home))
+    core = core_at(home)
     buttons.import_buttons(core, [HAND.registered])
     token = buttons.enrol(core, HAND.enrolment_code, None, None)["token"]
     headers = {"bearer": {"Authorization": f"Bearer {token}"}}

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from centre.platform.home import Home
 from centre.work import board, buttons
-from centre.work.core import Core, open_core
-from tests.unit.centre.parts import FIX, Hand, Lines, centre, phone_of
+from centre.work.core import Core
+from tests.unit.centre.parts import FIX, Hand, Lines, centre, core_at, phone_of
 from wire import codes, receipts
 from wire.keys import InvalidMessage, Mac, derive
 
@@ -35,7 +34,7 @@ class Problem:
 
 
 def incidents_in(home: Path) -> int:
-    core = open_core(Home(home))
+    core = core_at(home)
     (count,) = core.store.db.execute("SELECT count(*) FROM incidents").fetchone()
     core.store.close()
     return int(count)
@@ -43,7 +42,7 @@ def incidents_in(home: Path) -> int:
 
 def command(home: Path) -> Core:
     """Another process's view of the centre, as the command line has it."""
-    return open_core(Home(home))
+    return core_at(home)
 
 
 async def test_twenty_posts_at_once_are_one_incident(tmp_path: Path) -> None:

@@ -14,13 +14,11 @@ import pytest
 import trustme
 
 from centre.commands import main
-from centre.platform.home import Home
 from centre.rules import heartbeats
 from centre.work import accounts, buttons
-from centre.work.core import open_core
 from centre.work.heartbeats import take_sign_of_life
 from tests.integration.parts import imported, run, served
-from tests.unit.centre.parts import Hand
+from tests.unit.centre.parts import Hand, core_at
 from wire import receipts
 
 HAND = Hand()
@@ -212,7 +210,7 @@ def test_an_operator_is_added_and_let_in(tmp_path: Path, capsys: pytest.CaptureF
     code, address, _ = said(capsys, "console", "ann", *home, "--url", "https://centre.example/")
     before, _, token = address.strip().partition("key=")
     assert (code, before) == (0, "https://centre.example/console/enter?")
-    assert accounts.enter(open_core(Home(tmp_path)), token)[1].name == "Ann"
+    assert accounts.enter(core_at(tmp_path), token)[1].name == "Ann"
     assert said(capsys, "console", "bea", *home)[0] == 1
 
 
@@ -228,7 +226,7 @@ def test_the_lists_say_what_lives_and_what_it_lacks(
     assert "lacks: deep_sleep, fresh_address" in first
     assert "not heard yet" in first
     assert "lacks" not in second
-    core = open_core(Home(home))
+    core = core_at(home)
     bridge = buttons.bridge_of(core, str(buttons.enrol(core, HAND.enrolment_code, None, None)["token"]))
     assert "no sign of life yet" in said(capsys, "bridges", "list", "--home", home)[1]
     button = {

@@ -12,9 +12,8 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from centre.console import guard, oidc_sign_in
 from centre.platform.home import CannotServe, Home
 from centre.work import accounts, event_log
-from centre.work.core import open_core
 from tests.integration.idp import SECRET, Idp, provided_by
-from tests.unit.centre.parts import Lines, Phone, centre
+from tests.unit.centre.parts import Lines, Phone, centre, core_at
 
 HTML = {"Accept": "text/html"}
 
@@ -125,7 +124,7 @@ async def test_who_was_not_believed_is_in_the_event_log_but_fills_it_not(tmp_pat
     async with provided_by(idp, tmp_path) as (serving, phone, _):
         for _ in range(50):
             assert (await phone.ask("GET", oidc_sign_in.BACK))[1]["reason"] == "wrong_sign_in"
-        core = open_core(Home(serving.home))
+        core = core_at(serving.home)
         assert accounts.disable(core, "ann")
         assert (await phone.ask("GET", await leave(idp, phone)))[1]["reason"] == "wrong_sign_in"
     rows = [row for row in core.store.all("log_entries") if row["kind"] == "provider_refused"]
@@ -152,7 +151,7 @@ async def test_who_is_disabled_stays_out(tmp_path: Path) -> None:
     """Whatever the provider says of her."""
     idp = Idp()
     async with provided_by(idp, tmp_path) as (serving, phone, _):
-        core = open_core(Home(serving.home))
+        core = core_at(serving.home)
         assert accounts.disable(core, "ann")
         core.store.close()
         assert (await phone.ask("GET", await leave(idp, phone)))[1]["reason"] == "wrong_sign_in"

@@ -9,11 +9,9 @@ import pytest
 
 from centre import app
 from centre.api import bridges
-from centre.platform.home import Home
 from centre.settings import Settings
 from centre.work import board, buttons
-from centre.work.core import open_core
-from tests.unit.centre.parts import Hand, Phone, centre, phone_of, signed_in
+from tests.unit.centre.parts import Hand, Phone, centre, core_at, phone_of, signed_in
 from wire import codes, receipts
 
 HAND = Hand()
@@ -78,9 +76,7 @@ async def test_a_stream_ends_when_no_receipt_can_follow(tmp_path: Path) -> None:
         async with phone.stream(alarm) as events:
             await anext(events)
             # Another process closes it: no signal is sent here, the heartbeat reads the table.
-            board.advance(
-                core := open_core(Home(tmp_path)), signed_in(core), alarm.split("/")[3], receipts.CLOSED
-            )
+            board.advance(core := core_at(tmp_path), signed_in(core), alarm.split("/")[3], receipts.CLOSED)
             stages = [data["stage"] async for _, event, data in events if event]
         assert stages == [receipts.CLOSED]
 
@@ -113,7 +109,7 @@ async def test_revoking_a_bridge_ends_its_streams(tmp_path: Path) -> None:
         await phone.enrol(HAND)
         async with phone.stream(await pressed(phone)) as events:
             await anext(events)
-            core = open_core(Home(tmp_path))
+            core = core_at(tmp_path)
             buttons.revoke_bridge(core, buttons.all_bridges(core)[0]["bridge_id"])
             assert [event async for _, event, _ in events if event] == []
 

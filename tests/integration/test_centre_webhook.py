@@ -14,15 +14,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from centre.platform.home import Home
 from centre.rules import access, fair_share, incidents, webhook
 from centre.rules.incidents import CloseReason
 from centre.work import administration, board, buttons, presses
 from centre.work import webhook as queue
-from centre.work.core import Core, open_core
+from centre.work.core import Core
 from tests.integration.parts import imported, served
 from tests.unit.bridge.parts import Authority, serve
-from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, signed_in
+from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, core_at, signed_in
 from wire import receipts
 
 HAND = Hand()
@@ -94,7 +93,7 @@ async def told(
 
 
 def advance(home: Path, incident: str, *stages: int) -> None:
-    core = open_core(Home(home), tells=True)
+    core = core_at(home, tells=True)
     caller = signed_in(core)
     for stage in stages:
         board.advance(
@@ -172,7 +171,7 @@ async def test_whatever_goes_wrong_it_is_tried_again_later_and_later(tmp_path: P
     async with centre(tmp_path, HAND, log=Lines(), webhook=f"https://{'x' * 64}.example/hook") as (_, phone):
         await phone.enrol(HAND)
         assert (await phone.post(HAND.alarm(1)))[0] == 201
-        core = open_core(Home(tmp_path))
+        core = core_at(tmp_path)
         tried = None
         async with asyncio.timeout(60):
             while tried is None:
@@ -271,7 +270,7 @@ async def test_an_alarm_that_was_handed_over_is_told_like_any_other(tmp_path: Pa
     """Of a revoked button: no webhook hears of it while it waits for the administrator; then all do."""
     receiver = Receiver()
     async with told(tmp_path, receiver, escalate_s=0) as (phone, log):
-        core = open_core(Home(tmp_path), tells=True)
+        core = core_at(tmp_path, tells=True)
         buttons.revoke_button(core, HAND.device_id)
         _, answer = await phone.post(HAND.alarm(1))
         assert queue.waiting(core) == 0
@@ -309,7 +308,7 @@ def test_the_pause_between_attempts_is_bounded() -> None:
 
 def queue_of(path: Path, *hands: Hand) -> tuple[Core, dict[str, str]]:
     """A core that tells of incidents, and the bridge of each button."""
-    core, bridges = open_core(Home(path), tells=True), {}
+    core, bridges = core_at(path, tells=True), {}
     buttons.import_buttons(core, [hand.registered for hand in hands])
     for hand in hands:
         token = str(buttons.enrol(core, hand.enrolment_code, None, None)["token"])

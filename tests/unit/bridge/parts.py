@@ -19,7 +19,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bridge.model import Device
+from bridge.store.journal import Journal
 from centre.api.connection_limit import close
+from tests.parts import at_end
 from wire import codes, receipts
 from wire.keys import Mac, derive
 
@@ -228,6 +230,13 @@ class Lines:
                     await news.wait()
         except TimeoutError:
             raise AssertionError(f"no {what} {match}; only {self.lines}") from None
+
+
+def journal_at(path: Path) -> Journal:
+    """Open a journal until the test ends."""
+    journal = Journal(path)
+    at_end.callback(journal.close)
+    return journal
 
 
 def write_private(path: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +22,18 @@ from centre.app import running
 from centre.console import guard
 from centre.platform import tls
 from centre.platform.home import Home
-from centre.platform.log import Log
+from centre.platform.log import Log, now_ms
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.grants import FIRST, LAST
 from centre.rules.registry import Button
 from centre.settings import Settings
+from centre.store import Store
 from centre.work import accounts, assignments, buttons, grants, incident_sheet
 from centre.work.board import Card
 from centre.work.core import Core, open_core
 from centre.work.incident_sheet import Incident
+from tests.parts import at_end
 from wire import codes, receipts
 from wire.keys import Mac, derive
 
@@ -164,6 +166,20 @@ async def phone_of(url: str, ca_pem: str, address: str = "") -> AsyncIterator[Ph
         connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)
     ) as session:
         yield Phone(session, url)
+
+
+def core_at(home: Path, clock_ms: Callable[[], float] = now_ms, *, tells: bool = False) -> Core:
+    """Open the core of a home until the test ends."""
+    core = open_core(Home(home), clock_ms, tells=tells)
+    at_end.callback(core.store.close)
+    return core
+
+
+def store_at(path: str = ":memory:") -> Store:
+    """Open a store until the test ends."""
+    store = Store(path)
+    at_end.callback(store.close)
+    return store
 
 
 def incidents_of(core: Core, cards: list[Card]) -> list[Incident]:

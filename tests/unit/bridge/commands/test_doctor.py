@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +16,9 @@ from bridge.model import Fix, Press
 from bridge.ports import RadioOff, SourceOff
 from bridge.settings import Settings
 from bridge.store.home import Credentials, Home
-from bridge.store.journal import Journal
+from tests.parts import database_at
 from tests.unit.bridge.commands.parts import NoRadio
-from tests.unit.bridge.parts import TOKEN, Authority, device, serve
+from tests.unit.bridge.parts import TOKEN, Authority, device, journal_at, serve
 
 HERE = Fix(50.85, 4.35, 12.4, 95.0, "GNSS", "2026-11-23T10:00:00Z")
 
@@ -91,7 +90,7 @@ async def examined(
 async def test_all_is_well(tmp_path: Path, centre: tuple[str, Authority], port: int) -> None:
     """Enrolled, a radio, a fix, the centre, a disk: nothing is wrong, and each says so in a sentence."""
     home = home_of(tmp_path, *centre)
-    Journal(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
+    journal_at(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
     found = await examined(home, Settings(page_port=port), Receiver())
     assert doctor.all_well(list(found.values())), found
     for name in ("keys", "radio", "position.gpsd", "centre", "disk", "journal", "page"):
@@ -204,7 +203,7 @@ async def test_what_is_wrong_with_the_home_is_found(tmp_path: Path, port: int) -
     assert "chmod 600" in found["keys"].text
     assert found["journal"].reason == "journal_corrupt"
     home.journal.unlink()
-    with sqlite3.connect(home.journal) as db:
+    with database_at(home.journal) as db:
         db.execute("CREATE TABLE t (x)")
     db.close()
     home.journal.chmod(0o644)

@@ -15,7 +15,7 @@ from bridge.model import Press
 from bridge.store.home import Credentials, Home
 from bridge.store.journal import Journal, read_presses
 from tests.unit.bridge.commands.parts import CRASH
-from tests.unit.bridge.parts import TOKEN, Authority, TestCentre, device, remount, serve
+from tests.unit.bridge.parts import TOKEN, Authority, TestCentre, device, journal_at, remount, serve
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -25,7 +25,7 @@ def test_it_runs_until_it_is_told_to_stop_and_only_once_per_home(tmp_path: Path)
     home = Home(tmp_path / "home")
     home.make()
     home.write(Credentials("https://127.0.0.1:1", Authority().pem.decode(), (device(1),)))
-    Journal(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
+    journal_at(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
     command = [sys.executable, "-m", "bridge", "run", "--home", str(home.path), "--json-log"]
     command += ["--set", "position.sources=[]", "--set", "page.port=0"]
     nowhere = os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"}
@@ -54,7 +54,7 @@ def test_nothing_secret_is_in_what_a_run_says_even_when_it_breaks(tmp_path: Path
     home = Home(tmp_path / "home")
     home.make()
     home.write(Credentials("https://127.0.0.1:1", Authority().pem.decode(), (device(1),)))
-    Journal(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
+    journal_at(home.journal).write(Press(device(1).device_id, 1, 5, 1000))
     (tmp_path / "sitecustomize.py").write_text(CRASH)
     world = {
         "PYTHONPATH": f"{tmp_path}:{ROOT}",

@@ -14,7 +14,8 @@ import pytest
 from bridge.model import Alive, Health, JournalContents, Press, Waypoint
 from bridge.store import journal as journals
 from bridge.store.journal import Journal, read_presses
-from tests.unit.bridge.parts import dice, remount
+from tests.parts import database_at
+from tests.unit.bridge.parts import dice, journal_at, remount
 from wire.codes import ALARM, TEST
 
 NAME = "A" * 16
@@ -86,7 +87,7 @@ def test_what_a_button_said_and_positions_on_their_way_are_there_after_a_restart
     assert journal.write(press(1), Health(NAME), first, second, first, health) is None
     journal.write(Waypoint(first.key, first.taken_at, first.fix, sent=True))
     journal.close()
-    kept = Journal(path).load(NOW_MS)
+    kept = journal_at(path).load(NOW_MS)
     assert (kept.healths, kept.waypoints) == ([health], [second])
 
 
@@ -343,7 +344,7 @@ def test_a_position_that_cannot_be_read_costs_no_press(path: Path) -> None:
     journal = Journal(path)
     journal.write(press(1, fix={"lat": 1.5}), press(2))
     journal.close()
-    with sqlite3.connect(path) as db:
+    with database_at(path) as db:
         db.execute("UPDATE press SET fix = '{' WHERE counter = 1")
     db.close()
     assert reopened(path) == ([press(1), press(2)], [], None)
@@ -409,6 +410,6 @@ def _spoil(path: Path, what: str) -> None:
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
     else:
-        with sqlite3.connect(path) as db:
+        with database_at(path) as db:
             db.execute("CREATE TABLE press (a, b)")
         db.close()

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from centre.commands import main
-from centre.commands.parts import core_of
+from centre.commands.parts import open_beside
 from centre.platform import sealing, tls
 from centre.platform.home import CannotServe, Home
 from centre.rules import registry
@@ -18,7 +18,7 @@ from centre.settings import Settings
 from centre.store import MIGRATIONS
 from centre.work import accounts, buttons
 from centre.work.core import SEALING_KEY, open_core
-from tests.unit.centre.parts import Hand
+from tests.unit.centre.parts import Hand, core_at
 
 
 def mode(path: Path) -> int:
@@ -79,7 +79,7 @@ def test_a_lost_sealing_key_is_not_replaced(tmp_path: Path) -> None:
 def test_no_root_lies_in_the_database_in_clear(tmp_path: Path) -> None:
     """Neither as bytes nor as hex, neither in the file nor in its log; nor do the other keys."""
     home, hand = Home(tmp_path / "home"), Hand()
-    core = open_core(home)
+    core = core_at(home.path)
     buttons.import_buttons(core, [hand.registered])
     token = str(buttons.enrol(core, hand.enrolment_code, None, None)["token"])
     for path in home.path.glob("centre.sqlite*"):
@@ -96,7 +96,7 @@ def another_key(home: Home) -> None:
 def test_another_sealing_key_is_refused_before_anything_is_sealed_with_it(tmp_path: Path) -> None:
     """Else the log has entries of two keys, and verify-log never holds again."""
     home = Home(tmp_path)
-    core = open_core(home)
+    core = core_at(home.path)
     accounts.add_user(core, "ann", "Ann Example", "operator", None, "en")
     another_key(home)
     with pytest.raises(CannotServe, match="is the wrong key"):
@@ -107,7 +107,7 @@ def test_another_sealing_key_is_refused_before_anything_is_sealed_with_it(tmp_pa
 def test_a_damaged_button_is_no_other_key(tmp_path: Path) -> None:
     """One row that the disk has spoilt keeps no other button from its centre."""
     home = Home(tmp_path)
-    core = open_core(home)
+    core = core_at(home.path)
     for number in (1, 2):
         buttons.import_buttons(core, registry.read(Hand(number).line))
     core.store.db.execute("UPDATE devices SET root_sealed = x'00' WHERE device_id = ?", (Hand(1).device_id,))
@@ -126,10 +126,10 @@ def test_no_command_takes_an_older_database_over_while_it_is_served(tmp_path: Pa
     migrations = (*MIGRATIONS, tmp_path / "next.sql")
     lock = home.lock()
     with pytest.raises(CannotServe, match="is an older version's, and in use: stop that centre first"):
-        core_of(home, migrations)
+        open_beside(home, migrations)
     open_core(home).store.close()
     os.close(lock)
-    core = core_of(home, migrations)
+    core = open_beside(home, migrations)
     assert core.store.db.execute("SELECT count(*) FROM more").fetchone()[0] == 0
     core.store.close()
     os.close(home.lock())

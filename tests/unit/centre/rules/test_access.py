@@ -10,9 +10,9 @@ from centre.commands import main
 from centre.platform.sealing import Sealer, new_key
 from centre.rules import access
 from centre.rules.refusals import Refused
-from centre.store import Store
 from centre.work import accounts, sign_in
 from centre.work.core import Core
+from tests.unit.centre.parts import store_at
 
 HOUR_MS = 3_600_000
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # noqa: S105  of RFC 6238, appendix B
@@ -23,7 +23,7 @@ class Office:
 
     def __init__(self) -> None:
         self.ms = 1_000 * HOUR_MS
-        self.core = Core(Store(":memory:"), Sealer(new_key()), lambda: self.ms)
+        self.core = Core(store_at(":memory:"), Sealer(new_key()), lambda: self.ms)
         accounts.add_user(self.core, "ann", "Ann Example", access.OPERATOR, None, "en")
         key = accounts.invite(self.core, "ann", "enter", access.ENTER_MS)
         assert key

@@ -6,10 +6,10 @@ from centre.platform.sealing import Sealer, new_key
 from centre.rules import access, login_attempts
 from centre.rules.login_attempts import BROWSER, NETWORK, STRANGER, Place, network_of
 from centre.rules.refusals import Refused
-from centre.store import Store
 from centre.work import accounts, attempt_counters, event_log, sign_in
 from centre.work import login_attempts as kept
 from centre.work.core import Core
+from tests.unit.centre.parts import store_at
 
 HOUR_MS = 3_600_000
 HERE, ELSEWHERE = "192.0.2.7", "2001:db8:5:6::1"
@@ -20,7 +20,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.ms = 1_000 * HOUR_MS
-        self.core = Core(Store(":memory:"), Sealer(new_key()), lambda: self.ms)
+        self.core = Core(store_at(":memory:"), Sealer(new_key()), lambda: self.ms)
         accounts.add_user(self.core, "ann", "Ann Example", access.OPERATOR, None, "en")
         self.core.store.db.execute("UPDATE users SET password_sealed = x'00'")  # never opened here
         at_first = self.place()

@@ -14,7 +14,7 @@ from centre.store import MIGRATIONS, OtherVersion, Store
 from centre.work import board as desk
 from centre.work import buttons, presses, verify_log
 from centre.work.core import Core
-from tests.unit.centre.parts import FIX, Hand, signed_in
+from tests.unit.centre.parts import FIX, Hand, signed_in, store_at
 from wire import codes, receipts
 
 HAND = Hand()
@@ -36,7 +36,7 @@ def sealer() -> Sealer:
 @pytest.fixture
 def filled(path: str, sealer: Sealer) -> Iterator[Core]:
     """Yield a centre's database of this version: a button, its bridge, two alarms, one of them taken."""
-    core = Core(Store(path), sealer, lambda: 1_000.0)
+    core = Core(store_at(path), sealer, lambda: 1_000.0)
     buttons.import_buttons(core, [HAND.registered])
     bridge = buttons.bridge_of(core, str(buttons.enrol(core, HAND.enrolment_code, None, None)["token"]))
     first, _ = (presses.take_alarm(core, bridge, read(HAND.alarm(counter))) for counter in (1, 2))

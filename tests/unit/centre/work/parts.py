@@ -9,11 +9,10 @@ from centre.rules import access, figures
 from centre.rules.cases import CaseFile, Person, Stalker
 from centre.rules.incidents import CallOff, CloseReason, read, read_fixes
 from centre.rules.refusals import Refused
-from centre.store import Store
 from centre.work import board, buttons, cases, presses
 from centre.work.core import Core
 from centre.work.incident_sheet import Incident
-from tests.unit.centre.parts import FIX, Hand, granted, incidents_of, signed_in
+from tests.unit.centre.parts import FIX, Hand, granted, incidents_of, signed_in, store_at
 from wire import codes, receipts
 
 HAND = Hand()
@@ -38,7 +37,7 @@ class World:
     def __init__(self) -> None:
         self.clock = Clock()
         self.sealer = Sealer(new_key())
-        self.core = Core(Store(":memory:"), self.sealer, self.clock)
+        self.core = Core(store_at(":memory:"), self.sealer, self.clock)
         self.operator = signed_in(self.core)
         buttons.import_buttons(self.core, [HAND.registered])
 
@@ -93,7 +92,7 @@ class Night:
     def __init__(self, path: Path) -> None:
         self.path, self.sealing_key, self.now_ms = path, new_key(), 1_764_000_000_000
         self.sealer = Sealer(self.sealing_key)
-        self.core = Core(Store(str(path)), self.sealer, lambda: self.now_ms)
+        self.core = Core(store_at(str(path)), self.sealer, lambda: self.now_ms)
         buttons.import_buttons(self.core, [HAND.registered])
         buttons.enrol(self.core, HAND.enrolment_code, *PINS)
         self.bridge = str(buttons.all_bridges(self.core)[0]["bridge_id"])

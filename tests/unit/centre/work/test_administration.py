@@ -3,15 +3,15 @@
 import pytest
 
 from centre.platform.sealing import Sealer, new_key
-from centre.store import Store
 from centre.work import administration
 from centre.work.core import Core
+from tests.unit.centre.parts import store_at
 from wire import codes
 
 
 def centre_of(buttons: int, *, presses: int = 5) -> Core:
     """Each with a phone and some closed alarms; the last button is revoked, the last but one trackable."""
-    core = Core(Store(":memory:"), Sealer(new_key()))
+    core = Core(store_at(":memory:"), Sealer(new_key()))
     many = core.store.db.executemany
     ids = [f"BUTTON{n:010d}" for n in range(buttons)]
     many("INSERT INTO devices VALUES (?, 'button', 'esp32', x'00', 0, 900, NULL, NULL, 0, ?, NULL)",

@@ -1,7 +1,6 @@
 """A backup is whole or is not there; what was in it is there again after a restore."""
 
 import os
-import sqlite3
 import threading
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from centre.platform import signing
 from centre.platform.home import Home
 from centre.rules.incidents import read
 from centre.work import buttons, event_log, presses, verify_log
-from centre.work.core import Core, open_core
-from tests.unit.centre.parts import FIX, Hand
+from centre.work.core import Core
+from tests.parts import database_at
+from tests.unit.centre.parts import FIX, Hand, core_at
 
 HAND = Hand()
 
@@ -23,7 +23,7 @@ class House:
 
     def __init__(self, path: Path) -> None:
         self.home, self.at = Home(path), ("--home", str(path))
-        self.core = open_core(self.home)
+        self.core = core_at(self.home.path)
         self.key = signing.key_of(self.home)
         buttons.import_buttons(self.core, [HAND.registered])
         buttons.enrol(self.core, HAND.enrolment_code, None, None)
@@ -47,14 +47,14 @@ def test_what_was_backed_up_is_answered_as_before(house: House, tmp_path: Path) 
     house.core.store.close()
     assert main(["restore", str(tmp_path / "b.sqlite"), *house.at]) == 0
 
-    core = open_core(house.home)
+    core = core_at(house.home.path)
     again, anew = house.press(1, core), house.press(2, core)
     assert (again.known, again.incident_id) == (True, first.incident_id)
     assert not anew.known
     assert anew.incident_id != later.incident_id
     assert main(["verify-log", *house.at]) == 0
     (before,) = house.home.path.glob("centre.sqlite.before-????????")
-    assert sqlite3.connect(before).execute("SELECT count(*) FROM incidents").fetchone() == (2,)
+    assert database_at(before).execute("SELECT count(*) FROM incidents").fetchone() == (2,)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -64,7 +64,7 @@ def test_an_alarm_during_a_backup_is_in_it_or_not(house: House, tmp_path: Path) 
 
     def press_on() -> None:
         nonlocal counter
-        core = open_core(house.home)
+        core = core_at(house.home.path)
         while not stopping.is_set():
             counter += 1
             house.press(counter, core)
@@ -79,7 +79,7 @@ def test_an_alarm_during_a_backup_is_in_it_or_not(house: House, tmp_path: Path) 
         stopping.set()
         thread.join()
     for number in range(5):
-        db = sqlite3.connect(tmp_path / f"{number}.sqlite")
+        db = database_at(tmp_path / f"{number}.sqlite")
         counts = {
             db.execute(f"SELECT count(*) FROM {what}").fetchone()[0]  # noqa: S608
             for what in ("incidents", "alarms", "receipts", "fixes", "log WHERE kind = 'received'")
@@ -124,7 +124,7 @@ def test_what_is_no_backup_of_ours_changes_nothing(
     assert main(["backup", str(other), *stranger.at]) == 0
     newer = tmp_path / "newer"
     newer.write_bytes(raw)
-    with sqlite3.connect(newer) as db:
+    with database_at(newer) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
     sentences = {
@@ -152,7 +152,7 @@ def test_a_changed_backup_is_restored_only_knowingly(house: House, tmp_path: Pat
     file = tmp_path / "b.sqlite"
     house.press(1)
     assert main(["backup", str(file), *house.at]) == 0
-    with sqlite3.connect(file) as db:
+    with database_at(file) as db:
         db.execute("DROP TRIGGER log_is_only_erased")
         db.execute("UPDATE log SET actor = 'user:NOBODY' WHERE seq = 2")
     db.close()
@@ -187,6 +187,6 @@ def test_a_new_machine_needs_the_keys_first(
         assert f"{name} is missing" in capsys.readouterr().err
         new.write(name, (house.home.path / name).read_bytes())
     assert main(["restore", str(tmp_path / "b.sqlite"), "--home", str(new.path)]) == 0
-    core = open_core(new)
+    core = core_at(new.path)
     assert house.press(1, core).known
     assert list(verify_log.verify(core, house.key.public_key(), verify_log.Seen())) == []

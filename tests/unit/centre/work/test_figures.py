@@ -10,13 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from centre.platform.home import Home
 from centre.rules import access, figures
 from centre.rules.figures import ALL, FIVE, OTHER, Facts, Figure
 from centre.rules.refusals import Refused
 from centre.work import figures as work
-from centre.work.core import open_core
-from tests.unit.centre.parts import centre
+from tests.unit.centre.parts import centre, core_at
 from tests.unit.centre.work.parts import HAND, World, month_of_alarms
 
 ZONES = ("5340", "5341", "5342", None)
@@ -202,7 +200,7 @@ async def test_the_page_and_the_file_say_the_same(tmp_path: Path) -> None:
         await phone.session.get(serving.entrance(access.INSTITUTE), allow_redirects=False)
         status, empty = await phone.ask("GET", "/console/figures.csv")
         assert (status, empty) == (200, "month,zone,figure,class,value\r\n")
-        core = open_core(Home(tmp_path))
+        core = core_at(tmp_path)
         facts = Facts()
         for number in range(14):
             facts.count("alarms", "=5340" if number < 6 else "5341", "real" if number < 7 else "duress")

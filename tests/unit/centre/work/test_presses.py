@@ -16,7 +16,7 @@ from centre.work import board as desk
 from centre.work import buttons, incident_sheet, positions, presses, webhook
 from centre.work.buttons import ENROLMENT_MS, Conflict
 from centre.work.core import Core
-from tests.unit.centre.parts import FIX, Hand, incidents_of
+from tests.unit.centre.parts import FIX, Hand, incidents_of, store_at
 from tests.unit.centre.work.parts import HAND, Clock, World
 from wire import codes, receipts
 from wire.keys import derive
@@ -249,10 +249,10 @@ def test_the_file_outlives_the_program_and_refuses_a_newer_one(tmp_path: Path) -
     """Opening again keeps everything; a database of a later version is not touched."""
     path = str(tmp_path / "x.sqlite")
     sealer, clock = Sealer(new_key()), Clock()
-    first = Core(Store(path), sealer, clock)
+    first = Core(store_at(path), sealer, clock)
     buttons.import_buttons(first, [HAND.registered])
     first.store.close()
-    store = Store(path)
+    store = store_at(path)
     assert len(buttons.all_buttons(Core(store, sealer, clock))) == 1
     for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("user_version", len(MIGRATIONS))):
         assert store.db.execute(f"PRAGMA {pragma}").fetchone()[0] == value

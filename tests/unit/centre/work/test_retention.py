@@ -19,6 +19,7 @@ from centre.rules.refusals import Refused
 from centre.store import Store
 from centre.work import board, event_log, figures, presses, retention, verify_log
 from centre.work.core import Core
+from tests.parts import database_at
 from tests.unit.centre.parts import signed_in
 from tests.unit.centre.work.parts import DAY_MS, HAND, Night
 from wire import codes
@@ -255,7 +256,7 @@ def test_whoever_reads_for_long_makes_no_alarm_wait_for_the_emptied_log(year: Ye
     """A backup runs: emptying is put off, at once, and done the next time."""
     patient = Store(str(year.path), lambda path: sqlite3.connect(path, timeout=600, isolation_level=None))
     core = Core(patient, year.core.sealer, lambda: year.now_ms)
-    reading = sqlite3.connect(year.path, isolation_level=None)
+    reading = database_at(year.path, isolation_level=None)
     reading.execute("BEGIN")
     reading.execute("SELECT * FROM incidents").fetchall()
     year.whole()

@@ -18,14 +18,13 @@ from hypothesis.stateful import (
 
 from bridge.rules import reception
 from bridge.rules import supervision as bridge_supervision
-from centre.platform.home import Home
 from centre.rules import heartbeats
 from centre.rules import supervision as rules
 from centre.rules.supervision import Bridge, Ear, Reckoning
 from centre.work import buttons, supervision
-from centre.work.core import Core, open_core
+from centre.work.core import Core
 from centre.work.heartbeats import take_sign_of_life
-from tests.unit.centre.parts import Hand
+from tests.unit.centre.parts import Hand, core_at
 
 ALIVE_S = 60
 SILENCE_MS = rules.silence_ms(ALIVE_S)
@@ -185,7 +184,7 @@ class Shift:
 
     def __init__(self, home: Path, *hands: Hand) -> None:
         self.now_ms, self.tick_ms = NOW_MS, 0
-        self.core: Core = open_core(Home(home), lambda: self.now_ms)
+        self.core: Core = core_at(home, lambda: self.now_ms)
         buttons.import_buttons(self.core, (hand.registered for hand in hands))
         self.bridges: list[str] = []
         for hand in hands:

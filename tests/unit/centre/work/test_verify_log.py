@@ -1,7 +1,6 @@
 """Whoever changes the event log is found out; each test is one thing that an attacker may do."""
 
 import random
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,11 @@ from centre.platform.home import Home
 from centre.platform.sealing import Sealer
 from centre.rules import event_log as rules
 from centre.rules.event_log import Entry
-from centre.store import Store
 from centre.work import event_log, verify_log
-from centre.work.core import Core, open_core
+from centre.work.core import Core
 from centre.work.verify_log import Seen
+from tests.parts import database_at
+from tests.unit.centre.parts import core_at, store_at
 from tests.unit.centre.work.parts import DAY_MS, Night
 
 COLUMNS = ("seq", "at_ms", "kind", "actor", "incident_id", "case_id", "device_id", "sealed", "digest", "hash")
@@ -34,7 +34,7 @@ class Signed(Night):
         self.press(2)
         assert event_log.sign(self.core, self.key)
         self.press(3)
-        self.attacker = sqlite3.connect(path, isolation_level=None)
+        self.attacker = database_at(path, isolation_level=None)
         self.attacker.execute("PRAGMA foreign_keys = OFF")
         for name in ("log_is_not_deleted", "log_is_only_erased"):
             self.attacker.execute(f"DROP TRIGGER {name}")
@@ -221,7 +221,7 @@ def test_a_day_is_signed_once_whatever_the_clock_does(signed: Signed) -> None:
 def test_the_command_tells_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0 where all holds, 1 where not; the public key and the head can be written down."""
     home, at = Home(tmp_path / "home"), ["--home", str(tmp_path / "home")]
-    core = open_core(home)
+    core = core_at(home.path)
     key = signing.key_of(home)
     event_log.started(core, {})
     event_log.started(core, {})
@@ -256,7 +256,7 @@ def test_a_broken_file_is_a_finding_and_no_traceback(signed: Signed) -> None:
     with open(signed.path, "r+b") as file:
         file.seek((page - 1) * 4096)
         file.write(bytes(64))
-    core = Core(Store(str(signed.path)), signed.sealer)
+    core = Core(store_at(str(signed.path)), signed.sealer)
     assert any("damaged" in finding for finding in verify_log.verify(core, signed.key.public_key(), Seen()))
 
 
