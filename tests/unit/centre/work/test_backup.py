@@ -11,7 +11,7 @@ from centre.platform import signing
 from centre.platform.home import Home
 from centre.rules.incidents import read
 from centre.work import buttons, event_log, presses, verify_log
-from centre.work.core import Core
+from centre.work.core import Core, open_core
 from tests.parts import database_at
 from tests.unit.centre.parts import FIX, Hand, core_at
 
@@ -64,7 +64,7 @@ def test_an_alarm_during_a_backup_is_in_it_or_not(house: House, tmp_path: Path) 
 
     def press_on() -> None:
         nonlocal counter
-        core = core_at(house.home.path)
+        core = open_core(house.home)  # of this thread
         while not stopping.is_set():
             counter += 1
             house.press(counter, core)
