@@ -9,16 +9,16 @@ import time
 from bridge.ports import Clock
 
 # Goes on while the machine sleeps: on Linux and Android, on macOS; on Windows time.monotonic() does.
-_STEADY: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 
 
 def now_ms() -> int:
-    """Since 1970, as this machine believes."""
+    """Return the time since 1970, as this machine believes."""
     return int(time.time() * 1000)
 
 
 class System:
-    """This machine's own; `ports.Clock`."""
+    """This machine's clocks, as `ports.Clock`."""
 
     def now_ms(self) -> int:
         return now_ms()
@@ -30,15 +30,17 @@ class System:
         return int(self.monotonic_s() * 1000)
 
     def boottime_ms(self) -> int:
-        return int((time.monotonic() if _STEADY is None else time.clock_gettime(_STEADY)) * 1000)
+        return int((time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)) * 1000)
 
 
 def to_wall_ms(clock: Clock, boottime_ms: int) -> int:
-    """When that was, since 1970."""
+    """Return when that was, since 1970."""
     return boottime_ms + clock.now_ms() - clock.boottime_ms()
 
 
 def from_wall_ms(clock: Clock, at_ms: int) -> int:
-    """`at_ms` since 1970, as it was told, by the steady clock. The wall's may have been set back since: it
-    was no later than now."""
+    """Return `at_ms`, since 1970, by the clock that nobody sets.
+
+    The wall's may have been set back since: it was no later than now.
+    """
     return clock.boottime_ms() - max(clock.now_ms() - at_ms, 0)

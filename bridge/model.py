@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from wire import codes, receipts
@@ -81,14 +82,35 @@ def fix_to_keep(fix: dict[str, Any]) -> dict[str, Any]:
 MARKS = ("stale", "jump", "implausible")
 
 
-@dataclass(slots=True)
+class CallOff(StrEnum):
+    """What has become of a call-off."""
+
+    NONE = ""  # nobody has called this press off
+    KEPT = "kept"  # given, and not yet at the centre
+    DONE = "done"  # the centre has taken it
+    WRONG_PIN = "wrong_pin"
+    LOCKED = "locked"  # the centre takes no PIN any more, for a while
+    NO_PIN = "no_pin"  # the centre knows no PIN of this button
+
+
+class JournalReason(StrEnum):
+    """Why the journal could not be read or written."""
+
+    DISK_FULL = "disk_full"
+    READ_ONLY = "read_only"
+    CORRUPT = "journal_corrupt"
+    UNWRITABLE = "journal_unwritable"
+    SLOW = "journal_slow"
+
+
+@dataclass(frozen=True, slots=True)
 class Press:
-    """A press and how far it has come. The journal's row; everything but the first four only grows."""
+    """A press and how far it has come: the journal's row. rules/press_flow.py alone makes new ones."""
 
     device_id: str
     event: int
     counter: int
-    heard_at_ms: int
+    heard_at_ms: int  # since 1970
     age_s: int | None = None
     fix: dict[str, Any] | None = None
     incident: str | None = None
@@ -96,12 +118,11 @@ class Press:
     proof: bytes = b""
     delivered: int = 0  # highest that the button has taken
     last_event_id: str | None = None
-    call_off: str = ""  # "" or one of CALL_OFFS
+    call_off: CallOff = CallOff.NONE
     called_off_at_ms: int | None = None
     pin: str | None = field(default=None, repr=False)  # while the call-off is on its way, no longer
     age_is_lower_bound: bool = False
     age_told: bool = False  # the centre has taken `age_s`
-    heard_boottime_ms: int = field(default=0, compare=False)  # by this run's steady clock; not kept
 
     @property
     def key(self) -> Key:
@@ -113,13 +134,13 @@ class Press:
 
     @property
     def lacks_age(self) -> bool:
-        """Nobody asks how old a silent test is."""
+        """Return whether its age is still to be asked; nobody asks how old a silent test is."""
         return self.age_s is None and not self.is_test
 
     def status(self, has_pin: bool) -> "PressStatus":
         """Return it as its protected person may see it."""
         open_alarm = not self.is_test and self.stage < receipts.CLOSED
-        may = open_alarm and has_pin and self.call_off not in ("done", "kept")
+        may = open_alarm and has_pin and self.call_off not in (CallOff.DONE, CallOff.KEPT)
         return PressStatus(*self.key, self.heard_at_ms, self.stage, self.delivered, self.call_off, may)
 
 
@@ -136,14 +157,13 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a button has said of itself: in its signs of life, and in the last *state* that was read; and how
-    well it is heard."""
+    """What a button has said of itself in heartbeats and in its last *state*, and how well it is heard."""
 
     device_id: str
     low: bool = False
     battery_mv: int | None = None
     faults: tuple[str, ...] = ()  # stuck counters_lost configuration
-    hearing: tuple[float, ...] = ()  # hearing.Reception.learnt
+    hearing: tuple[float, ...] = ()  # rules/reception.py: Reception.learnt
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,20 +178,16 @@ class Waypoint:
 
 @dataclass(frozen=True, slots=True)
 class JournalContents:
-    """What the journal holds; `reason` is what was wrong with it, a word."""
+    """What the journal holds; `reason` is what was wrong with it."""
 
     presses: list[Press] = field(default_factory=list)
     alives: list[Alive] = field(default_factory=list)
     healths: list[Health] = field(default_factory=list)
     waypoints: list[Waypoint] = field(default_factory=list)
-    reason: str | None = None
+    reason: JournalReason | None = None
 
 
 Record = Press | Alive | Health | Waypoint
-
-
-# What a call-off has come to: given and not yet at the centre, taken, or refused and why.
-CALL_OFFS = ("kept", "done", "wrong_pin", "locked", "no_pin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +200,7 @@ class PressStatus:
     heard_at_ms: int
     stage: int  # 0: not at the centre yet; else wire.receipts' RECEIVED to CLOSED
     delivered: int  # the highest that the button has felt
-    call_off: str  # "" or one of CALL_OFFS
+    call_off: CallOff
     can_call_off: bool
 
 
@@ -228,6 +244,6 @@ class Status:
 
 
 def rfc3339(at_ms: int) -> str:
-    """`at_ms` since 1970 as `2026-11-23T10:00:00.123Z`."""
+    """Return `at_ms` since 1970 as `2026-11-23T10:00:00.123Z`."""
     moment = datetime.fromtimestamp(at_ms // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from bridge.centre.errors import CentreError
-from bridge.model import Fix, JournalContents, Key, Record, Status
+from bridge.model import CallOff, Fix, JournalContents, JournalReason, Key, Record, Status
 
 
 class Peer(Protocol):
@@ -70,7 +70,7 @@ class Store(Protocol):
 
     def load(self, now_ms: int) -> JournalContents: ...
 
-    def write(self, *rows: Record) -> str | None: ...
+    def write(self, *rows: Record) -> JournalReason | None: ...
 
     def close(self) -> None: ...
 
@@ -210,8 +210,8 @@ class PageBridge(Protocol):
     async def changed(self, seen: int) -> None:
         """Returns when `status().generation` is not `seen`."""
 
-    async def call_off(self, key: Key, pin: str) -> str:
-        """One of `model.CALL_OFFS`; waits a few seconds for the centre, then it is "kept"."""
+    async def call_off(self, key: Key, pin: str) -> CallOff:
+        """Return what became of it; waits a few seconds for the centre, then it is KEPT."""
 
     async def check(self) -> bool:
         """Ask the centre now: did it answer?"""

@@ -81,7 +81,13 @@ class Sighting(NamedTuple):
     stale: bool
 
     @property
+    def code(self) -> bytes:
+        """Return the code as it is on the air."""
+        return bytes.fromhex(self.uuid.replace("-", ""))
+
+    @property
     def key(self) -> Key:
+        """Return what was said, and by whom."""
         return Key(self.device_id, self.event, self.counter)
 
 

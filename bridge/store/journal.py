@@ -17,7 +17,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bridge.model import Alive, Health, JournalContents, Key, Press, Record, Waypoint, fix_to_keep
+from bridge.model import (
+    Alive,
+    CallOff,
+    Health,
+    JournalContents,
+    JournalReason,
+    Key,
+    Press,
+    Record,
+    Waypoint,
+    fix_to_keep,
+)
 from bridge.rules.expected_codes import BEHIND
 from wire.codes import SPARE_FIRST
 
@@ -25,7 +36,8 @@ KEEP_MS = 30 * 86_400_000
 BUSY_TIMEOUT_S = 5.0
 _SUFFIXES = ("", "-wal", "-shm")
 
-DISK_FULL, READ_ONLY, CORRUPT, UNWRITABLE = "disk_full", "read_only", "journal_corrupt", "journal_unwritable"
+DISK_FULL, READ_ONLY = JournalReason.DISK_FULL, JournalReason.READ_ONLY
+CORRUPT, UNWRITABLE = JournalReason.CORRUPT, JournalReason.UNWRITABLE
 _REASONS = {
     sqlite3.SQLITE_FULL: DISK_FULL,
     sqlite3.SQLITE_READONLY: READ_ONLY,
@@ -91,7 +103,7 @@ class Journal:
         """Return how many rows are in memory alone; 0 when all is on disk."""
         return len(self._pending)
 
-    def write(self, *rows: Record) -> str | None:
+    def write(self, *rows: Record) -> JournalReason | None:
         """Put `rows` and all that is pending on disk; return None, or the reason why they wait in memory.
 
         Pending rows are bounded by the number of presses, devices and waypoints, for a later state of
@@ -156,7 +168,7 @@ class Journal:
                     break
         return self._load_unwritable(reason)
 
-    def _load_unwritable(self, reason: str | None) -> JournalContents:
+    def _load_unwritable(self, reason: JournalReason | None) -> JournalContents:
         """Return what a journal that takes nothing gives all the same: presses wait in it, maybe."""
         with contextlib.suppress(*_UNREADABLE), closing(_open_for_reading(self._path)) as db:
             return _read(db, reason)
@@ -195,7 +207,7 @@ class Journal:
                 db.execute("ROLLBACK")
             raise
 
-    def _failed(self, error: Exception) -> str:
+    def _failed(self, error: Exception) -> JournalReason:
         if isinstance(error, OSError):
             reason = DISK_FULL if error.errno == errno.ENOSPC else READ_ONLY
         elif isinstance(error, sqlite3.Error):
@@ -215,7 +227,7 @@ class Journal:
         except OSError:
             return False
 
-    def _set_aside(self) -> str:
+    def _set_aside(self) -> JournalReason:
         """Keep the corrupt file under another name; the next connection starts an empty one."""
         self.close()
         number = 1
@@ -261,7 +273,7 @@ def _statement(row: Record) -> tuple[tuple[Any, ...], str, dict[str, Any]]:
     return ("alive", row.device_id), "keep_alive", asdict(row)
 
 
-def _read(db: sqlite3.Connection, reason: str | None = None) -> JournalContents:
+def _read(db: sqlite3.Connection, reason: JournalReason | None = None) -> JournalContents:
     return JournalContents(
         [_press(row) for row in db.execute(_SQL["presses"])],
         [Alive(**row) for row in db.execute(_SQL["alives"])],
@@ -285,9 +297,11 @@ def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _press(row: dict[str, Any]) -> Press:
+    # A damaged field costs itself alone, and not every press that waits here.
+    row["call_off"] = CallOff(row["call_off"]) if row["call_off"] in set(CallOff) else CallOff.NONE
     try:
         row["fix"] = None if row["fix"] is None else json.loads(row["fix"])
-    except ValueError:  # a position costs itself alone, and not every press that waits here
+    except ValueError:
         row["fix"] = None
     flags = {name: bool(row[name]) for name in ("age_is_lower_bound", "age_told")}
     return Press(**(row | flags))

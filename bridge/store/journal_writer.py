@@ -1,11 +1,11 @@
 """The journal's thread: rows go to disk one after the other, and what cannot be written waits in memory."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from typing import Any
 
-from bridge.model import JournalContents, Key, Record
+from bridge.model import JournalContents, JournalReason, Key, Record
 from bridge.ports import Clock, Store
 from bridge.reporting.alerts import Troubles
 
@@ -13,11 +13,11 @@ DISK_S_MAX = 2.0
 DISK_AGAIN_S = 5.0
 CLOSE_S_MAX = 3.0
 _TEXTS = {
-    "disk_full": "the disk is full; presses go on from memory and are written when there is room",
-    "read_only": "the journal cannot be written (read-only?); presses go on from memory",
-    "journal_corrupt": "the journal was damaged; it is kept beside the new one, as *.corrupt-*",
-    "journal_slow": "the disk does not answer; presses go on from memory",
-    "journal_unwritable": "the journal cannot be written; presses go on from memory",
+    JournalReason.DISK_FULL: "the disk is full; presses go on from memory and are written when there is room",
+    JournalReason.READ_ONLY: "the journal cannot be written (read-only?); presses go on from memory",
+    JournalReason.CORRUPT: "the journal was damaged; it is kept beside the new one, as *.corrupt-*",
+    JournalReason.SLOW: "the disk does not answer; presses go on from memory",
+    JournalReason.UNWRITABLE: "the journal cannot be written; presses go on from memory",
 }
 
 
@@ -40,7 +40,7 @@ class JournalWriter:
         self._journal, self._clock, self._troubles = journal, clock, troubles
         self._on_kept, self._everything, self._on_late = on_kept, everything, on_late
         self._pool = ThreadPoolExecutor(1, "journal")
-        self._work: asyncio.Future[str | None] | None = None
+        self._work: asyncio.Future[JournalReason | None] | None = None
         self._unread = False  # what an earlier run has left there: presses that wait, maybe
         self._unkept: set[Key] = set()  # heard, and not on disk yet
         self._submitted: set[Key] = set()  # of these, handed to the thread
@@ -50,7 +50,7 @@ class JournalWriter:
         kept = await loop.run_in_executor(self._pool, self._journal.load, self._clock.now_ms())
         if kept.reason:
             self._trouble(kept.reason)
-        self._unread = kept.reason not in (None, "journal_corrupt")
+        self._unread = kept.reason not in (None, JournalReason.CORRUPT)
         return kept
 
     async def close(self) -> None:
@@ -66,26 +66,32 @@ class JournalWriter:
     def is_kept(self, key: Key) -> bool:
         return key not in self._unkept
 
-    async def keep(self, *rows: Record, keys: Iterable[Key] = ()) -> None:
-        """Have `rows` on disk, and with them `keys`; where that cannot be, say so and go on from memory."""
-        self._submitted.update(keys)
-        stuck = self._work is not None and not self._work.done()
-        submitted = frozenset(self._submitted)
-        copies = [replace(row) for row in rows]  # the thread must not see a press change
-        loop = asyncio.get_running_loop()
-        work = self._work = loop.run_in_executor(self._pool, self._journal.write, *copies)
-        work.add_done_callback(lambda done: self._done(done, submitted))
-        await asyncio.wait([work], timeout=0.0 if stuck and "disk" in self._troubles else DISK_S_MAX)
-        if not work.done():
-            self._trouble("journal_slow")
+    def keep(self, *rows: Record, keys: Iterable[Key] = ()) -> Coroutine[Any, Any, None]:
+        """Hand `rows` to the thread now, and with them `keys`; rows are written in the order of these calls.
 
-    def _done(self, work: asyncio.Future[str | None], submitted: frozenset[Key]) -> None:
+        What is returned ends when they are on disk. Where that cannot be, it says so and ends all the same:
+        one goes on from memory.
+        """
+        self._submitted.update(keys)
+        is_stuck = self._work is not None and not self._work.done()
+        submitted = frozenset(self._submitted)
+        loop = asyncio.get_running_loop()
+        work = self._work = loop.run_in_executor(self._pool, self._journal.write, *rows)
+        work.add_done_callback(lambda done: self._done(done, submitted))
+        return self._await(work, 0.0 if is_stuck and "disk" in self._troubles else DISK_S_MAX)
+
+    async def _await(self, work: asyncio.Future[JournalReason | None], limit_s: float) -> None:
+        await asyncio.wait([work], timeout=limit_s)
+        if not work.done():
+            self._trouble(JournalReason.SLOW)
+
+    def _done(self, work: asyncio.Future[JournalReason | None], submitted: frozenset[Key]) -> None:
         if work.cancelled():
             return
-        reason = "journal_unwritable" if work.exception() else work.result()
+        reason = JournalReason.UNWRITABLE if work.exception() else work.result()
         if reason:
             self._trouble(reason)
-            if reason == "journal_corrupt":  # a new file has been begun: put in it all that we know
+            if reason is JournalReason.CORRUPT:  # a new file has been begun: put in it all that we know
                 self._again = asyncio.ensure_future(self.keep(*self._everything()))
             return
         self._troubles.over("disk")
@@ -106,5 +112,5 @@ class JournalWriter:
             if "disk" in self._troubles:
                 await self.keep()
 
-    def _trouble(self, reason: str) -> None:
+    def _trouble(self, reason: JournalReason) -> None:
         self._troubles.tell("disk", reason, _TEXTS[reason])

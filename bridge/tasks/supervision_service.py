@@ -1,4 +1,4 @@
-"""Supervision at work: signs of life to the centre, and what is lost told to the wearer.
+"""Supervision at work: heartbeats to the centre, and what is lost told to the protected person.
 
 What counts as lost, and after how long, is supervision.py's. The centre is asked at the pace that it
 sets, and never while an alarm waits for its answer.
@@ -17,7 +17,7 @@ from bridge.ports import AliveAnswer, Centre, Clock, Log
 from bridge.reporting.alerts import Troubles
 from bridge.rules.expected_codes import ExpectedCodes, Sighting
 from bridge.rules.supervision import BATTERY_POLL_S, CENTRE_AGAIN_S, Supervision
-from bridge.tasks.outbox import Outbox
+from bridge.tasks.centre_reach import CentreReach
 from wire import codes, state
 
 LOOK_S = 5.0
@@ -39,37 +39,37 @@ _FAULTS = (
 
 
 class SupervisionService:
-    """`battery()` is this phone's battery in percent, None where there is none or nobody knows."""
+    """Looks after buttons, phone and centre. `battery()`: this phone's in percent, None: nobody knows."""
 
     def __init__(
         self,
         devices: Mapping[str, Device],
         *,
-        watch: ExpectedCodes,
-        outbox: Outbox,
+        supervision: Supervision,
+        expected: ExpectedCodes,
+        calm: Callable[[], Awaitable[None]],
         centre: Centre,
+        reach: CentreReach,
         clock: Clock,
         troubles: Troubles,
         log: Log,
         battery: Callable[[], Awaitable[int | None]],
-        phone_low_percent: int,
     ) -> None:
-        self._devices, self._watch, self._outbox, self._centre = devices, watch, outbox, centre
+        self._devices, self._expected, self._calm = devices, expected, calm
+        self._centre, self._reach = centre, reach
         self._clock, self._troubles, self._log, self._battery = clock, troubles, log, battery
-        self.supervision = Supervision(phone_low_percent)
+        self.rules = supervision
         for device in devices.values():
-            self.supervision.add(device.device_id, device.alive_period_s, clock.monotonic_ms())
+            self.rules.add(device.device_id, device.alive_period_s, clock.monotonic_ms())
         self.healths = {device_id: Health(device_id) for device_id in devices}
         self.stale: set[str] = set()
         self.heard_at_ms: dict[str, int] = {}
-        self.centre_ok: bool | None = None
         self._running_since = rfc3339(clock.now_ms())
-        self.centre_at_ms: int | None = None
 
     # -- what others hand in ------------------------------------------------------------------------
 
     def heard(self, sighting: Sighting, now_ms: int) -> None:
-        """A button of ours, for the first time with this code."""
+        """Take a button of ours that was heard, for the first time with this code."""
         device_id = sighting.device_id
         if sighting.stale:
             self.stale.add(device_id)
@@ -82,25 +82,21 @@ class SupervisionService:
             self._know(replace(self.healths[device_id], low=sighting.event == codes.ALIVE_LOW))
 
     def state_read(self, device_id: str, value: state.State, now_ms: int) -> Health:
-        """Over a link; returns what is known of the button now."""
+        """Take what a button said over a link; return what is known of it now."""
         self._lives(device_id, now_ms)
         battery_mv = value.battery_20mv * BATTERY_MV_STEP or None
         faults = tuple(word for flag, word, _ in _FAULTS if value.flags & flag)
         self._know(replace(self.healths[device_id], battery_mv=battery_mv, faults=faults))
         return self.healths[device_id]
 
-    def centre_answered(self) -> None:
-        self.supervision.centre(True)
-        self.centre_ok, self.centre_at_ms = True, self._clock.now_ms()
-
     def resume(self, health: Health) -> None:
-        """As the journal has it."""
-        self.supervision.resume(health.device_id, health.hearing)
+        """Take what the journal tells of a button."""
+        self.rules.resume(health.device_id, health.hearing)
         self._know(health)
 
     def _lives(self, device_id: str, now_ms: int, counter: int | None = None) -> None:
-        self.supervision.heard(device_id, self._clock.monotonic_ms(), counter)
-        learnt = self.supervision.learnt(device_id)
+        self.rules.heard(device_id, self._clock.monotonic_ms(), counter)
+        learnt = self.rules.learnt(device_id)
         self.healths[device_id] = replace(self.healths[device_id], hearing=learnt)
         self.heard_at_ms[device_id] = now_ms
         self.stale.discard(device_id)
@@ -122,12 +118,12 @@ class SupervisionService:
                 self._troubles.over(f"{where} {word}")
 
     def _faults(self, device_id: str) -> tuple[str, ...]:
-        """What it says of itself, and what we see of it."""
+        """Return what it says of itself, and what we see of it."""
         stale = ("stale",) if device_id in self.stale else ()
         return (*self.healths[device_id].faults, *stale)
 
     def button(self, device_id: str, presses: Iterable[Press]) -> ButtonStatus:
-        """As its wearer may see it; `presses` are all that there are, of whatever button."""
+        """Return what its protected person may see; `presses` are all that there are, of whatever button."""
         health = self.healths[device_id]
         last: dict[int, Press] = {}
         for press in presses:
@@ -138,7 +134,7 @@ class SupervisionService:
         return ButtonStatus(
             device_id,
             self.heard_at_ms.get(device_id),
-            self.supervision.in_reach(device_id, self._clock.monotonic_ms()),
+            self.rules.in_reach(device_id, self._clock.monotonic_ms()),
             health.low,
             health.battery_mv,
             self._faults(device_id),
@@ -149,11 +145,11 @@ class SupervisionService:
     # -- looking around -----------------------------------------------------------------------------
 
     async def look(self) -> None:
-        """Every few seconds: who has not been heard of for too long?"""
+        """Look every few seconds who has not been heard of for too long."""
         battery_ms = 0
         while True:
             for device_id in self._devices:
-                if self.supervision.in_reach(device_id, self._clock.monotonic_ms()) is False:
+                if self.rules.in_reach(device_id, self._clock.monotonic_ms()) is False:
                     text = f"{device_id} has not been heard for too long: is it near, and charged?"
                     self._troubles.tell(f"button {device_id} reach", "out_of_reach", text)
             if self._clock.monotonic_ms() >= battery_ms:
@@ -164,7 +160,7 @@ class SupervisionService:
 
     async def _look_at_phone(self) -> None:
         percent = await self._battery()
-        if self.supervision.phone(percent):
+        if self.rules.phone(percent):
             text = f"the battery of this phone is low ({percent} %): charge it"
             self._troubles.tell("battery", "phone_battery_low", text)
         else:
@@ -179,18 +175,18 @@ class SupervisionService:
             text = f"this machine's clock is {abs(skew_s) / 60:.0f} min {direction}: set it by the network"
             self._troubles.tell("clock", "clock_wrong", text)
 
-    # -- signs of life to the centre ------------------------------------------------------------------
+    # -- heartbeats to the centre ------------------------------------------------------------------------
 
     async def alive(self) -> None:
-        """At the centre's pace. What it answers moves the prediction up."""
+        """Send heartbeats at the centre's pace. What it answers moves the prediction up."""
         await asyncio.sleep(FIRST_ALIVE_S)
         while True:
             pace_s = await self._report()
             await asyncio.sleep(pace_s)
 
     async def goodbye(self) -> None:
-        """The last sign of life: we are being stopped, and have not died. Alarms go on meanwhile."""
-        if self.centre_ok is not True:
+        """Send the shutdown notice: we are being stopped, and have not died. Alarms go on meanwhile."""
+        if self._reach.is_ok is not True:
             return
         tokens = dict.fromkeys(device.token for device in self._devices.values())
         posts = (self._centre.post_alive(token, self._alive(token) | {"leaving": True}) for token in tokens)
@@ -199,20 +195,20 @@ class SupervisionService:
                 await asyncio.gather(*posts, return_exceptions=True)
 
     async def check(self) -> bool:
-        """Ask the centre now; did it answer?"""
+        """Ask the centre now; return whether it answered."""
         try:
             async with asyncio.timeout(CHECK_S_MAX):
                 await self._report()
         except TimeoutError:
             return False
-        return self.centre_ok is True
+        return self._reach.is_ok is True
 
     async def _report(self) -> float:
-        """Seconds until the next one."""
+        """Send one heartbeat; return the seconds until the next one."""
         # An alarm's answer tells more than ours would. One that is refused for good must not silence us.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ALARM_FIRST_S_MAX):
-                await self._outbox.calm()
+                await self._calm()
         pace_s = PACE_S
         for token in dict.fromkeys(device.token for device in self._devices.values()):
             try:
@@ -220,34 +216,31 @@ class SupervisionService:
             except (
                 CentreRefused
             ) as error:  # it lives, and has no time for us, or does not know this enrolment
-                self.centre_answered()
+                self._reach.lives()
                 if error.permanent:
-                    text = f"{error}; signs of life are not taken"
+                    text = f"{error}; heartbeats are not taken"
                     self._troubles.tell("supervision", error.reason, text)
             except CentreError as error:
-                self.centre_ok = False
-                if not self.supervision.centre(False):
-                    self._outbox.unreachable(error)
+                self._reach.heartbeat_failed(error)
                 return CENTRE_AGAIN_S
             else:
                 pace_s = answer.next_in_s
                 self._answered(answer)
         now_ms = self._clock.monotonic_ms()
-        near = sum(self.supervision.in_reach(device_id, now_ms) is True for device_id in self._devices)
+        near = sum(self.rules.in_reach(device_id, now_ms) is True for device_id in self._devices)
         self._log("alive", buttons=len(self._devices), in_reach=near, next_in_s=pace_s)
         return pace_s
 
     def _answered(self, answer: AliveAnswer) -> None:
         for device_id, (press, alive) in answer.counters.items():
             if device_id in self._devices:
-                self._watch.told(device_id, press, alive)
-        self.centre_answered()
+                self._expected.told(device_id, press, alive)
         self._troubles.over("supervision")
-        self._outbox.answers()
+        self._reach.answered()
 
     def _alive(self, token: str) -> dict[str, Any]:
         own = [device for device in self._devices.values() if device.token == token]
-        battery = self.supervision.battery_percent
+        battery = self.rules.battery_percent
         reasons = dict.fromkeys(trouble.reason for trouble in self._troubles)
         return {
             "buttons": [self._button(device.device_id) for device in own],
@@ -258,14 +251,14 @@ class SupervisionService:
 
     def _button(self, device_id: str) -> dict[str, Any]:
         health, heard_at_ms = self.healths[device_id], self.heard_at_ms.get(device_id)
-        press, alive = self._watch.counters(device_id)
+        press, alive = self._expected.counters(device_id)
         return {
             "device_id": device_id,
             "heard_at": None if heard_at_ms is None else rfc3339(heard_at_ms),
             "battery_mv": health.battery_mv,
             "low": health.low,
-            "in_reach": self.supervision.in_reach(device_id, self._clock.monotonic_ms()),
-            "lost_after_s": self.supervision.lost_after_s(device_id),
+            "in_reach": self.rules.in_reach(device_id, self._clock.monotonic_ms()),
+            "lost_after_s": self.rules.lost_after_s(device_id),
             "press_counter": press,
             "alive_counter": alive,
             "faults": list(self._faults(device_id)),

@@ -10,7 +10,7 @@ from typing import Protocol
 from bridge.model import Alive, Device
 from bridge.model import Key as PressKey
 from bridge.rules.expected_codes import WIDE, ExpectedCodes, Sighting, Window
-from bridge.rules.retry_queue import Job, RetryQueue, press_job
+from bridge.rules.retry_queue import Job, RetryQueue, press_kind
 from bridge.rules.supervision import Supervision
 from centre.rules.heartbeats import ButtonState, SignOfLife
 from centre.rules.incidents import Phone as PhoneState
@@ -98,7 +98,7 @@ class Phone:
         self._supervision.listening(True, now_ms)
         self._retry_queue = RetryQueue(self._chance.random)
         for key in self._unanswered:
-            self._retry_queue.add(press_job(key), now_ms)
+            self._retry_queue.add(Job(press_kind(key), key), now_ms)
         self._send()
         self.catch_up()
         self.listen()
@@ -239,7 +239,7 @@ class Phone:
         self._town.tally.heard(key, now_ms)
         self._accepted.add((key.event, key.counter))
         self._unanswered[key] = now_ms
-        self._retry_queue.add(press_job(key), now_ms)
+        self._retry_queue.add(Job(press_kind(key), key), now_ms)
         self._town.schedule.at(now_ms, self._send)
 
     def _send(self) -> None:

@@ -253,7 +253,7 @@ async def _play(
             log=log,
             random=random.SystemRandom().random,
             clock=clock,
-            watch=watch,
+            expected=watch,
         )
         stop = asyncio.Event()
         running = asyncio.create_task(relay.run(stop))

@@ -134,7 +134,7 @@ class Phone:
                 sources=sources,
                 follow_every_s=int(FIX_EVERY_S),
                 clock=self.clock,
-                watch=ExpectedCodes(remembered),
+                expected=ExpectedCodes(remembered),
             )
             await self.relay.run(asyncio.Event())
 

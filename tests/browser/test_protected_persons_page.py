@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from bridge.model import CallOff
 from bridge.page.server import Page
 from bridge.page.words import LANGUAGES
 from tests.browser.chromium import Tab, new_tab
@@ -295,7 +296,7 @@ async def test_a_press_is_called_off_by_pin(browser: str) -> None:
 async def test_what_becomes_of_a_call_off_is_told(browser: str, outcome: str, shown: str, told: str) -> None:
     """Kept until there is a connection; locked; no PIN at all; and what nobody has foreseen."""
     bridge = FakeBridge()
-    bridge.outcome = outcome
+    bridge.outcome = CallOff(outcome)
     at_dispatched(bridge)
     async with opened(browser, bridge) as (_, tab):
         await tab.click(".undo")

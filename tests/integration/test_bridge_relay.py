@@ -15,7 +15,7 @@ from aiohttp import web
 
 from bridge.centre.client import Centre
 from bridge.clock import System
-from bridge.model import Fix, Key, Press, PressStatus, Record, Trouble, rfc3339
+from bridge.model import CallOff, Fix, JournalReason, Key, Press, PressStatus, Record, Trouble, rfc3339
 from bridge.ports import Source
 from bridge.radio.bleak_radio import CONNECT_S_MAX, BleakRadio
 from bridge.rules.expected_codes import uuid_text
@@ -563,7 +563,7 @@ async def test_a_call_off_looks_the_same_with_either_pin(scene: Scene, pin: str)
         assert await lines.bridge.call_off(KEY, pin) == "done"
         press = lines.bridge.status().buttons[0].last_press
     assert press is not None
-    assert press == PressStatus(*KEY, press.heard_at_ms, 1, press.delivered, "done", False)
+    assert press == PressStatus(*KEY, press.heard_at_ms, 1, press.delivered, CallOff.DONE, False)
     assert scene.centre.call_offs == [{**KEY._asdict(), "pin": pin}]
     assert [(line["outcome"]) for line in lines.of("call_off")] == ["done"]
 
@@ -685,7 +685,7 @@ class HungJournal(Journal):
         super().__init__(path)
         self.let_go = threading.Event()
 
-    def write(self, *rows: Record) -> str | None:
+    def write(self, *rows: Record) -> JournalReason | None:
         self.let_go.wait()
         return super().write(*rows)
 

@@ -8,16 +8,17 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
 from bridge.centre.errors import CentreError, NotACentre
 from bridge.rules import retry_queue
+from bridge.rules.press_flow import PressFlow
 from bridge.store.journal import Journal
 from bridge.store.journal_writer import JournalWriter
-from bridge.tasks.outbox import Outbox
+from bridge.tasks.presses import Presses
 from bridge.tasks.relay import Relay
 from centre.store import Store
 from centre.work import presses
@@ -76,46 +77,54 @@ def a_journal_without_sync() -> Iterator[None]:
 
 @bug(promises.HEARD)
 def heard_before_the_journal() -> Iterator[None]:
-    with patch.object(JournalWriter, "is_kept", lambda *_: True):
+    def make(heard: Any) -> Any:
+        def early(self: PressFlow, *arguments: Any) -> Any:
+            actions = heard(self, *arguments)
+            self.is_kept = True
+            return actions
+
+        return early
+
+    with instead(PressFlow, "heard", make), patch.object(JournalWriter, "is_kept", lambda *_: True):
         yield
 
 
 @bug(promises.LOST, promises.INVENTED)
 def a_retry_with_a_new_identity() -> Iterator[None]:
     def make(failed: Any) -> Any:
-        def renamed(self: Outbox, job: retry_queue.Job, error: CentreError) -> None:
-            failed(self, job, error)
-            if job.kind == retry_queue.ALARM:
-                self._presses[job.key].counter += 1
+        def renamed(self: Presses, job: retry_queue.Job, flow: PressFlow, error: CentreError) -> None:
+            failed(self, job, flow, error)
+            if job.kind is retry_queue.Kind.ALARM:
+                flow.press = replace(flow.press, counter=flow.press.counter + 1)
 
         return renamed
 
-    with instead(Outbox, "_failed", make):
+    with instead(Presses, "_failed", make):
         yield
 
 
 @bug(promises.LOST, promises.LATE)
 def an_alarm_given_up_on_an_error() -> Iterator[None]:
-    def give_up(self: Outbox, job: retry_queue.Job, _reason: str, _permanent: bool) -> bool:
-        self._retry_queue.done(job)
+    def give_up(self: Presses, job: retry_queue.Job, _reason: str, _permanent: bool) -> bool:
+        self._queue.done(job)
         return True
 
-    with patch.object(Outbox, "_again", give_up):
+    with patch.object(Presses, "_again", give_up):
         yield
 
 
 @bug(promises.LOST, promises.LATE)
 def a_captive_portal_believed() -> Iterator[None]:
     def make(failed: Any) -> Any:
-        def believes(self: Outbox, job: retry_queue.Job, error: CentreError) -> None:
+        def believes(self: Presses, job: retry_queue.Job, flow: PressFlow, error: CentreError) -> None:
             if isinstance(error, NotACentre):
-                self._retry_queue.done(job)
+                self._queue.done(job)
             else:
-                failed(self, job, error)
+                failed(self, job, flow, error)
 
         return believes
 
-    with instead(Outbox, "_failed", make):
+    with instead(Presses, "_failed", make):
         yield
 
 

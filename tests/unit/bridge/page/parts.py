@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from bridge.model import ButtonStatus, Fix, Key, PressStatus, Status, Trouble
+from bridge.model import ButtonStatus, CallOff, Fix, Key, PressStatus, Status, Trouble
 from wire import codes, receipts
 
 # In any language: what somebody who looks over a shoulder, or into the browser, must not read.
@@ -35,7 +35,7 @@ class FakeBridge:
         self.tries: list[tuple[Key, str]] = []
         self.checks = 0
         self.broken = False  # it meets a mistake of its own
-        self.outcome = ""  # instead of what the PIN would give
+        self.outcome: CallOff | None = None  # instead of what the PIN would give
         self.hold: asyncio.Event | None = None  # a call-off waits for it
         self._changed = asyncio.Event()
         button = ButtonStatus(TAG, NOW_MS - 130_000, True, False, 3940, (), None, None)
@@ -55,7 +55,9 @@ class FakeBridge:
         name = "last_press" if event == codes.ALARM else "last_test"
         before = getattr(self.now.buttons[0], name)
         if before is None or before.counter != counter:
-            before = PressStatus(TAG, event, counter, self.now.now_ms, 0, 0, "", event == codes.ALARM)
+            before = PressStatus(
+                TAG, event, counter, self.now.now_ms, 0, 0, CallOff.NONE, event == codes.ALARM
+            )
         self.button(**{name: replace(before, **changes), "in_reach": True, "heard_at_ms": self.now.now_ms})
 
     def trouble(self, *troubles: tuple[str, str]) -> None:
@@ -70,14 +72,14 @@ class FakeBridge:
         while self.now.generation == seen:
             await self._changed.wait()
 
-    async def call_off(self, key: Key, pin: str) -> str:
+    async def call_off(self, key: Key, pin: str) -> CallOff:
         self.tries.append((key, pin))
         if self.broken:
             raise RuntimeError(f"cannot send {pin}")
         if self.hold is not None:
             await self.hold.wait()
-        outcome = self.outcome or ("done" if pin in self.pins else "wrong_pin")
-        self.press(key.counter, call_off=outcome, can_call_off=outcome not in ("done", "kept"))
+        outcome = self.outcome or (CallOff.DONE if pin in self.pins else CallOff.WRONG_PIN)
+        self.press(key.counter, call_off=outcome, can_call_off=outcome not in (CallOff.DONE, CallOff.KEPT))
         return outcome
 
     async def check(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bridge.model import CALL_OFFS, Key, Trouble
+from bridge.model import CallOff, Key, Trouble
 from bridge.page import guard, server
 from bridge.page.server import Page, PageError
 from bridge.page.words import LANGUAGES, notice
@@ -115,8 +115,8 @@ async def test_nothing_new_is_told_after_a_while(browser: Browser, bridge: FakeB
     assert (status, said["seen"]) == (200, bridge.now.generation)
 
 
-@pytest.mark.parametrize("outcome", ["done", "kept", "wrong_pin", "locked", "no_pin"])
-async def test_a_call_off_goes_to_the_bridge(browser: Browser, bridge: FakeBridge, outcome: str) -> None:
+@pytest.mark.parametrize("outcome", [outcome for outcome in CallOff if outcome])
+async def test_a_call_off_goes_to_the_bridge(browser: Browser, bridge: FakeBridge, outcome: CallOff) -> None:
     """And what it came to comes back."""
     at_dispatched(bridge)
     bridge.outcome = outcome
@@ -149,7 +149,7 @@ async def test_a_call_off_outlives_the_page(browser: Browser, bridge: FakeBridge
     await asyncio.gather(asking, return_exceptions=True)
     await asyncio.sleep(0.05)
     bridge.hold.set()
-    undone = replace(before, call_off="done", can_call_off=False)
+    undone = replace(before, call_off=CallOff.DONE, can_call_off=False)
     await eventually(lambda: bridge.now.buttons[0].last_press == undone)
 
 
@@ -229,10 +229,10 @@ async def test_nothing_that_a_browser_gets_tells_what_it_is(
     for first in range(0, len(troubles), 15):
         bridge.trouble(*[(where, reason or "odd") for where, _, reason in troubles[first : first + 15]])
         bridge.press(3, codes.TEST, stage=1)
-        for outcome in ("", *CALL_OFFS):
+        for outcome in CallOff:
             bridge.press(7, stage=2, delivered=1, call_off=outcome)
             got.append(await browser.ask(f"/status?language={language}"))
-    bridge.outcome = "kept"
+    bridge.outcome = CallOff.KEPT
     got += [await browser.ask("/undo", UNDO), await browser.ask("/undo", UNDO | {"pin": ""})]
     got += [await browser.ask("/check", {}), await browser.ask(f"/words?language={language}")]
     for status, said in got:

@@ -6,14 +6,10 @@ import pytest
 
 from bridge.model import Key
 from bridge.rules.retry_queue import (
-    AGE,
-    ALARM,
-    CALL_OFF,
-    FIXES,
     IN_FLIGHT_MAX,
     RETRY_MS_MAX,
-    TEST,
     Job,
+    Kind,
     RetryQueue,
 )
 from tests.unit.bridge.parts import dice
@@ -21,8 +17,8 @@ from tests.unit.bridge.parts import dice
 MINUTE_MS = 60_000
 
 
-def job(counter: int, kind: int = ALARM) -> Job:
-    return Job(kind, Key("A" * 16, 2 if kind == TEST else 1, counter))
+def job(counter: int, kind: Kind = Kind.ALARM) -> Job:
+    return Job(kind, Key("A" * 16, 2 if kind == Kind.TEST else 1, counter))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -31,7 +27,7 @@ def test_it_never_waits_longer_than_a_minute_and_never_gives_up(seed: int) -> No
     chance = dice(seed)
     retry_queue = RetryQueue(chance.random)
     waiting = {
-        job(n, chance.choice((ALARM, TEST, CALL_OFF, AGE, FIXES)))
+        job(n, chance.choice((Kind.ALARM, Kind.TEST, Kind.CALL_OFF, Kind.AGE, Kind.FIXES)))
         for n in range(1, 1 + chance.randint(1, 12))
     }
     for each in sorted(waiting):
@@ -60,7 +56,7 @@ def test_it_never_waits_longer_than_a_minute_and_never_gives_up(seed: int) -> No
     alarm_gaps = [
         after - before
         for each, times in sent.items()
-        if each.kind == ALARM
+        if each.kind == Kind.ALARM
         for before, after in pairwise(times)
     ]
     assert max(alarm_gaps, default=0) <= MINUTE_MS
@@ -85,30 +81,31 @@ def test_alarms_go_before_tests() -> None:
     """Also before those that were there earlier."""
     retry_queue = RetryQueue(dice(1).random)
     for counter in range(1, 4):
-        retry_queue.add(job(counter, TEST), 0)
+        retry_queue.add(job(counter, Kind.TEST), 0)
     retry_queue.add(job(9), 0)
-    assert retry_queue.take(0) == [job(9), job(1, TEST), job(2, TEST), job(3, TEST)]
+    assert retry_queue.take(0) == [job(9), job(1, Kind.TEST), job(2, Kind.TEST), job(3, Kind.TEST)]
 
 
 def test_nothing_else_can_fill_the_alarms_line() -> None:
     """However many others hang, alarms go at once; and there is a bound to each kind."""
     retry_queue = RetryQueue(dice(1).random)
-    for kind in (FIXES, AGE, TEST, CALL_OFF):
+    for kind in (Kind.FIXES, Kind.AGE, Kind.TEST, Kind.CALL_OFF):
         for counter in range(1, 20):
             retry_queue.add(job(counter, kind), 0)
-    assert len(retry_queue.take(0)) == sum(IN_FLIGHT_MAX[kind] for kind in (CALL_OFF, TEST, AGE, FIXES))
+    others = [kind for kind in Kind if kind is not Kind.ALARM]
+    assert len(retry_queue.take(0)) == sum(IN_FLIGHT_MAX[kind] for kind in others)
     assert retry_queue.take(0) == []
     for counter in range(100, 200):
         retry_queue.add(job(counter), 0)
-    assert [each.kind for each in retry_queue.take(0)] == [ALARM] * IN_FLIGHT_MAX[ALARM]
+    assert [each.kind for each in retry_queue.take(0)] == [Kind.ALARM] * IN_FLIGHT_MAX[Kind.ALARM]
 
 
 def test_the_more_urgent_goes_first() -> None:
     """Alarm, call-off, test, age, positions, whichever was there before."""
     retry_queue = RetryQueue(dice(1).random)
-    for kind in (FIXES, AGE, TEST, CALL_OFF, ALARM):
+    for kind in (Kind.FIXES, Kind.AGE, Kind.TEST, Kind.CALL_OFF, Kind.ALARM):
         retry_queue.add(job(1, kind), 0)
-    assert [each.kind for each in retry_queue.take(0)] == [ALARM, CALL_OFF, TEST, AGE, FIXES]
+    assert [each.kind for each in retry_queue.take(0)] == list(Kind)
 
 
 def test_when_the_centre_answers_again_nobody_waits_for_the_minute() -> None:
@@ -145,7 +142,7 @@ def test_a_permanent_problem_is_told_once_and_still_retried_slowly() -> None:
     for reason in ("unknown_device", "unknown_device", "revoked", "revoked"):
         assert retry_queue.take(now_ms) == [job(1)]
         retry = retry_queue.failed(job(1), reason, True, now_ms)
-        told.append(retry.tell)
+        told.append(retry.is_news)
         assert RETRY_MS_MAX // 2 <= retry.in_ms <= RETRY_MS_MAX
         now_ms += retry.in_ms
     assert told == [True, False, True, False]

@@ -1,12 +1,11 @@
-"""Following one button: connect while it can be heard, say HEARD, read what is open, bring the receipts.
+"""Visits to one button: connect while it can be heard, carry out what is to be said (rules/visit.py).
 
-              advert of ours             connected               nothing more to bring, or
+              advert of ours             connected               nothing more to say, or
     LISTENING --------------> CONNECTING ---------> VISITING --- a newer code is on the air --+
         ^                         |                    |                                      |
         +--- again, a bit later --+------- lost -------+--------------------------------------+
 
-How old a press is the button is asked when there is nothing else to do.
-A lost link is ordinary. What the button has taken is known by its answers to our writes alone.
+A lost link is ordinary.
 """
 
 import asyncio
@@ -17,6 +16,7 @@ from typing import Protocol
 from bridge.model import Device, Key, Press
 from bridge.ports import Clock, Link, LinkLost, Peer, Radio
 from bridge.rules.expected_codes import Sighting
+from bridge.rules.visit import Then, Visit, Wait, Write
 from wire import codes, receipts, state
 from wire.keys import InvalidMessage, Mac
 
@@ -30,11 +30,7 @@ AGAIN_S_LOST_MAX = 1.0
 AGAIN_S_IDLE_MAX = 8.0
 # The button keeps a link 10 min after RECEIVED; one that outlives this is not alive.
 VISIT_S_MAX = 15 * 60.0
-# A receipt that is about to come is brought before the button is asked how old its press is.
-AGE_AFTER_S = 1.0
 LINKS_MAX = 4
-
-NOTHING = -1
 
 
 class _BadState(LinkLost):
@@ -47,10 +43,11 @@ class Links:
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(LINKS_MAX)
         self._waiting = 0
-        self._idle: dict[Follower, None] = {}
+        self._idle: dict[Visitor, None] = {}
 
     @asynccontextmanager
     async def one(self) -> AsyncGenerator[None]:
+        """Wait for a link to be free, and hold it."""
         self._waiting += 1
         try:
             self._make_room()
@@ -63,49 +60,49 @@ class Links:
             self._free.release()
 
     @asynccontextmanager
-    async def idle(self, follower: "Follower") -> AsyncGenerator[None]:
-        """While this lasts, `follower.leave()` may be called."""
-        self._idle[follower] = None
+    async def idle(self, visitor: "Visitor") -> AsyncGenerator[None]:
+        """Let `visitor` be sent away while this lasts."""
+        self._idle[visitor] = None
         self._make_room()
         try:
             yield
         finally:
-            self._idle.pop(follower, None)
+            self._idle.pop(visitor, None)
 
     def _make_room(self) -> None:
         if self._waiting and self._free.locked() and self._idle:
-            follower = next(iter(self._idle))
-            del self._idle[follower]
-            follower.leave()
+            visitor = next(iter(self._idle))
+            del self._idle[visitor]
+            visitor.leave()
 
 
-class Desk(Protocol):
-    """What a follower asks of the bridge and tells it (relay.py)."""
+class Host(Protocol):
+    """What a visitor must know of presses, and whom it tells what it finds."""
 
-    def press(self, key: Key) -> Press | None: ...
+    def press(self, key: Key) -> Press | None:
+        """Return the row of this press, if there is one."""
 
     def is_kept(self, sighting: Sighting) -> bool:
-        """It is on disk, so HEARD may be said."""
+        """Return whether the code is on disk, so that HEARD may be said."""
 
-    def state_read(self, sighting: Sighting, value: state.State) -> Key | None:
-        """A CONTACT's state; the press that is open, which the bridge now takes to the centre."""
+    def contact_read(self, sighting: Sighting, value: state.State) -> Key | None:
+        """Take a CONTACT's state; return the press that is open."""
 
-    def age_read(self, sighting: Sighting, value: state.State) -> None:
-        """The state of a button that has a press on the air: how old that is."""
+    def state_read(self, sighting: Sighting, value: state.State) -> None:
+        """Take the state of a button that has a press on the air."""
 
-    def delivered(self, key: Key, stage: int) -> None:
-        """The button has answered the write of `stage`."""
+    def written(self, key: Key, stage: int) -> None:
+        """Take note that the button has answered the write of `stage`."""
 
     def refused(self, reason: str) -> None:
-        """Something on the air was not what a button of ours sends."""
+        """Count something on the air that was not what a button of ours sends."""
 
 
-class Follower:
-    """One button's. `note` and `wake` are called by others, `run` is its task."""
+class Visitor:
+    """Visits one button. `note` and `wake` are called by others, `run` is its task."""
 
-    def __init__(self, device: Device, desk: Desk, radio: Radio, links: Links, clock: Clock) -> None:
-        self._device, self._desk, self._radio, self._links = device, desk, radio, links
-        self._clock = clock
+    def __init__(self, device: Device, host: Host, radio: Radio, links: Links, clock: Clock) -> None:
+        self._host, self._radio, self._links, self._clock = host, radio, links, clock
         self._mac_heard, self._mac_state = Mac(device.k_heard), Mac(device.k_state)
         self._signal = asyncio.Event()
         self._latest: tuple[float, Peer, Sighting] | None = None  # heard at, from whom, what
@@ -118,7 +115,7 @@ class Follower:
         self._progress = False
 
     def note(self, peer: Peer, sighting: Sighting) -> None:
-        """An advert of this button, connectable or not, straight from the scan callback."""
+        """Take an advert of this button, connectable or not, straight from the scan callback."""
         if sighting.event in (codes.ALIVE, codes.ALIVE_LOW) or sighting.uuid == self._checked_in:
             return
         self._latest = (self._clock.monotonic_s(), peer, sighting)
@@ -138,15 +135,16 @@ class Follower:
             limit.reschedule(now_s)
 
     def wake(self) -> None:
-        """Something to bring may have come: a press is on disk, a receipt is here."""
+        """Look again: a press may be on disk, a receipt may be here."""
         self._signal.set()
 
     def leave(self) -> None:
-        """Others need the link more."""
+        """End the visit: others need the link more."""
         self._leaving = True
         self._signal.set()
 
     async def run(self) -> None:
+        """Visit the button whenever it is heard, until cancelled."""
         again_s = AGAIN_S_MIN
         done_s = 0.0  # what was heard before is dealt with
         while True:
@@ -173,7 +171,7 @@ class Follower:
         return self._clock.monotonic_s() - heard_s < fresh_s
 
     def _is_received(self, sighting: Sighting) -> bool:
-        press = self._desk.press(sighting.key)
+        press = self._host.press(sighting.key)
         return press is not None and press.delivered >= receipts.RECEIVED
 
     async def _pause(self, limit_s: float, but: tuple[float, Peer, Sighting]) -> None:
@@ -187,7 +185,7 @@ class Follower:
             return
 
     async def _call_on(self, peer: Peer, sighting: Sighting) -> None:
-        code_on_air = bytes.fromhex(sighting.uuid.replace("-", ""))
+        code_on_air = sighting.code
         self._leaving = False
         try:
             async with asyncio.timeout(VISIT_S_MAX) as limit:
@@ -203,34 +201,33 @@ class Follower:
             self._linked = False
 
     async def _converse(self, link: Link, sighting: Sighting, code_on_air: bytes) -> None:
-        key = None if sighting.event == codes.CONTACT else sighting.key
-        told = NOTHING  # the highest stage that went over this link; a higher one implies the lower
-        while self._may_stay(link):
+        visit = Visit(sighting, was_asked=sighting.uuid == self._asked)
+        while not self._leaving:
             self._signal.clear()
-            press = None if key is None else self._desk.press(key)
-            if press is not None and press.stage > max(told, receipts.HEARD):
-                told = await self._bring(link, press)
-            elif told == NOTHING and self._desk.is_kept(sighting):
-                await link.write_receipt(
-                    receipts.value(self._mac_heard, receipts.HEARD, sighting.event, sighting.counter)
-                )
-                told = receipts.HEARD
-            if key is None and told >= receipts.HEARD:
-                key = self._desk.state_read(sighting, await self._state(link, code_on_air))
-                if key is None:  # nothing is open: it was the daily check-in
+            press = None if visit.key is None else self._host.press(visit.key)
+            step = visit.next(press, self._host.is_kept(sighting))
+            if step is Then.LEAVE:
+                if visit.was_check_in:
                     self._checked_in = sighting.uuid
-                    return
-                continue
-            if told == receipts.CLOSED or (told and press is not None and press.is_test):
                 return
-            asks = bool(told >= receipts.HEARD and press and press.lacks_age and sighting.uuid != self._asked)
-            async with self._links.idle(self) if told >= receipts.RECEIVED else nullcontext():
-                called = await self._called(AGE_AFTER_S if asks else None)
-            if not called:
-                await self._ask_age(link, sighting, code_on_air)
+            if not link.is_up:
+                raise LinkLost("link_lost")
+            match step:
+                case Write(stage):
+                    await self._write(link, sighting, press, stage)
+                    visit.wrote(stage)
+                case Then.READ_STATE:
+                    value = await self._state(link, code_on_air)
+                    visit.contact_read(self._host.contact_read(sighting, value))
+                case Wait(limit_ms, is_idle):
+                    async with self._links.idle(self) if is_idle else nullcontext():
+                        is_called = await self._called(None if limit_ms is None else limit_ms / 1000)
+                    if not is_called:
+                        visit.asked()
+                        await self._ask_age(link, sighting, code_on_air)
 
     async def _called(self, limit_s: float | None) -> bool:
-        """Whether somebody wants something, within `limit_s`."""
+        """Return whether there is news, within `limit_s`."""
         try:
             async with asyncio.timeout(limit_s):
                 await self._signal.wait()
@@ -238,27 +235,24 @@ class Follower:
             return False
         return True
 
-    async def _ask_age(self, link: Link, sighting: Sighting, code_on_air: bytes) -> None:
-        """A wrong answer costs no link: whoever may be there, what has come is brought."""
-        self._asked = sighting.uuid
-        with suppress(_BadState):
-            self._desk.age_read(sighting, await self._state(link, code_on_air))
-
-    def _may_stay(self, link: Link) -> bool:
-        if not link.is_up:
-            raise LinkLost("link_lost")
-        return not self._leaving
-
-    async def _bring(self, link: Link, press: Press) -> int:
-        stage = press.stage
+    async def _write(self, link: Link, sighting: Sighting, press: Press | None, stage: int) -> None:
+        if stage == receipts.HEARD:
+            await link.write_receipt(receipts.value(self._mac_heard, stage, sighting.event, sighting.counter))
+            return
+        assert press is not None, "a proven stage is a press's"
         await link.write_receipt(bytes((stage,)) + press.proof)
         self._progress |= stage > press.delivered
-        self._desk.delivered(press.key, stage)
-        return stage
+        self._host.written(press.key, stage)
+
+    async def _ask_age(self, link: Link, sighting: Sighting, code_on_air: bytes) -> None:
+        """Ask how old the press is. A wrong answer costs no link: what has come is brought all the same."""
+        self._asked = sighting.uuid
+        with suppress(_BadState):
+            self._host.state_read(sighting, await self._state(link, code_on_air))
 
     async def _state(self, link: Link, code_on_air: bytes) -> state.State:
         try:
             return state.unseal(self._mac_state, code_on_air, await link.read_state())
         except InvalidMessage:
-            self._desk.refused("bad_state")
+            self._host.refused("bad_state")
             raise _BadState("bad_state") from None
