@@ -33,6 +33,7 @@ from centre.jobs import webhook
 from centre.jobs.certificates import CertificateWatch
 from centre.jobs.housekeeping import Housekeeping
 from centre.jobs.schedule import Jobs
+from centre.jobs.store_check import CHECK_S, StoreCheck
 from centre.jobs.supervision import ESCALATE_S, LOOK_S, Escalation, Watchman
 from centre.platform import oidc_provider, signing, tls
 from centre.platform.change_signals import ChangeSignals
@@ -100,7 +101,9 @@ async def running(
     signing_key = signing.key_of(home)
     worker = Worker(lambda: open_core(home, tells=receiver is not None))
     reader, looks = _readers(home, worker)
-    means = _Means(worker, reader, looks, ChangeSignals(), log, settings)
+    signals = ChangeSignals()
+    store_check = StoreCheck(worker, signals, log)
+    means = _Means(worker, reader, looks, signals, log, settings, store_check)
     parts = _parts(means, certificate.authority, vouching, archive)
     refusals, sender, jobs = Refusals(log), webhook.Sender(worker, log, receiver), Jobs(log)
     _add_jobs(jobs, means, parts)
@@ -142,6 +145,7 @@ class _Means:
     signals: ChangeSignals
     log: Log
     settings: Settings
+    store_check: StoreCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,8 @@ def _parts(
     intake = Intake(worker, reader, signals, log, authority.pem, settings)
     guard, provided = Guard(worker, reader), Provided(worker, vouching)
     entrance = Entrance(worker, reader, signals, guard, provided=bool(vouching))
-    operator, map_tiles = Operator(worker, signals, log, guard, settings), Tiles(archive, guard, log)
+    operator = Operator(worker, signals, log, guard, settings, means.store_check)
+    map_tiles = Tiles(archive, guard, log)
     with_routes = (
         *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
         *(Figures(means.looks, guard), Administration(worker, means.looks, signals, guard)),
@@ -202,6 +207,7 @@ def _add_jobs(jobs: Jobs, means: _Means, parts: _Parts) -> None:
     log, settings = means.log, means.settings
     jobs.add(FLUSH_S, parts.provided.note_due)
     jobs.add(ESCALATE_TICK_S, parts.operator.boards.escalate)
+    jobs.add(CHECK_S, means.store_check.look)
     jobs.add(ESCALATE_S, Escalation(worker, signals, log, settings).look)
     jobs.add(LOOK_S, Watchman(worker, signals, log, settings).look)
     housekeeping = Housekeeping(worker, looks, settings)

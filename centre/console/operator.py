@@ -15,6 +15,7 @@ from centre.console import board_html as html
 from centre.console import pages
 from centre.console.board_cache import Boards
 from centre.console.guard import Guard
+from centre.jobs.store_check import StoreCheck
 from centre.platform.change_signals import ChangeSignals, wait_for_change
 from centre.platform.log import Log, now_ms
 from centre.platform.worker import Worker
@@ -44,10 +45,16 @@ _OPENED_MAX = 1000  # sessions whose open sheet is remembered
 
 class Operator:
     def __init__(
-        self, worker: Worker, signals: ChangeSignals, log: Log, guard: Guard, settings: Settings
+        self,
+        worker: Worker,
+        signals: ChangeSignals,
+        log: Log,
+        guard: Guard,
+        settings: Settings,
+        store_check: StoreCheck,
     ) -> None:
         self._worker, self._signals, self._log, self._settings = worker, signals, log, settings
-        self._guard = guard
+        self._guard, self._store_check = guard, store_check
         pages.compile_now(*TEMPLATES)
         self.boards = Boards(worker, signals, settings.escalate_s)
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_SESSION_MAX)
@@ -57,6 +64,7 @@ class Operator:
         self.routes = (
             Route("GET", "/console", sees, self.page),
             Route("GET", "/console/live", sees, self.live),
+            Route("GET", "/console/here", sees, self.here),
             Route("GET", "/console/open", sees, self.open_alarms),
             Route("GET", at, sees, self.page_of_incident),
             Route("GET", f"{at}/sheet", sees, self.sheet),
@@ -84,7 +92,7 @@ class Operator:
 
     async def _page(self, caller: Caller, opened: str = "", sheet: str = "") -> web.Response:
         now = await self.boards.now()
-        state = now.state() | {"now_ms": now_ms()}
+        state = now.state() | {"now_ms": now_ms(), "takes_alarms": self._store_check.takes_alarms}
         page = html.page(
             now.board,
             (await self.boards.listed(now, caller.language)).html,
@@ -143,20 +151,36 @@ class Operator:
         return web.Response(body=image, content_type=media_type, headers={"Cache-Control": "no-store"})
 
     async def live(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """The whole board whenever it has changed: a page that missed something is right again at once."""
+        """Send the whole board whenever it has changed: a page that missed something is right again at once.
+
+        Live is a desk that would see an alarm and could take it: what is sent says whether the store takes
+        alarms, and that the session is over.
+        """
         shown = None
         async with self.streams.open(request, caller.session) as stream:
             while not self.streams.stopping:
-                await self._guard.still(caller)
+                try:
+                    await self._guard.still(caller)
+                except Refused:
+                    await stream.send("signed_out", json.dumps({"now_ms": now_ms()}))
+                    break
                 now = await self.boards.now()
                 told = (await self.boards.listed(now, caller.language)).told
                 if told != shown:
-                    await stream.send("board", f'{told}, "now_ms": {now_ms()}}}')
+                    await stream.send("board", f"{told}, {self._standing()[1:]}")
                     shown = told
                 else:
-                    await stream.send("alive", json.dumps({"now_ms": now_ms()}))
+                    await stream.send("alive", self._standing())
                 await wait_for_change(now.changed, HEARTBEAT_S)
         return stream.response
+
+    def _standing(self) -> str:
+        """Write what every message of the stream says: the centre's time, whether alarms are taken."""
+        return json.dumps({"now_ms": now_ms(), "takes_alarms": self._store_check.takes_alarms})
+
+    async def here(self, _request: web.Request, _caller: Caller) -> web.Response:
+        """Answer a page that has lost its stream: the session goes on."""
+        return web.Response(status=204, headers={"Cache-Control": "no-store"})
 
     async def acknowledge(self, request: web.Request, caller: Caller) -> web.Response:
         """Take an alarm. The second who tries is told that it was taken, and when."""

@@ -31,6 +31,7 @@ class Caller:
     language: str
     session: str  # SHA-256 (hex) of its token
     is_away: bool = False
+    ends_at_ms: int = 0  # the session, however much is done in it
 
     @property
     def actor(self) -> str:

@@ -425,6 +425,13 @@ CREATE INDEX losses_of_device ON losses (device_id, found_at_ms) WHERE device_id
 CREATE INDEX losses_of_bridge ON losses (bridge_id, found_at_ms) WHERE bridge_id IS NOT NULL;
 CREATE INDEX open_losses_by_time ON losses (began_at_ms) WHERE ended_at_ms IS NULL;
 
+-- What is written to see that an alarm could be (centre/work/store_check.py).
+CREATE TABLE write_checks (
+    only            INTEGER PRIMARY KEY CHECK (only = 1),
+    at_ms           INTEGER NOT NULL,
+    filler          BLOB NOT NULL
+) STRICT;
+
 -- Alarms that nobody took: told further, once each.
 CREATE TABLE escalations (
     incident_id     TEXT PRIMARY KEY REFERENCES incidents,

@@ -171,6 +171,7 @@ def _caller(row: Row) -> Caller:
         row["language"],
         row["token_sha256"],
         bool(row["is_away"]),
+        row["opened_at_ms"] + access.SESSION_MS,
     )
 
 

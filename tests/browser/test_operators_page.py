@@ -325,14 +325,12 @@ async def test_an_alarm_that_nobody_takes_gets_louder(tmp_path: Path, browser: s
         opened(browser, serving.console_url) as page,
     ):
         await phone.enrol(HAND)
-        assert "SOUND IS OFF" in await page.value("document.getElementById('sound').innerText")
-        await page.key("s")  # the gesture that the browser waits for
         await page.until("/Sound is on/.test(document.getElementById('sound').innerText)")
         await page.value("document.body.dataset.away = 'true'")
         tried = await page.value("sound.played()")
         await page.value(
             "var first = new Promise((done) => { const follow = sound.follow; "
-            "sound.follow = (told) => { const before = sound.played(); follow(told); "
+            "sound.follow = (told, trouble) => { const before = sound.played(); follow(told, trouble); "
             "if (sound.played() > before) done(told.level); }; })"
         )
         incident = await press(phone, 1)
@@ -530,3 +528,25 @@ async def test_a_page_that_was_refused_once_comes_back_by_itself(tmp_path: Path,
         await press(phone, 1)
         await page.until("document.querySelector('#board .untaken article') !== null")
         await page.until("!document.body.classList.contains('is-lost')")
+
+
+async def test_a_page_says_and_sounds_that_no_alarm_would_be_taken_or_seen_here(
+    tmp_path: Path, browser: str
+) -> None:
+    """The disk is full, the centre is gone, the session is over: each in words, and heard."""
+    async with (
+        centre(tmp_path, HAND) as (serving, _),
+        opened(browser, serving.console_url) as page,
+    ):
+        await page.until("/Sound is on/.test(document.getElementById('sound').innerText)")  # by itself
+        await page.until("/Live/.test(document.getElementById('live').innerText)")
+        await page.value("takes_alarms = false; tick()")
+        assert "TAKES NO ALARMS" in await page.value("document.getElementById('live').innerText")
+        assert "TAKES NO ALARMS" in await page.value("document.getElementById('takes-none').innerText")
+        before = await page.value("sound.played()")
+        await page.value("setInterval(() => { heard_ms = -1e9 }, 50), 0")
+        await page.until("/NOT LIVE/.test(document.title)")
+        await page.until(f"sound.played() > {before}")
+        await page.value("leave()")
+        assert "SIGNED OUT" in await page.value("document.title")
+        assert await page.value("document.querySelector('#signed-out a').pathname") == "/console/sign-in"

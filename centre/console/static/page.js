@@ -3,6 +3,8 @@
 
 const LOST_MS = 15000; // three missed heartbeats
 const AGAIN_MS = 3000; // between two tries to be live again
+const ACT_MS = 10000; // an act that is not answered by then is not taken, for all that is known
+const ENDING_MS = 15 * 60000; // of the session: said so long before
 const ARM_MS = 800; // a button that has just appeared under the hand is not pressed by it
 
 const $ = (id) => document.getElementById(id);
@@ -10,9 +12,12 @@ const board = $("board");
 const sheet = $("sheet");
 const words = JSON.parse(document.body.dataset.words);
 let state = JSON.parse(board.dataset.state);
+let takes_alarms = state.takes_alarms; // whether the centre can store one now
+let is_heard = false; // the stream has said something
 let ahead_ms = state.now_ms - Date.now(); // the centre's clock rules
 let heard_ms = performance.now();
 let opened = sheet.dataset.incident; // the incident whose sheet is shown, or ""
+let signed_out = false; // the session is over: nothing comes any more
 let asked = 0; // of a sheet: only the newest answer counts
 const shown_ms = new Map();
 
@@ -58,14 +63,21 @@ function tick() {
   const silence_ms = performance.now() - heard_ms;
   follow_again();
   const lost = silence_ms > LOST_MS || given_up;
-  $("lost").hidden = !lost;
-  document.body.classList.toggle("is-lost", lost);
-  if (lost) {
-    $("lost").textContent = `✕ ${fill(words.js_lost, { s: Math.floor(silence_ms / 1000) })}`;
-    $("live").textContent = `✕ ${words.js_not_live}`;
-    document.title = `✕ ${words.js_not_live}`;
+  const trouble = signed_out ? words.js_signed_out : lost ? words.js_not_live : takes_alarms ? "" : words.js_takes_none;
+  $("signed-out").hidden = !signed_out;
+  $("lost").hidden = !lost || signed_out;
+  $("takes-none").hidden = takes_alarms || lost || signed_out;
+  $("ending").hidden = signed_out || Number(document.body.dataset.ends) - now > ENDING_MS;
+  document.body.classList.toggle("is-lost", Boolean(trouble));
+  if (lost) $("lost").textContent = `✕ ${fill(words.js_lost, { s: Math.floor(silence_ms / 1000) })}`;
+  if (trouble) {
+    $("live").textContent = `✕ ${trouble}`;
+    document.title = `✕ ${trouble}`;
+  } else if (is_heard) {
+    $("live").textContent = `● ${words.live}`;
   }
-  sound.follow(state);
+  $("count").textContent = fill(words.js_count, { waiting: state.untaken, open: state.open });
+  sound.follow(state, Boolean(trouble));
 }
 
 // --- what is shown is replaced, and the hand that works in it notices nothing
@@ -156,7 +168,8 @@ function alive(event) {
   heard_ms = performance.now();
   given_up = false;
   ahead_ms = data.now_ms - Date.now();
-  $("live").textContent = `● ${words.live}`;
+  takes_alarms = data.takes_alarms;
+  is_heard = true;
   return data;
 }
 
@@ -173,7 +186,11 @@ function on_board(event) {
 
 function follow() {
   const stream = new EventSource("/console/live");
-  stream.addEventListener("alive", alive);
+  stream.addEventListener("alive", (event) => {
+    alive(event);
+    tick();
+  });
+  stream.addEventListener("signed_out", leave);
   stream.addEventListener("board", on_board);
   return stream;
 }
@@ -182,12 +199,25 @@ let source = follow();
 let given_up = false;
 let followed_ms = performance.now();
 
+/** The session is over, by its term or by somebody's hand: the page says so, and asks no more. */
+function leave() {
+  signed_out = true;
+  source.close();
+  tick();
+}
+
 /** A browser that was once refused (busy, a proxy whose centre starts again) does not ask anew by itself. */
 function follow_again() {
+  if (signed_out) return;
   given_up ||= source.readyState === EventSource.CLOSED;
   if (source.readyState !== EventSource.CLOSED || performance.now() - followed_ms < AGAIN_MS) return;
   followed_ms = performance.now();
   source = follow();
+  // A stream does not tell why it was refused.
+  fetch("/console/here", { signal: AbortSignal.timeout(ACT_MS) }).then(
+    (answer) => [401, 403].includes(answer.status) && leave(),
+    () => {}, // the centre is gone: the page says so already
+  );
 }
 
 // --- acts
@@ -210,7 +240,8 @@ document.addEventListener("submit", async (event) => {
   button.disabled = true;
   try {
     const headers = { Accept: "application/json", "X-CSRF-Token": document.body.dataset.csrf };
-    const answer = await fetch(form.action, { method: "POST", headers, body });
+    const answer = await fetch(form.action, { method: "POST", headers, body, signal: AbortSignal.timeout(ACT_MS) });
+    if (answer.status === 401) leave();
     if (!answer.ok) throw new Error(String(answer.status));
     const done = await answer.json();
     const who = { name: done.by || words.somebody, when: clock(done.at_ms) };

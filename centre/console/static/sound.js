@@ -10,7 +10,8 @@ const sound = (() => {
     { every_ms: 1500, gain: 0.8, pairs: 3 },
     { every_ms: 1200, gain: 1, pairs: 4 },
   ];
-  const OTHERS = 2; // from here on also where somebody said that she is away
+  const OTHERS = 2; // from here on also where somebody said to be away
+  const TROUBLE = { every_ms: 5000, gain: 0.5, pairs: 1 }; // no alarm would be seen, or taken, here
   const TONE_S = 0.14;
   let context = null;
   let wanted = true;
@@ -19,7 +20,8 @@ const sound = (() => {
 
   const is_on = () => wanted && context?.state === "running";
 
-  function play({ gain, pairs }) {
+  /** `low`: of the page itself, not of an alarm. */
+  function play({ gain, pairs }, low = false) {
     played += 1;
     const volume = context.createGain();
     volume.gain.value = gain;
@@ -27,7 +29,8 @@ const sound = (() => {
     for (let n = 0; n < pairs * 2; n += 1) {
       const tone = context.createOscillator();
       tone.type = "square";
-      tone.frequency.value = n % 2 ? 740 : 988; // a falling third: no telephone rings so
+      const [first, second] = low ? [294, 220] : [988, 740]; // a falling third or fourth: no telephone rings so
+      tone.frequency.value = n % 2 ? second : first;
       tone.connect(volume);
       const at = context.currentTime + n * TONE_S;
       tone.start(at);
@@ -52,12 +55,16 @@ const sound = (() => {
 
   return {
     /** Called once a second and whenever the board has changed. */
-    follow(told) {
+    follow(told, trouble) {
       const away = document.body.dataset.away === "true" && told.level < OTHERS;
       const waits = told.untaken > 0 && !away;
       if (waits && is_on() && performance.now() - last_ms >= LEVELS[told.level].every_ms - 100) {
         last_ms = performance.now();
         play(LEVELS[told.level]);
+      }
+      if (trouble && !waits && is_on() && performance.now() - last_ms >= TROUBLE.every_ms - 100) {
+        last_ms = performance.now();
+        play(TROUBLE, true);
       }
       show(waits);
     },
@@ -75,7 +82,8 @@ const sound = (() => {
   };
 })();
 
-// Any key or click is the touch that the browser waits for.
+// Some browsers sound at once; others wait for a key or a click: it is tried until it sounds.
+setTimeout(sound.wake);
 for (const kind of ["keydown", "pointerdown"]) {
-  document.addEventListener(kind, () => setTimeout(sound.wake), { once: true }); // after what it is for
+  document.addEventListener(kind, () => setTimeout(sound.wake)); // after what it is for
 }

@@ -152,3 +152,7 @@ UPDATE hooks SET tries = tries + 1, next_at_ms = :next_at_ms WHERE hook_id = :ho
 
 -- name: clamp_webhook_events
 UPDATE hooks SET next_at_ms = :now_ms WHERE done_at_ms IS NULL AND next_at_ms > :latest_ms;
+
+-- name: check_write
+INSERT INTO write_checks (only, at_ms, filler) VALUES (1, :now_ms, :filler)
+ON CONFLICT DO UPDATE SET at_ms = :now_ms, filler = :filler;
