@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import signal
 
 from bridge import app
@@ -21,8 +22,9 @@ def run(home: Home, arguments: argparse.Namespace) -> int:
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C ends it by itself
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
         radio = app.bleak_radio(settings, arguments.scanner, arguments.client)
         await app.run_bridge(home, credentials, settings, sources, radio, stop)
 

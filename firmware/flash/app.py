@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="amr-button",
         description="Make a button out of a board: compile, flash, provision, self-test.",
-        epilog="Then: amr-centre buttons import REGISTRY, and amr-bridge enrol 'QR TEXT'.",
+        epilog="Then: amr-centre buttons import REGISTRY, and amr-bridge enrol - --pin --duress-pin.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('amr')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
