@@ -369,8 +369,11 @@ async def test_what_supervision_has_lost_stands_calmly_below(tmp_path: Path, bro
         ]
         db.executemany(
             "INSERT INTO losses (kind, device_id, bridge_id, began_at_ms, found_at_ms, burst_ms, back_at_ms)"
-            " VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)",
-            rows,
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (kind, device, phone_id, began, began, *others)
+                for kind, device, phone_id, began, *others in rows
+            ],
         )
         core.store.close()
         incident = await press(phone, 1, fix=FIX)

@@ -585,8 +585,8 @@ def test_a_case_shows_no_loss_of_whoever_had_the_button_before(world: Zone) -> N
     )
     core.store.db.executemany(
         "INSERT INTO losses (kind, device_id, bridge_id, began_at_ms, found_at_ms, ended_at_ms)"
-        " VALUES (?1, ?2, ?3, ?4, ?4, ?5)",
-        lost,
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        [(kind, button, phone, began, began, ended) for kind, button, phone, began, ended in lost],
     )
     (button,) = assignments.of_case(core, case_id)[0]
     assert [loss.kind for loss in button.losses] == ["battery_low", "network_gone"]
