@@ -75,7 +75,9 @@ def bleak_radio(
     settings: Settings, scanner: ScannerBackend | None, client: ClientBackend | None
 ) -> Callable[[OnAdvert], Radio]:
     """Return what makes the radio; `scanner` and `client` None are the system's own."""
-    return lambda on_advert: BleakRadio(on_advert, scanner, client, scan=settings.radio_scan)
+    return lambda on_advert: BleakRadio(
+        on_advert, scanner, client, scan=settings.radio_scan, adapter=settings.radio_adapter
+    )
 
 
 def _announcer(

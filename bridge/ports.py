@@ -156,6 +156,9 @@ class Radio(Protocol):
 
     async def stop(self) -> None: ...
 
+    async def power_cycle(self) -> bool:
+        """Switch an adapter off and on that hears nothing; return whether that was possible."""
+
     def link(
         self, peer: Peer, code: bytes, on_lost: Callable[[], None]
     ) -> AbstractAsyncContextManager[Link]: ...

@@ -160,6 +160,13 @@ class Settings:
         _word("auto", "active", "passive"),
         "how to listen: passive spares power and is not on the air itself; auto takes it where it works",
     )
+    radio_adapter: str = _setting(
+        "",
+        _matching(
+            r"|hci[0-9]{1,2}|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", 'hci0 to hci99, or an address; "" for any'
+        ),
+        "which Bluetooth adapter to use, on Linux",
+    )
     page_port: int = _setting(
         8437,
         _number(1024, 65535, zero="no page"),

@@ -23,7 +23,7 @@ from bleak.assigned_numbers import AdvertisementDataType
 from bleak.backends.client import BaseBleakClient
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
-from bleak.exc import BleakBluetoothNotAvailableError
+from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError
 
 from bridge.ports import LinkLost, OnAdvert, Peer, RadioOff
 from bridge.rules.expected_codes import uuid_text
@@ -37,6 +37,8 @@ CONNECT_TRIES_MAX = 3
 # The button drops who has not written a valid receipt within 5 s.
 GATT_S_MAX = 4.0
 SCAN_S_MAX = 10.0
+# So many starts on end that failed, and another adapter is tried, if there is one.
+FAILURES_MAX = 2
 CLOSE_S_MAX = 3.0
 # Android: five scan starts in 30 s, then silence.
 SCAN_STARTS_MAX = 4
@@ -59,10 +61,13 @@ T = TypeVar("T")
 
 
 class BleakRadio:
-    """`on_advert(peer, service_uuids, rssi)` is called for each advert, in the loop's thread.
+    """Hears adverts and connects to buttons.
+
+    `on_advert(peer, service_uuids, rssi)` is called for each advert, in the loop's thread.
 
     `scanner` and `client` are bleak backends, None the system's own. `filtered`: scan by a list of
     codes; None lets the platform decide. `scan`: "active" or "passive" where BlueZ has both ("auto").
+    `adapter`: the one of BlueZ to use, by name or address; empty: any. `scan_s_max`: the longest start.
     """
 
     def __init__(
@@ -72,6 +77,8 @@ class BleakRadio:
         client: ClientBackend | None = None,
         filtered: bool | None = None,
         scan: str = "auto",
+        adapter: str = "",
+        scan_s_max: float = SCAN_S_MAX,
     ) -> None:
         self._on_advert, self._wish = on_advert, scan
         self._scanner_backend, self._client_backend = scanner, client
@@ -83,6 +90,9 @@ class BleakRadio:
         self._scanning = asyncio.Lock()
         self._starts: deque[float] = deque(maxlen=SCAN_STARTS_MAX)
         self._heard = 0  # adverts since the scan began
+        self._is_unsure = False  # a start or stop had no good answer: what the system does now is not known
+        self._scan_s_max = scan_s_max
+        self._failures = 0  # starts on end that failed
         self._off: RadioOff | None = None
         self._off_signal = asyncio.Event()
         self._links: set[BleakLink] = set()
@@ -91,9 +101,9 @@ class BleakRadio:
         self._nudging: set[asyncio.Task[None]] = set()
         self._bluez: Bluez | None = None
         if sys.platform == "linux" and scanner is None:
-            from bridge.radio import bluez as adapter  # dbus_fast is on Linux alone
+            from bridge.radio import bluez  # dbus_fast is on Linux alone
 
-            self._bluez = adapter.Bluez(self._lose)
+            self._bluez = bluez.Bluez(self._lose, adapter)
 
     # -- listening ----------------------------------------------------------------------------
 
@@ -106,10 +116,12 @@ class BleakRadio:
             await asyncio.sleep(max(0.0, self._starts[0] + SCAN_STARTS_S - time.monotonic()))
         async with self._scanning:
             await self._stop_scanner()
+            if self._is_unsure:
+                self._begin_afresh()
             self._starts.append(time.monotonic())
             self._off_signal.clear()
             scanner = await self._make_scanner(codes)
-            await _started(scanner)
+            await self._start(scanner)
             self._scanner, self._heard = scanner, 0
             if self._bluez is not None:
                 self._bluez.began(self.mode == "active")
@@ -138,8 +150,71 @@ class BleakRadio:
             backend=self._scanner_backend,
         )
 
+    async def _start(self, scanner: BleakScanner) -> None:
+        """Start a scan, and remember if that had no good answer. Raises RadioOff."""
+        self._is_unsure = True  # also if this is cancelled
+        try:
+            async with asyncio.timeout(self._scan_s_max):
+                await scanner.start()
+        except Exception as error:  # backends raise what their system gives them: D-Bus, OS, EOF errors
+            self._failures += 1
+            if self._bluez is not None and self._failures % FAILURES_MAX == 0:
+                self._bluez.pass_over()
+            raise self._why(error) from None
+        self._is_unsure, self._failures = False, 0
+
+    def _why(self, error: Exception) -> RadioOff:
+        if isinstance(error, BleakBluetoothNotAvailableError):
+            word = error.reason.name.lower()
+            return RadioOff(f"bluetooth_{word}", f"Bluetooth cannot be used: {word.replace('_', ' ')}")
+        if self._bluez is not None:
+            from bridge.radio import bluez
+
+            if isinstance(error, TimeoutError):
+                return bluez.radio_off("bluetooth_silent")
+            if isinstance(error, BleakDBusError):
+                return bluez.error_off(error.dbus_error)
+        return RadioOff("adapter_gone", f"no Bluetooth adapter answers ({type(error).__name__})")
+
+    async def _stop(self, scanner: BleakScanner) -> None:
+        """Stop a scan, and remember if that had no good answer."""
+        self._is_unsure = True
+        if await _quietly(scanner.stop(), CLOSE_S_MAX):
+            self._is_unsure = False
+
+    def _begin_afresh(self) -> None:
+        """Leave the bus as bleak has it, so that BlueZ forgets what it was doing for us.
+
+        A StartDiscovery that is answered late, or never, is carried out all the same, and every later one is
+        then refused, InProgress (src/adapter.c: "Every client can only start one discovery"): bleak does not
+        know of the discovery, so it does not stop it (bleak#1628, bluez#367). BlueZ ends it when the client
+        that wished for it has left; bleak comes back under another name. Links end by that, and are made
+        anew.
+        """
+        self._is_unsure = False
+        if self._bluez is not None:
+            from bleak.backends.bluezdbus import manager
+
+            bleaks = manager._global_instances.get(asyncio.get_running_loop())
+            if bleaks is not None and bleaks._bus is not None:
+                bleaks._bus.disconnect()
+
+    async def power_cycle(self) -> bool:
+        """Switch an adapter off and on that hears nothing; return whether that was possible."""
+        if self._bluez is None:
+            return False
+        async with self._scanning:
+            await self._stop_scanner()
+            self._is_unsure = True
+            try:
+                was_cycled = await self._bluez.power_cycle()
+            except RadioOff:  # the scan that follows says why
+                return False
+            self._bluez.pass_over()
+            return was_cycled
+
     def _recall(self, scanner: BleakScanner, adapter: str) -> None:
-        """Whom a bridge that was killed has left connected: BlueZ will not tell of them."""
+        """Report whom a bridge that was killed has left connected: BlueZ will not tell of them."""
         from bleak_retry_connector import restore_discoveries_sync  # late: on Linux it wants dbus_fast
 
         restore_discoveries_sync(scanner, adapter)
@@ -148,13 +223,13 @@ class BleakRadio:
                 self._on_advert(peer, data.service_uuids, data.rssi)
 
     async def lost(self) -> RadioOff:
-        """Returns when the radio is known to listen no more, with why; where nothing tells it, never."""
+        """Return when the radio is known to listen no more, with why; where nothing tells it, never."""
         await self._off_signal.wait()
         assert self._off is not None
         return self._off
 
     def _lose(self, why: RadioOff) -> None:
-        """Who was killed closes no link, and bleak does not hear of it either."""
+        """Tell that the radio is gone, and end the links: whoever was killed closes none."""
         self._off = why
         self._off_signal.set()
         if why.reason != "scan_ended":
@@ -162,6 +237,7 @@ class BleakRadio:
                 link.end()
 
     async def stop(self) -> None:
+        """End the scan and let go of all links."""
         async with self._scanning:
             await self._stop_scanner()
         if self._closing:
@@ -175,7 +251,7 @@ class BleakRadio:
             self._bluez.forget()
         scanner, self._scanner = self._scanner, None
         if scanner is not None:
-            await _quietly(scanner.stop(), CLOSE_S_MAX)
+            await self._stop(scanner)
 
     def _advert(self, peer: BLEDevice, data: AdvertisementData) -> None:
         self._heard += 1
@@ -254,8 +330,11 @@ class BleakRadio:
             pause_s = NUDGE_S
             async with self._scanning:
                 if self._scanner is not None and not self._off_signal.is_set():
-                    await _quietly(self._scanner.stop(), CLOSE_S_MAX)
-                    await _quietly(self._scanner.start(), SCAN_S_MAX)
+                    await self._stop(self._scanner)
+                    try:
+                        await self._start(self._scanner)
+                    except RadioOff as off:
+                        self._lose(RadioOff("scan_ended", str(off)))
 
     def _let_go(self, peer: BLEDevice, clients: Sequence[BleakClient]) -> None:
         """In the background: it takes BlueZ two seconds, and the next button does not wait for that."""
@@ -312,17 +391,6 @@ def _object(peer: BLEDevice) -> str:
     return str(peer.details.get("path", "")) if isinstance(peer.details, dict) else ""
 
 
-async def _started(scanner: BleakScanner) -> None:
-    try:
-        async with asyncio.timeout(SCAN_S_MAX):
-            await scanner.start()
-    except BleakBluetoothNotAvailableError as error:
-        word = error.reason.name.lower()
-        raise RadioOff(f"bluetooth_{word}", f"Bluetooth cannot be used: {word.replace('_', ' ')}") from None
-    except Exception as error:  # backends raise what their system gives them: D-Bus, OS, EOF errors
-        raise RadioOff("adapter_gone", f"no Bluetooth adapter answers ({type(error).__name__})") from None
-
-
 async def _is_set_within(event: asyncio.Event, limit_s: float) -> bool:
     try:
         async with asyncio.timeout(limit_s):
@@ -341,10 +409,11 @@ async def _bounded(work: Awaitable[T], limit_s: float, what: str) -> T:
         raise LinkLost(f"{what}_failed") from None
 
 
-async def _quietly(work: Awaitable[object], limit_s: float) -> None:
-    """Let go of something that may be gone already."""
+async def _quietly(work: Awaitable[object], limit_s: float) -> bool:
+    """Let go of something that may be gone already; return whether it went well."""
     try:
         async with asyncio.timeout(limit_s):
             await work
     except Exception:
-        return
+        return False
+    return True

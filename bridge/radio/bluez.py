@@ -2,7 +2,7 @@
 
 bleak scans, but does not say when a scan has died. What can be seen of it from outside is seen here:
 bluetoothd gone (NameOwnerChanged), the adapter unplugged (InterfacesRemoved), off or blocked (Powered), a
-discovery that has ended (Discovering). Only Linux has dbus_fast: radio.py imports this file there alone.
+discovery that has ended (Discovering). Only Linux has dbus_fast: bleak_radio.py imports this there alone.
 """
 
 import asyncio
@@ -39,6 +39,11 @@ _SIG_BASE = "-0000-1000-8000-00805f9b34fb"
 _TEXTS = {
     "bluetooth_off": "Bluetooth is off and cannot be switched on from here; switch it on in the settings",
     "bluetooth_blocked": "Bluetooth is blocked (flight mode or a switch); run: rfkill unblock bluetooth",
+    "bluetooth_busy": "the Bluetooth service is still busy with what it was asked before; it is asked afresh",
+    "bluetooth_silent": "the Bluetooth service does not answer; if that stays, restart it: "
+    "sudo systemctl restart bluetooth",
+    "bluetooth_failing": "the Bluetooth service reports a failure; it is asked afresh",
+    "bluetooth_unfit": "this Bluetooth adapter cannot do what is needed; name another in radio.adapter",
     "adapter_gone": "there is no Bluetooth adapter; plug it in, or see in dmesg what became of it",
     "bluetoothd_gone": "the Bluetooth service does not run; run: sudo systemctl restart bluetooth",
     "permission": "this user may not use Bluetooth; add it to the group bluetooth, and log in anew",
@@ -46,20 +51,41 @@ _TEXTS = {
 }
 # By D-Bus error (BlueZ 5.66: src/error.c; D-Bus specification, "Message Bus Messages").
 _REASONS = {
-    "org.bluez.Error.Blocked": "bluetooth_blocked",
-    "org.bluez.Error.NotAuthorized": "permission",
+    f"{_BLUEZ}.Error.Blocked": "bluetooth_blocked",
+    f"{_BLUEZ}.Error.NotReady": "bluetooth_off",
+    f"{_BLUEZ}.Error.InProgress": "bluetooth_busy",
+    f"{_BLUEZ}.Error.Busy": "bluetooth_busy",
+    f"{_BLUEZ}.Error.Failed": "bluetooth_failing",
+    f"{_BLUEZ}.Error.NotSupported": "bluetooth_unfit",
+    f"{_BLUEZ}.Error.NotAvailable": "bluetooth_unfit",
+    f"{_BLUEZ}.Error.NotAuthorized": "permission",
+    f"{_BLUEZ}.Error.NotPermitted": "permission",
     f"{_DAEMON}.Error.AccessDenied": "permission",
+    f"{_DAEMON}.Error.AuthFailed": "permission",
     f"{_DAEMON}.Error.ServiceUnknown": "bluetoothd_gone",
     f"{_DAEMON}.Error.NameHasNoOwner": "bluetoothd_gone",
-    f"{_DAEMON}.Error.NoReply": "bluetoothd_gone",
     f"{_DAEMON}.Error.Disconnected": "bluetoothd_gone",
+    f"{_DAEMON}.Error.NoReply": "bluetooth_silent",
+    f"{_DAEMON}.Error.Timeout": "bluetooth_silent",
+    f"{_DAEMON}.Error.TimedOut": "bluetooth_silent",
+    f"{_DAEMON}.Error.LimitsExceeded": "bluetooth_busy",
     f"{_DAEMON}.Error.UnknownObject": "adapter_gone",
+    f"{_DAEMON}.Error.UnknownInterface": "adapter_gone",
+    f"{_DAEMON}.Error.UnknownMethod": "adapter_gone",
 }
 _ONLY_A_PERSON_CAN = ("permission", "bluetooth_blocked")
 
 
 def radio_off(reason: str) -> RadioOff:
+    """Return the reason with its sentence."""
     return RadioOff(reason, _TEXTS[reason])
+
+
+def error_off(error_name: str) -> RadioOff:
+    """Return what a D-Bus error means, in a sentence of its own; one that nobody foresaw is named."""
+    if (reason := _REASONS.get(error_name)) is not None:
+        return radio_off(reason)
+    return RadioOff("bluetooth_failing", f"the Bluetooth service reports {error_name}; it is asked afresh")
 
 
 @dataclass(frozen=True)
@@ -71,15 +97,21 @@ class Adapter:
 
 
 class Bluez:
-    """`on_off(why)` is called once after a `ready()`, when what that found is no more."""
+    """Finds an adapter, watches it and repairs what can be repaired.
+
+    `on_off(why)` is called once after a `ready()`, when what that found is no more. `wish` names the one
+    adapter to use, by name (hci1) or address; empty: any.
+    """
 
     def __init__(
         self,
         on_off: Callable[[RadioOff], None],
+        wish: str = "",
         repair_s_max: float = REPAIR_S_MAX,
         pause_s_max: float = PAUSE_S_MAX,
     ) -> None:
-        self._on_off = on_off
+        self._on_off, self._wish = on_off, wish
+        self._passed_over: set[str] = set()  # paths of adapters that did not do
         self._repair_s_max, self._pause_s_max = repair_s_max, pause_s_max
         self._bus: MessageBus | None = None
         self._rules: set[str] = set()
@@ -92,7 +124,7 @@ class Bluez:
     # -- before a scan ----------------------------------------------------------------------
 
     async def ready(self) -> Adapter:
-        """A powered adapter; what is missing is waited for, and repaired where it can be. Raises RadioOff."""
+        """Return a powered adapter; wait for what is missing, and repair what can be. Raises RadioOff."""
         self.forget()
         why = radio_off("bluetoothd_gone")
         try:
@@ -111,29 +143,74 @@ class Bluez:
     async def _find(self) -> Adapter:
         # This call also starts a bluetoothd that D-Bus knows how to start.
         objects = (await self._call(_BLUEZ, "/", _OBJECTS, "GetManagedObjects"))[0]
-        # BlueZ before 5.55 does not say which roles an adapter has.
-        fit = sorted(
-            path
-            for path, interfaces in objects.items()
-            if _ADAPTER in interfaces and "central" in _value(interfaces[_ADAPTER], "Roles", ["central"])
-        )
-        if not fit:
-            raise radio_off("adapter_gone")
-        on = [path for path in fit if _value(objects[path][_ADAPTER], "Powered", False)]
-        path = (on or fit)[0]
+        path, is_on = self._choose(objects)
         await self._subscribe(
             f"type='signal',sender='{_BLUEZ}',interface='{_OBJECTS}',"
             f"member='InterfacesRemoved',arg0path='{path}'"
         )
-        if not on:
+        if not is_on:
             await self._switch_on(path, _value(objects[path][_ADAPTER], "PowerState", ""))
         if not self.adapter:
             await self._forget_strays(path, objects)
         self._path, self.adapter = path, path.rsplit("/", 1)[1]
         return Adapter(self.adapter, _MONITORS in objects[path])
 
+    def _choose(self, objects: dict[str, dict[str, dict[str, Variant]]]) -> tuple[str, bool]:
+        """Return an adapter's path, and whether it is on: whoever did not do comes last. Raises RadioOff."""
+        # BlueZ before 5.55 does not say which roles an adapter has.
+        adapters = {
+            path: interfaces[_ADAPTER]
+            for path, interfaces in objects.items()
+            if _ADAPTER in interfaces and "central" in _value(interfaces[_ADAPTER], "Roles", ["central"])
+        }
+        if self._wish:
+            adapters = {path: has for path, has in adapters.items() if self._is_wished(path, has)}
+        if not adapters:
+            raise self._no_adapter()
+        if adapters.keys() <= self._passed_over:
+            self._passed_over.clear()
+        is_on = {path: bool(_value(has, "Powered", False)) for path, has in adapters.items()}
+        path = min(adapters, key=lambda path: (path in self._passed_over, not is_on[path], path))
+        return path, is_on[path]
+
+    def _no_adapter(self) -> RadioOff:
+        if not self._wish:
+            return radio_off("adapter_gone")
+        text = f"there is no Bluetooth adapter {self._wish}; plug it in, or change radio.adapter"
+        return RadioOff("adapter_gone", text)
+
+    def _is_wished(self, path: str, adapter: dict[str, Variant]) -> bool:
+        names = (path.rsplit("/", 1)[1], _value(adapter, "Address", ""))
+        return self._wish.lower() in (name.lower() for name in names)
+
+    def pass_over(self) -> None:
+        """Take another adapter the next time, if there is one: this one does not do."""
+        self._passed_over.add(f"/org/bluez/{self.adapter}")
+
+    async def power_cycle(self) -> bool:
+        """Switch the adapter off and on; return whether that was done.
+
+        It is not where somebody else has a device connected by it: then the adapter works, and a headset
+        would fall silent. Raises RadioOff.
+        """
+        path = f"/org/bluez/{self.adapter}"
+        self.forget()
+        objects = (await self._call(_BLUEZ, "/", _OBJECTS, "GetManagedObjects"))[0]
+        devices = (
+            interfaces["org.bluez.Device1"]
+            for device, interfaces in objects.items()
+            if device.startswith(f"{path}/") and "org.bluez.Device1" in interfaces
+        )
+        if path not in objects or any(_value(device, "Connected", False) for device in devices):
+            return False
+        for is_on in (False, True):
+            await self._call(
+                _BLUEZ, path, _PROPERTIES, "Set", "ssv", [_ADAPTER, "Powered", Variant("b", is_on)]
+            )
+        return True
+
     async def _forget_strays(self, path: str, objects: dict[str, dict[str, dict[str, Variant]]]) -> None:
-        """What looks like a button and was left by a bridge that was killed.
+        """Forget what looks like a button and was left by a bridge that was killed.
 
         BlueZ would be silent about one that still advertises, as nothing in its advert changes; forgotten,
         it is told of anew. One that is connected stays, to be taken over.
@@ -152,8 +229,9 @@ class Bluez:
                 _BLUEZ, path, _PROPERTIES, "Set", "ssv", [_ADAPTER, "Powered", Variant("b", True)]
             )
         except RadioOff as off:
-            if off.reason == "bluetooth_off" and is_blocked():
-                raise radio_off("bluetooth_blocked") from None
+            # bluetoothd 5.66 says "Failed" of a blocked adapter, and of one that does not come on.
+            if off.reason == "bluetooth_failing":
+                raise radio_off("bluetooth_blocked" if is_blocked() else "bluetooth_off") from None
             raise
         if not await self._get(path, "Powered"):
             raise radio_off("bluetooth_off")
@@ -161,18 +239,19 @@ class Bluez:
     # -- while it scans ---------------------------------------------------------------------
 
     def began(self, active: bool) -> None:
-        """A scan has begun. BlueZ says of an active one alone whether it goes on."""
+        """Watch the scan that has begun. BlueZ says of an active one alone whether it goes on."""
         self._discovering = active
         if active:
             self._look_soon()
 
     def forget(self) -> None:
-        """No scan is wanted: nothing is told any more."""
+        """Tell nothing any more: no scan is wanted."""
         self._path = None
         self._discovering = False
         self._look_no_more()
 
     def close(self) -> None:
+        """Leave the bus."""
         self.forget()
         for task in self._tasks:
             task.cancel()
@@ -241,17 +320,19 @@ class Bluez:
         signature: str = "",
         body: list[Any] | None = None,
     ) -> list[Any]:
-        """The answer's body. Raises RadioOff."""
+        """Return the answer's body. Raises RadioOff."""
         bus = await self._connected()
         message = Message(name, path, interface, member, signature=signature, body=body or [])
         try:
             async with asyncio.timeout(CALL_S_MAX):
                 reply = await bus.call(message)
-        except (TimeoutError, EOFError, OSError):
+        except TimeoutError:
+            raise radio_off("bluetooth_silent") from None
+        except (EOFError, OSError):
             raise radio_off("bluetoothd_gone") from None
         assert reply is not None, "a call has an answer"
         if reply.message_type == MessageType.ERROR:
-            raise radio_off(_REASONS.get(reply.error_name or "", "bluetooth_off"))
+            raise error_off(reply.error_name or "an error without a name")
         return reply.body
 
     async def _subscribe(self, rule: str) -> None:
@@ -289,7 +370,7 @@ class Bluez:
 
 
 async def _system_bus() -> MessageBus:
-    """A connection to the system bus. Raises RadioOff."""
+    """Return a connection to the system bus. Raises RadioOff."""
     # As bleak has it: where the bus is behind TCP, the user at its other end.
     uid = os.environ.get("BLEAK_DBUS_AUTH_UID", "")
     bus = None
@@ -307,7 +388,7 @@ async def _system_bus() -> MessageBus:
 
 
 def is_blocked(folder: Path = Path("/sys/class/rfkill")) -> bool:
-    """The kernel's word, for a bluetoothd that says "Failed" alone (5.66 without --experimental)."""
+    """Ask the kernel, for a bluetoothd that says "Failed" alone (5.66 without --experimental)."""
     for switch in folder.glob("*"):
         with contextlib.suppress(OSError):
             kind, soft, hard = ((switch / name).read_text().strip() for name in ("type", "soft", "hard"))
@@ -317,7 +398,7 @@ def is_blocked(folder: Path = Path("/sys/class/rfkill")) -> bool:
 
 
 def _is_stray(device: dict[str, Variant]) -> bool:
-    """A random address, service UUIDs and nothing else (wire/SPEC.md, "Advert"), and nobody's in any way."""
+    """Return whether it is nobody's, with a random address and service UUIDs alone (SPEC.md, "Advert")."""
     says_more = {"Name", "ManufacturerData", "ServiceData", "Appearance", "Class"} & device.keys()
     kept = any(
         _value(device, name, False) for name in ("Connected", "Paired", "Bonded", "Trusted", "Blocked")

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from bridge.ports import Clock, Log, Radio, RadioOff
 from bridge.reporting.alerts import Troubles
 from bridge.rules.expected_codes import ExpectedCodes
+from bridge.rules.scan_recovery import ScanRecovery
 from bridge.rules.supervision import Supervision
 
 # Nothing at all heard for so long: the adapter may have gone without a word. Where the system
 # filters, silence is the rule, and it allows few starts.
 SILENCE_S = 60.0
 SILENCE_FILTERED_S = 600.0
-# From Bluetooth's coming back to listening, at most 5 s.
-AGAIN_S_MIN, AGAIN_S_MAX = 1.0, 4.0
+HEARS_NOTHING = (
+    "Bluetooth hears nothing at all, nobody else's devices either; it is started anew, and where that is "
+    "allowed switched off and on"
+)
 
 
 class Listening:
@@ -34,6 +37,7 @@ class Listening:
         self._radio, self._expected, self._supervision = radio, expected, supervision
         self._clock, self._alerts, self._log, self._buttons = clock, alerts, log, buttons
         self._last_advert_ms = last_advert_ms
+        self._recovery = ScanRecovery()
         self._arm_signal = asyncio.Event()
         self._armed = 0  # the expected codes' generation that the system filters by
 
@@ -43,7 +47,6 @@ class Listening:
 
     async def run(self) -> None:
         """Listen, until cancelled."""
-        again_s = AGAIN_S_MIN
         is_listening = False
         while True:
             self._arm_signal.clear()
@@ -53,16 +56,18 @@ class Listening:
             except RadioOff as off:
                 is_listening = False
                 self._deaf(off)
-                await asyncio.sleep(again_s)
-                again_s = min(again_s * 2, AGAIN_S_MAX)
+                await asyncio.sleep(self._recovery.failed())
                 continue
             if not is_listening:
                 self._log("scanning", buttons=self._buttons, mode=self._radio.mode)
-            is_listening, again_s = True, AGAIN_S_MIN
+            is_listening = True
+            self._recovery.began(self._clock.monotonic_ms())
             self._supervision.listening(True, self._clock.monotonic_ms())
-            self._alerts.over("radio")
+            if not self._recovery.is_told:
+                self._alerts.over("radio")
             if off_now := await self._until_stale():
                 is_listening = False
+                self._recovery.failed()
                 self._deaf(off_now)
 
     def _deaf(self, off: RadioOff) -> None:
@@ -85,8 +90,19 @@ class Listening:
                 if lost.done():
                     return lost.result()
                 self._arm_signal.clear()
+                if self._recovery.heard(self._last_advert_ms()):
+                    self._alerts.over("radio")
                 if self._radio.filtered and self._expected.generation != self._armed:
                     return None
-            return None
         finally:
             lost.cancel()
+        if not self._radio.filtered:  # there, silence is the rule
+            await self._cure_silence()
+        return None
+
+    async def _cure_silence(self) -> None:
+        step = self._recovery.silent(self._clock.monotonic_ms())
+        if step.tell:
+            self._alerts.tell("radio", "bluetooth_hears_nothing", HEARS_NOTHING)
+        if step.power_cycle:
+            await self._radio.power_cycle()

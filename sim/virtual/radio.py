@@ -79,6 +79,10 @@ class PhoneRadio:
     async def stop(self) -> None:
         self._air.listen(self._receiver, False)
 
+    async def power_cycle(self) -> bool:
+        """Do nothing: in this world an adapter that hears nothing has nothing to hear."""
+        return False
+
     def go(self, gone: bool) -> None:
         """The adapter is pulled out, or is there again."""
         self.is_gone = gone

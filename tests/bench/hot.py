@@ -37,6 +37,9 @@ class _Street:
 
     async def stop(self) -> None: ...
 
+    async def power_cycle(self) -> bool:
+        return False
+
     async def lost(self) -> RadioOff:
         await asyncio.Event().wait()
         raise AssertionError

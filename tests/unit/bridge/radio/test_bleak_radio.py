@@ -20,6 +20,7 @@ from dbus_fast.aio import MessageBus
 
 from bridge.ports import RadioOff
 from bridge.radio.bluez import Adapter, Bluez, is_blocked
+from tests.unit.bridge.radio.parts import a_bus
 
 ADAPTER = "org.bluez.Adapter1"
 HCI0 = "/org/bluez/hci0"
@@ -28,39 +29,12 @@ pytestmark = pytest.mark.skipif(
     reason="no python-dbusmock here: apt-get install python3-dbusmock dbus-daemon",
 )
 
-# No service directories: nothing of this machine is started by our questions.
-CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><type>system</type><listen>unix:path={path}</listen>
-<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
-<allow own="*"/>{more}</policy>
-</busconfig>"""
-
 
 class Heard(asyncio.Queue[RadioOff]):
     """What was told to be off."""
 
     async def reason(self) -> str:
         return (await asyncio.wait_for(self.get(), 10)).reason
-
-
-@contextlib.contextmanager
-def a_bus(folder: Path, more: str = "") -> Iterator[str]:
-    path, configuration = folder / "bus", folder / "bus.conf"
-    configuration.write_text(CONFIGURATION.format(path=path, more=more))
-    process = subprocess.Popen(
-        ["dbus-daemon", f"--config-file={configuration}", "--nofork", "--print-address"],  # noqa: S607
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    try:
-        yield f"unix:path={path}"
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
 
 
 @pytest.fixture
