@@ -28,11 +28,8 @@ class Positions:
     ) -> None:
         self._sources = sources
         self._selector = Selector([source.name for source in sources])
+        self.latest = self._selector.latest  # the best fix by now: `ports.Location`
         self._boottime_ms, self._on_off, self._on_fix = boottime_ms, on_off, on_fix
-
-    def latest(self, boottime_ms: int) -> Fix | None:
-        """Return the best fix by now, marked with what is against it; None without any."""
-        return self._selector.latest(boottime_ms)
 
     async def run(self) -> None:
         """Follow all sources until cancelled; return at once where there is none."""

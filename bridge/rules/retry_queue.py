@@ -85,8 +85,13 @@ class RetryQueue:
         self._added += 1
         self._entries.setdefault(job, _Entry(self._added, now_ms))
 
-    def take(self, now_ms: int) -> list[Job]:
-        """Return what is to be sent now, the most urgent first, then the oldest; each is then in flight."""
+    def take(self, now_ms: int, new: Job | None = None) -> list[Job]:
+        """Return what is to be sent now, the most urgent first, then the oldest; each is then in flight.
+
+        `new` is added before.
+        """
+        if new is not None:
+            self.add(new, now_ms)
         free = dict(IN_FLIGHT_MAX)
         for job, entry in self._entries.items():
             if entry.sent_ms is not None:

@@ -24,8 +24,8 @@ _TEXTS = {
 class JournalWriter:
     """Writes rows in a thread of its own.
 
-    `on_kept(keys)` is called when presses are on disk that were not, `everything()` gives all rows;
-    `on_late(contents)` brings what the journal holds, where that could not be read at the start.
+    `everything()` gives all rows; `on_late(contents)` brings what the journal holds, where that could not be
+    read at the start.
     """
 
     def __init__(
@@ -33,12 +33,13 @@ class JournalWriter:
         journal: Store,
         clock: Clock,
         troubles: Troubles,
-        on_kept: Callable[[Iterable[Key]], None],
         everything: Callable[[], Iterable[Record]],
         on_late: Callable[[JournalContents], None],
     ) -> None:
         self._journal, self._clock, self._troubles = journal, clock, troubles
-        self._on_kept, self._everything, self._on_late = on_kept, everything, on_late
+        self._everything, self._on_late = everything, on_late
+        # Called when codes are on disk that were not.
+        self.on_kept: Callable[[Iterable[Key]], None] = lambda _: None
         self._pool = ThreadPoolExecutor(1, "journal")
         self._work: asyncio.Future[JournalReason | None] | None = None
         self._unread = False  # what an earlier run has left there: presses that wait, maybe
@@ -99,7 +100,7 @@ class JournalWriter:
         now_kept = self._unkept & submitted
         if now_kept:
             self._unkept -= submitted
-            self._on_kept(now_kept)
+            self.on_kept(now_kept)
 
     async def retry(self) -> None:
         """For as long as it runs, what could not be written is tried again."""

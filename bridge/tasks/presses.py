@@ -233,8 +233,8 @@ class Presses:
     def _post(self, job: Job) -> None:
         if job.kind is Kind.ALARM:
             self._calm.clear()
-        self._queue.add(job, self._clock.monotonic_ms())
-        self._signal.set()
+        self._send(self._queue.take(self._clock.monotonic_ms(), job))
+        self._signal.set()  # the next try may be due at another time now
 
     def _send(self, jobs: Iterable[Job]) -> None:
         for job in jobs:

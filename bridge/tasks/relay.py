@@ -79,9 +79,7 @@ class Relay:
         )
         supervision = Supervision(phone_low_percent)
         self._reach = CentreReach(centre, supervision, clock, alerts, lambda: self._presses.hurry())
-        self._journal = JournalWriter(
-            journal, clock, alerts, lambda keys: self._presses.kept(keys), self._rows, self._read_late
-        )
+        self._journal = JournalWriter(journal, clock, alerts, self._rows, self._read_late)
         self._presses = Presses(
             self._devices,
             centre=centre,
@@ -97,6 +95,7 @@ class Relay:
             on_news=self._on_news,
             on_refused=lambda reason: self._hearing.refused(reason),
         )
+        self._journal.on_kept = self._presses.kept
         self._supervision = SupervisionService(
             self._devices,
             supervision=supervision,
