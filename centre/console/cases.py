@@ -111,24 +111,16 @@ class Cases:
         refused: Refused | None = None,
         theirs: dict[str, str] | None = None,
     ) -> web.Response:
-        rows = {
-            kind: range(min(rules.ROWS_MAX, _rows_filled(form, kind) + ROWS_SPARE))
-            for kind in ("addresses", "children")
-        }
         differs = sorted(name for name, value in (theirs or {}).items() if form.get(name, "") != value)
         page = pages.page(
             "case_form.html",
             caller,
-            form=form,
-            rows=rows,
+            **form_of(form),
             case_id=case_id,
             read_at_ms=read_at_ms,
             refused=refused,
             theirs=theirs or {},
             differs=differs,
-            dangers=rules.DANGERS,
-            line_max=rules.LINE_CHARS_MAX,
-            text_max=rules.TEXT_CHARS_MAX,
         )
         if refused is not None:
             page.set_status(REASONS[refused.reason][0])
@@ -183,6 +175,22 @@ class Cases:
         return see(request.match_info["case"], part)
 
 
+def form_of(form: dict[str, str]) -> dict[str, Any]:
+    """Return what the form of a case file is made of: its fields, their bounds, and what stands in them."""
+    rows = {kind: range(min(rules.ROWS_MAX, _rows_filled(form, kind) + ROWS_SPARE)) for kind in rules.LISTS}
+    return {
+        "form": form,
+        "rows": rows,
+        "dangers": rules.DANGERS,
+        "parts": rules.PARTS,
+        "lists": rules.LISTS,
+        "names": rules.FIELD_NAMES,
+        "texts": rules.TEXTS,
+        "line_max": rules.LINE_CHARS_MAX,
+        "text_max": rules.TEXT_CHARS_MAX,
+    }
+
+
 def see(case_id: str, part: str = "") -> web.Response:
     """Back to the case's page, after something was done."""
     at = f"{LIST}/{case_id}" + (f"#{part}" if part else "")
@@ -196,6 +204,8 @@ def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int, alive_
     return {
         "case": record,
         "file": file,
+        "lists": rules.LISTS,
+        "names": rules.FIELD_NAMES,
         "photos": cases.photos_of(core, case_id),
         "shows": rules.SHOWS,
         "grants": grants.all_of(core, case_id),

@@ -4,6 +4,7 @@ import json
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from centre.rules import times
 from centre.rules.refusals import Refused
@@ -16,7 +17,7 @@ ROWS_MAX = 12  # addresses, and children
 LINE_CHARS_MAX = 160
 TEXT_CHARS_MAX = 2000
 WORDS_ASKED_MAX = 4
-_TEXTS = ("do_first", "standing_orders", "looks", "weapons", "note")  # of more than one line
+TEXTS = ("do_first", "standing_orders", "looks", "weapons", "note")  # of more than one line
 _BORN = ("1900-01-01", "2199-12-31")
 _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 
@@ -57,7 +58,11 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """Why she has a button, and what whoever goes to her must know."""
+    """Why the protected person has a button, and what whoever goes there must know.
+
+    These classes are the one list of the file's fields: form, case page, sheet, export and OpenAPI follow it,
+    and a test names where one is missing.
+    """
 
     number: str  # the police's own reference
     danger: str  # one of DANGERS
@@ -69,12 +74,19 @@ class CaseFile:
     children: tuple[Child, ...] = ()
 
 
+PARTS: dict[str, type] = {"person": Person, "stalker": Stalker}
+LISTS: dict[str, type] = {"addresses": Address, "children": Child}
+SINGLE = tuple(field.name for field in fields(CaseFile) if field.name not in PARTS | LISTS)
+FIELD_NAMES = {part: [field.name for field in fields(kind)] for part, kind in (PARTS | LISTS).items()}
+
+
 def write(file: CaseFile) -> bytes:
+    """Write the whole file as JSON."""
     return json.dumps(asdict(file), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def read(content: bytes) -> CaseFile:
-    """What `write` has written."""
+    """Read what `write` has written."""
     whole = json.loads(content)
     return CaseFile(
         **whole
@@ -88,20 +100,14 @@ def read(content: bytes) -> CaseFile:
 
 
 def from_form(form: Mapping[str, str]) -> CaseFile:
-    """Of a form's fields, named as in "person.name" or "addresses.0.where"; empty rows are left out.
+    """Read a form's fields, named as in "person.name" or "addresses.0.where"; empty rows are left out.
 
     Raises Refused("out_of_range"), with the field that is to blame.
     """
-    file = CaseFile(
-        number=_value(form, "number"),
-        danger=_value(form, "danger"),
-        person=Person(**_part(form, "person", Person)),
-        stalker=Stalker(**_part(form, "stalker", Stalker)),
-        do_first=_value(form, "do_first"),
-        standing_orders=_value(form, "standing_orders"),
-        addresses=tuple(Address(**row) for row in _rows(form, "addresses", Address)),
-        children=tuple(Child(**row) for row in _rows(form, "children", Child)),
-    )
+    values: dict[str, Any] = {name: _value(form, name) for name in SINGLE}
+    values |= {part: kind(**_part(form, part, kind)) for part, kind in PARTS.items()}
+    values |= {part: tuple(kind(**row) for row in _rows(form, part, kind)) for part, kind in LISTS.items()}
+    file = CaseFile(**values)
     if file.danger not in DANGERS:
         raise Refused("out_of_range", f"danger must be one of {', '.join(DANGERS)}", field="danger")
     for name, value in (("number", file.number), ("person.name", file.person.name)):
@@ -113,15 +119,16 @@ def from_form(form: Mapping[str, str]) -> CaseFile:
 
 
 def to_form(file: CaseFile) -> dict[str, str]:
-    """The fields that `from_form` reads back."""
-    form = {"number": file.number, "danger": file.danger}
-    form |= {"do_first": file.do_first, "standing_orders": file.standing_orders}
-    form |= {f"person.{name}": value for name, value in asdict(file.person).items()}
-    form |= {f"stalker.{name}": value for name, value in asdict(file.stalker).items()}
-    for number, address in enumerate(file.addresses):
-        form |= {f"addresses.{number}.{name}": value for name, value in asdict(address).items()}
-    for number, child in enumerate(file.children):
-        form |= {f"children.{number}.{name}": value for name, value in asdict(child).items()}
+    """Write the fields that `from_form` reads back."""
+    form: dict[str, str] = {}
+    for name, value in asdict(file).items():
+        if name in LISTS:
+            for number, row in enumerate(value):
+                form |= {f"{name}.{number}.{part}": text for part, text in row.items()}
+        elif name in PARTS:
+            form |= {f"{name}.{part}": text for part, text in value.items()}
+        else:
+            form[name] = value
     return form
 
 
@@ -137,12 +144,12 @@ def _rows(form: Mapping[str, str], at: str, kind: type) -> Iterator[dict[str, st
 
 
 def _value(form: Mapping[str, str], field: str) -> str:
-    """Raises Refused("out_of_range")."""
+    """Read one field. Raises Refused("out_of_range")."""
     name = field.rpartition(".")[2]
     value = unicodedata.normalize("NFC", form.get(field, "").replace("\r\n", "\n")).strip()
     if name == "born_on" and value:
         times.check_day(value, *_BORN, field=field)
-    is_text = name in _TEXTS
+    is_text = name in TEXTS
     at_most = TEXT_CHARS_MAX if is_text else LINE_CHARS_MAX
     if len(value) > at_most:
         raise Refused("out_of_range", f"{field} has more than {at_most} characters", field=field)
@@ -152,26 +159,26 @@ def _value(form: Mapping[str, str], field: str) -> str:
 
 
 def changed(before: CaseFile, after: CaseFile) -> list[str]:
-    """Which fields differ, by name alone: contents are not for a log."""
+    """Name the fields that differ; their contents are not for a log."""
     old, new = to_form(before), to_form(after)
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 def words(text: str) -> list[str]:
-    """As they are looked for: without case, accents and punctuation."""
+    """Split a text into words as they are looked for: without case, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     kept = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
     return kept.split()
 
 
 def words_of(file: CaseFile) -> set[str]:
-    """By which a case is found: its number and its names."""
+    """Return the words by which a case is found: its number and its names."""
     names = [file.number, file.person.name, file.stalker.name, *(child.name for child in file.children)]
     return {word for name in names for word in words(name)} | {"".join(words(file.number))}
 
 
 def media_type(image: bytes) -> str:
-    """As its first bytes say. Raises Refused("bad_photo")."""
+    """Tell a photo's kind by its first bytes. Raises Refused("bad_photo")."""
     if len(image) > PHOTO_BYTES_MAX:
         raise Refused("bad_photo", f"a photo has at most {PHOTO_BYTES_MAX // 1024} KiB", field="photo")
     for magic, kind in _MAGIC.items():

@@ -93,16 +93,16 @@ async def test_a_second_enter_takes_no_second_alarm(tmp_path: Path, browser: str
                 "nothing is cut on a phone"
             )
             await page.picture(PICTURES / "centre-phone.png", whole=True)
-            assert await focus(page) == f"take-{newer}"
+            assert await focus(page) == f"take-{older}"
             await page.key("Enter")  # too early: the button has just appeared
-            await armed(page, f"take-{newer}")
+            await armed(page, f"take-{older}")
             await page.key("Enter")
             await page.until("/1 ALARM NOT TAKEN/.test(document.title)")
             await page.key("Enter")
             await page.until("Boolean(document.querySelector('.sheet'))")
             await page.key("Enter")
-            assert await page.value(f"Boolean(document.getElementById('take-{older}'))")
-            assert await stage(phone, 1) == receipts.RECEIVED
+            assert await page.value(f"Boolean(document.getElementById('take-{newer}'))")
+            assert await stage(phone, 2) == receipts.RECEIVED
 
 
 async def test_help_is_sent_and_the_alarm_closed_by_keyboard(tmp_path: Path, browser: str) -> None:

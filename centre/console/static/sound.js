@@ -49,7 +49,7 @@ const sound = (() => {
 
   async function wake() {
     context ??= new AudioContext();
-    if (context.state !== "running") await context.resume();
+    if (context.state !== "running") await context.resume().catch(() => {}); // the page is being left
     tick();
   }
 
