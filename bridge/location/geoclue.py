@@ -16,6 +16,7 @@ from dbus_fast.aio import MessageBus
 from bridge.model import Fix, rfc3339
 from bridge.ports import SourceOff
 from bridge.rules.accuracy import is_on_earth, radius_m, taken_ms
+from bridge.rules.fix_choice import TAKEN_MS_END
 from bridge.rules.receiver_time import StampedAges
 
 SERVICE = "org.freedesktop.GeoClue2"
@@ -196,6 +197,6 @@ def _stamp(timestamp: Any) -> str | None:
     """Return GeoClue's seconds and microseconds as a time; None where there is none."""
     try:
         stamp_ms = int(timestamp[0]) * 1000 + int(timestamp[1]) // 1000
-        return rfc3339(stamp_ms) if stamp_ms else None
+        return rfc3339(stamp_ms) if 0 < stamp_ms < TAKEN_MS_END else None
     except (IndexError, TypeError, ValueError, OverflowError, OSError):
         return None

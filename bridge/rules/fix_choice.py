@@ -19,7 +19,6 @@ So nothing that is marked hides what is not, and with nothing else at hand the o
 marked. Sources are not held against each other: which of two that disagree is wrong, nobody here knows.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -32,6 +31,10 @@ LAST_KNOWN_MS = 3_600_000
 JUMP_M_S = 70.0
 LATE_MS = 1_000  # what came together need not have been measured together
 RADIUS_M_MAX = 100_000.0
+# What the centre takes: half the equator, and years of four digits.
+RADIUS_M_BOUND = 20_037_508.0
+TAKEN_MS_END = 253_370_764_800_000
+METHODS = ("GNSS", "WIFI", "CELL", "NETWORK", "MANUAL")
 # Around 0, 0, where the sea is and receivers are that know nothing.
 NOWHERE_DEG = 0.001
 # Over less than this, the noise of two fixes looks like speed.
@@ -45,7 +48,7 @@ class Selector:
         self._origins = {name: _Origin() for name in sources}
 
     def offer(self, fix: Fix) -> None:
-        """Take a fix that a source gives. Whatever is not on Earth, or has no time, is not kept."""
+        """Take a fix that a source gives; what the centre would refuse is not kept (docs/api.md, "fix")."""
         assert fix.source in self._origins, "the wiring names every source"
         assert fix.arrived_ms is not None, "whoever receives a fix says when it came"
         if _is_readable(fix):
@@ -107,11 +110,15 @@ def _arrived_ms(fix: Fix) -> int:
 
 
 def _is_readable(fix: Fix) -> bool:
+    """Return whether the centre can read it, by its own bounds: a position that it refuses costs a post."""
     try:
-        taken_ms(fix)
-    except ValueError:
+        at_ms = taken_ms(fix)
+    except (ValueError, OverflowError):
         return False
-    return is_on_earth(fix.lat, fix.lon) and math.isfinite(fix.radius_m)
+    has_bounds = 0 <= fix.radius_m <= RADIUS_M_BOUND and 0 <= fix.confidence <= 100
+    return (
+        0 <= at_ms < TAKEN_MS_END and has_bounds and fix.method in METHODS and is_on_earth(fix.lat, fix.lon)
+    )
 
 
 def _is_implausible(fix: Fix) -> bool:

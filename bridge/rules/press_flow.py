@@ -58,6 +58,7 @@ PIN_REFUSALS = {
 }
 # An incident that takes no more positions: they are of no more use to anybody.
 FIXES_OVER = ("incident_closed", "unknown_incident")
+BAD_FIX = "bad_fix"
 UNPROCESSABLE = 422
 
 
@@ -139,6 +140,7 @@ class PressFlow:
         self.heard_boottime_ms = heard_boottime_ms
         self.waypoints: list[Waypoint] = []  # on their way to the centre
         self._batch: Sequence[Waypoint] = ()  # of these, in the post that is on its way
+        self._fixes_max = FIXES_IN_POST_MAX  # in the next post
         self._pin_sent: str | None = None  # in the call-off that is on its way
         self._follow_every_s = follow_every_s
         self._track: Track | None = None
@@ -232,8 +234,12 @@ class PressFlow:
         if kind is Kind.AGE and refusal.is_permanent:
             # The centre has the press; from a bridge that it no longer knows it wants no more of it.
             return [self._given_up("press", "the age is not taken", refusal)]
+        if kind is Kind.FIXES and refusal.reason == BAD_FIX and len(self._batch) > 1:
+            # One of them is wrong, and the centre takes all or none: half of them, until it is alone.
+            self._fixes_max = len(self._batch) // 2
+            return [Post(Kind.FIXES)]
         if kind is Kind.FIXES and (refusal.reason in FIXES_OVER or refusal.status == UNPROCESSABLE):
-            # Nobody wants them, or our own were wrong: there will be others.
+            # Nobody wants them, or our own was wrong: there will be others.
             return [self._given_up("fixes", "positions not taken", refusal), *self._drop_batch()]
         return None
 
@@ -359,7 +365,7 @@ class PressFlow:
 
     def batch(self) -> Sequence[Waypoint]:
         """Return the positions that the next post carries."""
-        self._batch = self.waypoints[:FIXES_IN_POST_MAX]
+        self._batch = self.waypoints[: self._fixes_max]
         return self._batch
 
     def fixes_taken(self) -> list[Action]:
@@ -369,6 +375,7 @@ class PressFlow:
 
     def _drop_batch(self) -> list[Action]:
         batch, self._batch = self._batch, ()
+        self._fixes_max = min(2 * self._fixes_max, FIXES_IN_POST_MAX)
         self.waypoints = [waypoint for waypoint in self.waypoints if waypoint not in batch]
         more: list[Action] = [Post(Kind.FIXES)] if self.waypoints else []
         return [Keep(tuple(_sent(waypoint) for waypoint in batch), first=True), *more]

@@ -62,7 +62,15 @@ def test_an_accuracy_that_is_none_makes_the_circle_wide(odd: Variant | None) -> 
 
 
 @pytest.mark.parametrize(
-    "odd", [Variant("(tt)", [0, 0]), Variant("(tt)", [2**63, 0]), Variant("s", "now"), Variant("t", 5), None]
+    "odd",
+    [
+        Variant("(tt)", [0, 0]),
+        Variant("(tt)", [2**63, 0]),
+        Variant("(tt)", [253_370_764_800, 0]),
+        Variant("s", "now"),
+        Variant("t", 5),
+        None,
+    ],
 )
 def test_a_stamp_that_is_none_makes_it_now(odd: Variant | None) -> None:
     """An odd part costs itself alone."""

@@ -113,7 +113,6 @@ def test_within_both_circles_nothing_is_a_jump() -> None:
     [
         replace(at(), lat=0.0, lon=0.0),
         at(radius_m=0),
-        at(radius_m=-1),
         at(radius_m=100_001),
     ],
 )
@@ -126,10 +125,17 @@ def test_what_cannot_be_is_marked_and_hides_nothing(odd: Fix) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"lat": float("nan")}, {"lon": 181.0}, {"radius_m": float("inf")}, {"taken_at": "noon"}],
+    [
+        {"lat": float("nan")},
+        {"lon": 181.0},
+        *({"radius_m": radius_m} for radius_m in (float("inf"), float("nan"), -1.0, 20_037_509.0)),
+        *({"taken_at": at} for at in ("noon", "", "1969-12-31T23:59:59Z", "9999-12-31T00:00:00Z")),
+        {"confidence": 101.0},
+        {"method": "GUESS"},
+    ],
 )
 def test_what_is_no_position_is_not_kept(change: dict[str, object]) -> None:
-    """JSON could not even say it."""
+    """The centre would refuse it, and all that is sent with it."""
     assert best(replace(at(), **change)) is None  # type: ignore[arg-type]
 
 

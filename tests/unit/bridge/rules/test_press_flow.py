@@ -1,5 +1,6 @@
 """A press on the phone: what every event does in every phase, and what holds in whatever order they come."""
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -282,6 +283,37 @@ def test_positions_that_nobody_wants_are_given_up() -> None:
     flow.batch()
     actions = flow.refused(Kind.FIXES, Refusal("incident_closed", 409, True, ""))
     assert kinds(actions) == ["trouble", FIRST]
+    assert flow.waypoints == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_position_that_the_centre_refuses_costs_itself_alone(seed: int) -> None:
+    """It takes all of a post or none; whichever are wrong, the others arrive, in few more posts."""
+    chance = random.Random(seed)
+    flow = flow_in(Phase.OPEN)
+    total = chance.choice([1, 2, 20, 64, 120])
+    flow.waypoints = [Waypoint(KEY, f"{n:04}", {"bad": chance.random() < 0.05}) for n in range(total)]
+    good = [waypoint.taken_at for waypoint in flow.waypoints if not waypoint.fix["bad"]]
+    stored: list[str] = []
+    posts = 0
+    while flow.waypoints:
+        batch, posts = flow.batch(), posts + 1
+        if any(waypoint.fix["bad"] for waypoint in batch):
+            actions = flow.refused(Kind.FIXES, Refusal("bad_fix", 422, True, "fixes[1].radius_m"))
+        else:
+            stored += [waypoint.taken_at for waypoint in batch]
+            actions = flow.fixes_taken()
+        assert not flow.waypoints or kinds(actions)[-1] is Kind.FIXES, f"seed {seed}: the rest waits"
+    assert stored == good, seed
+    assert posts <= 2 + 16 * (total - len(good)), seed
+
+
+def test_an_incident_that_takes_no_more_positions_is_not_asked_one_by_one() -> None:
+    """The centre has enough of them."""
+    flow = flow_in(Phase.OPEN)
+    flow.waypoints = [Waypoint(KEY, f"{n:04}", {}) for n in range(64)]
+    flow.batch()
+    flow.refused(Kind.FIXES, Refusal("too_many_fixes", 422, True, ""))
     assert flow.waypoints == []
 
 
