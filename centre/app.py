@@ -86,14 +86,13 @@ class Running:
 async def running(
     home: Home,
     *,
-    host: str,
-    port: int,
     log: Log,
     settings: Settings | None = None,
     certificate: ServerCertificate | None = None,
 ) -> AsyncGenerator[Running]:
     """Serve until the block ends. Raises CannotServe."""
     archive, settings = tiles.opened(settings or Settings())
+    host, port = settings.host, settings.port
     certificate = certificate or tls.own_certificate(home, host, *settings.hosts)
     certificate_watch = CertificateWatch(certificate, settings.hosts or _specific(host), log)
     certificate_watch.check()

@@ -106,8 +106,8 @@ class Intake:
         buttons.check_enrolment(self._reader, body["code"])  # before any work
         hashes = [pin and await self._checks.run(password_hashing.hash_of, pin) for pin in (pin, duress_pin)]
         enrolled = await self._worker(buttons.enrol, body["code"], *hashes)
-        if self._settings.addresses:
-            enrolled["addresses"] = list(self._settings.addresses)
+        if self._settings.address:
+            enrolled["addresses"] = list(self._settings.address)
         return answer(enrolled, 201)
 
     async def alarm(self, request: web.Request, bridge_id: str) -> web.Response:

@@ -1,47 +1,89 @@
-"""The centre's command line: `amr-centre`."""
+"""The centre's command line: `amr-centre`. A command's own file is read when that command is asked for."""
 
 import argparse
-import contextlib
-import sqlite3
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from centre.commands import backup, buttons, cases, export, serve, users, verify_log
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, no
-from centre.platform import tls
-from centre.platform.home import DATABASE, CannotServe
+from centre.commands.exit_codes import INTERRUPTED
+
+# Each command, its file in this folder, and what it does.
+COMMANDS = {
+    "serve": ("serve", "serve bridges and operators until SIGTERM or Ctrl-C"),
+    "webhook-key": ("serve", "print the key that --webhook signs with, making it if needed"),
+    "ca": ("serve", "print where the development CA is, making it if needed"),
+    "console": ("users", "print an address that signs somebody in, once, within 10 minutes"),
+    "users": ("users", "who works here"),
+    "buttons": ("buttons", "hand out and take back buttons"),
+    "bridges": ("buttons", "the phones that are enrolled"),
+    "report": ("cases", "one day: presses, tests, outcomes, batteries, grants due"),
+    "erase": ("cases", "erase a closed case: its file, photos and names, for ever"),
+    "verify-log": ("verify_log", "check that the event log is as it was written"),
+    "backup": ("backup", "copy the database, checked, also while the centre serves"),
+    "restore": ("backup", "put a backup in the database's place; the old one is kept"),
+    "export": ("export", "write incidents as pages to print and as JSON, with their proof"),
+}
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+class CommandParser(argparse.ArgumentParser):
+    """The parser of a command, which learns its options when it is used."""
+
+    file = ""
+
+    def fill(self) -> None:
+        """Add the options, once."""
+        if self.file:
+            from importlib import import_module
+
+            from centre.commands.parts import Commands
+
+            module, self.file = import_module(f"centre.commands.{self.file}"), ""
+            name = self.prog.rpartition(" ")[2].replace("-", "_")
+            getattr(module, f"add_{name}")(Commands(self))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, after the options are known."""
+        self.fill()
+        return super().parse_known_args(args, namespace)
+
+
+class _Version(argparse.Action):
+    """`--version`, which looks it up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"amr-centre {version('amr')}")
+        parser.exit()
+
+
+def parser() -> CommandParser:
+    """Return the parser of the whole command line."""
+    whole = CommandParser(
         prog="amr-centre",
         description="The emergency centre: takes alarms from bridges, shows them to operators, proves to the "
         "button how far its press has come.",
         epilog="Start with: amr-centre serve. Exit codes: 0 done, 1 could not, 2 wrong usage or input.",
     )
-    commands = Commands(made.add_subparsers(required=True, metavar="COMMAND"))
-    for part in (serve, users, buttons, cases, verify_log, backup, export):
-        part.add(commands)
-    return made
+    whole.add_argument("--version", action=_Version, nargs=0, help="print the version, and end")
+    group = whole.add_subparsers(required=True, metavar="COMMAND")
+    for name, (file, text) in COMMANDS.items():
+        command = group.add_parser(name, help=text, description=text)
+        command.file = file
+    return whole
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; its exit code: 0 done, 1 could not, 2 wrong usage or input."""
-    arguments = parser().parse_args(argv)
-    if not arguments.begins and not (arguments.home / DATABASE).exists():
-        return no(COULD_NOT, f"there is no centre in {arguments.home}")
     try:
-        with contextlib.ExitStack() as arguments.at_end:
-            return int(arguments.run(arguments))
-    except tls.BadCertificate as error:
-        return no(BAD_INPUT, str(error))
-    except CannotServe as error:
-        return no(COULD_NOT, str(error))
-    except sqlite3.Error as error:
-        return no(COULD_NOT, f"the database refuses: {error}")
+        arguments = parser().parse_args(argv)
+        from centre.commands.parts import execute
+
+        return execute(arguments)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
 def console() -> None:
+    """Be the program `amr-centre`."""
     sys.exit(main(sys.argv[1:]))

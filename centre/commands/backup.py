@@ -5,7 +5,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, no
+from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
+from centre.commands.parts import Commands, core_of, no
 from centre.platform import sealing, signing
 from centre.platform.home import Home
 from centre.platform.sealing import Sealer
@@ -15,14 +16,15 @@ from centre.work.core import SEALING_KEY
 SHOWN_MAX = 20
 
 
-def add(commands: Commands) -> None:
-    made = commands.add("backup", "copy the database, checked, also while the centre serves", make_backup)
-    made.add_argument("file", type=Path, metavar="FILE", help="must not exist yet")
-    made = commands.add(
-        "restore", "put a backup in the database's place; the old one is kept", restore, begins=True
-    )
-    made.add_argument("file", type=Path, metavar="FILE")
-    made.add_argument(
+def add_backup(commands: Commands) -> None:
+    parser = commands.add(make_backup)
+    parser.add_argument("file", type=Path, metavar="FILE", help="must not exist yet")
+
+
+def add_restore(commands: Commands) -> None:
+    parser = commands.add(restore, begins=True)
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument(
         "--even-if-changed", action="store_true", help="also where its log is not as it was written"
     )
 

@@ -4,7 +4,8 @@ import argparse
 import sqlite3
 from pathlib import Path
 
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, address, core_of, day, in_turns, no
+from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
+from centre.commands.parts import Commands, address, core_of, day, in_turns, no
 from centre.platform import tls
 from centre.platform.home import Home
 from centre.rules import registry
@@ -13,28 +14,30 @@ from centre.work import buttons, incident_sheet
 AT_ONCE = 50  # buttons imported in one transaction
 
 
-def add(commands: Commands) -> None:
-    group = commands.group("buttons", "hand out and take back buttons")
-    made = group.add(
-        "import", "take the registry that provisioning wrote, all of it", import_buttons, begins=True
+def add_buttons(commands: Commands) -> None:
+    group = commands.group()
+    parser = group.add(
+        import_buttons, "import", "take the registry that provisioning wrote, all of it", begins=True
     )
-    made.add_argument("file", type=Path, metavar="FILE")
-    group.add("list", "one line per button", list_buttons)
-    made = group.add("enrol", "issue a new enrolment code, for another bridge", enrol)
-    made.add_argument("device_id", metavar="DEVICE_ID")
-    made.add_argument("--url", type=address, help="this centre as bridges reach it: prints the QR text too")
-    made.add_argument(
+    parser.add_argument("file", type=Path, metavar="FILE")
+    group.add(list_buttons, "list", "one line per button")
+    parser = group.add(enrol, "enrol", "issue a new enrolment code, for another bridge")
+    parser.add_argument("device_id", metavar="DEVICE_ID")
+    parser.add_argument("--url", type=address, help="this centre as bridges reach it: prints the QR text too")
+    parser.add_argument(
         "--ca", type=Path, metavar="FILE", help="certificate to pin, where serve runs with --cert"
     )
-    made = group.add(
-        "revoke", "mark a button as no longer in use; its presses wait for an administrator", revoke_button
+    parser = group.add(
+        revoke_button, "revoke", "mark a button as no longer in use; its presses wait for an administrator"
     )
-    made.add_argument("device_id", metavar="DEVICE_ID")
+    parser.add_argument("device_id", metavar="DEVICE_ID")
 
-    group = commands.group("bridges", "the phones that are enrolled")
-    group.add("list", "one line per bridge", list_bridges)
-    made = group.add("revoke", "refuse a bridge from now on (a lost or stolen phone)", revoke_bridge)
-    made.add_argument("bridge_id", metavar="BRIDGE_ID")
+
+def add_bridges(commands: Commands) -> None:
+    group = commands.group()
+    group.add(list_bridges, "list", "one line per bridge")
+    parser = group.add(revoke_bridge, "revoke", "refuse a bridge from now on (a lost or stolen phone)")
+    parser.add_argument("bridge_id", metavar="BRIDGE_ID")
 
 
 def import_buttons(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,8 @@
 
 import argparse
 
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, days, in_turns, no
+from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
+from centre.commands.parts import Commands, core_of, days, in_turns, no
 from centre.platform.log import now_ms
 from centre.rules import grants, supervision, times
 from centre.rules.refusals import REASONS, Refused
@@ -10,20 +11,23 @@ from centre.work import cases, event_log, reports, retention
 from centre.work.reports import Held
 
 
-def add(commands: Commands) -> None:
-    made = commands.add("report", "one day: presses, tests, outcomes, batteries, grants due", report)
-    made.add_argument("--zone", help="of one police zone (default: all)")
-    made.add_argument("--day", metavar="YYYY-MM-DD", help="(default: today)")
-    made.add_argument(
+def add_report(commands: Commands) -> None:
+    parser = commands.add(report)
+    parser.add_argument("--zone", help="of one police zone (default: all)")
+    parser.add_argument("--day", metavar="YYYY-MM-DD", help="(default: today)")
+    parser.add_argument(
         "--test-every-days",
         type=days,
         default=supervision.TEST_DAYS,
         metavar="DAYS",
         help="name buttons that were not tested for longer (default: %(default)s)",
     )
-    made = commands.add("erase", "erase a closed case: its file, photos and names, for ever", erase)
-    made.add_argument("case_id", metavar="CASE")
-    made.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def add_erase(commands: Commands) -> None:
+    parser = commands.add(erase)
+    parser.add_argument("case_id", metavar="CASE")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def report(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,8 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, core_of, no
+from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
+from centre.commands.parts import Commands, core_of, no
 from centre.console.pages import render
 from centre.platform import signing
 from centre.platform.home import Home
@@ -16,14 +17,14 @@ from centre.rules import access
 from centre.work import event_log, export
 
 
-def add(commands: Commands) -> None:
-    made = commands.add("export", "write incidents as pages to print and as JSON, with their proof", run)
-    made.add_argument("case_id", metavar="CASE", nargs="?", help="all incidents of this case")
-    made.add_argument("--incident", metavar="ID", help="this one alone")
-    made.add_argument(
+def add_export(commands: Commands) -> None:
+    parser = commands.add(run)
+    parser.add_argument("case_id", metavar="CASE", nargs="?", help="all incidents of this case")
+    parser.add_argument("--incident", metavar="ID", help="this one alone")
+    parser.add_argument(
         "--to", type=Path, metavar="DIR", required=True, help="a directory that is not there yet"
     )
-    made.add_argument("--language", default="en", choices=access.LANGUAGES, help="(default: %(default)s)")
+    parser.add_argument("--language", default="en", choices=access.LANGUAGES, help="(default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:

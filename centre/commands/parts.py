@@ -1,22 +1,26 @@
-"""What the commands share: exit codes, sentences, how a command is added."""
+"""What the commands share: exit codes, sentences, how a command is added and run."""
 
 import argparse
+import contextlib
+import errno
 import os
 import re
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TextIO, TypeVar, cast
 
-from centre.platform.home import CannotServe, Home, default_path
+from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
+from centre.platform import tls
+from centre.platform.home import DATABASE, CannotServe, Home, default_path
 from centre.rules import retention
 from centre.rules.cases import LINE_CHARS_MAX
+from centre.settings import SettingsError, https_address
 from centre.store import MIGRATIONS
 from centre.work.core import Core, is_older, open_core
 
-COULD_NOT, BAD_INPUT = 1, 2
 PAUSE_S = 0.02
 
 T = TypeVar("T")
@@ -25,28 +29,100 @@ Run = Callable[[argparse.Namespace], int]
 
 
 class Commands:
-    """A group of commands; each gets `--home` and a function that runs it."""
+    """Where a file of this folder adds the options of its commands, or a group its commands."""
 
-    def __init__(self, group: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        self._group = group
-        self._common = argparse.ArgumentParser(add_help=False)
-        self._common.add_argument(
+    def __init__(
+        self,
+        parser: argparse.ArgumentParser,
+        group: "argparse._SubParsersAction[argparse.ArgumentParser] | None" = None,
+    ) -> None:
+        self._parser, self._group = parser, group
+
+    def add(
+        self, run: Run, name: str = "", text: str = "", *, begins: bool = False
+    ) -> argparse.ArgumentParser:
+        """Return the parser of the command that is asked for, or of a new one of this group.
+
+        `begins`: with it a centre may begin. What asks of one takes no mistyped home for an empty one.
+        """
+        parser = self._parser
+        if self._group is not None:
+            parser = self._group.add_parser(name, help=text, description=text)
+        parser.add_argument(
             "--home",
             type=Path,
             default=default_path(),
             metavar="DIR",
             help="where everything is kept: database, keys, certificates (default: %(default)s)",
         )
+        parser.set_defaults(run=run, begins=begins)
+        return parser
 
-    def add(self, name: str, text: str, run: Run, *, begins: bool = False) -> argparse.ArgumentParser:
-        """`begins`: with it a centre may begin. What asks of one takes no mistyped home for an empty one."""
-        made = self._group.add_parser(name, parents=[self._common], help=text, description=text)
-        made.set_defaults(run=run, begins=begins)
-        return made
+    def group(self) -> "Commands":
+        """Return where the commands of the group that is asked for are added."""
+        return Commands(self._parser, self._parser.add_subparsers(required=True, metavar="COMMAND"))
 
-    def group(self, name: str, text: str) -> "Commands":
-        made: Any = self._group.add_parser(name, help=text, description=text)
-        return Commands(made.add_subparsers(required=True, metavar="COMMAND"))
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit code, whatever becomes of what it prints."""
+    try:
+        if not arguments.begins and not (arguments.home / DATABASE).exists():
+            return no(COULD_NOT, f"there is no centre in {arguments.home}")
+    except OSError as error:  # a name that is too long, a folder that nobody may look into
+        return no(BAD_INPUT, f"cannot use {arguments.home}: {error.strerror}")
+    output = GuardedOutput(sys.stdout)
+    with contextlib.redirect_stdout(cast(TextIO, output)):
+        code = _run(arguments)
+    output.flush()
+    if output.error is not None and not isinstance(output.error, BrokenPipeError):
+        no(code, f"cannot write to stdout: {output.error.strerror}")
+    return code
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        with contextlib.ExitStack() as arguments.at_end:
+            return int(arguments.run(arguments))
+    except (tls.BadCertificate, SettingsError) as error:
+        return no(BAD_INPUT, str(error))
+    except CannotServe as error:
+        return no(COULD_NOT, str(error))
+    except sqlite3.Error as error:
+        return no(COULD_NOT, f"the database refuses: {error}")
+    except OSError as error:
+        code = BAD_INPUT if error.errno == errno.ENAMETOOLONG else COULD_NOT
+        return no(code, f"cannot use {error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+class GuardedOutput:
+    """What is printed; where it cannot be written, the act goes on, and `error` says why not."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Write it, if anything is still taken."""
+        self._guard(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._guard(self._stream.flush)
+
+    def fileno(self) -> int:
+        """Return the stream's own."""
+        return self._stream.fileno()
+
+    def _guard(self, write: Callable[[], object]) -> None:
+        if self.error is not None:
+            return
+        try:
+            write()
+        except OSError as error:
+            self.error = error
+            with contextlib.suppress(OSError, ValueError):  # else Python tries once more at its end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 def core_of(arguments: argparse.Namespace) -> Core:
@@ -80,45 +156,33 @@ def open_beside(home: Home, migrations: Sequence[Path] = MIGRATIONS) -> Core:
 
 
 def in_turns(turns: Iterable[T]) -> Iterator[T]:
-    """With a pause behind each: a running centre, whose alarms need the database too, never waits for all."""
+    """Yield each, with a pause behind it: a running centre needs the database, and must not wait for all."""
     for turn in turns:
         yield turn
         time.sleep(PAUSE_S)
 
 
 def no(code: int, sentence: str) -> int:
-    """Say why not; returns `code`."""
+    """Say why not; return `code`."""
     print(f"amr-centre: {sentence}", file=sys.stderr)
     return code
 
 
 def day(at_ms: int) -> str:
+    """Return a time as lists show it."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at_ms / 1000))
 
 
 def address(text: str) -> str:
-    """For argparse: a centre's, as browsers and bridges reach it."""
-    url = text.rstrip("/")
+    """Read a centre's address, as browsers and bridges reach it, for argparse."""
     try:
-        parts = urlsplit(url)
-        good = (
-            (parts.scheme, parts.path, parts.query, parts.fragment, parts.username)
-            == ("https", "", "", "", None)
-            and bool(parts.hostname)
-            and parts.port != 0  # reading it refuses what is no port
-            and url.isascii()
-            and url.isprintable()
-            and " " not in url
-        )
+        return https_address(text)
     except ValueError:
-        good = False
-    if not good:
-        raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST[:PORT]")
-    return url
+        raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST[:PORT]") from None
 
 
 def line(text: str) -> str:
-    """For argparse: what is shown on pages and terminals as it stands."""
+    """Read what is shown on pages and terminals as it stands, for argparse."""
     text = text.strip()
     if not 0 < len(text) <= LINE_CHARS_MAX or not text.isprintable():
         raise argparse.ArgumentTypeError(f"it is one line of 1 to {LINE_CHARS_MAX} characters")
@@ -126,7 +190,7 @@ def line(text: str) -> str:
 
 
 def days(text: str) -> int:
-    """For argparse: how many."""
+    """Read how many, for argparse."""
     if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not 1 <= int(text) <= retention.DAYS_MAX:
         raise argparse.ArgumentTypeError(f"it is 1 to {retention.DAYS_MAX} days")
     return int(text)

@@ -3,47 +3,50 @@
 import argparse
 import re
 
-from centre.commands.parts import BAD_INPUT, COULD_NOT, Commands, address, core_of, day, line, no
+from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
+from centre.commands.parts import Commands, address, core_of, day, line, no
 from centre.rules import access
 from centre.work import accounts
 
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,31}", re.ASCII)
 
 
-def add(commands: Commands) -> None:
-    made = commands.add("console", "print an address that signs somebody in, once, within 10 minutes", enter)
-    made.add_argument("login", metavar="LOGIN")
-    _add_url(made)
-
-    group = commands.group("users", "who works here")
-    made = group.add("add", "add somebody", add_user, begins=True)
-    made.add_argument("login", metavar="LOGIN", help="2 to 32 of a-z 0-9 . _ -")
-    made.add_argument("--name", type=line, required=True, help="as colleagues know her")
-    made.add_argument("--role", required=True, choices=access.ROLES)
-    made.add_argument("--zone", type=line, help="the police zone of a case manager")
-    made.add_argument("--language", default="en", choices=access.LANGUAGES, help="(default: %(default)s)")
-    group.add("list", "one line per user", list_users)
-    made = group.add("invite", "print an address where she sets password and second factor", invite)
-    made.add_argument("login", metavar="LOGIN")
-    _add_url(made)
-    made = group.add("change", "change name, role, zone or language", change)
-    made.add_argument("login", metavar="LOGIN")
-    made.add_argument("--name", type=line, help="as colleagues know her")
-    made.add_argument("--role", choices=access.ROLES)
-    made.add_argument("--zone", type=line, help="the police zone of a case manager")
-    made.add_argument("--language", choices=access.LANGUAGES)
-    made = group.add("disable", "she can no longer sign in, and what is open of hers ends", disable)
-    made.add_argument("login", metavar="LOGIN")
-    made = group.add("enable", "who was disabled can sign in again, with the password that she had", enable)
-    made.add_argument("login", metavar="LOGIN")
+def add_console(commands: Commands) -> None:
+    parser = commands.add(enter)
+    parser.add_argument("login", metavar="LOGIN")
+    _add_url(parser)
 
 
-def _add_url(made: argparse.ArgumentParser) -> None:
-    made.add_argument(
+def add_users(commands: Commands) -> None:
+    group = commands.group()
+    parser = group.add(add_user, "add", "add somebody", begins=True)
+    parser.add_argument("login", metavar="LOGIN", help="2 to 32 of a-z 0-9 . _ -")
+    parser.add_argument("--name", type=line, required=True, help="as colleagues know the person")
+    parser.add_argument("--role", required=True, choices=access.ROLES)
+    parser.add_argument("--zone", type=line, help="the police zone of a case manager")
+    parser.add_argument("--language", default="en", choices=access.LANGUAGES, help="(default: %(default)s)")
+    group.add(list_users, "list", "one line per user")
+    parser = group.add(invite, "invite", "print an address where the user sets password and second factor")
+    parser.add_argument("login", metavar="LOGIN")
+    _add_url(parser)
+    parser = group.add(change, "change", "change name, role, zone or language")
+    parser.add_argument("login", metavar="LOGIN")
+    parser.add_argument("--name", type=line, help="as colleagues know the person")
+    parser.add_argument("--role", choices=access.ROLES)
+    parser.add_argument("--zone", type=line, help="the police zone of a case manager")
+    parser.add_argument("--language", choices=access.LANGUAGES)
+    parser = group.add(disable, "disable", "the user can no longer sign in, and open sessions end")
+    parser.add_argument("login", metavar="LOGIN")
+    parser = group.add(enable, "enable", "a disabled user can sign in again, with the password of before")
+    parser.add_argument("login", metavar="LOGIN")
+
+
+def _add_url(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--url",
         type=address,
         default="https://127.0.0.1:8443",
-        help="this centre, as she reaches it (default: %(default)s)",
+        help="this centre, as the user reaches it (default: %(default)s)",
     )
 
 
@@ -59,11 +62,11 @@ def add_user(arguments: argparse.Namespace) -> int:
     if not _LOGIN.fullmatch(arguments.login):
         return no(BAD_INPUT, "a login is 2 to 32 of a-z 0-9 . _ -")
     if (arguments.role == access.CASE_MANAGER) != bool(arguments.zone):
-        return no(BAD_INPUT, "--zone goes with --role case_manager, and she needs one")
+        return no(BAD_INPUT, "--zone goes with --role case_manager, who needs one")
     core, values = core_of(arguments), (arguments.role, arguments.zone, arguments.language)
     if accounts.add_user(core, arguments.login, arguments.name, *values) is None:
         return no(COULD_NOT, f"{arguments.login} is already here")
-    print(f"{arguments.login} was added; let her in with: amr-centre users invite {arguments.login}")
+    print(f"{arguments.login} was added; to let that user in: amr-centre users invite {arguments.login}")
     return 0
 
 
@@ -76,8 +79,8 @@ def invite(arguments: argparse.Namespace) -> int:
 
 
 def change(arguments: argparse.Namespace) -> int:
-    given = {name: getattr(arguments, name) for name in ("name", "role", "zone", "language")}
-    changes = {name: value for name, value in given.items() if value is not None}
+    names = ("name", "role", "zone", "language")
+    changes = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     if not changes:
         return no(BAD_INPUT, "say what to change: --name, --role, --zone, --language")
     core = core_of(arguments)
@@ -87,7 +90,7 @@ def change(arguments: argparse.Namespace) -> int:
     role = changes.get("role", user["role"])
     zone = changes.get("zone") or (user["zone"] if role == user["role"] else None)
     if (role == access.CASE_MANAGER) != bool(zone):
-        return no(BAD_INPUT, "--zone goes with --role case_manager, and she needs one")
+        return no(BAD_INPUT, "--zone goes with --role case_manager, who needs one")
     accounts.change_user(core, arguments.login, **changes)
     print(f"{arguments.login} was changed")
     return 0

@@ -5,7 +5,8 @@ import re
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from centre.commands.parts import COULD_NOT, Commands, core_of, no
+from centre.commands.exit_codes import COULD_NOT
+from centre.commands.parts import Commands, core_of, no
 from centre.platform import signing
 from centre.platform.home import Home
 from centre.work import verify_log as audit
@@ -13,15 +14,15 @@ from centre.work import verify_log as audit
 SHOWN_MAX = 100
 
 
-def add(commands: Commands) -> None:
-    made = commands.add("verify-log", "check that the event log is as it was written", verify_log)
-    made.add_argument(
+def add_verify_log(commands: Commands) -> None:
+    parser = commands.add(verify_log)
+    parser.add_argument(
         "--public-key",
         type=_public_key,
         metavar="KEY",
         help="the key that signs the log, as it was written down elsewhere (default: the home's own)",
     )
-    made.add_argument(
+    parser.add_argument(
         "--known-head",
         type=_head,
         metavar="SEQ:HASH",

@@ -33,7 +33,7 @@ from centre.platform.log import Log
 from centre.platform.log_throttle import LogThrottle
 from centre.rules import access
 from centre.rules.refusals import Refused
-from centre.settings import Settings
+from centre.settings import Settings, is_archive
 
 URL = "/console/tiles/{z}/{x}/{y}"
 TYPES = {TileType.PNG: "image/png", TileType.JPEG: "image/jpeg", TileType.WEBP: "image/webp"}
@@ -96,9 +96,9 @@ class Archive:
 
 def opened(settings: Settings) -> tuple[Archive | None, Settings]:
     """The archive, if there is one; then the settings say that its tiles are here. Raises CannotServe."""
-    if not settings.tiles_file:
+    if not is_archive(settings.tiles):
         return None, settings
-    archive = Archive(Path(settings.tiles_file))
+    archive = Archive(Path(settings.tiles))
     return archive, replace(settings, tiles=URL, tiles_zoom=archive.zoom_max)
 
 

@@ -49,7 +49,7 @@ class Receiver:
 
 def receiver(home: Home, settings: Settings) -> Receiver | None:
     """Return who is told, None where nobody is. Raises CannotServe."""
-    if settings.webhook is None:
+    if not settings.webhook:
         return None
     try:
         context = ssl.create_default_context(cafile=settings.webhook_ca)

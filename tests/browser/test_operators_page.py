@@ -300,7 +300,7 @@ async def test_the_map_comes_out_of_a_file_of_our_own(tmp_path: Path, browser: s
     assert isinstance(lat, float)
     assert isinstance(lon, float)
     path = archive(tmp_path / "town.pmtiles", around(lat, lon, 15))
-    async with centre(tmp_path, HAND, tiles_file=str(path), tiles_by="Invented town") as (serving, phone):
+    async with centre(tmp_path, HAND, tiles=str(path), tiles_by="Invented town") as (serving, phone):
         await phone.enrol(HAND)
         incident = await press(phone, 1, fix=FIX)
         async with opened(browser, serving.console_url) as page:

@@ -88,7 +88,7 @@ async def test_an_enrolment_answers_all_that_a_bridge_needs(tmp_path: Path) -> N
 async def test_an_enrolment_tells_the_other_addresses_of_the_centre(tmp_path: Path) -> None:
     """Where `serve --address` named any; and that no PIN was set."""
     addresses = ("https://one.example", "https://two.example:8443")
-    async with centre(tmp_path, HAND, addresses=addresses) as (_, phone):
+    async with centre(tmp_path, HAND, address=addresses) as (_, phone):
         _, answer = await phone.ask("POST", "/v1/enrolments", json={"code": HAND.enrolment_code})
     assert answer["addresses"] == list(addresses)
     assert answer["devices"][0]["has_pin"] is False

@@ -9,6 +9,7 @@ import signal
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 import trustme
@@ -17,7 +18,7 @@ from centre.commands import main
 from centre.rules import heartbeats
 from centre.work import accounts, buttons
 from centre.work.heartbeats import take_sign_of_life
-from tests.integration.parts import imported, run, served
+from tests.integration.parts import ROOT, amr_centre, imported, run, served
 from tests.unit.centre.parts import Hand, core_at
 from wire import receipts
 
@@ -158,6 +159,33 @@ async def test_a_certificate_that_ends_soon_or_is_for_another_host_is_told(tmp_p
     assert [line["reason"] for line in lines] == ["certificate_ends_soon", "certificate_other_host"]
 
 
+async def output_to(stdout: int | IO[Any], *arguments: object) -> tuple[int, str]:
+    """Run one command whose stdout is that; return its exit code and stderr."""
+    process = await asyncio.create_subprocess_exec(
+        *amr_centre(*arguments), cwd=ROOT, stdout=stdout, stderr=asyncio.subprocess.PIPE
+    )
+    _, error = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, error.decode()
+
+
+@pytest.mark.parametrize("command", ["backup", "list"])
+async def test_what_cannot_be_printed_undoes_no_act(tmp_path: Path, command: str) -> None:
+    """On a full disk: one sentence, and the act's own exit code. Where nobody reads: silence."""
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    imported(home, *(Hand(n) for n in (1, 2, 3)))
+    arguments = ("backup", copy) if command == "backup" else ("buttons", "list")
+    with open("/dev/full", "w") as full:  # noqa: ASYNC230 -- no disk behind it
+        code, error = await output_to(full, *arguments, "--home", home)
+    assert (code, error) == (0, "amr-centre: cannot write to stdout: No space left on device\n")
+    assert copy.exists() == (command == "backup")
+    copy.unlink(missing_ok=True)
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert await output_to(writer, *arguments, "--home", home) == (0, "")
+    os.close(writer)
+
+
 # The rest needs no process of its own: `main` is what the command calls.
 
 
@@ -263,6 +291,14 @@ def test_the_lists_say_what_lives_and_what_it_lacks(
         (("serve", "--cert", "{tmp}/home/ca.pem", "--key", "{tmp}/binary"), 2, "not usable as PEM"),
         (("serve", "--home", "{tmp}/binary/home"), 1, "cannot make the directory"),
         (("serve", "--port", "{port}"), 1, "address already in use"),
+        (("report", "--home", "a" * 300), 2, "File name too long"),
+        (("serve", "--home", "a" * 300), 1, "File name too long"),
+        (("serve", "--config", "a" * 300), 2, "File name too long"),
+        (("serve", "--cert", "a" * 300, "--key", "x"), 2, "File name too long"),
+        (("serve", "--tiles", "a" * 300 + ".pmtiles"), 1, "File name too long"),
+        (("buttons", "import", "a" * 300), 2, "File name too long"),
+        (("backup", "a" * 300), 1, "File name too long"),
+        (("export", "--incident", "x", "--to", "a" * 300), 2, "File name too long"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_an_exit_code(

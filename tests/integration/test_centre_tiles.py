@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pmtiles.tile import Compression, TileType
 
-from centre.commands import main, parser
+from centre.commands import main
 from centre.platform.home import CannotServe
+from centre.settings import Settings
 from tests.integration.tiles import archive
 from tests.unit.centre.parts import Hand, Lines, centre
 
@@ -21,7 +22,7 @@ async def test_tiles_come_from_the_file_to_operators_alone(tmp_path: Path) -> No
         tmp_path / "town.pmtiles", {(1, 0, 0): b"a picture", (1, 1, 1): b"another", (9, 3, 4): b"a third"}
     )
     lines = Lines()
-    async with centre(tmp_path, HAND, tiles_file=str(path), log=lines) as (serving, phone):
+    async with centre(tmp_path, HAND, tiles=str(path), log=lines) as (serving, phone):
         assert (await phone.ask("GET", "/console/tiles/1/0/0"))[0] == 401
         await phone.ask("GET", serving.console_url.removeprefix(serving.url))
         assert await phone.ask("GET", "/console/tiles/1/0/0") == (200, "a picture")
@@ -42,7 +43,7 @@ async def test_thousands_of_tiles_are_found(tmp_path: Path) -> None:
     size = 1 << 7
     tiles = {(7, x, y): b"%d %d" % (x, y) for x in range(size) for y in range(size)}
     path = archive(tmp_path / "many.pmtiles", tiles)
-    async with centre(tmp_path, HAND, tiles_file=str(path)) as (serving, phone):
+    async with centre(tmp_path, HAND, tiles=str(path)) as (serving, phone):
         await phone.ask("GET", serving.console_url.removeprefix(serving.url))
         for x, y in ((0, 0), (127, 127), (64, 3), (5, 99)):
             assert await phone.ask("GET", f"/console/tiles/7/{x}/{y}") == (200, f"{x} {y}")
@@ -52,7 +53,7 @@ async def test_a_file_that_is_cut_off_meanwhile_costs_the_map_alone(tmp_path: Pa
     """A tile is not there; the log says so; the page goes on."""
     path = archive(tmp_path / "town.pmtiles", {(1, 0, 0): b"a picture"})
     lines = Lines()
-    async with centre(tmp_path, HAND, tiles_file=str(path), log=lines) as (serving, phone):
+    async with centre(tmp_path, HAND, tiles=str(path), log=lines) as (serving, phone):
         await phone.ask("GET", serving.console_url.removeprefix(serving.url))
         with path.open("r+b") as file:
             file.truncate(path.stat().st_size - 4)
@@ -81,7 +82,7 @@ async def test_what_cannot_be_shown_is_a_sentence(tmp_path: Path, changes: dict[
     """Before anything is served: a map of vectors, or pictures packed twice."""
     path = archive(tmp_path / "town.pmtiles", {(0, 0, 0): b"x"}, **changes)
     with pytest.raises(CannotServe, match=said):
-        async with centre(tmp_path, HAND, tiles_file=str(path)):
+        async with centre(tmp_path, HAND, tiles=str(path)):
             pass
 
 
@@ -101,7 +102,7 @@ async def test_what_is_no_archive_is_a_sentence(tmp_path: Path, content: bytes |
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CannotServe, match=said):
-        async with centre(tmp_path, HAND, tiles_file=str(path)):
+        async with centre(tmp_path, HAND, tiles=str(path)):
             pass
 
 
@@ -113,4 +114,4 @@ def test_an_address_or_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as caught:
         main(["serve", "--home", home, "--tiles", "town.mbtiles"])
     assert caught.value.code == 2
-    assert parser().parse_args(["serve", "--home", home]).tiles is None  # and without it, a plain map
+    assert Settings().tiles == ""  # and without it, a plain map

@@ -245,7 +245,7 @@ async def centre(
     core.store.close()
     log = Lines() if log is None else log
     async with (
-        running(Home(home), host="127.0.0.1", port=0, log=log, settings=Settings(**settings)) as serving,
+        running(Home(home), log=log, settings=Settings(port=0, **settings)) as serving,
         phone_of(serving.url, serving.authority.pem.decode()) as phone,
     ):
         yield Serving(serving.url, serving.authority, serving.routes, home), phone

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from centre.commands import main, parser
+from centre import settings
+from centre.commands import CommandParser, main, parser
 from centre.platform.log import EVENTS
 from centre.rules import access
 from centre.rules.refusals import REASONS
@@ -20,7 +21,9 @@ ROUTES = (DOCS / "api.md").read_text("utf-8")
 
 
 def commands(made: argparse.ArgumentParser, *words: str) -> Iterator[tuple[str, ...]]:
-    """Every command there is, with the words before it."""
+    """Yield every command there is, with the words before it."""
+    if isinstance(made, CommandParser):
+        made.fill()
     groups = [action for action in made._actions if isinstance(action, argparse._SubParsersAction)]
     if not groups:
         yield words
@@ -34,6 +37,11 @@ def test_every_route_is_named() -> None:
     for path, operations in OPENAPI["paths"].items():
         for method in operations:
             assert f"`{method.upper()} {path}`" in ROUTES
+
+
+def test_the_table_of_settings_is_as_they_are_declared() -> None:
+    """Name, default, what is allowed, meaning: command line, file and guide say the same."""
+    assert settings.table() in TEXT
 
 
 def test_every_event_is_named() -> None:

@@ -37,7 +37,7 @@ def test_only_the_owner_reads_what_is_in_it(tmp_path: Path) -> None:
 def test_the_development_certificate_is_for_every_name_of_the_centre(tmp_path: Path) -> None:
     """Else a phone that was told another of its addresses could not believe it there."""
     told = Settings(
-        public_url="https://alarm.example:8443", addresses=("https://192.0.2.7:1", "https://[2001:db8::7]")
+        public_url="https://alarm.example:8443", address=("https://192.0.2.7:1", "https://[2001:db8::7]")
     )
     home = Home(tmp_path)
     tls.development_context(home, "0.0.0.0", *told.hosts)  # noqa: S104
