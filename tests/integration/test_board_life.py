@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bumble.core import UUID, ProtocolError
+from bumble.core import UUID
 from bumble.device import Device, Peer
 from bumble.hci import Address
 from bumble.host import Host
@@ -335,7 +335,7 @@ SERVER = (
 
 
 async def test_an_independent_stack_uses_the_board(power: Callable[..., Any]) -> None:
-    """Bumble's own host: discovery, long read, write, notification; pairing refused; power loss seen."""
+    """Bumble's own host: discovery, long read, write, notification, pairing; power loss seen."""
     watched = await power(SERVER)
     where = await watched.until("advert")
     controller = watched.air.controller("phone")
@@ -355,8 +355,8 @@ async def test_an_independent_stack_uses_the_board(power: Callable[..., Any]) ->
     await told.subscribe(lambda value: None if heard.done() else heard.set_result(bytes(value)))
     async with asyncio.timeout(60):
         assert await heard == b"tick"
-        with pytest.raises(ProtocolError, match="PAIRING_NOT_SUPPORTED"):
-            await link.pair()
+        await link.pair()
+        assert link.is_encrypted
         gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         link.on("disconnection", gone.set_result)
         await watched.board.power_off()

@@ -236,6 +236,19 @@ async def test_a_wrong_receipt_is_ignored_and_the_peer_dropped(
     await world.wait_for(said("button", "receipt", "1"))
 
 
+async def test_a_stranger_who_pairs_is_let_go_and_the_receipt_arrives(
+    world: World, strangers: list[Stranger]
+) -> None:
+    """The stack pairs with whoever asks; the button keeps nobody for it, though he has proven nothing."""
+    await alone(world)
+    link = await strangers[0].connect()
+    await link.pair()
+    await world.wait_for(said("button", "paired"))
+    await strangers[0].let_go()
+    await world.start("bridge")
+    await world.wait_for(said("button", "receipt", "1"))
+
+
 async def test_the_button_has_no_name_and_a_sealed_state(world: World, strangers: list[Stranger]) -> None:
     """Who connects reads 20 bytes that change with every session, and an empty name."""
     await alone(world)
