@@ -40,14 +40,12 @@ def report(arguments: argparse.Namespace) -> int:
     made = reports.of_day(core_of(arguments), arguments.zone, day, arguments.test_every_days)
     print(f"{day}, {f'zone {made.zone}' if made.zone else 'all zones'}")
     print(f"alarms: {len(made.alarms)}{''.join(f', {reason} {count}' for reason, count in made.outcomes)}")
-    for row in made.alarms:
-        reason = row["reason"] or "open"
-        print(
-            f"  {times.minute(row['opened_at_ms'])[11:]}  {row['device_id']}  case {row['case_id']}  {reason}"
-        )
+    for alarm in made.alarms:
+        reason = alarm.reason or "open"
+        print(f"  {times.minute(alarm.opened_at_ms)[11:]}  {alarm.device_id}  case {alarm.case_id}  {reason}")
     print(f"tests: {len(made.tests)}")
-    for row in made.tests:
-        print(f"  {times.minute(row['opened_at_ms'])[11:]}  {row['device_id']}  case {row['case_id']}")
+    for test in made.tests:
+        print(f"  {times.minute(test.opened_at_ms)[11:]}  {test.device_id}  case {test.case_id}")
     print(f"batteries low: {len(made.low)}")
     _print_buttons(made.low)
     print(f"not heard for a day: {len(made.silent)}")
@@ -55,8 +53,8 @@ def report(arguments: argparse.Namespace) -> int:
     print(f"not tested for {arguments.test_every_days} days: {len(made.untested)}")
     _print_buttons(made.untested)
     print(f"grants to review, or ended: {len(made.due)}")
-    for row in made.due:
-        print(f"  case {row['case_id']}  since {row['due_on']}")
+    for case in made.due:
+        print(f"  case {case.case_id}  since {case.due_on}")
     return 0
 
 

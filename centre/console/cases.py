@@ -15,12 +15,10 @@ from centre.rules import cases as rules
 from centre.rules import times
 from centre.rules.access import CASE_MANAGER, Caller
 from centre.rules.refusals import REASONS, Refused
-from centre.work import assignments, cases, grants
-from wire import codes
+from centre.work import assignments, cases, grants, reports
 
 LIST = "/console/cases"
 ROWS_SPARE = 3  # empty ones, in each of a form's lists; more once they are filled
-ALARMS_SHOWN_MAX = 20
 
 
 class Cases:
@@ -213,9 +211,7 @@ def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int, alive_
         "buttons": held,
         "former": former,
         "free": assignments.free(core),
-        "alarms": core.store.all(
-            "alarms_of_case", case_id=case_id, alarm=codes.ALARM, at_most=ALARMS_SHOWN_MAX
-        ),
+        "alarms": reports.of_case(core, case_id),
         "today": times.day(core.now_ms()),
         "minute": times.minute,
         "grouped": grouped,

@@ -5,61 +5,112 @@ from dataclasses import dataclass
 from centre.rules import webhook
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
-from centre.store import Row
 from centre.work import accounts, event_log
 from centre.work import webhook as queue
-from centre.work.core import Core
+from centre.work.core import Core, typed
 from wire import codes
 
 HELD_SHOWN_MAX = 50
 BUTTONS_SHOWN_MAX = 200
 USERS_SHOWN_MAX = 500
-OPERATORS, ASIDE = 0, 2  # incidents.held: what she rules; 1 = it waits
+OPERATORS, ASIDE = 0, 2  # incidents.held: the ruling; 1 = it waits
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAlarm:
+    """An alarm of a revoked button, which no operator sees before an administrator has ruled on it."""
+
+    incident_id: str
+    device_id: str
+    opened_at_ms: int
+    revoked_at_ms: int | None
+    case_id: str | None
+    zone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedButton:
+    """A button as the administrator sees it. `number`: its place in the order of import."""
+
+    number: int
+    device_id: str
+    board: str
+    revoked_at_ms: int | None
+    case_id: str | None
+    zone: str | None
+    trackable: int
+    heard_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedBridge:
+    """A phone as the administrator sees it. `device_ids`: of its buttons, with spaces between them."""
+
+    bridge_id: str
+    device_ids: str
+    revoked_at_ms: int | None
+    alive_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedUser:
+    login: str
+    name: str
+    role: str
+    zone: str | None
+    disabled_at_ms: int | None
+    seen_at_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`held`: the newest of those that wait. `in_need`: buttons that are revoked, or trackable. `next`: where
-    the next page of all buttons begins, or None."""
+    """What the administrator's page shows.
 
-    held: list[Row]
+    `held`: the newest of those that wait. `in_need`: buttons that are revoked, or trackable. `next`: where
+    the next page of all buttons begins, or None.
+    """
+
+    held: list[HeldAlarm]
     waiting: int
-    in_need: list[Row]
-    buttons: list[Row]
+    in_need: list[ListedButton]
+    buttons: list[ListedButton]
     buttons_in_all: int
     next: int | None
-    bridges: list[Row]  # the newest
-    users: list[Row]
+    bridges: list[ListedBridge]  # the newest
+    users: list[ListedUser]
 
 
 def overview(core: Core, after: int = 0) -> Overview:
-    """`after`: the number of the last button of the page before. A page of a large centre takes no longer."""
+    """Read one page. `after`: the number of the last button of the page before.
+
+    A page of a large centre takes no longer.
+    """
     held = core.store.all("held_alarms", alarm=codes.ALARM, at_most=HELD_SHOWN_MAX)
     rows = core.store.all("buttons_from", after=after, at_most=BUTTONS_SHOWN_MAX + 1)
     shown = rows[:BUTTONS_SHOWN_MAX]
     count = core.store.one("buttons_count")
     assert count is not None
     return Overview(
-        held,
+        [typed(HeldAlarm, row) for row in held],
         held[0]["waiting"] if held else 0,
-        core.store.all("buttons_in_need", at_most=BUTTONS_SHOWN_MAX),
-        shown,
+        [typed(ListedButton, row) for row in core.store.all("buttons_in_need", at_most=BUTTONS_SHOWN_MAX)],
+        [typed(ListedButton, row) for row in shown],
         count["count"],
         shown[-1]["number"] if len(rows) > len(shown) else None,
-        core.store.all("newest_bridges", at_most=BUTTONS_SHOWN_MAX),
-        accounts.users(core)[:USERS_SHOWN_MAX],
+        [typed(ListedBridge, row) for row in core.store.all("newest_bridges", at_most=BUTTONS_SHOWN_MAX)],
+        [typed(ListedUser, row) for row in accounts.users(core)[:USERS_SHOWN_MAX]],
     )
 
 
 def waiting(core: Core) -> int:
-    """How many alarms of revoked buttons nobody has ruled on."""
+    """Count the alarms of revoked buttons on which nobody has ruled."""
     row = core.store.one("held_count", alarm=codes.ALARM)
     assert row is not None
     return int(row["count"])
 
 
 def rule(core: Core, caller: Caller, incident_id: str, ruling: int) -> None:
-    """OPERATORS: it is an alarm like any other from now on. ASIDE: nobody need act.
+    """Rule on a held alarm. OPERATORS: it is like any other from now on; ASIDE: nobody need act.
 
     Raises Refused: unknown_incident, not_held.
     """

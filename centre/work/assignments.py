@@ -8,12 +8,44 @@ from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.store import Row
 from centre.work import buttons, case_access, event_log, grants, supervision
-from centre.work.core import Core
+from centre.work.core import Core, typed
 from centre.work.supervision import Loss
 from wire import codes, receipts
 
 FREE_SHOWN_MAX = 200
 LOSSES_SHOWN_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonState:
+    """The last that a bridge told of a button. `faults`: words with spaces between them."""
+
+    heard_at_ms: int | None
+    battery_mv: int | None
+    low: int
+    in_reach: int | None
+    faults: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A bridge of a button, as it lives. `troubles`: words with spaces between them."""
+
+    bridge_id: str
+    revoked_at_ms: int | None
+    alive_at_ms: int | None
+    battery_percent: int | None
+    troubles: str | None
+    lost_after_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FormerAssignment:
+    """A button that served the case, and when."""
+
+    device_id: str
+    given_at_ms: int
+    taken_back_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +56,19 @@ class Button:
     given_at_ms: int
     is_revoked: bool
     is_trackable: bool  # a former phone can still follow it
-    state: Row | None  # the last that a bridge told: heard_at_ms battery_mv low in_reach faults
-    bridges: list[Row]
+    state: ButtonState | None
+    bridges: list[Phone]
     presses: int
     pressed_at_ms: int | None
     tests: int
     tested_at_ms: int | None
     found_after_min: int | None  # if it is lost; None: no phone has spoken of it yet
     untested_days: int  # 0: tested lately enough
-    losses: list[Loss]  # of it and of its phones while she has it, those that go on first
+    losses: list[Loss]  # of it and of its phones while it is handed out, those that go on first
 
 
 def hand_out(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
-    """From now on the button's presses are about this case. One that never had a phone moves in one step.
+    """Hand a button out: from now on its presses are about this case. One without a phone moves in one step.
 
     Raises Refused: unknown_case, case_closed, no_grant, unknown_device, button_revoked, button_elsewhere,
     button_trackable.
@@ -51,7 +83,7 @@ def hand_out(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
             raise Refused("unknown_device")
         if device["revoked_at_ms"] is not None:
             raise Refused("button_revoked")
-        before = core.store.one("last_handout", device_id=device_id)
+        before = core.store.one("last_assignment", device_id=device_id)
         if before is not None and before["case_id"] != case_id and is_trackable(core, device_id):
             raise Refused("button_trackable")
         if before is not None and before["taken_back_at_ms"] is None:
@@ -61,8 +93,8 @@ def hand_out(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
 
 
 def _take_from(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
-    """Her own zone's other case gives up a button that no phone ever knew. Raises Refused."""
-    holder = core.store.one("handout", device_id=device_id)
+    """Take a button that no phone ever knew from another case of the same zone. Raises Refused."""
+    holder = core.store.one("assignment", device_id=device_id)
     assert holder is not None
     if holder["case_id"] == case_id or holder["zone"] != caller.zone:
         raise Refused("button_elsewhere")
@@ -77,7 +109,7 @@ def is_trackable(core: Core, device_id: str) -> bool:
 
 
 def take_back(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
-    """Its phones are cut off, its codes void, its PINs gone: what it does from now on is nobody's.
+    """Take a button back: phones cut off, codes void, PINs gone; what it does from now on is nobody's.
 
     Raises Refused: unknown_case, unknown_device, alarm_open.
     """
@@ -95,13 +127,16 @@ def _end(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
     core.store.run("void_enrolments", device_id=device_id, now_ms=now_ms)
     core.store.run("set_pins", device_id=device_id, pin_hash=None, duress_pin_hash=None)
     core.store.run("forget_pin_tries", device_id=device_id)
-    core.store.run("end_handout", device_id=device_id, now_ms=now_ms)
-    told = {"case_id": case_id, "device_id": device_id}
-    event_log.note(core, "button_taken_back", caller.actor, **told, bridges_revoked=cut)
+    core.store.run("end_assignment", device_id=device_id, now_ms=now_ms)
+    which = {"case_id": case_id, "device_id": device_id}
+    event_log.note(core, "button_taken_back", caller.actor, **which, bridges_revoked=cut)
 
 
 def issue_enrolment(core: Core, caller: Caller, case_id: str, device_id: str) -> str:
-    """A code for another phone of hers. Raises Refused: unknown_case, unknown_device, button_revoked."""
+    """Issue a code for another phone of a button.
+
+    Raises Refused: unknown_case, unknown_device, button_revoked.
+    """
     _held_by(core, caller, case_id, device_id)
     code = buttons.issue_enrolment(core, device_id, caller.actor)
     if code is None:
@@ -110,60 +145,63 @@ def issue_enrolment(core: Core, caller: Caller, case_id: str, device_id: str) ->
 
 
 def _held_by(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
-    """Raises Refused: unknown_case, unknown_device."""
+    """Check that the case has the button. Raises Refused: unknown_case, unknown_device."""
     case_access.of_zone(core, caller, case_id)
-    holder = core.store.one("handout", device_id=device_id)
+    holder = core.store.one("assignment", device_id=device_id)
     if holder is None or holder["case_id"] != case_id:
         raise Refused("unknown_device")
 
 
 def free(core: Core) -> list[str]:
-    """Their device_ids, the first imported first."""
+    """Return the device_ids of buttons that can be handed out, the first imported first."""
     return [row["device_id"] for row in core.store.all("free_buttons", at_most=FREE_SHOWN_MAX)]
 
 
 def of_case(
     core: Core, case_id: str, test_every_days: int = rules.TEST_DAYS, alive_s: int = heartbeats.ALIVE_S
-) -> tuple[list[Button], list[Row]]:
-    """Those handed out, as they live; and the handouts that are over."""
-    rows = core.store.all("handouts_of_case", case_id=case_id)
+) -> tuple[list[Button], list[FormerAssignment]]:
+    """Return the buttons of a case, as they live; and the assignments that are over."""
+    rows = core.store.all("assignments_of_case", case_id=case_id)
     now = [_button(core, row, test_every_days, alive_s) for row in rows if row["taken_back_at_ms"] is None]
-    return now, [row for row in rows if row["taken_back_at_ms"] is not None]
+    return now, [typed(FormerAssignment, row) for row in rows if row["taken_back_at_ms"] is not None]
 
 
-def _button(core: Core, handout: Row, test_every_days: int, alive_s: int) -> Button:
-    which = {"device_id": handout["device_id"]}
+def _button(core: Core, assignment: Row, test_every_days: int, alive_s: int) -> Button:
+    which = {"device_id": assignment["device_id"]}
     device = core.store.one("device", **which)
     assert device is not None
     pressed, tested = (
-        core.store.one("last_of_button", event=event, case_id=handout["case_id"], **which)
+        core.store.one("last_of_button", event=event, case_id=assignment["case_id"], **which)
         for event in (codes.ALARM, codes.TEST)
     )
     assert pressed is not None
     assert tested is not None
-    bridges = core.store.all("bridges_of_device", **which)
+    bridges = [typed(Phone, row) for row in core.store.all("bridges_of_device", **which)]
+    state = core.store.one("button_state", **which)
     return Button(
-        handout["device_id"],
-        handout["given_at_ms"],
+        assignment["device_id"],
+        assignment["given_at_ms"],
         device["revoked_at_ms"] is not None,
-        is_trackable(core, handout["device_id"]),
-        core.store.one("button_state", **which),
+        is_trackable(core, assignment["device_id"]),
+        None if state is None else typed(ButtonState, state),
         bridges,
         pressed["count"],
         pressed["at_ms"],
         tested["count"],
         tested["at_ms"],
         _found_after_min(bridges, device["alive_period_s"], alive_s),
-        rules.untested_days(tested["at_ms"], handout["given_at_ms"], core.now_ms(), test_every_days),
-        supervision.losses_of_button(core, handout["device_id"], handout["given_at_ms"], LOSSES_SHOWN_MAX),
+        rules.untested_days(tested["at_ms"], assignment["given_at_ms"], core.now_ms(), test_every_days),
+        supervision.losses_of_button(
+            core, assignment["device_id"], assignment["given_at_ms"], LOSSES_SHOWN_MAX
+        ),
     )
 
 
-def _found_after_min(bridges: list[Row], period_s: int, alive_s: int) -> int | None:
-    """By those of its phones that live; it is lost when none of them hears it any more."""
+def _found_after_min(bridges: list[Phone], period_s: int, alive_s: int) -> int | None:
+    """Reckon by those of its phones that live; it is lost when none of them hears it any more."""
     waits_ms = [
-        rules.reach_ms(period_s, alive_s, bridge["lost_after_s"])
+        rules.reach_ms(period_s, alive_s, bridge.lost_after_s)
         for bridge in bridges
-        if bridge["revoked_at_ms"] is None and bridge["alive_at_ms"] is not None
+        if bridge.revoked_at_ms is None and bridge.alive_at_ms is not None
     ]
     return round(max(waits_ms) / 60_000) if waits_ms else None

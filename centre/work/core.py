@@ -1,4 +1,4 @@
-"""What all work of the centre has in hand: the store, the sealer, the clock, the evidence. One thread.
+"""What all work of the centre has in hand: the store, the sealer, the clock, the event log. One thread.
 
 The work itself is plain functions in `centre.work`, each with a Core first: `take_alarm(core, ...)`.
 Whatever writes has it on disk when it returns, and has stored nothing when it raises.
@@ -7,7 +7,9 @@ Whatever writes has it on disk when it returns, and has stored nothing when it r
 import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import TypeVar
 
 from centre.platform import sealing
 from centre.platform.home import CannotServe, Home
@@ -16,6 +18,12 @@ from centre.platform.sealing import Sealer
 from centre.store import MIGRATIONS, OtherVersion, Row, Store
 
 SEALING_KEY = "sealing.key"
+T = TypeVar("T")
+
+
+def typed(kind: type[T], row: Row) -> T:
+    """Return a row as a dataclass, each field from the column of its name: no row leaves `work/`."""
+    return kind(**{field.name: row[field.name] for field in fields(kind)})  # type: ignore[arg-type]
 
 
 def content_name(seq: int) -> str:
@@ -27,7 +35,7 @@ class Core:
     def __init__(
         self, store: Store, sealer: Sealer, clock_ms: Callable[[], float] = now_ms, *, tells: bool = False
     ) -> None:
-        """`tells`: somebody is told of incidents (work/hooks.py).
+        """`tells`: somebody is told of incidents (work/webhook.py).
 
         Raises sealing.Broken where the sealing key is not the one the database was made with."""
         self.store, self.sealer, self.clock_ms, self.tells = store, sealer, clock_ms, tells

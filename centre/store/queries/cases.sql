@@ -97,17 +97,17 @@ UPDATE cases SET due_on = :due_on WHERE case_id = :case_id;
 -- name: hand_out
 INSERT INTO handouts (device_id, case_id, given_at_ms) VALUES (:device_id, :case_id, :now_ms);
 
--- name: end_handout
+-- name: end_assignment
 UPDATE handouts SET taken_back_at_ms = :now_ms WHERE device_id = :device_id AND taken_back_at_ms IS NULL;
 
--- name: handout
+-- name: assignment
 SELECT h.*, c.zone FROM handouts h JOIN cases c USING (case_id)
 WHERE device_id = :device_id AND taken_back_at_ms IS NULL;
 
--- name: last_handout
+-- name: last_assignment
 SELECT * FROM handouts WHERE device_id = :device_id ORDER BY given_at_ms DESC, handout_id DESC LIMIT 1;
 
--- name: handouts_of_case
+-- name: assignments_of_case
 SELECT * FROM handouts WHERE case_id = :case_id ORDER BY given_at_ms, handout_id;
 
 -- Of a press: the first handout that had not ended by then. A phone's clock that is behind makes it no
@@ -154,7 +154,7 @@ ORDER BY d.rowid LIMIT :at_most;
 SELECT max(opened_at_ms) AS at_ms, count(*) AS count FROM incidents
 WHERE device_id = :device_id AND event = :event AND case_id = :case_id;
 
--- That she used her duress PIN is between her and the operators: to her zone it was a real alarm.
+-- That a duress PIN was used is for operators alone: to the zone it was a real alarm.
 -- name: alarms_of_case
 SELECT i.*, iif(a.reason = 'duress', 'real', a.reason) AS reason FROM incidents i LEFT JOIN acts a ON a.incident_id = i.incident_id AND a.stage = 4
 WHERE case_id = :case_id AND event = :alarm ORDER BY opened_at_ms DESC LIMIT :at_most;

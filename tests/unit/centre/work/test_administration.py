@@ -58,9 +58,9 @@ def test_all_buttons_can_be_paged_through_and_what_needs_a_look_is_on_top(button
     core, after, seen = centre_of(buttons), 0, []
     while True:
         overview = administration.overview(core, after)
-        assert [row["device_id"][-10:] for row in overview.in_need] == [f"{buttons - n:010d}" for n in (1, 2)]
+        assert [row.device_id[-10:] for row in overview.in_need] == [f"{buttons - n:010d}" for n in (1, 2)]
         assert (overview.buttons_in_all, overview.waiting) == (buttons, 1)
-        seen += [row["device_id"] for row in overview.buttons]
+        seen += [row.device_id for row in overview.buttons]
         if overview.next is None:
             break
         after = overview.next

@@ -561,7 +561,7 @@ def test_an_alarm_of_a_revoked_button_waits_for_the_administrator(world: Zone) -
     world.press(bridge, 3, event=codes.TEST)
     assert board.board(core).untaken == []
     assert administration.waiting(core) == 2
-    assert {row["incident_id"] for row in administration.overview(core).held} == {first, second}
+    assert {alarm.incident_id for alarm in administration.overview(core).held} == {first, second}
     administration.rule(core, world.administrator, first, administration.OPERATORS)
     administration.rule(core, world.administrator, second, administration.ASIDE)
     assert [one.incident_id for one in board.board(core).untaken] == [first]
