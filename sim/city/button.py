@@ -22,8 +22,8 @@ from firmware.flash.life import TYPICAL, Currents, Use
 from sim.city.event_queue import Schedule
 from sim.city.people import DAY_MS
 from sim.city.statistics import TakenPress, Tally
-from wire import receipts
-from wire.codes import ALIVE, ALIVE_LOW, RESERVE, code, rhythm
+from wire import receipts, state
+from wire.codes import ALIVE, ALIVE_LOW, RESERVE, TEST, code, rhythm
 from wire.keys import InvalidMessage, Mac, derive
 
 PERIOD_S = 900
@@ -156,6 +156,16 @@ class Button:
     @property
     def battery_mv(self) -> int:
         return round(EMPTY_MV + (FULL_MV - EMPTY_MV) * max(0.0, self.level))
+
+    def state(self) -> state.State:
+        """Return what it says over a link."""
+        life = self.press.life
+        flags, age_10s = 0, state.AGE_UNKNOWN
+        if life.event:
+            flags = state.OPEN | (life.event == TEST) * state.IS_TEST
+            flags |= life.age_is_lower_bound * state.AGE_LOWER_BOUND
+            age_10s = min((self._schedule.now_ms - life.opened_ms) // 10_000, state.AGE_UNKNOWN)
+        return state.State(self.battery_mv // 20 % 256, flags, age_10s, life.press_counter)
 
     def spent_mah(self) -> float:
         """Since the beginning."""

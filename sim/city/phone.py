@@ -1,25 +1,29 @@
-"""A phone of the city: the bridge's own rules, and a network that may be away.
+"""A phone of the city: the bridge's own rules on the city's clock, and a network that may be away.
 
-A press is heard, told to the centre until it has it, and its receipts are brought to the button over a link;
-what the bridge keeps in its journal survives the phone being off.
+What the bridge's tasks do in a phone is done here: rows to a journal that survives the phone being off, jobs
+to the centre, steps of a visit over a link. What is done, bridge/rules decide.
 """
 
 from random import Random
 from typing import Protocol
 
-from bridge.model import Alive, Device
+from bridge.model import Alive, Device, Press
 from bridge.model import Key as PressKey
+from bridge.rules import press_age
 from bridge.rules.expected_codes import WIDE, ExpectedCodes, Sighting, Window
-from bridge.rules.retry_queue import Job, RetryQueue, press_kind
+from bridge.rules.press_flow import Action, Do, Keep, Now, Post, PressFlow, new_press, open_press
+from bridge.rules.retry_queue import PRESS_KINDS, Job, RetryQueue
 from bridge.rules.supervision import Supervision
+from bridge.rules.visit import Then, Visit, Write
 from centre.rules.heartbeats import ButtonState, SignOfLife
 from centre.rules.incidents import Phone as PhoneState
+from centre.work.presses import Taken
 from sim.city.button import Button
 from sim.city.centre import Centre
 from sim.city.event_queue import Schedule
 from sim.city.people import Habits
 from sim.city.statistics import CALLED_GONE, CALLED_GONE_WRONGLY, Tally
-from sim.physics.first_heard import first_heard_us
+from sim.physics.first_heard import first_heard
 from sim.physics.medium import Medium
 from wire import receipts
 from wire.codes import ALARM, ALIVE, ALIVE_LOW, CONTACT, PRESSES
@@ -30,7 +34,6 @@ NARROW = Window(ahead=8, multiples=1, spare=0)
 PHONE_LOW_PERCENT = 15
 JOURNAL_MS = 5
 CONNECT_MS = (120, 400)  # measured on Linux and BlueZ: 180 to 340 ms from the advert to the receipt
-LEAVES_AFTER_MS = 1_000
 # Assumed: a mobile network's way there and back, a request that nobody answers, an answer that is lost.
 WAY_MS, SLOW_WAY_MS, SLOW = (25, 120), (200, 2_000), 0.05
 GIVES_UP_MS = 10_000
@@ -52,6 +55,8 @@ class Town(Protocol):
 
 
 class Phone:
+    """One button's phone. `seed` is what its own chance comes from."""
+
     def __init__(
         self, town: Town, button: Button, habits: Habits, device: Device, bridge_id: str, seed: str
     ) -> None:
@@ -61,18 +66,18 @@ class Phone:
         self._heard_mac, self._device_id = Mac(device.k_heard), device.device_id
         self._period_s = device.alive_period_s
         now_ms, counter = town.schedule.now_ms, button.press.life.alive_counter
-        self._device, self._accepted = device, set[tuple[int, int]]()
+        self._device = device
+        self._journal: dict[PressKey, Press] = {}  # as it is on disk
+        self._flows: dict[PressKey, PressFlow] = {}
+        self._visit: Visit | None = None
         heard_ms = button.heard_last_ms
-        self._watch = self._expecting(
+        self._expected = self._expecting(
             NARROW, Alive(device.device_id, counter, heard_ms, counter, heard_ms), now_ms
         )
         self._supervision = Supervision(PHONE_LOW_PERCENT)
         self._supervision.add(device.device_id, device.alive_period_s, now_ms)
         self._supervision.listening(True, now_ms)
         self._retry_queue = RetryQueue(self._chance.random)
-        self._unanswered: dict[PressKey, int] = {}  # and when it was heard
-        self._incidents: dict[PressKey, str] = {}  # that are not closed
-        self._proven: dict[PressKey, tuple[int, bytes]] = {}
         self._is_low, self._running_ms, self._link = False, now_ms, 0
         self._starts = 0
         self.is_off = self.is_apart = False
@@ -97,10 +102,11 @@ class Phone:
         self._supervision.add(self._device_id, self._period_s, now_ms)
         self._supervision.listening(True, now_ms)
         self._retry_queue = RetryQueue(self._chance.random)
-        for key in self._unanswered:
-            self._retry_queue.add(Job(press_kind(key), key), now_ms)
-        self._send()
-        self.catch_up()
+        self._flows = {}
+        self._expected = self._expecting(NARROW, self._expected.alive(self._device_id), now_ms)
+        for key, press in self._journal.items():
+            flow = self._flows[key] = PressFlow(press, self._expected.code(*key), press.heard_at_ms)
+            self._do(flow, flow.resumed(self._now()))
         self.listen()
 
     def part(self, apart: bool) -> None:
@@ -117,7 +123,7 @@ class Phone:
         self._was_away |= self.is_apart or self.button.is_empty
         self._town.tally.counts[CALLED_GONE] += in_reach is False
         self._town.tally.counts[CALLED_GONE_WRONGLY] += in_reach is False and not self._was_away
-        counters, percent = self._watch.counters(self._device_id), self.habits.percent(now_ms)
+        counters, percent = self._expected.counters(self._device_id), self.habits.percent(now_ms)
         lost_after_s = self._supervision.lost_after_s(self._device_id)
         news = (self._heard_ms, self._battery_mv, self._is_low, in_reach, lost_after_s, *counters, percent)
         if news != self._news:
@@ -129,7 +135,7 @@ class Phone:
     def answered(self, counters: dict[str, dict[str, int]]) -> None:
         """To a sign of life."""
         for device_id, known in counters.items():
-            self._watch.told(device_id, known["press"], known["alive"])
+            self._expected.told(device_id, known["press"], known["alive"])
 
     # -- hearing --------------------------------------------------------------------------------------
 
@@ -140,7 +146,7 @@ class Phone:
         if deaf or not button.interval_us or button.session == self._link:
             return
         times_us = (button.since_ms * 1000, now_ms * 1000, button.until_ms * 1000)
-        at_us = first_heard_us(
+        at_us, reception = first_heard(
             town.medium,
             (button.name, self._name),
             button.session,
@@ -148,7 +154,7 @@ class Phone:
             button.interval_us,
             self.habits.system(now_ms),
         )
-        if at_us is not None:
+        if reception is not None:
             town.schedule.at(-(-at_us // 1000), self._hear, button.airing)
 
     def _hear(self, airing: int) -> None:
@@ -170,25 +176,31 @@ class Phone:
             town.tally.counts["bursts of life heard"] += 1
             self._low(sighting.event == ALIVE_LOW)
         if sighting.event in PRESSES and sighting.new:
-            self._take(PressKey(self._device_id, sighting.event, sighting.counter))
-        if sighting.event in (*PRESSES, CONTACT):
-            town.schedule.at(now_ms + self._chance.randint(*CONNECT_MS), self._connect, button.session)
+            self._take(sighting.key, sighting.code)
+        if sighting.event == CONTACT or (sighting.event in PRESSES and not self._is_over(sighting.key)):
+            town.schedule.at(
+                now_ms + self._chance.randint(*CONNECT_MS), self._connect, button.session, sighting
+            )
+
+    def _is_over(self, key: PressKey) -> bool:
+        flow = self._flows.get(key)
+        return flow is None or flow.is_over_on_air(self._town.schedule.now_ms)
 
     def _recognise(self, now_ms: int) -> Sighting | None:
         """By the narrow dictionary; what that does not know is asked of one as wide as a phone's."""
-        self._watch.tick(now_ms)
-        sighting = self._watch.hear([self.button.text], now_ms)
+        self._expected.tick(now_ms)
+        sighting = self._expected.hear([self.button.text], now_ms)
         if sighting is None:
-            wide = self._expecting(WIDE, self._watch.alive(self._device_id), now_ms)
+            wide = self._expecting(WIDE, self._expected.alive(self._device_id), now_ms)
             sighting = wide.hear([self.button.text], now_ms)
-            self._watch = self._expecting(NARROW, wide.alive(self._device_id), now_ms)
+            self._expected = self._expecting(NARROW, wide.alive(self._device_id), now_ms)
         return sighting
 
     def _expecting(self, window: Window, alive: Alive | None, now_ms: int) -> ExpectedCodes:
         """What a bridge expects that has just started, and reads its journal."""
-        watch = ExpectedCodes(window=window)
-        watch.add(self._device, now_ms, self._accepted, alive)
-        return watch
+        expected = ExpectedCodes(window=window)
+        expected.add(self._device, now_ms, [key[1:] for key in self._journal], alive)
+        return expected
 
     def _low(self, is_low: bool) -> None:
         if is_low and not self._is_low:
@@ -197,124 +209,183 @@ class Phone:
 
     # -- the link -------------------------------------------------------------------------------------
 
-    def _connect(self, session: int) -> None:
-        button, watch = self.button, self._watch
+    def _connect(self, session: int, sighting: Sighting) -> None:
+        button = self.button
         if self.is_off or self.is_apart or session != button.session or not button.on_radio:
             return
-        self._link = session
+        self._link, self._visit = session, Visit(sighting)
         button.do(button.press.links, 1, 0)
-        button.take(receipts.value(self._heard_mac, receipts.HEARD, *button.press.on_air))
-        self._battery_mv = button.battery_mv  # as *state* says, which it reads
-        event, counter = button.press.subject()
-        if not event:
-            self._town.schedule.at(self._town.schedule.now_ms + LEAVES_AFTER_MS, self._leave, session)
-        elif watch.accept(self._device_id, event, counter):
-            self._take(PressKey(self._device_id, event, counter))
-        else:
-            self._bring(PressKey(self._device_id, event, counter))
-
-    def _leave(self, session: int) -> None:
-        if self._link == session:
-            self._unlink()
+        self._go_on()
 
     def _unlink(self) -> None:
-        if self._link and self._link == self.button.session and self.button.on_radio:
+        if self._is_linked():
             self.button.do(self.button.press.links, 0, 0)
-        self._link = 0
+        self._link, self._visit = 0, None
 
-    def _bring(self, key: PressKey) -> None:
-        """The highest proof, if the button is linked and has not got it."""
-        button = self.button
-        if self._link != button.session or not button.on_radio or key not in self._proven:
+    def _is_linked(self) -> bool:
+        return bool(self._link) and self._link == self.button.session and self.button.on_radio
+
+    def _go_on(self) -> None:
+        """Carry out the visit's next steps, up to one that waits."""
+        while (visit := self._visit) is not None and self._is_linked():
+            flow = None if visit.key is None else self._flows.get(visit.key)
+            # What is on the air is on disk by now, unless it is a press that has just been heard.
+            step = visit.next(None if flow is None else flow.press, flow is None or flow.is_kept)
+            if isinstance(step, Write):
+                self._write(visit, flow, step.stage)
+            elif step is Then.READ_STATE:
+                self._read_contact(visit)
+            elif step is Then.LEAVE:
+                self._unlink()
+            else:
+                if step.limit_ms is not None:
+                    at_ms = self._town.schedule.now_ms + step.limit_ms
+                    visit.asked()
+                    self._town.schedule.at(at_ms, self._ask_age, visit)
+                return
+
+    def _write(self, visit: Visit, flow: PressFlow | None, stage: int) -> None:
+        visit.wrote(stage)
+        if stage == receipts.HEARD:
+            self.button.take(receipts.value(self._heard_mac, stage, *self.button.press.on_air))
             return
-        stage, proof = self._proven[key]
-        if button.press.subject() == key[1:] and stage > button.press.life.stage:
-            button.take(bytes((stage,)) + proof)
+        assert flow is not None, "a proven stage is a press's"
+        self.button.take(bytes((stage,)) + flow.press.proof)
+        self._do(flow, flow.written(stage))
+
+    def _read_contact(self, visit: Visit) -> None:
+        value = self.button.state()
+        self._battery_mv = self.button.battery_mv
+        key = open_press(self._device_id, value)
+        visit.contact_read(key)
+        if key is None:
+            return
+        if self._expected.accept(*key):
+            self._take(key, self._expected.code(*key), press_age.when_heard(value))
+        elif flow := self._flows.get(key):
+            self._do(flow, flow.contact_read(value, self._town.schedule.now_ms))
+
+    def _ask_age(self, visit: Visit) -> None:
+        if visit is not self._visit or not self._is_linked() or visit.key not in self._flows:
+            return
+        flow, value = self._flows[visit.key], self.button.state()
+        self._battery_mv = self.button.battery_mv
+        if open_press(self._device_id, value) == visit.key:
+            self._do(flow, flow.state_read(value, self._town.schedule.now_ms))
+
+    # -- what the flows ask for -----------------------------------------------------------------------
+
+    def _now(self) -> Now:
+        return Now(self._town.schedule.now_ms, self._town.schedule.now_ms)
+
+    def _take(self, key: PressKey, code: bytes, age: press_age.Age | None = None) -> None:
+        """Take up a new press."""
+        now_ms = self._town.schedule.now_ms
+        flow = self._flows[key] = PressFlow(new_press(key, now_ms, None, age), code, now_ms)
+        self._do(flow, flow.heard())
+
+    def _do(self, flow: PressFlow, actions: list[Action]) -> None:
+        for number, action in enumerate(actions):
+            if isinstance(action, Keep):
+                rest = actions[number + 1 :] if action.first else []
+                at_ms = self._town.schedule.now_ms + JOURNAL_MS
+                self._town.schedule.at(at_ms, self._kept, flow, action, rest, self._starts)
+                if action.first:
+                    return
+            elif isinstance(action, Post):
+                job = Job(action.kind, flow.key)
+                self._send(self._retry_queue.take(self._town.schedule.now_ms, job))
+            elif action is Do.BRING:
+                self._go_on()
+            elif action is Do.FOLLOW:
+                self._catch_up(flow)
+
+    def _kept(self, flow: PressFlow, keep: Keep, rest: list[Action], starts: int) -> None:
+        """Take note that rows are on disk, if the phone has not been switched off meanwhile."""
+        if starts != self._starts:
+            return
+        if flow.key not in self._journal:
+            self._town.tally.heard(flow.key, self._town.schedule.now_ms)
+        self._journal |= {row.key: row for row in keep.rows if isinstance(row, Press)}
+        self._do(flow, flow.kept(self._now()))
+        self._do(flow, rest)
 
     # -- the centre -----------------------------------------------------------------------------------
 
-    def _take(self, key: PressKey) -> None:
-        """On this phone's disk, and from now on it is told to the centre until that has it."""
-        now_ms = self._town.schedule.now_ms + JOURNAL_MS
-        self._town.tally.heard(key, now_ms)
-        self._accepted.add((key.event, key.counter))
-        self._unanswered[key] = now_ms
-        self._retry_queue.add(Job(press_kind(key), key), now_ms)
-        self._town.schedule.at(now_ms, self._send)
+    def _send_due(self) -> None:
+        if not self.is_off:
+            self._send(self._retry_queue.take(self._town.schedule.now_ms))
 
-    def _send(self) -> None:
-        now_ms, starts = self._town.schedule.now_ms, self._starts
-        if self.is_off:
-            return
-        for job in self._retry_queue.take(now_ms):
-            self._town.schedule.at(now_ms + self._way_ms(), self._arrive, job, starts)
+    def _send(self, jobs: list[Job]) -> None:
+        now_ms, schedule = self._town.schedule.now_ms, self._town.schedule
+        for job in jobs:
+            schedule.at(now_ms + self._way_ms(), self._arrive, job, self._starts)
         next_ms = self._retry_queue.next_ms(now_ms)
         if next_ms is not None:
-            self._town.schedule.at(next_ms, self._send)
+            schedule.at(next_ms, self._send_due)
 
     def _way_ms(self) -> int:
         return self._chance.randint(*(SLOW_WAY_MS if self._chance.random() < SLOW else WAY_MS))
 
     def _arrive(self, job: Job, starts: int) -> None:
-        town, key = self._town, job.key
-        now_ms = town.schedule.now_ms
-        if starts != self._starts or key not in self._unanswered:
+        town, now_ms = self._town, self._town.schedule.now_ms
+        if starts != self._starts:
             return
         if town.network_is_away:
             town.schedule.at(now_ms + GIVES_UP_MS, self._fail, job, starts)
             return
+        flow = self._flows[job.key]
+        press, age_sent = flow.press, flow.press.age_s is not None
         body = {
-            "device_id": key.device_id,
-            "event": key.event,
-            "counter": key.counter,
-            "code": self._watch.code(*key).hex(),
+            "device_id": press.device_id,
+            "event": press.event,
+            "counter": press.counter,
+            "code": flow.code.hex(),
             "path": "ble",
-            "age_s": (now_ms - self._unanswered[key]) // 1000,
+            "age_s": press.age_s,
+            "age_is_lower_bound": press.age_is_lower_bound,
         }
         taken = town.centre.take_alarm(self.bridge_id, body)
         town.tally.posted(now_ms)
-        town.tally.received(key, now_ms)
-        town.tally.counts["posts of a press that was known"] += taken.known
-        if key.event == ALARM and not taken.known:
-            self._incidents[key] = taken.incident_id
+        town.tally.received(job.key, now_ms)
+        town.tally.counts["posts of a press that was known"] += taken.known and job.kind in PRESS_KINDS
+        if press.event == ALARM and not taken.known:
             town.opened(self, taken.incident_id)
         if self._chance.random() < ANSWER_LOST:
             town.tally.counts["answers lost"] += 1
             town.schedule.at(now_ms + GIVES_UP_MS, self._fail, job, starts)
         else:
-            way_ms = self._way_ms()
-            town.schedule.at(now_ms + way_ms, self._received, job, starts, taken.stage, taken.proof)
+            town.schedule.at(now_ms + self._way_ms(), self._received, job, starts, taken, age_sent)
 
     def _fail(self, job: Job, starts: int) -> None:
         if starts == self._starts:
             self._retry_queue.failed(job, "unreachable", False, self._town.schedule.now_ms)
-            self._send()
+            self._send_due()
 
-    def _received(self, job: Job, starts: int, stage: int, proof: bytes) -> None:
+    def _received(self, job: Job, starts: int, taken: Taken, age_sent: bool) -> None:
         if starts != self._starts:
             return
         self._retry_queue.done(job)
         self._retry_queue.hurry(self._town.schedule.now_ms)
-        del self._unanswered[job.key]
-        self._send()
-        self._prove(job.key, stage, proof)
+        self._send_due()
+        flow = self._flows[job.key]
+        self._do(flow, flow.answered(job.kind, taken.incident_id, taken.stage, taken.proof, age_sent))
 
     def advanced(self, incident: str) -> None:
-        """An operator has acted: the stream tells it, if there is one now."""
-        key = next((key for key, one in self._incidents.items() if one == incident), None)
-        if key is None or self.is_off or self._town.network_is_away:
-            return
-        receipt = self._town.centre.last_receipt(self.bridge_id, incident)
-        if receipt.last:
-            del self._incidents[key]
-        self._prove(key, receipt.stage, receipt.proof)
+        """Take what an operator has done: the stream tells it, if there is one now."""
+        for flow in self._flows.values():
+            if flow.press.incident == incident:
+                self._catch_up(flow)
 
     def catch_up(self) -> None:
-        """On again, or the network is back: what has become of the open ones?"""
-        for incident in list(self._incidents.values()):
-            self.advanced(incident)
+        """Ask what has become of the open alarms: the network is back."""
+        for flow in list(self._flows.values()):
+            self._catch_up(flow)
 
-    def _prove(self, key: PressKey, stage: int, proof: bytes) -> None:
-        if stage > self._proven.get(key, (receipts.HEARD, b""))[0]:
-            self._proven[key] = stage, proof
-            self._bring(key)
+    def _catch_up(self, flow: PressFlow) -> None:
+        if self.is_off or self._town.network_is_away or not flow.wants_receipts:
+            return
+        assert flow.press.incident is not None
+        receipt = self._town.centre.last_receipt(self.bridge_id, flow.press.incident)
+        if str(receipt.seq) != flow.press.last_event_id:
+            self._do(flow, flow.proven(receipt.stage, receipt.proof, str(receipt.seq)))

@@ -8,21 +8,19 @@ the real-time air has, advert by advert.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from sim.physics.first_heard import first_heard
 from sim.physics.medium import (
-    ADV_DELAY_US_MAX,
     FADING_DB,
     LOSS_1M_DB,
     PROFILES,
     ROOM_EXPONENT,
     SENSITIVITY_DBM,
-    Duty,
     Medium,
     Reception,
 )
 from sim.virtual.time import Handle, Time
 
 AHEAD_US = 5_000_000  # how far ahead a reception is looked for at once
-_EVENTS = 1_000_000  # of one session, at most
 # Where even the kindest fading leaves nothing: nobody need look.
 _RANGE_M = 10 ** ((FADING_DB - LOSS_1M_DB - SENSITIVITY_DBM) / 10 / ROOM_EXPONENT)
 
@@ -138,24 +136,10 @@ class Air:
         self._aims[sender, receiver] = handle
 
     def _next(self, sender: Sender, receiver: Receiver, from_us: int) -> tuple[int, Reception | None]:
-        """When it is heard, and how; or up to when it is not."""
-        duty: Duty = PROFILES[receiver.profile]
-        medium = self._medium
-        every_us = sender.interval_us + ADV_DELAY_US_MAX // 2  # advDelay's mean: the series does not drift
-        count = max(0, -(-(from_us - sender.since_us) // every_us))
-        while True:
-            number = (sender.session * _EVENTS) + count
-            at_us = sender.since_us + count * every_us + medium.adv_delay_us(sender.name, number)
-            if at_us - from_us > AHEAD_US:
-                return at_us, None
-            opens_us = medium.listens_at_us(receiver.name, at_us, duty)
-            if opens_us > at_us:
-                count += max(1, (opens_us - at_us) // every_us)
-                continue
-            reception = medium.hears(sender.name, receiver.name, number, at_us, duty)
-            if reception is not None:
-                return at_us + reception.delay_us, reception
-            count += 1
+        """Return when it is heard, and how; or up to when it is not."""
+        names, times_us = (sender.name, receiver.name), (sender.since_us, from_us, from_us + AHEAD_US + 1)
+        duty = PROFILES[receiver.profile]
+        return first_heard(self._medium, names, sender.session, times_us, sender.interval_us, duty)
 
     def _heard(self, sender: Sender, receiver: Receiver, rssi_dbm: int) -> None:
         self._reported[sender, receiver] = (sender.address, sender.uuid)
