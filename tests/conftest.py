@@ -5,6 +5,7 @@ import random
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,12 @@ def _ends() -> Iterator[None]:
     """Close, when a test is over, what its parts have opened for it."""
     with parts.at_end:
         yield
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what takes seconds to collect, in each worker, where no slow test is wanted."""
+    at_length = collection_path.parts[-2:] == ("fuzz", "test_at_length.py")
+    return True if at_length and "not slow" in config.getoption("markexpr") else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
