@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import parts
+
+# What is slow on a busy machine is not wrong; and what failed is printed so that it can be replayed.
+settings.register_profile("house", deadline=None, print_blob=True)
+settings.load_profile("house")
 
 # Whoever runs them in the background of a shell has SIGINT ignored, and so would every program that they
 # start: Ctrl-C would end none.

@@ -24,6 +24,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--ignore-certificate-errors", "--remote-debugging-port=0"),
 )
+LIMIT_S = 60  # for what never comes: nothing is measured by it
 _KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, "Backspace": 8, "ArrowDown": 40, "ArrowUp": 38, "+": 187}
 
 
@@ -42,7 +43,7 @@ class Tab:
         number = next(self._ids)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while True:
-            said = await self._socket.receive_json(timeout=20)
+            said = await self._socket.receive_json(timeout=LIMIT_S)
             if said.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
                 self.complaints.append(said["params"])
             if said.get("id") == number:
@@ -66,7 +67,7 @@ class Tab:
         """
         there = f"document.readyState === 'complete' && ({expression})"
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(LIMIT_S):
                 while True:
                     with contextlib.suppress(Failed):
                         if await self.value(there):

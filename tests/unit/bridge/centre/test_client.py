@@ -231,7 +231,7 @@ async def test_an_endless_answer_is_cut_off(authority: Authority) -> None:
         except ConnectionError:
             return response
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(NotACentre, match="64 KiB"):
             await post(authority, handler)
 
@@ -384,9 +384,9 @@ async def test_an_address_that_says_nothing_does_not_hold_the_alarm_up(authority
     async with (
         serve(authority, {("POST", "/v1/alarms"): silent}) as one,
         serve(authority, {("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD))}) as other,
-        Centre([one, other], authority.pem.decode(), answer_s_max=30) as centre,
+        Centre([one, other], authority.pem.decode(), answer_s_max=300) as centre,
     ):
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
         hung.set()
 

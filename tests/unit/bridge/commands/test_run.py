@@ -38,12 +38,12 @@ def test_it_runs_until_it_is_told_to_stop_and_only_once_per_home(tmp_path: Path)
         assert {line["what"] for line in said} == {"trouble", "retry"}
         assert {line["reason"] for line in said} >= {"centre_down"}
         assert all(line["at_ms"] > 1_700_000_000_000 for line in said)
-        second = subprocess.run(command, capture_output=True, text=True, env=nowhere, timeout=20)
+        second = subprocess.run(command, capture_output=True, text=True, env=nowhere, timeout=60)
         assert second.returncode == 1
         assert "another bridge" in second.stderr
     finally:
         running.send_signal(signal.SIGTERM)
-        _, complaint = running.communicate(timeout=10)
+        _, complaint = running.communicate(timeout=60)
     assert running.returncode == 0
     assert complaint == ""
 

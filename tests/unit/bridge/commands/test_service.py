@@ -49,7 +49,7 @@ def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", "--user", "--man=no", str(service.unit_path())],  # noqa: S607
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         env=os.environ | {"SYSTEMD_LOG_LEVEL": "warning"},
     )
     if "Failed to initialize manager" in verdict.stderr:

@@ -58,7 +58,7 @@ class Daemon:
             stdout=asyncio.subprocess.DEVNULL,
         )
         self._bus = await MessageBus(self._address, BusType.SYSTEM).connect()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await self._is_there():  # noqa: ASYNC110  # the mock says nothing when it is ready
                 await asyncio.sleep(0.05)
         return self

@@ -76,7 +76,7 @@ async def played(address: str, template: str, name: str) -> AsyncIterator[Messag
     bus = await MessageBus(address, BusType.SESSION).connect()
     daemon = "org.freedesktop.DBus"
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await ask(bus, daemon, "/org/freedesktop/DBus", f"{daemon}.NameHasOwner", "s", name):  # noqa: ASYNC110 -- the mock says nothing when it is ready
                 await asyncio.sleep(0.05)
         yield bus

@@ -110,7 +110,7 @@ def test_a_reader_that_stalls_delays_nothing_and_is_told_what_it_missed() -> Non
         read.append(json.loads(program.stdout.readline()))
     program.stdin.close()
     read += [json.loads(line) for line in program.stdout]
-    assert program.wait(timeout=20) == 0
+    assert program.wait(timeout=60) == 0
     dropped = sum(line["count"] for line in read if line["what"] == "dropped")
     assert dropped > 0
     refused = [line["count"] for line in read if line["what"] == "refused"]
@@ -127,7 +127,7 @@ def test_a_reader_that_never_reads_does_not_keep_us_from_ending() -> None:
     program = stalled()
     assert program.stdin
     program.stdin.close()
-    assert program.wait(timeout=20) == 0
+    assert program.wait(timeout=60) == 0
     assert program.stderr
     assert program.stdout
     assert program.stderr.read() == ""

@@ -108,7 +108,7 @@ def test_prometheus_reads_it_and_it_says_nothing_of_anybody(capsys: pytest.Captu
                 stage=1,
             )
         with serving(metrics, port):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
                 text = answer.read().decode()
             with pytest.raises(OSError, match="in use"), serving(metrics, port):
                 pass

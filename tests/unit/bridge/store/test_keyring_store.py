@@ -134,7 +134,7 @@ def test_a_kill_in_the_middle_leaves_the_old_or_the_new(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     found = home.read()
