@@ -1,4 +1,4 @@
-"""A signed-in person's own page: she changes her password."""
+"""A signed-in user's own page, with the change of the password."""
 
 from functools import partial
 
@@ -37,7 +37,7 @@ class Account:
         return pages.page("account.html", caller, login=login, mistake=mistake, changed=changed)
 
     async def change(self, request: web.Request, caller: Caller) -> web.Response:
-        """Her old password and a code as for signing in, counted alike; then all her other sessions end."""
+        """Ask for the old password and a code as for signing in, counted alike; all other sessions end."""
         try:
             await self._change(caller, await read_form(request))
         except Refused as refused:
@@ -51,7 +51,7 @@ class Account:
         return web.Response(status=303, headers=headers)
 
     async def _change(self, caller: Caller, form: dict[str, str]) -> None:
-        """Raises Refused: bad_password, wrong_sign_in, sign_in_locked."""
+        """Change the password. Raises Refused: bad_password, wrong_sign_in, sign_in_locked."""
         login = await self._worker(sign_in.login_of, caller, lane=AFTER)
         password = form.get("password", "")
         mistake = access.password_mistake(password, login, caller.name)

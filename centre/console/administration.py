@@ -21,7 +21,7 @@ AFTER_DIGITS = 16
 
 class Administration:
     def __init__(self, worker: Worker, looks: Worker, signals: ChangeSignals, guard: Guard) -> None:
-        """`looks`: a thread that only reads, for which no alarm waits."""
+        """Make the routes. `looks`: a thread that only reads, for which no alarm waits."""
         self._worker, self._looks, self._signals = worker, looks, signals
         sees, does = guard.sees(ADMINISTRATOR), guard.does(ADMINISTRATOR)
         self.routes = (
@@ -42,12 +42,12 @@ class Administration:
         )
 
     async def waiting(self, _request: web.Request, _caller: Caller) -> web.Response:
-        """How many alarms wait for her: her page asks every few seconds."""
+        """Answer how many alarms wait for a ruling: the page asks every few seconds."""
         waiting = await self._looks(administration.waiting)
         return answer({"waiting": waiting}, headers={"Cache-Control": "no-store"})
 
     async def hand_over(self, request: web.Request, caller: Caller) -> web.Response:
-        """It becomes an alarm like any other, that nobody has taken."""
+        """Make it an alarm like any other, that nobody has taken."""
         return await self._rule(request, caller, administration.OPERATORS)
 
     async def set_aside(self, request: web.Request, caller: Caller) -> web.Response:

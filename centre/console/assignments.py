@@ -32,7 +32,7 @@ class Handouts:
         )
 
     async def enrolment(self, request: web.Request, caller: Caller) -> web.Response:
-        """A new code on a page to print; it is in no address, and nowhere else."""
+        """Show a new code on a page to print; it is in no address, and nowhere else."""
         case_id, device_id = request.match_info["case"], request.match_info["device"]
         try:
             code = await self._worker(assignments.issue_enrolment, caller, case_id, device_id)

@@ -17,7 +17,7 @@ from centre.work.board import Board
 
 ESCALATE_TICK_S = 0.5
 _OLD_S = 5.0  # another process (a command) may have changed something, and sends no signal
-_TURN_S = 0.002  # of the loop, for cards: then whoever else waits has his turn
+_TURN_S = 0.002  # of the loop, for cards: then others who wait have theirs
 _YOUNG_S = 0.2  # a flood of alarms is read five times a second, not a thousand
 
 
@@ -40,7 +40,7 @@ class Snapshot:
     _lists: dict[str, "Listed"] = field(default_factory=dict)
 
     def state(self) -> dict[str, Any]:
-        """What the page's script is told beside the HTML."""
+        """Return what the page's script is told beside the HTML."""
         cards = self.board.waiting + self.board.taken + self.board.closed
         return {
             "untaken": len(self.board.waiting) + self.board.hidden,
@@ -90,7 +90,7 @@ class Boards:
         return listed
 
     async def escalate(self) -> None:
-        """A job: rings for all pages when an alarm that nobody takes has got louder."""
+        """Wake all pages when an alarm that nobody takes has got louder. A job."""
         shown = self._now
         if shown and html.levels(shown.board, now_ms(), self._escalate_s) != shown.levels:
             self._signals.board_changed()

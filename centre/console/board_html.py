@@ -68,7 +68,7 @@ def items(board: Board, levels: dict[str, int]) -> list[Item]:
 
 
 def render_item(item: Item, language: str) -> Markup:
-    """Some tenths of a millisecond: who makes many lets others go on between them (boards.py)."""
+    """Render one card, in some tenths of a ms: who renders many lets others go on between."""
     shown: dict[str, Any] = {"card": item.card, "part": item.part, "level": item.level}
     template = "board_card.html" if item.part is Part.WAITING else "board_line.html"
     late = _late(item.card, language)
@@ -142,9 +142,9 @@ def page(
     opened: str = "",
     sheet: str = "",
 ) -> str:
-    """The whole page, with one incident's sheet or none; it works without a script too."""
+    """Render the whole page, with one incident's sheet or none; it works without a script too."""
     said = words.of_page(caller.language, "board")
-    # The list is the same for all who speak her language; each form carries what only her session knows.
+    # The list is the same for all of a language; each form carries what only its own session knows.
     end = Markup('<input type="hidden" name="csrf" value="{}"></form>').format(csrf(caller))
     listed, sheet = (html.replace("</form>", end) for html in (listed, sheet))
     script = {key: text for key, text in said.items() if key.startswith(("js_", "title_", "live", "sound_"))}
@@ -176,7 +176,7 @@ def _title(board: Board, language: str) -> str:
 
 
 def _said(language: str) -> dict[str, Any]:
-    """What both templates write in the same way."""
+    """Return what both templates write in the same way."""
     return {
         "clock": _clock,
         "since": _since,

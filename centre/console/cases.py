@@ -57,7 +57,7 @@ class Cases:
         return self._form(caller, {})
 
     async def open(self, request: web.Request, caller: Caller) -> web.Response:
-        """A new case, and on to its page."""
+        """Open a new case, and go on to its page."""
         form = await read_form(request)
         try:
             case_id = await self._worker(cases.open_case, caller, rules.from_form(form))
@@ -73,7 +73,7 @@ class Cases:
     async def show(
         self, request: web.Request, caller: Caller, refused: Refused | None = None, form: Any = None
     ) -> web.Response:
-        """The page of one case; with what was refused, and what was typed into the form of it."""
+        """Show the page of one case; with what was refused, and what was typed into the form of it."""
         shown = await self._worker(self._shown, caller, request.match_info["case"])
         page = pages.page("case.html", caller, refused=refused, form=form or {}, **shown)
         if refused is not None:
@@ -85,7 +85,7 @@ class Cases:
         return self._form(caller, rules.to_form(file), record.case_id, record.changed_at_ms)
 
     async def change(self, request: web.Request, caller: Caller) -> web.Response:
-        """The whole file; where somebody else has changed it meanwhile, nothing, and both are shown."""
+        """Change the whole file; where somebody else has changed it meanwhile, show both instead."""
         case_id, form = request.match_info["case"], await read_form(request)
         read_at_ms = _version(form)
         try:
@@ -131,7 +131,7 @@ class Cases:
         return web.Response(body=image, content_type=kind, headers=headers)
 
     async def set_photo(self, request: web.Request, caller: Caller) -> web.Response:
-        """A JPEG or PNG of at most 512 KiB, kept as it is: what the camera wrote into it stays in it."""
+        """Keep a JPEG or PNG of at most 512 KiB as it is: what the camera wrote into it stays in it."""
         case_id, shows = request.match_info["case"], request.match_info["shows"]
         work = partial(cases.set_photo, shows=shows, image=await uploads.photo_of(request))
         return await self.acted(request, caller, partial(self._worker, work, caller, case_id), "photos")
@@ -144,7 +144,7 @@ class Cases:
     def act(
         self, chosen: Callable[[dict[str, str]], Callable[..., Any]], part: str = ""
     ) -> Callable[[web.Request, Caller], Awaitable[web.Response]]:
-        """A route that does what `chosen` makes of its form and its address, and shows the case again."""
+        """Make a route that does what `chosen` makes of its form and address, and shows the case again."""
 
         async def act(request: web.Request, caller: Caller) -> web.Response:
             form = await read_form(request)
@@ -244,7 +244,7 @@ def _rows_filled(form: dict[str, str], kind: str) -> int:
 
 
 def _version(form: dict[str, str]) -> int:
-    """Raises Refused("out_of_range")."""
+    """Read which file was changed. Raises Refused("out_of_range")."""
     text = form.get("changed_at_ms", "")
     if not (text.isascii() and text.isdigit() and len(text) < 17):
         raise Refused("out_of_range", "changed_at_ms is the file's that was read", field="changed_at_ms")

@@ -67,7 +67,7 @@ class Figures:
         return web.Response(text=text.getvalue(), content_type="text/csv", charset="utf-8", headers=headers)
 
     async def _asked(self, request: web.Request) -> tuple[str, str, list[str], Months]:
-        """The months asked for, all that there are, and what is shown of the former."""
+        """Return the months asked for, all that there are, and what is shown of the former."""
         known = await self._looks(work.months, lane=AFTER)
         newest = known[0] if known else ""
         texts = request.query.get("from", newest), request.query.get("to", request.query.get("from", newest))
@@ -81,7 +81,7 @@ class Figures:
 
 
 def _no_formula(text: str) -> str:
-    """A spreadsheet reckons what begins like a formula; behind an apostrophe it is text."""
+    """Put an apostrophe before what a spreadsheet would take for a formula: behind it, it is text."""
     return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text
 
 
@@ -94,7 +94,7 @@ def _number(say: partial[str], value: int | None) -> str:
 
 
 def _cell(say: partial[str], shown: list[Figure], figure: str) -> str:
-    """What is told of a figure in all."""
+    """Return what is told of a figure in all."""
     return next(
         (_number(say, r.value) for r in shown if (r.zone, r.figure, r.group) == (ALL, figure, ALL)), "–"
     )

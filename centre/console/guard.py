@@ -41,9 +41,9 @@ class Guard:
         return sees
 
     def does(self, *roles: str, read: ReadForm = read_form) -> Callable[[web.Request], Awaitable[Caller]]:
-        """For POST: the same, and from our own page, so that no other site's form acts for her.
+        """For POST: the same, and from our own page, so that no other site's form acts for the user.
 
-        Two ways to know, each enough: the Origin, and a token that only our pages of her session tell;
+        Two ways to know, each enough: the Origin, and a token that only our pages of the session tell;
         `read` is how its form is read.
         Raises Refused: wrong_origin, wrong_form too.
         """
@@ -61,7 +61,7 @@ class Guard:
         return does
 
     async def still(self, caller: Caller) -> None:
-        """For a stream, at each turn: her session goes on, and she is there. Raises Refused: unauthorised."""
+        """Check at each turn of a stream that the session goes on. Raises Refused: unauthorised."""
         now = await self._session(caller.session)
         if now.role != caller.role:
             raise Refused("unauthorised")
@@ -80,7 +80,7 @@ def set_session(response: web.Response, token: str) -> None:
 
 
 def csrf(caller: Caller) -> str:
-    """What each form of a session carries, and no other site can know."""
+    """Return what each form of a session carries, and no other site can know."""
     return form_token(caller.session)
 
 

@@ -32,7 +32,7 @@ class Provided:
         )
 
     async def leave(self, request: web.Request, _caller: str) -> web.Response:
-        """To the provider. Where she comes back to is here, whatever the address of this request says."""
+        """Redirect to the provider. The way back leads here, whatever the address of this request says."""
         provider = self._there()
         try:
             address, brought = await provider.leave(f"https://{request.host}{BACK}")
@@ -40,14 +40,14 @@ class Provided:
             await self._note(refused)
             return _mistake(request, refused)
         response = web.Response(status=303, headers={"Location": address, "Cache-Control": "no-store"})
-        # Lax: she comes back from another site.
+        # Lax: the browser comes back from another site.
         response.set_cookie(
             COOKIE, brought, max_age=JOURNEY_S, path="/", secure=True, httponly=True, samesite="Lax"
         )
         return response
 
     async def arrive(self, request: web.Request, _caller: str) -> web.Response:
-        """A page, not a redirect: a browser sends a strict cookie only where our own page led."""
+        """Answer with a page, not a redirect: a browser sends a strict cookie only where our own page led."""
         provider = self._there()
         try:
             login = await provider.arrive(request.query, request.cookies.get(COOKIE, ""))
@@ -89,7 +89,7 @@ class Provided:
 
 
 def _mistake(request: web.Request, refused: Refused) -> web.Response:
-    """The sign-in page, where the password is asked for: nobody is locked out by the provider."""
+    """Show the sign-in page, which asks for the password: nobody is locked out by the provider."""
     if refused.reason not in _MISTAKES or not wants_html(request):
         raise refused
     shown_as_page(request, refused)

@@ -39,7 +39,7 @@ TEMPLATES = (
 )
 HEARTBEAT_S = 5.0  # the page says that it is not live after three missed ones
 STREAMS_MAX = 64
-STREAMS_PER_SESSION_MAX = 8  # her forgotten tabs make nobody else blind
+STREAMS_PER_SESSION_MAX = 8  # forgotten tabs make nobody else blind
 _OPENED_MAX = 1000  # sessions whose open sheet is remembered
 
 
@@ -86,7 +86,7 @@ class Operator:
         return _text(html.render_open(await self._worker(board.open_alarms, after), caller))
 
     async def page_of_incident(self, request: web.Request, caller: Caller) -> web.Response:
-        """The board with one sheet beside it: what a reload, or a browser without a script, gets."""
+        """Show the board with one sheet beside it: what a reload, or a browser without a script, gets."""
         incident_id = request.match_info["incident"]
         return await self._page(caller, incident_id, await self._sheet(caller, incident_id))
 
@@ -110,12 +110,12 @@ class Operator:
         return _text(await self._sheet(caller, request.match_info["incident"], again=again))
 
     async def _sheet(self, caller: Caller, incident_id: str, *, again: bool = False) -> str:
-        """A look at a case is noted once per opening: `again` counts only for the sheet opened last."""
+        """Render a sheet; a look is noted once per opening: `again` counts only for the sheet opened last."""
         again = again and self._opened.get(caller.session) == incident_id
         try:
             sheet = await self._worker(partial(incident_sheet.sheet, again=again), caller, incident_id)
         except sqlite3.Error as error:
-            # On a full disk she still sees whom to help and where; that she looked is told here instead.
+            # On a full disk an operator still sees whom to help and where; the look is logged here instead.
             text = f"that {caller.actor} looks at incident {incident_id} cannot be noted: {error}"
             self._log("trouble", reason="look_not_noted", text=text)
             sheet = await self._worker(partial(incident_sheet.sheet, again=True), caller, incident_id)
@@ -126,7 +126,7 @@ class Operator:
         return html.render_sheet(sheet, caller.language, now_ms())
 
     async def fixes(self, request: web.Request, _caller: Caller) -> web.Response:
-        """The trail as far as a map has not drawn it: positions after number `after`."""
+        """Answer with what a map has not drawn: positions after number `after`, and which are the newest."""
         after = request.query.get("after", "0")
         if not re.fullmatch(r"[0-9]{1,15}", after, re.ASCII):
             raise Refused("out_of_range", "after must be the number of a position", field="after")
@@ -191,7 +191,7 @@ class Operator:
         return await self._act(request, caller, receipts.DISPATCHED, "dispatched", await _form(request))
 
     async def close(self, request: web.Request, caller: Caller) -> web.Response:
-        """It is over; only an operator says so, and says what it was."""
+        """Close an alarm; only an operator says that it is over, and what it was."""
         form = await _form(request)
         if form.get("reason") not in incidents.CLOSE_REASONS:
             words = ", ".join(incidents.CLOSE_REASONS)
@@ -237,7 +237,7 @@ class Operator:
 
 
 async def _form(request: web.Request) -> dict[str, str]:
-    """The fields of a browser's form; of what else is posted, none."""
+    """Read the fields of a browser's form; of what else is posted, none."""
     if request.content_type != "application/x-www-form-urlencoded":
         return {}
     try:

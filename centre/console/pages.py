@@ -54,7 +54,7 @@ def compile_now(*names: str) -> None:
 
 
 def page(template: str, caller: Caller, **shown: Any) -> web.Response:
-    """A whole page for somebody signed in; `csrf` is what its forms must carry."""
+    """Answer with a whole page for somebody signed in; `csrf` is what its forms must carry."""
     frame = {"caller": caller, "links": LINKS[caller.role], "csrf": csrf(caller)}
     text = render(template, caller.language, home=access.home_of(caller.role), **frame, **shown)
     return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""In and out: how somebody gets a password, shows who she is, and leaves."""
+"""In and out: how a user gets a password, is identified, and leaves."""
 
 import io
 import re
@@ -94,30 +94,30 @@ class Entrance:
         return _set_page(self._invited(key), key)
 
     def _invited(self, key: str) -> Invited:
-        """Raises Refused("unauthorised")."""
+        """Find who is invited. Raises Refused("unauthorised")."""
         return signin.invited(self._reader, key)
 
     async def code(self, request: web.Request, _caller: str) -> web.Response:
-        """The second factor as authenticators scan it (`otpauth:`)."""
-        her = self._invited(request.query.get("key", ""))
-        text = pyotp.TOTP(her.secret).provisioning_uri(name=her.login, issuer_name="Emergency centre")
+        """Draw the second factor as authenticators scan it (`otpauth:`)."""
+        user = self._invited(request.query.get("key", ""))
+        text = pyotp.TOTP(user.secret).provisioning_uri(name=user.login, issuer_name="Emergency centre")
         svg = io.BytesIO()
         segno.make(text, error="m").save(svg, kind="svg", border=4, omitsize=True, light="#fff")
         headers = {"Cache-Control": "no-store"}
         return web.Response(body=svg.getvalue(), content_type="image/svg+xml", headers=headers)
 
     async def set(self, request: web.Request, _caller: str) -> web.Response:
-        """A password and a second factor, by an invitation that is good once; and she is signed in."""
+        """Set a password and a second factor, by an invitation that is good once, and sign the user in."""
         form = await read_form(request)
         key, password = form.get("key", ""), form.get("password", "")
-        her = self._invited(key)
-        mistake = access.password_mistake(password, her.login, her.name)
+        user = self._invited(key)
+        mistake = access.password_mistake(password, user.login, user.name)
         if mistake is None and password != form.get("again"):
             mistake = "password_differs"
         if mistake is None:
             try:
                 place = self._place(request)
-                async with self.queues.turn(KNOWN_BROWSER, her.login) as checks:  # who was invited is known
+                async with self.queues.turn(KNOWN_BROWSER, user.login) as checks:  # who was invited is known
                     password_hash = await checks.run(password_hashing.hash_of, password)
                     filled = key, password_hash, six_digits(form), place
                     return _in(*await self._worker(signin.set_password, *filled, lane=AFTER), place)
@@ -127,14 +127,14 @@ class Entrance:
                 mistake = "wrong_code"
         if wants_html(request):
             shown_as_page(request, Refused("wrong_code" if mistake == "wrong_code" else "bad_password"))
-            return _set_page(her, key, words.say(her.language, f"entrance.{mistake}"))
+            return _set_page(user, key, words.say(user.language, f"entrance.{mistake}"))
         raise Refused("bad_password", words.say("en", f"entrance.{mistake}"))
 
     def close(self) -> None:
         self.queues.close()
 
     async def speak(self, request: web.Request, caller: Caller) -> web.Response:
-        """Her pages in another language, from now on; and back to where she was."""
+        """Show the user's pages in another language from now on; and go back to the page before."""
         language = (await read_form(request)).get("language", "")
         if language not in access.LANGUAGES:
             raise Refused("out_of_range", "language must be one of fr, nl, de, en", field="language")
@@ -142,7 +142,7 @@ class Entrance:
         return web.Response(status=303, headers={"Location": _back(request, caller)})
 
     async def be_away(self, request: web.Request, caller: Caller) -> web.Response:
-        """She leaves her desk (`away` is 1) or is back (0); a change signal tells the other pages."""
+        """Note that the desk is left (`away` is 1) or taken again (0); the other pages are told."""
         away = (await read_form(request)).get("away", "")
         if away not in ("0", "1"):
             raise Refused("out_of_range", "away must be 0 or 1", field="away")
@@ -160,7 +160,7 @@ class Entrance:
 
 
 def _back(request: web.Request, caller: Caller) -> str:
-    """The page of ours that the form was on, as the browser says; else her first one."""
+    """Return the page of ours that the form was on, as the browser says; else the user's first one."""
     ours = f"{request.scheme}://{request.host}/console"
     came_from = request.headers.get(hdrs.REFERER, "")
     if came_from.startswith(ours) and came_from.isprintable():
@@ -169,7 +169,7 @@ def _back(request: web.Request, caller: Caller) -> str:
 
 
 def _in(token: str, caller: Caller, place: Place | None = None) -> web.Response:
-    """To her first page, with a session that nobody has had before; at a place that is known from now on."""
+    """Redirect to the user's first page, set a new session cookie, remember this browser."""
     headers = {"Location": access.home_of(caller.role), "Cache-Control": "no-store"}
     response = web.Response(status=303, headers=headers)
     set_session(response, token)
@@ -186,7 +186,7 @@ def _in(token: str, caller: Caller, place: Place | None = None) -> web.Response:
 
 
 def _page(template: str, language: str, status: int = 200, **shown: Any) -> web.Response:
-    """A page for somebody who is not signed in."""
+    """Answer with a page for somebody who is not signed in."""
     text = pages.render(template, language, **shown)
     headers = {"Cache-Control": "no-store"}
     return web.Response(text=text, status=status, content_type="text/html", headers=headers)
@@ -198,20 +198,20 @@ def sign_in_page(
     return _page("sign-in.html", language, status, login=login, mistake=mistake, provided=provided)
 
 
-def _set_page(her: Invited, key: str, mistake: str = "") -> web.Response:
+def _set_page(user: Invited, key: str, mistake: str = "") -> web.Response:
     """Its address is a secret, good once; the secret of the second factor in groups, to be typed."""
-    grouped = " ".join(re.findall(".{1,4}", her.secret))
-    shown = {"her": her, "key": key, "secret": grouped, "mistake": mistake}
-    return _page("set-password.html", her.language, 400 if mistake else 200, **shown)
+    grouped = " ".join(re.findall(".{1,4}", user.secret))
+    shown = {"user": user, "key": key, "secret": grouped, "mistake": mistake}
+    return _page("set-password.html", user.language, 400 if mistake else 200, **shown)
 
 
 def language_of(request: web.Request) -> str:
-    """Of who is not known yet: the one she clicked, else the one that her browser asks for."""
+    """Return the language of a user not known yet: the one clicked, else the browser's."""
     chosen = request.query.get("language", "")
     return chosen if chosen in access.LANGUAGES else words.choose(request.headers.get("Accept-Language", ""))
 
 
 def six_digits(form: dict[str, str]) -> str:
-    """Six digits, however she groups them; else none."""
+    """Return six digits, however they are grouped; else none."""
     code = "".join(form.get("code", "").split())
     return code if re.fullmatch("[0-9]{6}", code, re.ASCII) else ""

@@ -1,7 +1,7 @@
 """Who waits for the check of a password, and behind whom: known browsers, known networks, strangers.
 
 Each kind has a queue, a thread and a rate of its own (rules/tries.py). So whoever guesses costs a little of
-one processor, and other strangers their time, but never somebody who has signed in at her place before.
+one processor, and other strangers their time, but never a user who has signed in from there before.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class Queues:
 
     @asynccontextmanager
     async def turn(self, kind: str, login: str) -> AsyncGenerator[Checks]:
-        """Raises Refused("busy"): of that kind too many try, or wait."""
+        """Wait for a turn. Raises Refused("busy"): of that kind too many try, or wait."""
         checks, flow = self._of[kind]
         if not flow.takes(int(asyncio.get_running_loop().time() * 1000)):
             raise Refused("busy")

@@ -48,7 +48,7 @@ _ZOOM_MAX = 24
 
 class Archive:
     def __init__(self, path: Path) -> None:
-        """Raises CannotServe for what we cannot show, with what it is."""
+        """Open the file. Raises CannotServe for what we cannot show, with what it is."""
         try:
             self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -95,7 +95,7 @@ class Archive:
 
 
 def opened(settings: Settings) -> tuple[Archive | None, Settings]:
-    """The archive, if there is one; then the settings say that its tiles are here. Raises CannotServe."""
+    """Open the archive, if there is one, and have the settings say so. Raises CannotServe."""
     if not is_archive(settings.tiles):
         return None, settings
     archive = Archive(Path(settings.tiles))

@@ -18,7 +18,7 @@ _waiting = 0
 
 
 async def read_upload(request: web.Request) -> dict[str, str]:
-    """The form's fields but for the photo, which `photo_of` then has.
+    """Read the form's fields but for the photo, which `photo_of` then has.
 
     Raises Refused: malformed_form, too_large, too_slow, busy.
     """

@@ -11,7 +11,7 @@ class Housekeeping:
     """Two jobs: what is erased becomes an outcome, and while a month is counted it would count twice."""
 
     def __init__(self, worker: Worker, looks: Worker, settings: Settings) -> None:
-        """`looks`: a thread that only reads, for which no alarm waits."""
+        """Make the jobs. `looks`: a thread that only reads, for which no alarm waits."""
         self._worker, self._looks = worker, looks
         self._terms = settings.keep_positions_days, settings.keep_incidents_days
         self._other_terms = settings.keep_losses_days, settings.keep_sessions_days
@@ -35,6 +35,6 @@ class Housekeeping:
                 await self._worker(figures.keep, counting, lane=SPARE)
 
     async def tidy_after_strangers(self) -> None:
-        """What they did is noted by its number, and what they leave is bounded."""
+        """Note what strangers did by its number, and bound what they leave."""
         await self._worker(attempt_counters.due, lane=SPARE)
         await self._worker(login_attempts.forget, lane=SPARE)

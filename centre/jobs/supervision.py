@@ -1,5 +1,4 @@
-"""The eyes of the centre: for what is lost, in the last lane, knowing when it could not look itself; and for
-alarms that nobody takes."""
+"""Supervision: looks for what is lost, in the last lane; and for alarms that nobody takes."""
 
 import time
 

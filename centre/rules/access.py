@@ -1,7 +1,7 @@
-"""Who may do what, and how somebody shows who she is. Pure.
+"""Who may do what, and how a user is identified. Pure.
 
 Roles: an operator takes alarms, and sees a case only while an incident of it is open; a case manager sees the
-cases of her own police zone; the Institute sees figures, no names; an administrator sees that all works, and
+cases of the own police zone; the Institute sees figures, no names; an administrator sees that all works, and
 what revoked buttons do. No role includes another.
 """
 
@@ -15,14 +15,14 @@ ROLES = (OPERATOR, CASE_MANAGER, INSTITUTE, ADMINISTRATOR)
 LANGUAGES = ("fr", "nl", "de", "en")
 
 ENTER_MS = 10 * 60_000  # how long an address that lets somebody in is good
-SET_MS = 24 * 3_600_000  # and one where she sets her password
+SET_MS = 24 * 3_600_000  # and one where a user sets a password
 SESSION_MS = 12 * 3_600_000  # a long shift
 IDLE_MS = 2 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is signed in, as her session says."""
+    """Who is signed in, as the session says."""
 
     user_id: str
     name: str
@@ -35,7 +35,7 @@ class Caller:
 
     @property
     def actor(self) -> str:
-        """As the event log names her."""
+        """Return how the event log names the user."""
         return f"user:{self.user_id}"
 
 
@@ -55,7 +55,7 @@ def is_over(opened_at_ms: int, seen_at_ms: int, now_ms: int) -> bool:
 
 
 def home_of(role: str) -> str:
-    """The page that a role begins with."""
+    """Return the page that a role begins with."""
     return {
         OPERATOR: "/console",
         CASE_MANAGER: "/console/cases",
@@ -113,7 +113,7 @@ TOTP_S = 30  # RFC 6238
 
 
 def totp_step(secret: str, code: str, now_ms: int, used: int) -> int | None:
-    """The step whose code it is, of this one and its neighbours; None where none is, or not after `used`."""
+    """Return the step whose code it is, or a neighbour's; None where none is, or not after `used`."""
     totp, now = pyotp.TOTP(secret), now_ms // (TOTP_S * 1000)
     found = [step for step in (now - 1, now, now + 1) if hmac.compare_digest(_six(totp, step), code)]
     return next((step for step in found if step > used), None)

@@ -87,7 +87,7 @@ def message_type(now: Standing) -> str:
 
 
 def judged(now: Standing) -> tuple[str, str, str, str]:
-    """What to do, urgency, severity, certainty. A person's life counts as at stake until somebody closes.
+    """Say what to do, urgency, severity, certainty. A life counts as at stake until somebody closes.
 
     How sure it is nobody knows before an operator finds it worth sending help; then it is likely.
     """
@@ -131,7 +131,7 @@ def _positions(now: Standing) -> list[Position]:
 
 
 def _parameters(now: Standing) -> dict[str, str]:
-    """What CAP has no element for; only what is known."""
+    """Return what CAP has no element for; only what is known."""
     parameters: dict[str, object] = {"stage": receipts.NAMES[now.stage], "case": now.case_id}
     if now.called_off_at_ms is not None:
         parameters["called_off_at"] = _time(now.called_off_at_ms)

@@ -1,7 +1,7 @@
 """Until when an operator may look into the case of an alarm. Pure.
 
 As long as its incident is open. A duress PIN that comes after the closing opens the case again, for as long
-as help may need to find her.
+as help may need to find the person.
 """
 
 from wire import receipts

@@ -37,19 +37,19 @@ def digest(salt: bytes, content: bytes) -> bytes:
 
 
 def chained(before: bytes, entry: Entry, content_digest: bytes) -> bytes:
-    """The 32 bytes of this entry's place in the chain."""
+    """Return the 32 bytes of this entry's place in the chain."""
     return hashlib.sha256(before + link(entry, content_digest)).digest()
 
 
 def link(entry: Entry, content_digest: bytes) -> bytes:
-    """What the entry itself brings to the chain."""
+    """Return what the entry itself brings to the chain."""
     raws = [b"" if value is None else str(value).encode("utf-8", "surrogateescape") for value in entry]
     head = b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])
     return hashlib.sha256(head + content_digest).digest()
 
 
 def to_sign(day: str, at_ms: int, seq: int, head: bytes) -> bytes:
-    """What a daily signature is over: the chain's head `seq`, and so every entry before it."""
+    """Return what a daily signature is over: the chain's head `seq`, and so every entry before it."""
     return b"amr-centre log 1\n" + f"{day}\n{at_ms}\n{seq}\n".encode("utf-8", "surrogateescape") + head
 
 

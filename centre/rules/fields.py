@@ -37,7 +37,7 @@ class Dropped:
 
 
 def required(body: Mapping[str, object], name: str, kind: type[T]) -> T:
-    """Raises Refused: there is no sense in the body without it."""
+    """Read a field that must be there. Raises Refused: there is no sense in the body without it."""
     value = body.get(name)
     if type(value) is not kind:  # `True` is an int, but no counter
         words = {int: "an integer", str: "a string", list: "a list"}
@@ -117,7 +117,7 @@ def time(value: object) -> int:
 
 
 def words(value: object, at_most: int) -> tuple[str, ...]:
-    """A list of lower-case words, each once."""
+    """Read a list of lower-case words, each once."""
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise Bad("wrong_type")
     if len(value) > at_most or not all(_WORD.fullmatch(word) for word in value):

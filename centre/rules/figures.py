@@ -74,14 +74,14 @@ def _zone(name: str | None) -> str:
 
 
 def outcome(reason: str | None, called_off: bool, held: bool) -> str:
-    """What became of an alarm by the time its month is told."""
+    """Tell what became of an alarm by the time its month is counted."""
     if held:
         return "revoked"
     return reason or ("open-called-off" if called_off else "open")
 
 
 def merge(counts: Mapping[str, int]) -> dict[str, int] | None:
-    """Groups of 0 or at least FIVE; None where all together are fewer, and some.
+    """Merge into groups of 0 or at least FIVE; None where all together are fewer, and some.
 
     OTHER stands for two at least, and then nobody is said to have none: OTHER may be anyone's.
     """
@@ -98,7 +98,7 @@ def merge(counts: Mapping[str, int]) -> dict[str, int] | None:
 
 
 def told(facts: Facts) -> list[Figure]:
-    """What may be shown of a month, and nothing else is kept of it."""
+    """Return what may be shown of a month; nothing else is kept of it."""
     rows: list[Figure] = []
     for figure, classes in COUNTS.items():
         step = FIVE if figure in STOCKS else 1
@@ -142,7 +142,7 @@ def _of(zone: str, what: str, values: list[int]) -> list[Figure]:
 
 
 def quantile(values: Iterable[int], percent: int) -> int:
-    """The nearest rank: a value that at least `percent` of them do not exceed."""
+    """Return the nearest rank: a value that at least `percent` of them do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
@@ -177,13 +177,13 @@ def bounds_ms(month: str) -> tuple[int, int]:
 
 
 def read_month(text: str, name: str) -> str:
-    """Raises Refused("out_of_range")."""
+    """Check what was asked for. Raises Refused("out_of_range")."""
     if not _MONTH.fullmatch(text):
         raise Refused("out_of_range", f"{name} must be a month from 2000-01 to 2099-12", field=name)
     return text
 
 
 def check_range(first: str, last: str) -> None:
-    """Raises Refused("out_of_range")."""
+    """Check what was asked for. Raises Refused("out_of_range")."""
     if not first <= last < following(first, MONTHS_MAX):
         raise Refused("out_of_range", f"from and to are 1 to {MONTHS_MAX} months, in order", field="to")

@@ -42,7 +42,7 @@ class Grant:
 
 
 def check(reference: str, starts_on: str, review_on: str, ends_on: str) -> None:
-    """Raises Refused: out_of_range, bad_dates."""
+    """Check a new grant. Raises Refused: out_of_range, bad_dates."""
     if not 0 < len(reference) <= REFERENCE_CHARS_MAX or not reference.isprintable():
         detail = f"a reference is one line of 1 to {REFERENCE_CHARS_MAX} characters"
         raise Refused("out_of_range", detail, field="reference")
@@ -53,14 +53,14 @@ def check(reference: str, starts_on: str, review_on: str, ends_on: str) -> None:
 
 
 def check_review(grant: Grant, review_on: str, today: str) -> None:
-    """The day of the next review. Raises Refused: out_of_range, bad_dates."""
+    """Check the day of the next review. Raises Refused: out_of_range, bad_dates."""
     times.check_day(review_on, FIRST, LAST, field="review_on")
     if not max(today, grant.starts_on) <= review_on <= grant.ends_on:
         raise Refused("bad_dates", "the next review is between today and the end", field="review_on")
 
 
 def check_end(grant: Grant, ended_on: str) -> None:
-    """The first day without it. Raises Refused: out_of_range, bad_dates."""
+    """Check the first day without the grant. Raises Refused: out_of_range, bad_dates."""
     times.check_day(ended_on, FIRST, LAST, field="ended_on")
     if not grant.starts_on <= ended_on <= grant.ends_on:
         raise Refused("bad_dates", "it ends early between its start and its end", field="ended_on")

@@ -47,7 +47,7 @@ class SignOfLife:
 
 
 def read(body: object) -> SignOfLife:
-    """Raises Refused("wrong_type") where it is no object at all."""
+    """Read a parsed JSON body. Raises Refused("wrong_type") where it is no object at all."""
     if not isinstance(body, dict):
         raise Refused("wrong_type", "the body must be a JSON object")
     dropped: list[Dropped] = []

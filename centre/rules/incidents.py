@@ -88,7 +88,7 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class CallOff:
-    """The wearer takes an alarm back; whether the PIN is right is not known here."""
+    """The protected person takes an alarm back; whether the PIN is right is not known here."""
 
     device_id: str
     counter: int
@@ -96,7 +96,7 @@ class CallOff:
 
 
 def read(body: object) -> Press:
-    """The press in a parsed JSON body; raises Refused where a required field is wrong."""
+    """Read the press in a parsed JSON body; raise Refused where a required field is wrong."""
     body = _object(body)
     event, counter = _press(body)
     if event not in codes.PRESSES:
@@ -142,7 +142,7 @@ def read_fixes(body: object, dropped: list[Dropped] | None = None) -> list[Fix]:
 
 
 def read_call_off(body: object) -> CallOff:
-    """Raises Refused. Any string may be tried as a PIN: it is either right or wrong."""
+    """Read a call-off. Raises Refused. Any string may be tried as a PIN: it is either right or wrong."""
     body = _object(body)
     event, counter = _press(body)
     if event != codes.ALARM:
@@ -173,7 +173,7 @@ def check_code(root: bytes, epoch: int, press: Press) -> None:
 
 
 def proof(root: bytes, epoch: int, stage: int, event: int, counter: int) -> bytes:
-    """The 16 bytes by which the button knows that the centre, and nobody else, says `stage`."""
+    """Return the 16 bytes by which the button knows that the centre, and nobody else, says `stage`."""
     return receipts.proof(_mac(root, "receipt", epoch), stage, event, counter)
 
 
@@ -229,7 +229,7 @@ def _device_id(body: Mapping[str, object]) -> str:
 
 
 def _fix(value: object, dropped: list[Dropped], at: str) -> Fix:
-    """A position without a radius, a method or a time would be dishonest: all of it or nothing."""
+    """Read all of a position or nothing: without a radius, a method or a time it would be dishonest."""
     if not isinstance(value, dict):
         raise Bad("wrong_type")
     part = fields.part
@@ -284,7 +284,7 @@ def _phone(value: object) -> Phone:
 
 
 def read_phone(value: Mapping[str, object]) -> Phone:
-    """Raises Bad."""
+    """Read what a bridge says of its phone. Raises Bad."""
     battery, model = value.get("battery_percent"), value.get("model")
     return Phone(
         None if battery is None else fields.part(value, "battery_percent", fields.percent),

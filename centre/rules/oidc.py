@@ -93,7 +93,7 @@ def _is_https(url: str) -> bool:
 
 
 def address(endpoints: Endpoints, client: Client, way: Journey) -> str:
-    """Where her browser is sent."""
+    """Return where the browser is sent."""
     digest = hashlib.sha256(way.verifier.encode()).digest()
     asked = {
         "response_type": "code",
@@ -109,7 +109,7 @@ def address(endpoints: Endpoints, client: Client, way: Journey) -> str:
 
 
 def code_of(query: Mapping[str, str], way: Journey, client: Client) -> str:
-    """The code that came back, to the browser that asked. Raises Untrusted."""
+    """Return the code that came back, to the browser that asked. Raises Untrusted."""
     if not hmac.compare_digest(query.get("state", "").encode("utf-8", "replace"), way.state.encode()):
         raise Untrusted("an answer to another question (state)")
     if query.get("iss", client.issuer) != client.issuer:  # RFC 9207
@@ -120,7 +120,7 @@ def code_of(query: Mapping[str, str], way: Journey, client: Client) -> str:
 
 
 def keys(document: object) -> KeySet:
-    """The provider's public keys (RFC 7517). Raises Untrusted."""
+    """Read the provider's public keys (RFC 7517). Raises Untrusted."""
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list) or len(listed) > KEYS_MAX:
         raise Untrusted("its keys are no list of keys")

@@ -38,7 +38,7 @@ REASONS = {
     "button_elsewhere": (409, "Somebody else has this button"),
     "button_trackable": (409, "A former phone can still follow this button: provision it again first"),
     "button_revoked": (409, "The button has been revoked"),
-    "alarm_open": (409, "An alarm of this button is not closed: her phone must not be cut off"),
+    "alarm_open": (409, "An alarm of this button is not closed: its phone must not be cut off"),
     "not_held": (409, "This alarm does not wait for an administrator"),
     "bad_dates": (422, "The days do not come in this order"),
     "bad_photo": (422, "The photo cannot be taken"),
@@ -98,7 +98,7 @@ class Tally:
         return self._waiting.pop(reason)
 
     def due(self, now_ms: float | None = None) -> list[tuple[str, int]]:
-        """What was counted and not logged, where its minute is over; without a time, all of it."""
+        """Return what was counted and not logged, where its minute is over; without a time, all of it."""
         over = [
             reason
             for reason in self._waiting

@@ -43,7 +43,7 @@ class Button:
 
 
 def read(text: str) -> list[Button]:
-    """The buttons of a registry: one JSON object a line, empty lines ignored."""
+    """Read the buttons of a registry: one JSON object a line, empty lines ignored."""
     lines = enumerate(text.split("\n"), 1)
     return [_button(number, line) for number, line in lines if line.strip()]
 

@@ -21,7 +21,7 @@ def signed_days_needed(days: int) -> int:
 
 
 def over_before_ms(now_ms: int, days: int, signed_at_ms: int | None) -> int | None:
-    """What ended before this has had its term; None where nothing has.
+    """Return before when what ended has had its term; None where nothing has.
 
     `signed_at_ms`: when the log was signed, as many signatures ago as `signed_days_needed` says.
     """
@@ -31,7 +31,7 @@ def over_before_ms(now_ms: int, days: int, signed_at_ms: int | None) -> int | No
 def outcome(
     event: int, opened_at_ms: int, pressed_at_ms: int | None, stages: Mapping[int, int]
 ) -> dict[str, int | str | None]:
-    """What the figures keep of an incident: its month, and how long things took. `stages`: stage to ms."""
+    """Return what the figures keep of an incident: month, and how long things took. `stages`: stage to ms."""
 
     def since_received(stage: int) -> int | None:
         return max(0, stages[stage] - opened_at_ms) if stage in stages else None

@@ -152,7 +152,7 @@ OPEN, BACK, GONE_AGAIN, END = "open", "back", "gone_again", "end"
 
 
 def step(is_open: bool, back_at_ms: int | None, lost: bool | None, sign_at_ms: int) -> str | None:
-    """What becomes of a loss (see the drawing above); `sign_at_ms`: the last sign."""
+    """Tell what becomes of a loss (see the drawing above); `sign_at_ms`: the last heartbeat."""
     if lost is None:
         return None
     if not is_open:
@@ -188,7 +188,7 @@ class Reckoning:
         return cls(now_ms, now_ms, tick_ms)
 
     def look(self, now_ms: int, tick_ms: int) -> bool:
-        """Called at every look; whether all silence is counted anew from now."""
+        """Return whether all silence is counted anew from now. To be called at every look."""
         passed_ms = tick_ms - self._tick_ms
         jumped_ms = now_ms - self._now_ms - passed_ms
         self._now_ms, self._tick_ms = now_ms, tick_ms

@@ -27,7 +27,7 @@ def write(at_ms: int) -> str:
 
 
 def day(at_ms: int) -> str:
-    """The day it was then where the centre stands."""
+    """Return the day it was then where the centre stands."""
     return datetime.fromtimestamp(at_ms / 1000).date().isoformat()
 
 
@@ -43,7 +43,7 @@ def day_ms(day: str) -> tuple[int, int]:
 
 
 def check_day(text: str, first: str, last: str, *, field: str) -> None:
-    """Raises Refused("out_of_range") for what is no day from `first` to `last`."""
+    """Refuse what is no day from `first` to `last`. Raises Refused("out_of_range")."""
     try:
         if not _DAY.fullmatch(text) or not first <= date.fromisoformat(text).isoformat() <= last:
             raise ValueError

@@ -15,7 +15,7 @@ SEEN_EVERY_MS = 60_000  # how exactly a session knows when it was last used
 
 
 def add_user(core: Core, login: str, name: str, role: str, zone: str | None, language: str) -> str | None:
-    """Her user_id; None where the login is taken."""
+    """Add a user; return the user_id, or None where the login is taken."""
     assert role in access.ROLES
     user_id = "".join(secrets.choice(BASE32) for _ in range(8))
     values = {"login": login, "name": name, "role": role, "zone": zone, "language": language}
@@ -31,7 +31,7 @@ def users(core: Core) -> list[Row]:
 
 
 def invite(core: Core, login: str, purpose: str, good_for_ms: int) -> str | None:
-    """A token for an address that is good once; None where nobody has that login."""
+    """Make a token for an address that is good once; None where nobody has that login."""
     user = _in_use(core, login)
     if user is None:
         return None
@@ -54,7 +54,7 @@ def _in_use(core: Core, login: str) -> Row | None:
 
 
 def disable(core: Core, login: str) -> bool:
-    """She can no longer sign in, and what is open of hers ends, streams too. False: nobody (any more)."""
+    """Keep a user from signing in, and end the sessions, streams too. False: nobody (any more)."""
     user = _in_use(core, login)
     if user is None:
         return False
@@ -67,9 +67,9 @@ def disable(core: Core, login: str) -> bool:
 
 
 def enable(core: Core, login: str) -> bool:
-    """Who was disabled may sign in again, with what she had; nothing that had ended begins again.
+    """Let a disabled user sign in again, with the same password; nothing that had ended begins again.
 
-    False: nobody who is disabled.
+    False: no such disabled user.
     """
     user = core.store.one("user_of_login", login=login)
     if user is None or user["disabled_at_ms"] is None:
@@ -81,7 +81,7 @@ def enable(core: Core, login: str) -> bool:
 
 
 def change_user(core: Core, login: str, **changes: str | None) -> bool:
-    """Of name, role, zone, language what is given; it counts from her next click. False: nobody."""
+    """Change name, role, zone, language, as given; it counts from the user's next click. False: nobody."""
     user = _in_use(core, login)
     if user is None:
         return False
@@ -132,7 +132,7 @@ def session_of(core: Core, token: str) -> Caller:
 
 
 def session(core: Core, token_sha256: str) -> Caller:
-    """Whose it is; that she was seen is written down. Raises Refused("unauthorised")."""
+    """Return whose session it is, and note that the user was seen. Raises Refused("unauthorised")."""
     caller, is_news = known_session(core, token_sha256)
     if is_news:
         with core.store.transaction():
@@ -151,7 +151,7 @@ def _session(core: Core, token_sha256: str) -> Row:
 
 
 def known_session(core: Core, token_sha256: str) -> tuple[Caller, bool]:
-    """Whose it is, and whether it is time to write down that she was seen. Writes nothing.
+    """Return whose session it is, and whether it is time to note that the user was seen. Writes nothing.
 
     Raises Refused("unauthorised").
     """
@@ -182,14 +182,14 @@ def close_session(core: Core, caller: Caller) -> None:
 
 
 def speak(core: Core, caller: Caller, language: str) -> None:
-    """Her pages are in `language` from now on."""
+    """Have the user's pages in `language` from now on."""
     assert language in access.LANGUAGES
     with core.store.transaction():
         core.store.run("set_language", user_id=caller.user_id, language=language)
 
 
 def be_away(core: Core, caller: Caller, is_away: bool) -> None:
-    """An operator leaves her desk, or is back; others shall take what comes."""
+    """Note that an operator leaves the desk, or is back; others shall take what comes."""
     with core.store.transaction():
         core.store.run("set_away", token_sha256=caller.session, is_away=is_away)
         event_log.note(core, "went_away" if is_away else "came_back", caller.actor)

@@ -1,6 +1,6 @@
 """What strangers cause is noted at most once a minute for each reason, with how often it was.
 
-So nobody who is not in can fill the event log, nor hide in it how much he tried.
+So nobody who is not in can fill the event log, nor hide in it how many attempts there were.
 """
 
 from centre.work import event_log

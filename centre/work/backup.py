@@ -64,7 +64,7 @@ def restore(home: Home, file: Path, sealer: Sealer, key: Ed25519PublicKey, *, an
 
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
-    """A file beside `target` for its making, 0600, gone in the end whatever happens."""
+    """Give a file beside `target` for its making, 0600, gone in the end whatever happens."""
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     try:
@@ -75,7 +75,7 @@ def _draft(target: Path) -> Iterator[Path]:
 
 
 def _check(file: Path, sealer: Sealer, key: Ed25519PublicKey) -> Iterator[str]:
-    """Raises NotWhole where it cannot be used at all."""
+    """Check a copy. Raises NotWhole where it cannot be used at all."""
     try:
         with closing(sqlite3.connect(file)) as raw:
             told = raw.execute("PRAGMA integrity_check(1)").fetchone()[0]

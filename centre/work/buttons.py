@@ -72,7 +72,7 @@ def import_buttons(core: Core, buttons: Iterable[registry.Button]) -> tuple[int,
 
 
 def _already(core: Core, button: registry.Button) -> Row | None:
-    """The same button, where it is here. Raises Conflict."""
+    """Return the same button, where it is here. Raises Conflict."""
     device = core.store.one("device", device_id=button.device_id)
     enrolment = core.store.one("enrolment", code_sha256=button.enrolment_sha256)
     if device is None:
@@ -96,7 +96,7 @@ def _add_enrolment(core: Core, device_id: str, code_sha256: str, now_ms: int) ->
 
 
 def issue_enrolment(core: Core, device_id: str, actor: str = event_log.COMMAND) -> str | None:
-    """A new code for another bridge, good for 7 days; None where there is no such living button."""
+    """Issue a code for another bridge, good for 7 days; None where there is no such living button."""
     code = "".join(secrets.choice(BASE32) for _ in range(ENROLMENT_CHARS))
     with core.store.transaction():
         device = core.store.one("device", device_id=device_id)
@@ -118,7 +118,7 @@ def pins(core: Core, device: Row) -> tuple[str, str | None]:
 
 
 def check_enrolment(core: Core, code: str) -> str:
-    """The device_id it is for. Raises Refused: enrolment_unknown, _used, _expired."""
+    """Return the device_id that a code is for. Raises Refused: enrolment_unknown, _used, _expired."""
     enrolment = core.store.one("enrolment", code_sha256=_sha256(code))
     if enrolment is None:
         raise Refused("enrolment_unknown")
@@ -139,7 +139,7 @@ def enrol(core: Core, code: str, pin_hash: str | None, duress_pin_hash: str | No
         core.store.run("add_bridge_device", bridge_id=bridge_id, device_id=device_id)
         core.store.run("use_enrolment", code_sha256=_sha256(code), bridge_id=bridge_id, now_ms=now_ms)
         if pin_hash is not None:
-            # Always two: whether she has a duress PIN is not to be read in a stolen database.
+            # Always two: whether there is a duress PIN is not to be read in a stolen database.
             core.store.run(
                 "set_pins",
                 device_id=device_id,
@@ -179,7 +179,7 @@ def counters(core: Core, device_id: str) -> dict[str, int]:
 
 
 def bridge_of(core: Core, token: str) -> str:
-    """The bridge_id that a bearer token stands for. Raises Refused: unauthorised, revoked."""
+    """Return the bridge_id that a bearer token stands for. Raises Refused: unauthorised, revoked."""
     bridge = core.store.one("bridge_of_token", token_sha256=_sha256(token))
     if bridge is None:
         raise Refused("unauthorised")

@@ -142,7 +142,7 @@ def change_case(core: Core, caller: Caller, case_id: str, file: CaseFile, read_a
 
 
 def listing(core: Core, caller: Caller, *, closed: bool, find: str, after: str) -> Listing:
-    """One page of her zone's cases, the newest first; `find`: words, all of which must be there.
+    """List one page of the zone's cases, the newest first; `find`: words, all of which must be there.
 
     Raises Refused("out_of_range") for an `after` that no page has given.
     """

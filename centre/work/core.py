@@ -27,7 +27,7 @@ def typed(kind: type[T], row: Row) -> T:
 
 
 def content_name(seq: int) -> str:
-    """What the content of a log entry is sealed as."""
+    """Return what the content of a log entry is sealed as."""
     return f"log:{seq}"
 
 
@@ -35,9 +35,10 @@ class Core:
     def __init__(
         self, store: Store, sealer: Sealer, clock_ms: Callable[[], float] = now_ms, *, tells: bool = False
     ) -> None:
-        """`tells`: somebody is told of incidents (work/webhook.py).
+        """Open what all work has in hand. `tells`: somebody is told of incidents (work/webhook.py).
 
-        Raises sealing.Broken where the sealing key is not the one the database was made with."""
+        Raises sealing.Broken where the sealing key is not the one the database was made with.
+        """
         self.store, self.sealer, self.clock_ms, self.tells = store, sealer, clock_ms, tells
         if not self._opens():
             raise sealing.Broken("nothing that is sealed opens with it")
@@ -98,7 +99,7 @@ def is_older(home: Home, migrations: Sequence[Path] = MIGRATIONS) -> bool:
 
 
 def open_reader(home: Home) -> Core:
-    """What is committed, whatever is being written: WAL locks no reader out. Nothing is written with it.
+    """Open a reader of what is committed: WAL locks no reader out. Nothing is written with it.
 
     In the loop's own thread for point queries, which take microseconds; in a thread for the others.
     """

@@ -46,7 +46,7 @@ def note(
     """Append one entry, within the transaction of what it tells; its seq.
 
     `content` is JSON, and lies sealed; but no name and no secret, even so. `kind` is read by whoever has the
-    file: it never says more than a watcher of the wearer's phone may know.
+    file: it never says more than a watcher of the protected person's phone may know.
     """
     head = core.store.one("log_head")
     seq, before = (head["seq"] + 1, head["hash"]) if head else (1, BEGINNING)
@@ -64,7 +64,7 @@ def note(
 
 
 def started(core: Core, settings: dict[str, object]) -> None:
-    """The centre serves, from now on, with these settings."""
+    """Note that the centre serves from now on, with these settings."""
     with core.store.transaction():
         note(core, "started", CENTRE, settings=settings)
 

@@ -82,7 +82,7 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
 
 
 def _file(core: Core, case_id: str) -> dict[str, Any]:
-    """What happened can be proven also where the case's file is damaged."""
+    """Read the case's file; what happened can be proven also where it is damaged."""
     try:
         file = cases.file_of(core, case_id)
     except Broken:
@@ -100,7 +100,7 @@ def _call_off(row: Row | None) -> dict[str, Any] | None:
 
 
 def _stage(core: Core, receipt: Row) -> dict[str, Any]:
-    """A receipt, with who brought the incident there, and why."""
+    """Return a receipt, with who brought the incident there, and why."""
     acts = core.store.all("acts", incident_id=receipt["incident_id"])
     act = next((act for act in acts if act["stage"] == receipt["stage"]), None)
     return {
@@ -114,14 +114,14 @@ def _stage(core: Core, receipt: Row) -> dict[str, Any]:
 
 
 def _people(core: Core, told: list[Told]) -> dict[str, str]:
-    """The names of those who did something, by `user:ID`."""
+    """Return the names of those who did something, by `user:ID`."""
     actors = {entry.entry.actor for entry in told if entry.entry.actor.startswith("user:")}
     users = {actor: core.store.one("user", user_id=actor.partition(":")[2]) for actor in sorted(actors)}
     return {actor: user["name"] for actor, user in users.items() if user is not None}
 
 
 def _chain(core: Core, told: list[Told], key: Ed25519PrivateKey) -> dict[str, Any]:
-    """This incident's entries, and of all between the first and the last what links them."""
+    """Return this incident's entries, and of all between the first and the last what links them."""
     first, last = told[0].entry.seq, told[-1]
     span = {"first": first, "last": last.entry.seq}
     before = core.store.one("log_entry", seq=first - 1)

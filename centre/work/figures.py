@@ -107,7 +107,7 @@ class Counting:
 
 
 def due(core: Core) -> Counting | None:
-    """The first month that is over and not counted yet. What a clock that was ahead has made is dropped."""
+    """Return the first month that is over and not counted yet. What a clock ahead has made is dropped."""
     now_month = figures.month_of(core.now_ms())
     last = core.store.one("last_figure_month")
     assert last is not None
@@ -127,7 +127,7 @@ def due(core: Core) -> Counting | None:
 
 
 def keep(core: Core, counting: Counting) -> None:
-    """What may be shown of it, for ever."""
+    """Keep what may be shown of a month, for ever."""
     with core.store.transaction():
         core.store.run("add_figure_month", month=counting.month, now_ms=core.now_ms())
         for row in figures.told(counting.facts):

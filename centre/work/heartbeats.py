@@ -26,7 +26,7 @@ def take_sign_of_life(
 
 
 def _take_bridge_state(core: Core, bridge_id: str, sign: SignOfLife, alive_s: int, now_ms: int) -> None:
-    """Looked at anew (work/losses.py) at once if it tells of something; else when it should have spoken."""
+    """Have it looked at (work/supervision.py) at once if it tells of something; else when it is silent."""
     percent, deaf = sign.phone.battery_percent, losses.is_deaf(sign.troubles)
     silence_ms = losses.silence_ms(alive_s)
     at_once = deaf or (percent is not None and percent < losses.PHONE_WELL_PERCENT)

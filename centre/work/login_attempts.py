@@ -18,14 +18,14 @@ def place_of(core: Core, browser: str, address: str) -> Place:
         word = _browser(core, browser)
         if _is_known(core, word):
             return Place(BROWSER, browser, word, network)
-    # One that we do not know is not kept: whoever planted it would be known together with her.
+    # One that we do not know is not kept: whoever planted it would be known together with the user.
     browser = secrets.token_urlsafe(32)
     kind = NETWORK if _is_known(core, network) else STRANGER
     return Place(kind, browser, _browser(core, browser), network)
 
 
 def of_session(core: Core, session: str) -> Place:
-    """Of somebody who is in, and shows once more that it is she."""
+    """Make the place of a user who is signed in, and proves the identity once more."""
     return Place(BROWSER, "", core.sealer.word(f"session:{session}"), login_attempts.ANY)
 
 
@@ -70,7 +70,7 @@ def count(core: Core, place: Place, login: str) -> int:
 
 
 def forgive(core: Core, place: Place, login: str) -> None:
-    """A right one forgives what was wrong there before. Within a transaction."""
+    """Forgive what was wrong there before, after a right one. Within a transaction."""
     for counted in place.counts(_login(core, login)):
         core.store.run("forgive_tries", login=counted.login, place=counted.place)
 
@@ -81,7 +81,7 @@ def forgive_login(core: Core, login: str) -> None:
 
 
 def forget(core: Core) -> None:
-    """What is old, or too much. The tables are bounded by it (rules/tries.py)."""
+    """Forget what is old, or too much. The tables are bounded by it (rules/login_attempts.py)."""
     now_ms = core.now_ms()
     with core.store.transaction():
         before_ms, kept = now_ms - login_attempts.FORGOTTEN_MS, login_attempts.KEPT_MAX

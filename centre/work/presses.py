@@ -118,7 +118,7 @@ def _count(core: Core, bridge_id: str, press: Press, now_ms: int) -> str | None:
 
 
 def _open(core: Core, bridge_id: str, press: Press, of: Row, root: bytes, now_ms: int) -> Taken:
-    """An incident of a press that is new; `of`: its button, and the case that this serves."""
+    """Open an incident of a press that is new; `of`: its button, and the case that this serves."""
     incident_id = incidents.new_id(now_ms, secrets.token_bytes(4))
     core.store.run(
         "open_incident",
@@ -189,7 +189,7 @@ def _add_arrival(
 
 
 def _tell_age(core: Core, arrival: Row, press: Press) -> None:
-    """A press that was posted at once, without its age: the button has said since how old it was."""
+    """Add the age to a press that was posted at once: the button has said since how old it was."""
     pressed_at_ms = incidents.pressed_at_ms(arrival["heard_at_ms"], press.age_s, arrival["received_at_ms"])
     where = {name: arrival[name] for name in ("incident_id", "bridge_id", "path")}
     told: dict[str, Any] = {
@@ -210,7 +210,7 @@ def _tell_age(core: Core, arrival: Row, press: Press) -> None:
 
 
 def _told(press: Press, path: str, known: bool) -> dict[str, Any]:
-    """What one bridge said of a press, but for its code and its position."""
+    """Return what one bridge said of a press, but for its code and its position."""
     return {
         "event": press.event,
         "counter": press.counter,
@@ -316,7 +316,7 @@ def call_off(core: Core, bridge_id: str, incident_id: str, verdict: Verdict) -> 
 
 
 def receipts_after(core: Core, bridge_id: str, incident_id: str, seq: int) -> list[Receipt] | None:
-    """What is new for a stream; None when it is over for this bridge, which has been revoked.
+    """Return what is new for a stream; None when it is over for this bridge, which has been revoked.
 
     Raises Refused("unknown_incident").
     """

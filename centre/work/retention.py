@@ -102,7 +102,7 @@ def _erase_positions(core: Core, incident: Row, room: int) -> int:
 
 
 def _erase_incident(core: Core, incident: Row, room: int) -> int:
-    """The same, with all that hangs on it; what can be much goes first."""
+    """Erase an incident with all that hangs on it; what can be much goes first."""
     which = {"incident_id": incident["incident_id"]}
     count, seqs = _erase_rows(core, "log_to_erase", room, erased=event_log.ERASED, **which)
     room -= count + len(seqs)

@@ -1,4 +1,4 @@
-"""How somebody shows who she is: a password and a second factor, set by invitation; wrong tries count."""
+"""How a user is identified: a password and a second factor, set by invitation; wrong tries count."""
 
 import base64
 import secrets
@@ -15,7 +15,7 @@ from centre.work.core import Core
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """Whom an invitation is for, and the second factor that she is shown."""
+    """Whom an invitation is for, and the second factor that is shown."""
 
     user_id: str
     login: str
@@ -38,11 +38,11 @@ class Try:
 
 
 def invited(core: Core, token: str) -> Invited:
-    """Raises Refused("unauthorised")."""
+    """Find who is invited. Raises Refused("unauthorised")."""
     row = accounts.invitation(core, token, "set")
     user = core.store.one("user", user_id=row["user_id"])
     assert user is not None
-    # Of the invitation and of the sealing key: nothing is stored before she has confirmed it, and the
+    # Of the invitation and of the sealing key: nothing is stored before it is confirmed, and the
     # address alone, found later in a mailbox, does not tell it.
     secret = base64.b32encode(core.sealer.word(f"second factor:{row['token_sha256']}")).decode().rstrip("=")
     return Invited(user["user_id"], user["login"], user["name"], user["language"], secret)
@@ -51,14 +51,14 @@ def invited(core: Core, token: str) -> Invited:
 def set_password(
     core: Core, token: str, password_hash: str, code: str, place: Place | None = None
 ) -> tuple[str, Caller]:
-    """Uses the invitation up; all that was open of hers ends, and she is signed in: as `accounts.enter`.
+    """Use the invitation up: the user's other sessions end, and a new one begins, as `accounts.enter`.
 
     Raises Refused: unauthorised, wrong_code.
     """
     now_ms = core.now_ms()
     with core.store.transaction():
-        her = invited(core, token)
-        step = access.totp_step(her.secret, code, now_ms, used=0)
+        user = invited(core, token)
+        step = access.totp_step(user.secret, code, now_ms, used=0)
         if step is None:
             raise Refused("wrong_code")
         user_id = accounts.use_invitation(core, token, "set")
@@ -66,12 +66,12 @@ def set_password(
             "set_password",
             user_id=user_id,
             password_sealed=core.sealer.seal(f"password:{user_id}", password_hash.encode()),
-            totp_sealed=core.sealer.seal(f"second factor:{user_id}", her.secret.encode()),
+            totp_sealed=core.sealer.seal(f"second factor:{user_id}", user.secret.encode()),
             totp_step=step,
         )
         for query in ("close_sessions_of_user", "use_invitations_of_user"):
             core.store.run(query, user_id=user_id, now_ms=now_ms)
-        login_attempts.forgive_login(core, her.login)
+        login_attempts.forgive_login(core, user.login)
         if place is not None:
             login_attempts.know(core, place)
         event_log.note(core, "password_set", f"user:{user_id}")
@@ -123,7 +123,7 @@ def sign_in(core: Core, tried: Try, code: str, *, is_right: bool) -> tuple[str, 
 
 
 def try_again(core: Core, caller: Caller, login: str) -> Try:
-    """Of somebody who is in, as `try_sign_in`: no stranger's tries are counted with hers."""
+    """Count for a user who is signed in, as `try_sign_in`: no stranger's attempts are among those."""
     return try_sign_in(core, login, login_attempts.of_session(core, caller.session))
 
 
@@ -136,7 +136,7 @@ def login_of(core: Core, caller: Caller) -> str:
 def change_password(
     core: Core, caller: Caller, tried: Try, code: str, *, is_right: bool, password_hash: str
 ) -> None:
-    """By herself, who has just been tried as for signing in: all that is open of hers ends but this session.
+    """Change the own password, after an attempt as for signing in: all other sessions of the user end.
 
     Raises Refused("wrong_sign_in").
     """
@@ -177,7 +177,7 @@ def _has_shown(core: Core, tried: Try, code: str, is_right: bool) -> bool:
 
 
 def vouched(core: Core, login: str) -> tuple[str, Caller]:
-    """Somebody for whom the provider vouches, if she is here already; then as `accounts.enter`.
+    """Sign in a user for whom the provider vouches, if known here; then as `accounts.enter`.
 
     Raises Refused("wrong_sign_in").
     """

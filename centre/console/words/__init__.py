@@ -29,7 +29,7 @@ def _held_together(french: str) -> str:
 
 
 def say(language: str, key: str) -> str:
-    """The words of `key`, a page and a name as in "board.calm". Raises KeyError where there are none."""
+    """Return the words of `key`, a page and a name as in "board.calm". Raises KeyError without any."""
     return _words()[key][language]
 
 
