@@ -101,6 +101,7 @@ def https_urls(value: Any) -> tuple[str, ...]:
         url = URL(_read_text(item))
         _demand(re.fullmatch(r"https://[^\s#?]+", item, re.ASCII) is not None and bool(url.host))
         _demand(url.user is None and url.password is None)
+        (url.host or "").encode("idna")  # a name that cannot be asked for is a UnicodeError, so a ValueError
     return tuple(item.rstrip("/") for item in value)
 
 

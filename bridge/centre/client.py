@@ -72,7 +72,7 @@ def parse_label(text: str) -> Label:
     centre, code, pin = match.groups()
     try:
         url = URL(centre)
-        good = bool(url.host) and url.user is None and url.password is None
+        good = bool((url.host or "").encode("idna")) and url.user is None and url.password is None
     except ValueError:
         good = False
     if not good:

@@ -1,23 +1,27 @@
 """One address of the centre: HTTPS to it and to nobody else; every failure is a CentreError with its cause.
 
 A certificate that is not valid *now*, by this machine's clock, is most often a wrong clock: a phone
-whose battery was empty wakes up years ago. An alarm must not fail by that, so the same chain is then
-taken without the time, if the centre's own clock (its Date header) finds its certificate valid.
+whose battery was empty wakes up years ago. An alarm must not fail by that. So the handshake asks for all
+but the time, and before anything is sent the dates of the certificate in hand are judged here: by our
+clock, or by the centre's own (its Date header) where that is known to differ. A handshake that failed by
+the time would be taken for a failure of that one network address, and hidden by the silence of another.
 """
 
-import asyncio
 import ssl
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
+from aiohttp.connector import Connection
+from cryptography import x509
 from yarl import URL
 
-from bridge.centre.errors import CentreDown, TlsWrong, no_centre
+from bridge.centre.errors import CentreDown, CentreError, TlsWrong, no_centre
 
 ANSWER_BYTES_MAX = 64 * 1024
 GOODBYE_S = 0.25
@@ -27,45 +31,86 @@ PROBE_S_MAX = 3.0
 # Certificates and receipts do not mind less; a person reads it in minutes.
 CLOCK_SKEW_S_MAX = 120.0
 
-# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED.
-_NO_CHECK_TIME = 0x200000
-_NOT_NOW = (9, 10)
+_NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME
+
+
+class _NotNow(aiohttp.ClientError):
+    """The certificate is the centre's, and not valid now by any clock that we know."""
+
+    def __init__(self, validity: "_Validity") -> None:
+        super().__init__("not valid now")
+        self.validity = validity
+
+
+class _Validity(NamedTuple):
+    """From when to when a certificate is valid, and the CA's with it; seconds since 1970."""
+
+    from_s: float
+    to_s: float
+
+    def holds(self, at_s: float) -> bool:
+        return self.from_s <= at_s <= self.to_s
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Has each connection's certificate judged before anything is sent by it; `judge` may raise."""
+
+    def __init__(self, judge: Callable[[dict[str, Any]], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._judge = judge
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 -- aiohttp's shape
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        try:
+            assert connection.transport is not None, "it is new"
+            self._judge(connection.transport.get_extra_info("peercert") or {})
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 class Endpoint:
-    """`ca_pem` None: nothing is verified (to fetch the CA's certificate, and for nothing else)."""
+    """One address. `ca_pem` None: nothing is verified (to fetch the CA's certificate, and for nothing else).
 
-    def __init__(self, url: str, ca_pem: str | None, answer_s_max: float = ANSWER_S_MAX) -> None:
+    `resolver` finds the address of the name; None is the system's.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        ca_pem: str | None,
+        answer_s_max: float = ANSWER_S_MAX,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         self.skew_s: float | None = None  # how far the centre's clock is ahead of ours
-        self._session = _session(_context(ca_pem), answer_s_max)
-        self._timeless_context = None if ca_pem is None else _context(ca_pem, _NO_CHECK_TIME)
-        self._timeless = (
-            None if self._timeless_context is None else _session(self._timeless_context, answer_s_max)
-        )
-        self._clock_is_wrong = False
+        self._ahead_s = 0.0  # the same, while it is so much that certificates are judged by it
+        self._ca = None if ca_pem is None else _validity_of_ca(ca_pem)
+        context = _context(ca_pem)
+        self._session = _session(_Connector(self._judge, **_options(context, resolver)), answer_s_max)
+        # It asks for the time, and says nothing.
+        self._clock_session = _session(aiohttp.TCPConnector(**_options(context, resolver)), answer_s_max)
 
     async def close(self) -> None:
+        """Let go of all connections."""
         await self._session.close()
-        if self._timeless is not None:
-            await self._timeless.close()
+        await self._clock_session.close()
 
     @asynccontextmanager
     async def request(self, method: str, path: str, **options: Any) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """A request whose every failure, up to the last byte read, is a CentreError."""
+        """Send a request whose every failure, up to the last byte read, is a CentreError."""
         with _named(self.url):
-            if self._clock_is_wrong:
-                assert self._timeless is not None
-                session = self._timeless
-            else:
-                session = self._session
             try:
-                response = await self._send(session, method, path, options)
-            except aiohttp.ClientConnectorCertificateError as error:
-                if _verify_code(error) not in _NOT_NOW or self._timeless is None:
-                    raise
+                response = await self._send(self._session, method, path, options)
+            except _NotNow as error:
                 await self._need_a_wrong_clock(error)
-                response = await self._send(self._timeless, method, path, options)
+                response = await self._send(self._session, method, path, options)
             async with response:
                 self._note_clock(response)
                 yield response
@@ -77,40 +122,37 @@ class Endpoint:
             method, URL(self.url + path, encoded=True), allow_redirects=False, **options
         )
 
-    async def _need_a_wrong_clock(self, error: aiohttp.ClientConnectorCertificateError) -> None:
-        """Returns if it is our clock, and not the certificate, that is wrong; else raises `error`."""
-        assert self._timeless is not None
-        certificate = await self._certificate()
-        async with await self._send(self._timeless, "GET", "/ca.pem", {}) as response:
-            theirs_s = _date_s(response)
-        if theirs_s is None:
-            raise error
-        valid_from_s = ssl.cert_time_to_seconds(certificate["notBefore"])
-        valid_to_s = ssl.cert_time_to_seconds(certificate["notAfter"])
-        if not valid_from_s <= theirs_s <= valid_to_s or abs(theirs_s - time.time()) < CLOCK_SKEW_S_MAX:
-            raise error
-        self._clock_is_wrong = True
+    def _judge(self, certificate: dict[str, Any]) -> None:
+        """Raise _NotNow for a certificate that is not valid now; its chain has been checked."""
+        if self._ca is None:
+            return
+        validity = _Validity(
+            max(self._ca.from_s, ssl.cert_time_to_seconds(certificate["notBefore"])),
+            min(self._ca.to_s, ssl.cert_time_to_seconds(certificate["notAfter"])),
+        )
+        now_s = time.time()
+        if not (validity.holds(now_s) or (self._ahead_s and validity.holds(now_s + self._ahead_s))):
+            raise _NotNow(validity)
 
-    async def _certificate(self) -> dict[str, Any]:
-        """The one that is shown there, its chain checked but for the time."""
-        url = URL(self.url)
-        assert self._timeless_context is not None
-        async with asyncio.timeout(CONNECT_S_MAX):
-            _, writer = await asyncio.open_connection(
-                url.host, url.port, ssl=self._timeless_context, server_hostname=url.host
-            )
-        certificate: dict[str, Any] = writer.get_extra_info("peercert")
-        writer.close()
-        return certificate
+    async def _need_a_wrong_clock(self, error: _NotNow) -> None:
+        """Return if it is our clock, and not the certificate, that is wrong; else raise `error`."""
+        async with await self._send(self._clock_session, "GET", "/ca.pem", {}) as response:
+            theirs_s = _date_s(response)
+        if theirs_s is None or not error.validity.holds(theirs_s):
+            raise error
+        ahead_s = theirs_s - time.time()
+        if abs(ahead_s) < CLOCK_SKEW_S_MAX:
+            raise error
+        self._ahead_s = ahead_s
 
     def _note_clock(self, response: aiohttp.ClientResponse) -> None:
         theirs_s = _date_s(response)
         self.skew_s = None if theirs_s is None else theirs_s - time.time()
         if self.skew_s is not None and abs(self.skew_s) < CLOCK_SKEW_S_MAX:
-            self._clock_is_wrong = False
+            self._ahead_s = 0.0
 
     async def is_captive(self, port: int) -> bool:
-        """Whether this network answers in the centre's place, to have somebody log in first.
+        """Return whether this network answers in the centre's place, to have somebody log in first.
 
         Portals take plain HTTP over (RFC 8952); the centre has nothing there.
         """
@@ -131,7 +173,12 @@ class Endpoint:
             return False
 
 
-def _context(ca_pem: str | None, flags: int = 0) -> ssl.SSLContext:
+def _validity_of_ca(ca_pem: str) -> _Validity:
+    ca = x509.load_pem_x509_certificate(ca_pem.encode())
+    return _Validity(ca.not_valid_before_utc.timestamp(), ca.not_valid_after_utc.timestamp())
+
+
+def _context(ca_pem: str | None) -> ssl.SSLContext:
     if ca_pem is None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -142,15 +189,19 @@ def _context(ca_pem: str | None, flags: int = 0) -> ssl.SSLContext:
         # lacks extensions, and to trust a CA that is not its own root (python/cpython#107361). An update of
         # the phone must never make a good centre a stranger, and who pins a CA trusts that one.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | flags
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
-def _session(context: ssl.SSLContext, answer_s_max: float) -> aiohttp.ClientSession:
+def _options(context: ssl.SSLContext, resolver: AbstractResolver | None) -> dict[str, Any]:
+    # Presses are hours apart: a kept connection would be a dead one, and cost the first try.
+    return {"ssl": context, "limit": 128, "force_close": True, "resolver": resolver}
+
+
+def _session(connector: aiohttp.TCPConnector, answer_s_max: float) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        # Presses are hours apart: a kept connection would be a dead one, and cost the first try.
-        connector=aiohttp.TCPConnector(ssl=context, limit=128, force_close=True),
+        connector=connector,
         timeout=aiohttp.ClientTimeout(total=answer_s_max, sock_connect=CONNECT_S_MAX),
         headers={"User-Agent": "amr-bridge", "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -161,13 +212,16 @@ def _session(context: ssl.SSLContext, answer_s_max: float) -> aiohttp.ClientSess
 
 @contextmanager
 def _named(url: str) -> Iterator[None]:
-    """Every failure gets its CentreError."""
+    """Raise each failure as its CentreError: whatever one address does, it costs that address alone."""
     try:
         yield
+    except CentreError:
+        raise
+    except _NotNow as error:
+        begins = error.validity.from_s > time.time()
+        text = f"the certificate at {url} {'is not valid yet' if begins else 'has expired'}; nothing was sent"
+        raise TlsWrong("certificate_expired", f"{text}; whoever runs the centre must renew it") from None
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
-        if _verify_code(error) in _NOT_NOW:
-            text = f"the certificate at {url} is not valid now: {_verify_message(error)}; nothing was sent"
-            raise TlsWrong("certificate_expired", f"{text}; whoever runs the centre must renew it") from None
         raise TlsWrong("tls_wrong", _tls_sentence(url, error)) from None
     except aiohttp.ClientConnectorDNSError:
         text = f"the name in {url} cannot be found: is this machine online?"
@@ -178,10 +232,13 @@ def _named(url: str) -> Iterator[None]:
         raise no_centre("an answer that is not HTTP as expected") from None
     except (aiohttp.ClientError, OSError):
         raise CentreDown("centre_down", f"the centre cannot be reached: {url}") from None
+    except Exception as error:  # a name that cannot be encoded, a resolver that answers with nothing
+        text = f"the centre cannot be reached: {url} ({type(error).__name__})"
+        raise CentreDown("centre_down", text) from None
 
 
 async def body_of(response: aiohttp.ClientResponse) -> bytes:
-    """Bounded; raises NotACentre."""
+    """Return the body, if it is not too long; raises NotACentre."""
     body = b""
     async for chunk in response.content.iter_any():
         body += chunk
@@ -195,11 +252,6 @@ def _date_s(response: aiohttp.ClientResponse) -> float | None:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC).timestamp()
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-
-
-def _verify_code(error: aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError) -> int:
-    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
-    return int(getattr(cause, "verify_code", 0))
 
 
 def _tls_sentence(url: str, error: aiohttp.ClientConnectorError) -> str:

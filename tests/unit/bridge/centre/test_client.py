@@ -5,15 +5,19 @@ import ipaddress
 import json
 import socket
 import ssl
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import pytest
 import trustme
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,8 +25,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from bridge.centre import client
 from bridge.centre.client import Centre
+from bridge.centre.endpoint import Endpoint
 from bridge.centre.errors import CentreDown, CentreError, CentreRefused, NotACentre, TlsWrong
 from bridge.centre.stream import EventStream
+from bridge.settings import https_urls
 from tests.unit.bridge.parts import ENROLMENT, TOKEN, Authority, Handler, TestCentre, problem, serve
 
 ALARM = {"device_id": "A" * 16, "event": 1, "counter": 1, "code": "00"}
@@ -486,6 +492,127 @@ async def test_another_ca_with_another_clock_is_still_another_ca(authority: Auth
     async with serve(Authority(), routes, years=6) as url, Centre(url, authority.pem.decode()) as centre:
         with pytest.raises(TlsWrong):
             await centre.post_alarm(TOKEN, ALARM)
+
+
+class Names(AbstractResolver):
+    """Resolves every name to these addresses, or fails."""
+
+    def __init__(self, *addresses: str, error: Exception | None = None) -> None:
+        self._addresses, self._error = addresses, error
+
+    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
+        if self._error is not None:
+            raise self._error
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+            )
+            for address in self._addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@contextmanager
+def silent(address: str, port: int) -> Iterator[None]:
+    """Hold a port that no connection gets through to: its queue is full, and packets vanish."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind((address, port))
+        server.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((address, port))
+        yield
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a full queue drops packets on Linux alone")
+@pytest.mark.parametrize("order", [("127.0.0.1", "127.0.0.2"), ("127.0.0.2", "127.0.0.1")])
+@pytest.mark.parametrize("years", [-6, 0, 6])
+async def test_a_silent_address_of_a_name_hides_no_certificate(
+    authority: Authority, order: tuple[str, str], years: int
+) -> None:
+    """A dead host of a pair, and a phone whose battery was empty: the alarm goes as with one address."""
+    routes = {
+        ("GET", "/ca.pem"): always(lambda: web.Response(body=b"", headers=dated(years))),
+        ("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD, headers=dated(years))),
+    }
+    async with serve(authority, routes, host="centre.example", years=years) as url:
+        port = int(url.rpartition(":")[2])
+        named = partial(Endpoint, resolver=Names(*order))
+        with silent("127.0.0.2", port):
+            async with Centre(
+                f"https://centre.example:{port}", authority.pem.decode(), endpoint=named
+            ) as centre:
+                for _ in range(3):
+                    assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+
+
+async def test_a_clock_that_was_set_right_needs_no_other(authority: Authority) -> None:
+    """What was learnt of the centre's clock is forgotten when both agree; then an old certificate is one."""
+    years = [6.0]
+    routes = {
+        ("GET", "/ca.pem"): always(lambda: web.Response(body=b"", headers=dated(years[0]))),
+        ("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD, headers=dated(years[0]))),
+    }
+    async with serve(authority, routes, years=6) as url, Centre(url, authority.pem.decode()) as centre:
+        await centre.post_alarm(TOKEN, ALARM)
+        years[0] = 0.0
+        await centre.post_alarm(TOKEN, ALARM)  # the answer says that the clocks agree now
+        with pytest.raises(TlsWrong) as caught:
+            await centre.post_alarm(TOKEN, ALARM)
+    assert caught.value.reason == "certificate_expired"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("nothing"), UnicodeError("label empty"), KeyError(1), RecursionError(), MemoryError()],
+)
+async def test_whatever_one_address_does_costs_that_address_alone(
+    authority: Authority, error: Exception
+) -> None:
+    """A good address that is slow is waited for; and the failure has a name where there is no other."""
+
+    async def slow(_request: web.Request) -> web.Response:
+        await asyncio.sleep(client.HEDGE_S + 0.5)
+        return web.json_response(GOOD)
+
+    def endpoint(url: str, ca_pem: str | None, answer_s_max: float) -> Endpoint:
+        resolver = Names(error=error) if "odd" in url else None
+        return Endpoint(url, ca_pem, answer_s_max, resolver)
+
+    pem = authority.pem.decode()
+    async with (
+        serve(authority, {("POST", "/v1/alarms"): slow}) as url,
+        Centre([url, "https://odd.example"], pem, endpoint=endpoint) as centre,
+        Centre("https://odd.example", pem, endpoint=endpoint) as odd,
+    ):
+        assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+        with pytest.raises(CentreDown):
+            await odd.post_alarm(TOKEN, ALARM)
+        with pytest.raises(CentreDown):
+            await anext(odd.receipts(TOKEN, "i1", None))
+
+
+async def test_a_name_that_cannot_be_asked_for_costs_no_good_address(authority: Authority) -> None:
+    """Such a name is refused where it is set; one of an older enrolment is an address that is down."""
+
+    async def slow(_request: web.Request) -> web.Response:
+        await asyncio.sleep(client.HEDGE_S + 0.5)
+        return web.json_response(GOOD)
+
+    async with (
+        serve(authority, {("POST", "/v1/alarms"): slow}) as url,
+        Centre([url, "https://centre..example"], authority.pem.decode()) as centre,
+    ):
+        assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+    for name in ("centre..example", "c" * 64 + ".example"):
+        with pytest.raises(ValueError, match=r"allowed|label"):
+            https_urls([f"https://{name}"])
+        with pytest.raises(ValueError, match="no centre"):
+            client.parse_label(f"https://{name}/e#{ENROLMENT}.{'0' * 64}")
 
 
 async def test_clocks_that_agree_are_not_worth_a_word(authority: Authority) -> None:
