@@ -47,16 +47,16 @@ class Clock(Protocol):
     """What time it is; nothing of the bridge asks anybody else."""
 
     def now_ms(self) -> int:
-        """Since 1970, as this machine believes; anybody may set it. For what is told, and what is kept."""
+        """Return the time since 1970, which anybody may set: for people, and for the journal."""
 
     def monotonic_s(self) -> float:
-        """Monotonic; on Linux it stands still while the machine sleeps."""
+        """Return monotonic time, which on Linux stands still while the machine sleeps."""
 
     def monotonic_ms(self) -> int:
-        """The same."""
+        """Return the same in ms."""
 
     def boottime_ms(self) -> int:
-        """Nobody sets it, and it goes on while the machine sleeps: the buttons do."""
+        """Return the time that nobody sets, and that goes on while the machine sleeps: the buttons do."""
 
 
 class Log(Protocol):
@@ -115,7 +115,7 @@ class Centre(Protocol):
 
     @property
     def skew_s(self) -> float | None:
-        """How far its clock is ahead of ours; None while they agree, or nothing is known."""
+        """Return how far its clock is ahead of ours; None while they agree, or nothing is known."""
 
     async def post_alarm(self, token: str, alarm: dict[str, Any]) -> Answer: ...
 
@@ -128,7 +128,7 @@ class Centre(Protocol):
     def receipts(self, token: str, incident: str, last_event_id: str | None) -> AsyncGenerator[Receipt]: ...
 
     async def explain(self, error: CentreError) -> CentreError:
-        """What else may be behind a failure; takes seconds."""
+        """Return what else may be behind a failure; it takes seconds."""
 
 
 class Link(Protocol):
@@ -199,10 +199,10 @@ class Desktop(Protocol):
     """The desktop that the bridge runs on. Bounded, and silent where there is none."""
 
     async def notify(self, summary: str, body: str) -> bool:
-        """Whether somebody took it, to show it."""
+        """Show it; return whether somebody took it."""
 
     async def battery_percent(self) -> int | None:
-        """Of this phone; None: unknown, or it has none."""
+        """Return this phone's battery; None: unknown, or it has none."""
 
 
 class PageBridge(Protocol):

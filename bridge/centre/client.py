@@ -49,7 +49,7 @@ T = TypeVar("T")
 STREAM_SILENCE_S_MAX = 50.0
 # So long one address is asked alone. An answer usually takes a tenth of it.
 HEDGE_S = 2.0
-PACE_S = (10, 3600)  # what we let the centre ask for, between two signs of life of ours
+PACE_S = (10, 3600)  # what we let the centre ask for, between two heartbeats of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def parse_label(text: str) -> Label:
 
 
 def spki_sha256(pem: bytes) -> bytes:
-    """SHA-256 of the certificate's SubjectPublicKeyInfo; raises ValueError for what is no certificate."""
+    """Return SHA-256 of a certificate's SubjectPublicKeyInfo. Raises ValueError for what is none."""
     key = x509.load_pem_x509_certificate(pem).public_key()
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
@@ -144,12 +144,12 @@ class Centre:
 
     @property
     def skew_s(self) -> float | None:
-        """How far the centre's clock is ahead of ours; None while they agree, or nothing is known."""
+        """Return how far the centre's clock is ahead of ours; None while they agree, or nothing is known."""
         skew_s = self._endpoints[0].skew_s
         return None if skew_s is None or abs(skew_s) < CLOCK_SKEW_S_MAX else skew_s
 
     async def fetch_ca(self, pin: bytes) -> str:
-        """The CA's certificate, if its public key is the one that the label names; else TlsWrong."""
+        """Return the CA's certificate. Raises TlsWrong where its public key is not the one on the label."""
         endpoint = self._endpoints[0]
         async with endpoint.request("GET", "/ca.pem") as response:
             body = await body_of(response)
@@ -176,25 +176,25 @@ class Centre:
         return answer
 
     async def post_alarm(self, token: str, alarm: dict[str, Any]) -> Answer:
-        """The centre has the press on disk when this returns."""
+        """Tell of a press; the centre has it on disk when this returns."""
         return await self._post("/v1/alarms", alarm, token, (200, 201), _read_answer)
 
     async def post_fixes(self, token: str, incident: str, fixes: Sequence[dict[str, Any]]) -> None:
-        """The centre has all of them on disk when this returns, each once."""
+        """Tell of positions; the centre has all of them on disk when this returns, each once."""
         path = (URL("/v1/incidents") / incident / "fixes").raw_path
         await self._post(path, {"fixes": list(fixes)}, token, (200,), _read_nothing)
 
     async def post_call_off(self, token: str, call_off: dict[str, Any]) -> None:
-        """Taken, by whichever PIN: the answer is the same for both."""
+        """Call an alarm off, by whichever PIN: the answer is the same for both."""
         posts = self._posters("/v1/call-offs", call_off, token, (200,), _read_nothing)
         await self._race(posts, hedge_s=None, no_is_final=True)
 
     async def post_alive(self, token: str, alive: dict[str, Any]) -> AliveAnswer:
-        """We live, and so do our buttons. Raises CentreRefused where the centre has no time for it now."""
+        """Send a heartbeat. Raises CentreRefused where the centre has no time for it now."""
         return await self._post("/v1/alive", alive, token, (200,), _read_alive)
 
     async def receipts(self, token: str, incident: str, last_event_id: str | None) -> AsyncGenerator[Receipt]:
-        """Later stages as they happen; ends when the centre ends the stream (after CLOSED)."""
+        """Yield later stages as they happen, until the centre ends the stream (after CLOSED)."""
         headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
@@ -217,7 +217,7 @@ class Centre:
             raise
 
     async def explain(self, error: CentreError) -> CentreError:
-        """What else may be behind a failure: takes seconds, so nothing waits for it."""
+        """Return what else may be behind a failure. It takes seconds, so nothing waits for it."""
         if isinstance(error, CentreRefused) or not await self._endpoints[0].is_captive(self._portal_port):
             return error
         return NotACentre(
@@ -229,7 +229,7 @@ class Centre:
     async def _post(
         self, path: str, body: dict[str, Any], token: str, good: tuple[int, ...], read: "_Read[T]"
     ) -> T:
-        """The first answer that is good and that `read` can read, from whichever address."""
+        """Return the first answer that is good and that `read` can read, from whichever address."""
         return await self._race(self._posters(path, body, token, good, read), HEDGE_S, no_is_final=False)
 
     def _posters(
@@ -245,8 +245,11 @@ class Centre:
     async def _race(
         self, posts: Sequence[Callable[[], Coroutine[Any, Any, T]]], hedge_s: float | None, no_is_final: bool
     ) -> T:
-        """`hedge_s`: so long one is asked alone; None: until it has failed. `no_is_final`: once refused,
-        no other is asked."""
+        """Return the first good answer.
+
+        `hedge_s`: so long one is asked alone; None: until it has failed. `no_is_final`: once refused, no
+        other is asked.
+        """
         waiting, running = list(posts), set[asyncio.Task[T]]()
         failure: CentreError | None = None
         try:
@@ -321,15 +324,15 @@ def _read_alive(_status: int, answer: dict[str, Any]) -> AliveAnswer:
         }
         return AliveAnswer(min(max(pace_s, low_s), high_s), counters)
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise no_centre("an answer that is not one to a sign of life") from None
+        raise no_centre("an answer that is not one to a heartbeat") from None
 
 
 def _read_nothing(_status: int, _answer: dict[str, Any]) -> None:
-    """That it was taken is all."""
+    """Read nothing: that it was taken is all."""
 
 
 def _proven(receipt: dict[str, Any]) -> tuple[int, bytes]:
-    """Stage and proof; the proof itself only the button can check."""
+    """Return stage and proof; the proof itself only the button can check."""
     stage, proof = receipt["stage"], bytes.fromhex(receipt["proof"])
     if type(stage) is not int or not receipts.RECEIVED <= stage <= receipts.CLOSED:
         raise ValueError("no such stage")

@@ -17,7 +17,10 @@ _TRANSIENT_STATUS = (408, 425, 429, 503)
 
 
 class CentreError(Exception):
-    """`reason` is a word for programs, the text a sentence for people; `permanent`: see retry_queue."""
+    """Why the centre did not do it. `reason` is a word for programs, the text a sentence for people.
+
+    `permanent`: another try changes nothing by itself.
+    """
 
     permanent = False
 
@@ -27,14 +30,16 @@ class CentreError(Exception):
 
 
 class CentreDown(CentreError):
-    pass
+    """The link's fault, or the centre's: it will come back."""
 
 
 class TlsWrong(CentreError):
-    pass
+    """Somebody answers who is not the centre that we enrolled with."""
 
 
 class CentreRefused(CentreError):
+    """The centre said no; `status` is HTTP's."""
+
     def __init__(self, status: int, reason: str, title: str) -> None:
         super().__init__(reason, f"the centre refused: {title or reason} ({status})")
         self.status = status
@@ -42,11 +47,11 @@ class CentreRefused(CentreError):
 
 
 class NotACentre(CentreError):
-    pass
+    """An answer that no centre gives."""
 
 
 def refusal(status: int, body: bytes) -> CentreError:
-    """What an answer means that is not the one we wanted."""
+    """Return what an answer means that is not the one we wanted."""
     if 300 <= status < 400:
         return no_centre(f"a redirect ({status})")
     try:
@@ -54,7 +59,7 @@ def refusal(status: int, body: bytes) -> CentreError:
         reason, title = problem["reason"], problem.get("title", "")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         reason, title = None, None
-    # A sign of life that is shed: the centre lives, and says so. Any other 5xx is a failing centre's.
+    # A heartbeat that is shed: the centre lives, and says so. Any other 5xx is a failing centre's.
     if status >= 500 and reason != "shed":
         return CentreDown("centre_failing", f"the centre cannot take it now ({status})")
     if reason is None:

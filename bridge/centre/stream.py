@@ -11,7 +11,7 @@ EVENT_CHARS_MAX = 64 * 1024
 
 
 class EventStream:
-    """Server-sent events (HTML standard, 9.2.6) from bytes; lines and events are bounded."""
+    """Reads one stream, chunk by chunk."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -26,7 +26,7 @@ class EventStream:
                 yield event
 
     def feed(self, chunk: bytes) -> list[tuple[str, str]]:
-        """`(id, data)` of each event of type `receipt` that `chunk` completes. Raises NotACentre."""
+        """Return `(id, data)` of each event of type `receipt` that `chunk` completes. Raises NotACentre."""
         if self._after_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
         self._after_cr = chunk.endswith(b"\r") if chunk else self._after_cr

@@ -59,8 +59,11 @@ _ALIVES = (ALIVE, ALIVE_LOW, CONTACT)
 
 @dataclass(frozen=True)
 class Window:
-    """How much is expected at once, of each stream. Narrower than this is for thousands of bridges in one
-    process (a simulated city): each dictionary would fill megabytes."""
+    """How much is expected at once, of each stream.
+
+    Narrower than this is for thousands of bridges in one process (a simulated city): each dictionary would
+    fill megabytes.
+    """
 
     ahead: int = AHEAD
     multiples: int = MULTIPLES
@@ -92,13 +95,13 @@ class Sighting(NamedTuple):
 
 
 def uuid_text(code_bytes: bytes) -> str:
-    """A code as bleak writes service UUIDs: lower case, with hyphens."""
+    """Return a code as bleak writes service UUIDs: lower case, with hyphens."""
     h = code_bytes.hex()
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
 
 
 def quick_texts(k_code: bytes) -> Callable[[int, int], str]:
-    """`uuid_text(wire.codes.code(Mac(k_code), event, counter))` in half of its time.
+    """Return a function that makes the text of a code, in half of `uuid_text(wire.codes.code(...))`'s time.
 
     The padded keys are hashed once, and the version and variant are set in the text.
     """
@@ -178,8 +181,10 @@ class _Stream:
         self._low = low
 
     def expect(self, hint: int) -> bool:
-        """Somebody says that it has come to `hint`. They may be wrong: what was expected before stays so,
-        and the window itself moves when we hear it ourselves. Whether that is news."""
+        """Expect what comes after `hint`, where it is by somebody's word; return whether that is news.
+
+        They may be wrong: what was expected before stays so, and the window itself moves when we hear it.
+        """
         if hint <= self.high or hint == self.hint:
             return False
         self.hint = hint
@@ -196,7 +201,7 @@ class _Stream:
         return self._low <= counter < self._end or (multiple and counter >= self._low)
 
     def texts(self, counter: int, *events: int) -> list[str]:
-        """The codes of `counter` for a scan filter, where there are any."""
+        """Return the codes of `counter` for a scan filter, where there are any."""
         keys = self._keys.get(counter)
         return [keys[self._events.index(event)] for event in events] if keys else []
 
@@ -216,7 +221,7 @@ class _Button:
         self.on_time: tuple[int, int] | None = None  # counter, at_ms
 
     def implied(self, now_ms: int) -> tuple[int, int]:
-        """How many alive codes, and multiples, the time since the last one implies."""
+        """Return how many alive codes, and multiples, the time since the last one implies."""
         away_ms = AWAY_MS_MAX if self.heard_at_ms is None else now_ms - self.heard_at_ms
         slots = min(max(away_ms, 0), AWAY_MS_MAX) * 5 // (self.period_ms * 4)  # at most 20 % early
         dense = 0 if self.heard_at_ms is None else slots
@@ -227,11 +232,11 @@ class _Button:
         self.press.move(high, self.window.ahead, self.window.multiples)
 
     def may_have_missed(self, now_ms: int) -> bool:
-        """Long enough without a sign for one of an open press to have gone by."""
+        """Return whether it was silent for so long that a CONTACT of an open press may have gone by."""
         return self.heard_at_ms is not None and now_ms - self.heard_at_ms > CONTACT_MS
 
     def missed(self, now_ms: int) -> tuple[list[int], int]:
-        """How many slots beyond the next it may be by now: those to look for, and the last that can be.
+        """Return the slots beyond the next at which it may be by now, and the last that can be.
 
         With a press open it is one a minute, from whenever it was pressed; with none, by its rhythm, which
         is the period 20 % more or less."""
@@ -244,7 +249,7 @@ class _Button:
         return [*range(2, by_contact + 1), *by_rhythm], max(by_contact, last)
 
     def is_stale(self, counter: int, now_ms: int) -> bool:
-        """Later than the rhythm allows. Earlier is no sign: CONTACTs of an open press come faster."""
+        """Return whether it is later than the rhythm allows. CONTACTs of an open press come earlier."""
         if self.on_time is None:
             return False
         since, at_ms = self.on_time
@@ -263,8 +268,10 @@ _Entry = tuple[_Button, int, int]
 
 
 class ExpectedCodes:
-    """The dictionary of all buttons of this bridge. `unknown` counts codes that nobody expects,
-    `generation` changes whenever `filter_codes()` does."""
+    """The dictionary of all buttons of this bridge.
+
+    `unknown` counts codes that nobody expects, `generation` changes whenever `filter_codes()` does.
+    """
 
     def __init__(self, texts: Texts = quick_texts, window: Window = WIDE) -> None:
         self._texts, self._window = texts, window
@@ -298,7 +305,7 @@ class ExpectedCodes:
         self.generation += 1
 
     def hear(self, uuids: Sequence[str], now_ms: int) -> Sighting | None:
-        """The hot path: which event of ours an advert with these service UUIDs is, if any."""
+        """Return which event of ours an advert with these service UUIDs is, or None: the hot path."""
         book = self._book
         for uuid in uuids:
             entry = book.get(uuid)
@@ -313,7 +320,7 @@ class ExpectedCodes:
         return None
 
     def accept(self, device_id: str, event: int, counter: int) -> bool:
-        """A press learnt another way (a *state* that was read): True if it is a new one."""
+        """Take a press that was learnt another way (a *state* that was read); return whether it is new."""
         return self._press(self._buttons[device_id], event, counter)
 
     def known(self, device_id: str, event: int, counter: int) -> bool:
@@ -323,37 +330,37 @@ class ExpectedCodes:
         return code(self._buttons[device_id].mac, event, counter)
 
     def lives(self, device_id: str, now_ms: int) -> None:
-        """The button has answered over a link: from here the rhythm counts anew."""
+        """Count the rhythm anew from here: the button has answered over a link."""
         button = self._buttons[device_id]
         button.heard_at_ms, button.on_time = now_ms, (button.alive.high, now_ms)
 
     def alive(self, device_id: str) -> Alive | None:
-        """What the journal keeps of a button's alive stream."""
+        """Return what the journal keeps of a button's alive stream."""
         button = self._buttons[device_id]
         if button.heard_at_ms is None:
             return None
         assert button.on_time is not None
         return Alive(device_id, button.alive.high, button.heard_at_ms, *button.on_time)
 
-    def told(self, device_id: str, press: int, alive: int) -> None:
-        """The centre knows of these counters, from other bridges: expect what comes after them, too."""
+    def expect_after(self, device_id: str, press: int, alive: int) -> None:
+        """Expect what comes after these counters, too: the centre knows of them from other bridges."""
         button = self._buttons[device_id]
         news = [button.press.expect(press), button.alive.expect(alive)]
         self.generation += any(news)
 
     def counters(self, device_id: str) -> tuple[int, int]:
-        """The highest (press, alive) that this bridge knows of."""
+        """Return the highest (press, alive) that this bridge knows of."""
         button = self._buttons[device_id]
         return button.press.high, button.alive.high
 
     def tick(self, now_ms: int) -> None:
-        """Time has passed: expect as many alive codes as it implies. Once a minute, for filters."""
+        """Expect as many alive codes as the time implies. Once a minute, for filters."""
         for button in self._buttons.values():
             button.alive.move(0, *button.implied(now_ms))
             self.generation += button.may_have_missed(now_ms)
 
     def filter_codes(self, now_ms: int) -> list[str]:
-        """The codes for a system's scan filter, most needed first; buttons take turns."""
+        """Return the codes for a system's scan filter, most needed first; buttons take turns."""
         lists = [_filter(button, now_ms) for button in self._buttons.values()]
         return [text for turn in zip_longest(*lists) for texts in turn for text in texts or ()]
 
@@ -410,6 +417,6 @@ def _filter(button: _Button, now_ms: int) -> list[list[str]]:
 
 
 def _after_hint(stream: _Stream, count: int) -> range:
-    """The next counters by somebody else's word, where that is ahead of what we have heard."""
+    """Return the next counters by somebody else's word, where that is ahead of what we have heard."""
     hint = stream.hint if stream.hint > stream.high else 0
     return range(hint + 1, hint + 1 + count) if hint else range(0)

@@ -18,14 +18,14 @@ STEP_MS = 10_000
 
 
 class Age(NamedTuple):
-    """`is_lower_bound`: the button's power was lost since, so it was so long ago, or longer."""
+    """An age in seconds. `is_lower_bound`: the button's power was lost since, so it may be more."""
 
     s: int
     is_lower_bound: bool
 
 
 def when_heard(value: State, since_heard_ms: int = 0) -> Age | None:
-    """None where the button knows less than we do: it lost its power after we had heard the press."""
+    """Return the age when it was heard; None where the button lost its power after that, and knows less."""
     is_unknown = value.age_10s == AGE_UNKNOWN
     is_lower_bound = is_unknown or bool(value.flags & AGE_LOWER_BOUND)
     said_ms = 0 if is_unknown else value.age_10s * STEP_MS

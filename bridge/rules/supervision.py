@@ -2,11 +2,11 @@
 
 | what is gone | told within |
 |---|---|
-| the button: out of reach, or dead | as many of its periods as hearing.py says, each 20 % late, and 1 min |
-| the button's battery | its next sign of life: 18 min at 15 min |
+| the button: out of reach, or dead | as many of its periods as reception.py says, each 20 % late, and 1 min |
+| the button's battery | its next heartbeat: 18 min at 15 min |
 | this phone's battery | 1 min |
-| the centre, or the network to it | 2 min, where the centre asks for a sign of life every minute |
-| Bluetooth | 5 s (radio.py) |
+| the centre, or the network to it | 2 min, where the centre asks for a heartbeat every minute |
+| Bluetooth | 5 s (tasks/listening.py) |
 
 The monotonic clock stands still while the machine sleeps, and so does the button's time here: nobody
 listened. The same holds while Bluetooth is off.
@@ -27,9 +27,9 @@ BATTERY_BACK_PERCENT = 5
 @dataclass(slots=True)
 class _Button:
     period_s: int
-    counted_from_ms: int  # the last sign of life, or the start of listening
+    counted_from_ms: int  # the last heartbeat, or the start of listening
     heard: bool = False
-    counter: int | None = None  # of the last sign; None: who knows how many nobody listened to since
+    counter: int | None = None  # of the last heartbeat; None: who knows how many nobody listened to since
     hearing: Reception = field(default_factory=Reception)
 
     @property
@@ -38,7 +38,7 @@ class _Button:
 
 
 class Supervision:
-    """`phone_low_percent`: below it the phone's battery is told."""
+    """What is known of buttons, centre and phone. `phone_low_percent`: below it the battery is told."""
 
     def __init__(self, phone_low_percent: int) -> None:
         self._phone_low_percent = phone_low_percent
@@ -52,14 +52,14 @@ class Supervision:
         self._buttons[device_id] = _Button(alive_period_s, now_ms)
 
     def learnt(self, device_id: str) -> tuple[float, ...]:
-        """How well it is heard, to be kept."""
+        """Return how well it is heard, to be kept."""
         return self._buttons[device_id].hearing.learnt
 
     def resume(self, device_id: str, learnt: tuple[float, ...]) -> None:
         self._buttons[device_id].hearing = Reception(*learnt)
 
     def listening(self, yes: bool, now_ms: int) -> None:
-        """The radio hears again, or no more."""
+        """Take note that the radio hears again, or no more."""
         if not yes:
             self._deaf_since_ms = now_ms if self._deaf_since_ms is None else self._deaf_since_ms
         elif self._deaf_since_ms is not None:
@@ -74,7 +74,7 @@ class Supervision:
         return self._deaf_since_ms is None
 
     def heard(self, device_id: str, now_ms: int, counter: int | None = None) -> None:
-        """It lives; `counter`: its alive counter, where that was what was heard."""
+        """Take note that it lives; `counter`: its alive counter, where that was what was heard."""
         button = self._buttons[device_id]
         button.counted_from_ms, button.heard = now_ms, True
         if counter is not None:
@@ -83,11 +83,11 @@ class Supervision:
             button.counter = counter
 
     def lost_after_s(self, device_id: str) -> int:
-        """After how long without a sign it is taken for out of reach."""
+        """Return after how long without a heartbeat it is taken for out of reach."""
         return -(-self._buttons[device_id].lost_after_ms // 1000)
 
     def in_reach(self, device_id: str, now_ms: int) -> bool | None:
-        """None: not known (not listening, or not long enough yet)."""
+        """Return whether it is in reach; None: not known (not listening, or not long enough yet)."""
         button = self._buttons[device_id]
         if self._deaf_since_ms is not None:
             return None
@@ -96,12 +96,12 @@ class Supervision:
         return True if button.heard else None
 
     def centre(self, answered: bool) -> bool:
-        """A post was answered, or not; returns whether the centre counts as reachable."""
+        """Take note that a post was answered, or not; return whether the centre counts as reachable."""
         self._centre_failures = 0 if answered else self._centre_failures + 1
         return self._centre_failures < CENTRE_FAILURES
 
     def phone(self, battery_percent: int | None) -> bool:
-        """What the phone's battery has; returns whether it is low. It must rise a little to be well."""
+        """Take what the phone's battery has; return whether it is low. It must rise a little to be well."""
         self.battery_percent = battery_percent
         if battery_percent is not None:
             limit = self._phone_low_percent + (BATTERY_BACK_PERCENT if self._phone_low else 0)

@@ -23,7 +23,7 @@ CALLED_OFF_MS = 15 * 60_000
 EVERY_S_MIN, EVERY_S_MAX = 1, 600
 # How often to look for a fix that is awaited.
 LOOK_MS = 1_000
-# Clearly better is half as far off, and by more than the 28 m that she walks in 20 s: else the one early
+# Clearly better is half as far off, and by more than the 28 m that somebody walks in 20 s: else the one early
 # refinement would be used up by a good fix that only grew older.
 BETTER, BETTER_M = 0.5, 30.0
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Track:
-    """`first` went with the alarm itself. Times are milliseconds of the clock by which fixes arrive."""
+    """One alarm's trail. `first` went with the alarm; times are ms of the clock by which fixes arrive."""
 
     def __init__(self, first: Fix | None, pressed_at_ms: int, every_s: int = 10) -> None:
         assert EVERY_S_MIN <= every_s <= EVERY_S_MAX, "the settings say so to the user"
@@ -44,7 +44,7 @@ class Track:
         self._sent = set() if first is None else {_identity(first)}
 
     def due(self, now_ms: int, best: Fix | None) -> Fix | None:
-        """The fix to send now, if any; it counts as sent. `best` is what the selector has."""
+        """Return the fix to send now, or None; it counts as sent. `best` is what the selector has."""
         if best is None or self.ended(now_ms) or _identity(best) in self._sent:
             return None
         if now_ms >= self._slot_ms:
@@ -59,7 +59,7 @@ class Track:
         return best
 
     def next_ms(self, now_ms: int) -> int | None:
-        """When to ask again; None when it has ended."""
+        """Return when to ask again; None when it has ended."""
         if self.ended(now_ms):
             return None
         awaited = now_ms >= self._slot_ms or (self._is_early() and not self._refined)
@@ -72,11 +72,11 @@ class Track:
         return now_ms >= self._end_ms
 
     def call_off(self, now_ms: int) -> None:
-        """The first one counts; none makes it longer."""
+        """End it soon. The first call-off counts; none makes it longer."""
         self._end_ms = min(self._end_ms, now_ms + CALLED_OFF_MS)
 
     def close(self) -> None:
-        """The operator has closed the incident."""
+        """End it: the operator has closed the incident."""
         self._end_ms = 0
 
     def _is_early(self) -> bool:
@@ -95,13 +95,14 @@ class Track:
 
 
 def _identity(fix: Fix) -> tuple[str, str, float, float]:
-    """The same fix, whatever marks it has got by now."""
+    """Return what makes it the same fix, whatever marks it has got by now."""
     return fix.source, fix.taken_at, fix.lat, fix.lon
 
 
 def thin(fixes: Sequence[T], keep: int, at_ms: Callable[[T], int]) -> list[T]:
-    """At most `keep` of `fixes` (oldest first), for days without a centre: dense at the new end, sparser
-    the older, first and last always. `at_ms` says when one was taken.
+    """Return at most `keep` of `fixes` (oldest first), for days without a centre.
+
+    Dense at the new end, sparser the older, first and last always. `at_ms` says when one was taken.
 
     Taken out is, one by one, whichever leaves the smallest gap for its age; so thinning as each comes
     and thinning all at the end leave the same kind of trace. The cost is len(fixes) for each one taken out.

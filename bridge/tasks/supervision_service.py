@@ -73,7 +73,7 @@ class SupervisionService:
         device_id = sighting.device_id
         if sighting.stale:
             self.stale.add(device_id)
-            text = f"a sign of life of {device_id} came far from its time: it may be a recording"
+            text = f"a heartbeat of {device_id} came far from its time: it may be a recording"
             self._troubles.tell(f"button {device_id} stale", "stale", text)
             return
         counts = sighting.event not in codes.PRESSES and sighting.counter < codes.SPARE_FIRST
@@ -234,7 +234,7 @@ class SupervisionService:
     def _answered(self, answer: AliveAnswer) -> None:
         for device_id, (press, alive) in answer.counters.items():
             if device_id in self._devices:
-                self._expected.told(device_id, press, alive)
+                self._expected.expect_after(device_id, press, alive)
         self._troubles.over("supervision")
         self._reach.answered()
 

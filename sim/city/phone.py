@@ -135,7 +135,7 @@ class Phone:
     def answered(self, counters: dict[str, dict[str, int]]) -> None:
         """To a sign of life."""
         for device_id, known in counters.items():
-            self._expected.told(device_id, known["press"], known["alive"])
+            self._expected.expect_after(device_id, known["press"], known["alive"])
 
     # -- hearing --------------------------------------------------------------------------------------
 

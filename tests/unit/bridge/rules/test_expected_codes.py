@@ -340,15 +340,15 @@ def test_what_the_centre_says_of_counters_is_expected_too_and_moves_nothing() ->
     before = len(ours)
     for hint in (5_000_000, 2**31 - 300, 700_000):
         generation = ours.generation
-        ours.told(name, hint, hint)
-        ours.told(name, hint, hint)
+        ours.expect_after(name, hint, hint)
+        ours.expect_after(name, hint, hint)
         assert ours.generation == generation + 1
     assert len(ours) < 4 * before
     ours = watch(press=10, alive=10)
-    ours.told(name, 2**31 - 300, 2**31 - 300)
+    ours.expect_after(name, 2**31 - 300, 2**31 - 300)
     assert is_new(ours, ALARM, 11)
     assert is_new(ours, ALIVE, 11)
-    ours.told(name, 5_000_000, 5_000_000)
+    ours.expect_after(name, 5_000_000, 5_000_000)
     assert on_air(ALARM, 5_000_001)[0] in ours.filter_codes(0)
     assert is_new(ours, ALIVE, 5_000_001)
     assert is_new(ours, ALARM, 5_000_200)
@@ -361,7 +361,7 @@ def test_a_centre_that_says_something_else_each_minute_costs_no_memory() -> None
     ours = watch(press=10, alive=10)
     name, sizes = device(1).device_id, set()
     for hint in range(10_000, 400_000, 10_000):
-        ours.told(name, hint, hint)
+        ours.expect_after(name, hint, hint)
         sizes.add(len(ours))
     assert max(sizes) - min(sizes) < 200
     assert is_new(ours, ALARM, 12)
