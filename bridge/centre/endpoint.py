@@ -22,6 +22,7 @@ from cryptography import x509
 from yarl import URL
 
 from bridge.centre.errors import CentreDown, CentreError, TlsWrong, no_centre
+from bridge.reporting.log import place
 
 ANSWER_BYTES_MAX = 64 * 1024
 GOODBYE_S = 0.25
@@ -233,8 +234,8 @@ def _named(url: str) -> Iterator[None]:
     except (aiohttp.ClientError, OSError):
         raise CentreDown("centre_down", f"the centre cannot be reached: {url}") from None
     except Exception as error:  # a name that cannot be encoded, a resolver that answers with nothing
-        text = f"the centre cannot be reached: {url} ({type(error).__name__})"
-        raise CentreDown("centre_down", text) from None
+        text = f"the centre cannot be reached: {url} (a mistake: {place(error)})"
+        raise CentreDown("internal", text) from None
 
 
 async def body_of(response: aiohttp.ClientResponse) -> bytes:
