@@ -16,17 +16,17 @@ from centre.api.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.console import tiles
 from centre.console.account import Account
 from centre.console.administration import Administration
-from centre.console.assignments import Handouts
+from centre.console.assignments import AssignmentPages
 from centre.console.board_cache import ESCALATE_TICK_S
 from centre.console.cap import Cap
 from centre.console.cases import Cases
 from centre.console.figures import Figures
 from centre.console.guard import Guard
-from centre.console.oidc_sign_in import Provided
+from centre.console.oidc_sign_in import OidcSignInPages
 from centre.console.operator import Operator
 from centre.console.pages import Static
 from centre.console.report import DailyReport
-from centre.console.sign_in import Entrance
+from centre.console.sign_in import SignInPages
 from centre.console.tiles import Archive, Tiles
 from centre.jobs import certificates as certificate_job
 from centre.jobs import webhook
@@ -34,7 +34,7 @@ from centre.jobs.certificates import CertificateWatch
 from centre.jobs.housekeeping import Housekeeping
 from centre.jobs.schedule import Jobs
 from centre.jobs.store_check import CHECK_S, StoreCheck
-from centre.jobs.supervision import ESCALATE_S, LOOK_S, Escalation, Watchman
+from centre.jobs.supervision import ESCALATE_S, LOOK_S, Escalation, SupervisionJob
 from centre.platform import oidc_provider, signing, tls
 from centre.platform.change_signals import ChangeSignals
 from centre.platform.home import CannotServe, Home
@@ -152,9 +152,9 @@ class _Parts:
     """Those that have routes; some are closed in the end."""
 
     intake: Intake
-    entrance: Entrance
+    entrance: SignInPages
     operator: Operator
-    provided: Provided
+    provided: OidcSignInPages
     tiles: Tiles
     routes: tuple[Route, ...]
 
@@ -165,8 +165,8 @@ def _parts(
     worker, reader, signals = means.worker, means.reader, means.signals
     log, settings = means.log, means.settings
     intake = Intake(worker, reader, signals, log, authority.pem, settings)
-    guard, provided = Guard(worker, reader), Provided(worker, vouching)
-    entrance = Entrance(worker, reader, signals, guard, provided=bool(vouching))
+    guard, provided = Guard(worker, reader), OidcSignInPages(worker, vouching)
+    entrance = SignInPages(worker, reader, signals, guard, provided=bool(vouching))
     operator = Operator(worker, signals, log, guard, settings, means.store_check)
     map_tiles = Tiles(archive, guard, log)
     with_routes = (
@@ -208,7 +208,7 @@ def _add_jobs(jobs: Jobs, means: _Means, parts: _Parts) -> None:
     jobs.add(ESCALATE_TICK_S, parts.operator.boards.escalate)
     jobs.add(CHECK_S, means.store_check.look)
     jobs.add(ESCALATE_S, Escalation(worker, signals, log, settings).look)
-    jobs.add(LOOK_S, Watchman(worker, signals, log, settings).look)
+    jobs.add(LOOK_S, SupervisionJob(worker, signals, log, settings).look)
     housekeeping = Housekeeping(worker, looks, settings)
     jobs.add(FIGURES_S, housekeeping.make_figures)  # first: what is erased is counted already
     jobs.add(ERASE_S, housekeeping.erase_due)
@@ -225,10 +225,10 @@ def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], 
     return set_headers
 
 
-def _case_pages(means: _Means, guard: Guard, pin: str) -> tuple[Cases, Handouts, DailyReport, Cap]:
+def _case_pages(means: _Means, guard: Guard, pin: str) -> tuple[Cases, AssignmentPages, DailyReport, Cap]:
     worker, settings = means.worker, means.settings
     cases = Cases(worker, guard, settings.test_every_days, settings.alive_s)
-    handouts = Handouts(worker, guard, cases, pin, settings.public_url)
+    handouts = AssignmentPages(worker, guard, cases, pin, settings.public_url)
     report = DailyReport(means.looks, guard, settings.test_every_days)
     return cases, handouts, report, Cap(worker, guard, pin, settings.public_url)
 

@@ -26,7 +26,7 @@ from centre.rules.refusals import Refused
 from centre.settings import Settings
 from centre.work import buttons, presses
 from centre.work.core import Core
-from centre.work.heartbeats import take_sign_of_life
+from centre.work.heartbeats import take_heartbeat
 
 STREAMS_MAX = 2000
 STREAMS_PER_BRIDGE_MAX = 64
@@ -64,7 +64,7 @@ class Intake:
             Route("GET", "/v1/incidents/{incident}/receipts", self.bearer, self.receipts),
             Route("POST", "/v1/incidents/{incident}/fixes", self.bearer, self.fixes),
             Route("POST", "/v1/call-offs", self.bearer, self.call_off),
-            Route("POST", "/v1/alive", self.bearer_of_sign, self.alive),
+            Route("POST", "/v1/alive", self.bearer_of_heartbeat, self.alive),
         )
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class Intake:
             self._known[as_kept] = bridge_id
         return bridge_id
 
-    async def bearer_of_sign(self, request: web.Request) -> str:
+    async def bearer_of_heartbeat(self, request: web.Request) -> str:
         """The same, where one more sign of life is taken at all."""
         await self._load_shedding.pass_or_refuse()
         return await self.bearer(request)
@@ -182,7 +182,7 @@ class Intake:
             self._pace.forget(bridge_id)
         alive_s = self._settings.alive_s
         await self._load_shedding.until_the_next()
-        counters = await self._worker(take_sign_of_life, bridge_id, sign, alive_s, lane=SPARE)
+        counters = await self._worker(take_heartbeat, bridge_id, sign, alive_s, lane=SPARE)
         name, now_s = min(counters, default=bridge_id), int(asyncio.get_running_loop().time())
         told = {
             "next_in_s": heartbeats.next_in_s(name, now_s, alive_s),

@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from centre.rules.refusals import Refused
-from centre.rules.token_bucket import Flow
+from centre.rules.token_bucket import TokenBucket
 
 HOLD_S = (1.0, 3.0)  # drawn between: those who came together do not return together
 HELD_MAX = 1000
@@ -18,13 +18,13 @@ class LoadShedding:
     """
 
     def __init__(self, per_s: int, retry_after_s: int) -> None:
-        self._flow = Flow(per_s, burst=max(1, round(per_s * TOGETHER_S)))
+        self._bucket = TokenBucket(per_s, burst=max(1, round(per_s * TOGETHER_S)))
         self._retry_after_s = retry_after_s
         self._held = 0
 
     async def pass_or_refuse(self) -> None:
         """Raises Refused("shed")."""
-        if self._flow.takes(int(asyncio.get_running_loop().time() * 1000)):
+        if self._bucket.takes(int(asyncio.get_running_loop().time() * 1000)):
             return
         if self._held < HELD_MAX:
             self._held += 1

@@ -19,7 +19,7 @@ from centre.work import assignments
 from centre.work.buttons import ENROLMENT_MS
 
 
-class Handouts:
+class AssignmentPages:
     def __init__(self, worker: Worker, guard: Guard, cases: Cases, pin: str, public_url: str) -> None:
         """`pin`: SHA-256 of the key that bridges pin; `public_url`: this centre as they reach it, or ""."""
         self._worker, self._cases, self._pin, self._public_url = worker, cases, pin, public_url

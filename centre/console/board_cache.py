@@ -51,7 +51,7 @@ class Snapshot:
         }
 
 
-class Boards:
+class BoardCache:
     def __init__(self, worker: Worker, signals: ChangeSignals, escalate_s: int) -> None:
         self._worker, self._signals, self._escalate_s = worker, signals, escalate_s
         self._now: Snapshot | None = None

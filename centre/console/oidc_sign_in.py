@@ -23,7 +23,7 @@ _MISTAKES = {
 }
 
 
-class Provided:
+class OidcSignInPages:
     def __init__(self, worker: Worker, provider: Provider | None) -> None:
         self._worker, self._provider, self._refused = worker, provider, Tally()
         self.routes = (

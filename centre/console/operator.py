@@ -13,7 +13,7 @@ from centre.api.event_streams import Streams
 from centre.api.routing import Route, answer, read_body, wants_html
 from centre.console import board_html as html
 from centre.console import pages
-from centre.console.board_cache import Boards
+from centre.console.board_cache import BoardCache
 from centre.console.guard import Guard
 from centre.jobs.store_check import StoreCheck
 from centre.platform.change_signals import ChangeSignals, wait_for_change
@@ -56,7 +56,7 @@ class Operator:
         self._worker, self._signals, self._log, self._settings = worker, signals, log, settings
         self._guard, self._store_check = guard, store_check
         pages.compile_now(*TEMPLATES)
-        self.boards = Boards(worker, signals, settings.escalate_s)
+        self.boards = BoardCache(worker, signals, settings.escalate_s)
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_SESSION_MAX)
         self._opened: dict[str, str] = {}  # by session: the incident of the sheet that it opened last
         sees, does = guard.sees(OPERATOR), guard.does(OPERATOR)

@@ -31,7 +31,7 @@ BROWSER = "__Host-amr-browser"  # the cookie of a browser in which somebody has 
 MISTAKES = {"wrong_sign_in": "wrong", "sign_in_locked": "locked", "busy": "busy"}
 
 
-class Entrance:
+class SignInPages:
     def __init__(
         self, worker: Worker, reader: Core, signals: ChangeSignals, guard: Guard, *, provided: bool = False
     ) -> None:

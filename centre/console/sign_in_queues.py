@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from centre.platform.password_hashing import Checks
 from centre.rules import login_attempts
 from centre.rules.refusals import Refused
-from centre.rules.token_bucket import Flow
+from centre.rules.token_bucket import TokenBucket
 
 
 class Queues:
     def __init__(self) -> None:
         self._of = {
-            kind: (Checks(f"sign-in-{kind}", at_once=1), Flow(*login_attempts.PER_S[kind]))
+            kind: (Checks(f"sign-in-{kind}", at_once=1), TokenBucket(*login_attempts.PER_S[kind]))
             for kind in login_attempts.KINDS
         }
 

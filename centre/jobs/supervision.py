@@ -5,7 +5,7 @@ import time
 from centre.platform.change_signals import ChangeSignals
 from centre.platform.log import Log
 from centre.platform.worker import AFTER, SPARE, Worker
-from centre.rules.supervision import Reckoning
+from centre.rules.supervision import WatchWindow
 from centre.settings import Settings
 from centre.work import supervision, webhook
 from centre.work.core import Core
@@ -13,22 +13,22 @@ from centre.work.core import Core
 LOOK_S, ESCALATE_S = 5.0, 1.0
 
 
-def tick_ms() -> int:
-    """Of the clock that nobody sets."""
+def monotonic_ms() -> int:
+    """Return monotonic time in ms."""
     return time.monotonic_ns() // 1_000_000
 
 
-class Watchman:
+class SupervisionJob:
     def __init__(self, worker: Worker, signals: ChangeSignals, log: Log, settings: Settings) -> None:
         self._worker, self._signals, self._log = worker, signals, log
         self._alive_s = settings.alive_s
-        self._reckoning: Reckoning | None = None
+        self._watch_window: WatchWindow | None = None
 
     async def look(self) -> None:
-        """Until nothing is due; between two portions everything else has its turn."""
+        """Look until nothing is due; between two portions everything else has its turn."""
         more = True
         while more:
-            since_ms = await self._reckon()
+            since_ms = await self._look_at_clocks()
             looked = await self._worker(supervision.look, since_ms, self._alive_s, lane=SPARE)
             more = looked.more
             if looked.silent_at_once:
@@ -38,17 +38,17 @@ class Watchman:
                 self._log("losses", found=looked.found, ended=looked.ended)
                 self._signals.board_changed()
 
-    async def _reckon(self) -> int:
-        """Since when silence counts."""
+    async def _look_at_clocks(self) -> int:
+        """Return since when silence counts."""
         now_ms = await self._worker(_now_ms, lane=SPARE)
-        if self._reckoning is None:
-            self._reckoning = Reckoning.begin(now_ms, tick_ms())
+        if self._watch_window is None:
+            self._watch_window = WatchWindow.begin(now_ms, monotonic_ms())
             await self._worker(supervision.clock_set_back, lane=SPARE)
-        elif self._reckoning.look(now_ms, tick_ms()):
+        elif self._watch_window.look(now_ms, monotonic_ms()):
             await self._worker(supervision.clock_set_back, lane=SPARE)
             text = "the clock was set, or we stood still: silence is counted anew from now"
             self._log("trouble", reason="clock", text=text)
-        return self._reckoning.watching_since_ms
+        return self._watch_window.watching_since_ms
 
 
 def _now_ms(core: Core) -> int:

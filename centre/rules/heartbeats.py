@@ -1,4 +1,4 @@
-"""What a bridge's sign of life (POST /v1/alive) means. Pure: times are integers in ms, as arguments.
+"""What a bridge's heartbeat (POST /v1/alive) means. Pure: times are integers in ms, as arguments.
 
 Nothing in it is worth refusing the rest: what cannot be believed is dropped and named.
 """
@@ -37,7 +37,7 @@ class ButtonState:
 
 
 @dataclass(frozen=True, slots=True)
-class SignOfLife:
+class Heartbeat:
     buttons: list[ButtonState]
     phone: Phone
     troubles: tuple[str, ...]
@@ -46,7 +46,7 @@ class SignOfLife:
     dropped: list[Dropped] = field(default_factory=list)
 
 
-def read(body: object) -> SignOfLife:
+def read(body: object) -> Heartbeat:
     """Read a parsed JSON body. Raises Refused("wrong_type") where it is no object at all."""
     if not isinstance(body, dict):
         raise Refused("wrong_type", "the body must be a JSON object")
@@ -57,7 +57,7 @@ def read(body: object) -> SignOfLife:
             buttons.append(_button(value, dropped, f"buttons[{number}]"))
         except Bad as bad:
             dropped.append(Dropped(f"buttons[{number}]", str(bad)))
-    return SignOfLife(
+    return Heartbeat(
         buttons,
         fields.optional(body, "phone", _phone, dropped) or Phone(None, None),
         fields.optional(body, "troubles", lambda value: fields.words(value, TROUBLES_MAX), dropped) or (),
@@ -123,7 +123,7 @@ def next_in_s(name: str, now_s: int, alive_s: int) -> int:
 
 
 class Pace:
-    """One sign of life per bridge and 10 s. Bounded: it knows only those of the last 10 s."""
+    """One heartbeat per bridge and 10 s. Bounded: it knows only those of the last 10 s."""
 
     # A tenth less than the fastest pace that we ask for: who is punctual is never refused.
     EVERY_MS = ALIVE_S_MIN * 900

@@ -50,14 +50,14 @@ REASONS = {
     "only_alarms": (422, "Only an ALARM can be called off"),
     "pin_locked": (429, "Too many wrong PINs; wait before the next try"),
     "sign_in_locked": (429, "Too many wrong sign-ins; wait before the next try"),
-    "too_often": (429, "Signs of life come more often than asked for"),
+    "too_often": (429, "Heartbeats come more often than asked for"),
     "malformed_http": (400, "The request is not HTTP as expected"),
     "case_broken": (500, "The case's file does not open; an administrator can restore a backup"),
     "internal": (500, "The centre has made a mistake"),
     "store_unavailable": (503, "The centre cannot write to its disk; send it again"),
     "provider_unavailable": (503, "The provider does not answer; sign in with your password"),
     "busy": (503, "The centre has too much to do at once; send it again"),
-    "shed": (503, "The centre does without this sign of life; the next one may pass"),
+    "shed": (503, "The centre does without this heartbeat; the next one may pass"),
     "too_many_streams": (503, "Too many streams are open; try again later"),
 }
 

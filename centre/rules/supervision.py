@@ -7,14 +7,14 @@
 | phone_off | the phone fell silent, its battery at 5 % or less | 3 paces and 30 s |
 | phone_silent | the phone fell silent: off, or its network | 3 paces and 30 s |
 | network_gone | afterwards: the same bridge has run all along | when it is back |
-| bridge_deaf | the phone lives, and cannot listen: Bluetooth | its next sign of life |
-| battery_low | the button's battery | the bridge's next sign of life |
-| phone_battery_low | the phone's, under 15 % | the bridge's next sign of life |
+| bridge_deaf | the phone lives, and cannot listen: Bluetooth | its next heartbeat |
+| battery_low | the button's battery | the bridge's next heartbeat |
+| phone_battery_low | the phone's, under 15 % | the bridge's next heartbeat |
 
 How many signs a phone misses of a button beside it depends on how its system listens; so it says itself after
 how long a silence means something, by what it has heard lately. One that does not say is taken to hear all.
 
-A pace is how often bridges shall give a sign of life (a setting). Silence is not counted from before
+A pace is how often bridges shall give a heartbeat (a setting). Silence is not counted from before
 `watching_since_ms`: our own start, an hour in which we stood still, a clock that was set. Then
 
     (nothing) --lost--> open --a sign--> back --a sign, 2 min later or more--> ended, at the first of them
@@ -33,7 +33,7 @@ KINDS = (
 )
 SILENCES = (PHONE_OFF, PHONE_SILENT)  # two guesses at one thing: a bridge has one of them at most
 
-SIGNS_MISSED, SILENCE_SLACK_MS = 3, 30_000
+HEARTBEATS_MISSED, SILENCE_SLACK_MS = 3, 30_000
 # Of a button's periods, each 20 % late and a minute: who hears all of them, and who hears fewest.
 MISSED_MIN, MISSED_MAX, REACH_SLACK_MS = 2, 24, 60_000
 PACES_LATE = 2
@@ -55,7 +55,7 @@ def is_deaf(troubles: Iterable[str]) -> bool:
 
 def silence_ms(alive_s: int) -> int:
     """After how long a silent bridge is lost, where it shall speak every `alive_s`."""
-    return SIGNS_MISSED * alive_s * 1000 + SILENCE_SLACK_MS
+    return HEARTBEATS_MISSED * alive_s * 1000 + SILENCE_SLACK_MS
 
 
 def reach_ms(period_s: int, alive_s: int, lost_after_s: int | None = None) -> int:
@@ -83,7 +83,7 @@ class Bridge:
 
 
 @dataclass(frozen=True, slots=True)
-class Ear:
+class Listener:
     """What one of its bridges says of a button. `news_at_ms`: when it last told that it had heard it."""
 
     bridge: Bridge
@@ -105,7 +105,7 @@ class Finding:
 def of_bridge(
     bridge: Bridge, open_kinds: Iterable[str], watching_since_ms: int, now_ms: int, alive_s: int
 ) -> list[Finding]:
-    """Of one bridge; `open_kinds` are the losses that it has."""
+    """Judge one bridge; `open_kinds` are the losses that it has."""
     silent = bridge.is_silent(watching_since_ms, now_ms, alive_s)
     limit_ms = GOODBYE_MS if bridge.leaving else silence_ms(alive_s)
     due_ms = max(bridge.alive_at_ms, watching_since_ms) + limit_ms + 1
@@ -128,18 +128,23 @@ def of_bridge(
 
 
 def of_button(
-    period_s: int, low: bool | None, ears: Iterable[Ear], watching_since_ms: int, now_ms: int, alive_s: int
+    period_s: int,
+    low: bool | None,
+    listeners: Iterable[Listener],
+    watching_since_ms: int,
+    now_ms: int,
+    alive_s: int,
 ) -> list[Finding]:
-    """Of one button: out of reach only where at least one bridge listens, and none of these hears it."""
+    """Judge one button: out of reach only where at least one bridge listens, and none of these hears it."""
     last_ms, lost_at_ms = 0, list[int]()  # of each that listens: from when on it counts as lost to it
-    for ear in ears:
-        last_ms = max(last_ms, ear.news_at_ms or 0)
-        since_ms = ear.bridge.listening_since_ms
-        away = ear.bridge.leaving or ear.bridge.is_silent(watching_since_ms, now_ms, alive_s)
+    for listener in listeners:
+        last_ms = max(last_ms, listener.news_at_ms or 0)
+        since_ms = listener.bridge.listening_since_ms
+        away = listener.bridge.leaving or listener.bridge.is_silent(watching_since_ms, now_ms, alive_s)
         if since_ms is not None and not away:
-            counted_from_ms = max(ear.news_at_ms or 0, since_ms, watching_since_ms)
-            silent_at_ms = counted_from_ms + reach_ms(period_s, alive_s, ear.lost_after_s) + 1
-            lost_at_ms.append(now_ms if ear.in_reach is False else silent_at_ms)
+            counted_from_ms = max(listener.news_at_ms or 0, since_ms, watching_since_ms)
+            silent_at_ms = counted_from_ms + reach_ms(period_s, alive_s, listener.lost_after_s) + 1
+            lost_at_ms.append(now_ms if listener.in_reach is False else silent_at_ms)
     battery = Finding(BATTERY_LOW, low, now_ms)
     if not lost_at_ms:
         return [Finding(BUTTON_OUT_OF_REACH, None, last_ms), battery]
@@ -173,25 +178,25 @@ def cause(kind: str, said_goodbye: bool, running_since_ms: tuple[int | None, int
 
 
 @dataclass(slots=True)
-class Reckoning:
+class WatchWindow:
     """Since when we have been watching without a gap, by the clock that signs are stored with.
 
-    `tick_ms` is of a clock that is never set, and stands still while the machine sleeps.
+    `monotonic_ms` is of a clock that is never set, and stands still while the machine sleeps.
     """
 
     watching_since_ms: int
     _now_ms: int
-    _tick_ms: int
+    _monotonic_ms: int
 
     @classmethod
-    def begin(cls, now_ms: int, tick_ms: int) -> "Reckoning":
-        return cls(now_ms, now_ms, tick_ms)
+    def begin(cls, now_ms: int, monotonic_ms: int) -> "WatchWindow":
+        return cls(now_ms, now_ms, monotonic_ms)
 
-    def look(self, now_ms: int, tick_ms: int) -> bool:
+    def look(self, now_ms: int, monotonic_ms: int) -> bool:
         """Return whether all silence is counted anew from now. To be called at every look."""
-        passed_ms = tick_ms - self._tick_ms
+        passed_ms = monotonic_ms - self._monotonic_ms
         jumped_ms = now_ms - self._now_ms - passed_ms
-        self._now_ms, self._tick_ms = now_ms, tick_ms
+        self._now_ms, self._monotonic_ms = now_ms, monotonic_ms
         anew = abs(jumped_ms) > JUMP_MS or passed_ms > STILL_MS
         if anew or now_ms < self.watching_since_ms:
             self.watching_since_ms = now_ms

@@ -1,7 +1,7 @@
 """How much of something is taken: so many a second, whoever sends them. Pure: times are integers in ms."""
 
 
-class Flow:
+class TokenBucket:
     """A token bucket: `per_s` on the average, at once no more than `burst`."""
 
     def __init__(self, per_s: int, burst: int) -> None:

@@ -18,7 +18,7 @@ ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LoggedEntry:
     """An entry and what it tells; `content` is None once it was erased."""
 
     entry: Entry
@@ -69,12 +69,12 @@ def started(core: Core, settings: dict[str, object]) -> None:
         note(core, "started", CENTRE, settings=settings)
 
 
-def of_incident(core: Core, incident_id: str) -> list[Told]:
+def of_incident(core: Core, incident_id: str) -> list[LoggedEntry]:
     """All that was noted of it, the oldest first. Raises sealing.Broken."""
     return [told(core, row) for row in core.store.all("log_of_incident", incident_id=incident_id)]
 
 
-def of_case(core: Core, case_id: str) -> list[Told]:
+def of_case(core: Core, case_id: str) -> list[LoggedEntry]:
     """All that was noted of it, the oldest first. Raises sealing.Broken."""
     return [told(core, row) for row in core.store.all("log_of_case", case_id=case_id)]
 
@@ -114,11 +114,11 @@ def sign(core: Core, key: Ed25519PrivateKey) -> bool:
     return True
 
 
-def told(core: Core, row: Row) -> Told:
+def told(core: Core, row: Row) -> LoggedEntry:
     """Of a row of the log. Raises sealing.Broken."""
     entry = Entry(*(row[name] for name in Entry._fields))
     if row["sealed"] is None:
-        return Told(entry, None, None, row["digest"], row["hash"])
+        return LoggedEntry(entry, None, None, row["digest"], row["hash"])
     opened = core.sealer.unseal(content_name(entry.seq), row["sealed"])
     salt, content = opened[:SALT_BYTES], opened[SALT_BYTES:].decode("utf-8", "replace")
-    return Told(entry, salt, content, row["digest"], row["hash"])
+    return LoggedEntry(entry, salt, content, row["digest"], row["hash"])

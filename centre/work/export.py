@@ -14,7 +14,7 @@ from centre.rules.event_log import Entry
 from centre.store import Row
 from centre.work import cases, event_log
 from centre.work.core import Core
-from centre.work.event_log import Told
+from centre.work.event_log import LoggedEntry
 
 STAGES = {1: "RECEIVED", 2: "ACKNOWLEDGED", 3: "DISPATCHED", 4: "CLOSED"}
 ARRIVAL = (
@@ -113,14 +113,14 @@ def _stage(core: Core, receipt: Row) -> dict[str, Any]:
     }
 
 
-def _people(core: Core, told: list[Told]) -> dict[str, str]:
+def _people(core: Core, told: list[LoggedEntry]) -> dict[str, str]:
     """Return the names of those who did something, by `user:ID`."""
     actors = {entry.entry.actor for entry in told if entry.entry.actor.startswith("user:")}
     users = {actor: core.store.one("user", user_id=actor.partition(":")[2]) for actor in sorted(actors)}
     return {actor: user["name"] for actor, user in users.items() if user is not None}
 
 
-def _chain(core: Core, told: list[Told], key: Ed25519PrivateKey) -> dict[str, Any]:
+def _chain(core: Core, told: list[LoggedEntry], key: Ed25519PrivateKey) -> dict[str, Any]:
     """Return this incident's entries, and of all between the first and the last what links them."""
     first, last = told[0].entry.seq, told[-1]
     span = {"first": first, "last": last.entry.seq}
@@ -144,7 +144,7 @@ def _chain(core: Core, told: list[Told], key: Ed25519PrivateKey) -> dict[str, An
     }
 
 
-def _entry(told: Told) -> dict[str, Any]:
+def _entry(told: LoggedEntry) -> dict[str, Any]:
     salt = None if told.salt is None else told.salt.hex()
     opened = {"salt": salt, "content": told.content}
     return told.entry._asdict() | opened | {"digest": told.digest.hex(), "hash": told.hash.hex()}

@@ -1,16 +1,16 @@
-"""Signs of life: the last state of bridges and buttons, and their counters."""
+"""Heartbeats: the last state of bridges and buttons, and their counters."""
 
 from centre.rules import heartbeats, press_counters
 from centre.rules import supervision as losses
 from centre.rules.fields import Dropped
-from centre.rules.heartbeats import SignOfLife
+from centre.rules.heartbeats import Heartbeat
 from centre.store import Row
 from centre.work.buttons import counters
 from centre.work.core import Core
 
 
-def take_sign_of_life(
-    core: Core, bridge_id: str, sign: SignOfLife, alive_s: int = heartbeats.ALIVE_S
+def take_heartbeat(
+    core: Core, bridge_id: str, sign: Heartbeat, alive_s: int = heartbeats.ALIVE_S
 ) -> dict[str, dict[str, int]]:
     """Keep the last state of the bridge and of each of its buttons; all its buttons' counters."""
     now_ms = core.now_ms()
@@ -25,7 +25,7 @@ def take_sign_of_life(
         return {device_id: counters(core, device_id) for device_id in own}
 
 
-def _take_bridge_state(core: Core, bridge_id: str, sign: SignOfLife, alive_s: int, now_ms: int) -> None:
+def _take_bridge_state(core: Core, bridge_id: str, sign: Heartbeat, alive_s: int, now_ms: int) -> None:
     """Have it looked at (work/supervision.py) at once if it tells of something; else when it is silent."""
     percent, deaf = sign.phone.battery_percent, losses.is_deaf(sign.troubles)
     silence_ms = losses.silence_ms(alive_s)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from centre.rules import supervision
-from centre.rules.supervision import Bridge, Ear, Finding
+from centre.rules.supervision import Bridge, Finding, Listener
 from centre.store import Row
 from centre.work import event_log
 from centre.work.core import Core
@@ -59,9 +59,14 @@ def look(core: Core, watching_since_ms: int, alive_s: int) -> Looked:
 
 
 def clock_set_back(core: Core) -> None:
-    """Signs from what is now the future count from now on: a silent bridge must not live until then."""
+    """Count heartbeats from what is now the future from now on: a silent bridge must not live until then."""
     with core.store.transaction():
-        for query in ("clamp_bridge_signs", "clamp_button_signs", "clamp_watched_buttons", "clamp_losses"):
+        for query in (
+            "clamp_bridge_heartbeats",
+            "clamp_button_heartbeats",
+            "clamp_watched_buttons",
+            "clamp_losses",
+        ):
             core.store.run(query, now_ms=core.now_ms())
 
 
@@ -88,10 +93,12 @@ def _look_at_button(core: Core, looked: Looked, row: Row, watching_since_ms: int
     own = core.store.all("open_losses_of_device", device_id=device_id)
     findings: list[Finding] | None = None
     if core.store.one("is_button_watched", device_id=device_id):
-        told = core.store.all("ears_of_button", device_id=device_id)
-        ears = [_ear(ear) for ear in told]
-        low = bool(told[-1]["low"]) if told else None  # who spoke last
-        findings = supervision.of_button(row["alive_period_s"], low, ears, watching_since_ms, now_ms, alive_s)
+        states = core.store.all("listeners_of_button", device_id=device_id)
+        listeners = [_listener(state) for state in states]
+        low = bool(states[-1]["low"]) if states else None  # who spoke last
+        findings = supervision.of_button(
+            row["alive_period_s"], low, listeners, watching_since_ms, now_ms, alive_s
+        )
     subject, none = {"bridge_id": None, "device_id": device_id}, {"running_since_ms": None, "goodbye": 0}
     look_at_ms = _settle(core, looked, subject, none, own, findings, lambda loss: str(loss["kind"]))
     core.store.run("look_at_button", device_id=device_id, look_at_ms=look_at_ms)
@@ -168,8 +175,8 @@ def _bridge(row: Row) -> Bridge:
     return Bridge(row["alive_at_ms"], bool(row["leaving"]), row["battery_percent"], row["listening_since_ms"])
 
 
-def _ear(row: Row) -> Ear:
-    return Ear(_bridge(row), _flag(row["in_reach"]), row["news_at_ms"], row["lost_after_s"])
+def _listener(row: Row) -> Listener:
+    return Listener(_bridge(row), _flag(row["in_reach"]), row["news_at_ms"], row["lost_after_s"])
 
 
 def _flag(value: int | None) -> bool | None:

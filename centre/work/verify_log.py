@@ -12,7 +12,7 @@ from centre.rules import event_log
 from centre.rules.event_log import BEGINNING, Entry
 from centre.store import Row
 from centre.work.core import Core
-from centre.work.event_log import ERASED, Told, told
+from centre.work.event_log import ERASED, LoggedEntry, told
 from wire import receipts
 
 RECEIVED, ADVANCED = "received", "advanced"
@@ -120,7 +120,7 @@ def _content(core: Core, row: Row, erased_by: Row | None) -> Findings:
     _take_stage(core, entry)
 
 
-def _take_stage(core: Core, told: Told) -> None:
+def _take_stage(core: Core, told: LoggedEntry) -> None:
     """Which receipt the entry tells of, to be held against the table."""
     stage = receipts.RECEIVED if told.entry.kind == RECEIVED else None
     if told.entry.kind == ADVANCED:

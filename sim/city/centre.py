@@ -14,15 +14,15 @@ from centre.api.load_shedding import TOGETHER_S
 from centre.platform.sealing import Sealer, new_key
 from centre.rules import heartbeats, incidents
 from centre.rules.access import OPERATOR, Caller
-from centre.rules.heartbeats import SignOfLife
+from centre.rules.heartbeats import Heartbeat
 from centre.rules.incidents import CloseReason
 from centre.rules.registry import Button as Registered
 from centre.rules.supervision import BUTTON_OUT_OF_REACH
-from centre.rules.token_bucket import Flow
+from centre.rules.token_bucket import TokenBucket
 from centre.store import Store
 from centre.work import accounts, board, buttons, presses, supervision
 from centre.work.core import Core
-from centre.work.heartbeats import take_sign_of_life
+from centre.work.heartbeats import take_heartbeat
 from centre.work.presses import Receipt, Taken
 from sim.judge import audit
 
@@ -35,7 +35,7 @@ class Centre:
         user_id = accounts.add_user(self._core, "operator", "An operator", OPERATOR, None, "en")
         assert user_id
         self._caller = Caller(user_id, "An operator", OPERATOR, None, "en", "")
-        self._flow = Flow(signs_per_s, burst=max(1, round(signs_per_s * TOGETHER_S)))  # as shedding.py has it
+        self._bucket = TokenBucket(signs_per_s, burst=max(1, round(signs_per_s * TOGETHER_S)))
         self.busy_s = 0.0  # real time
 
     def enrol(self, roots: dict[str, bytes], alive_period_s: int) -> Iterator[tuple[str, Device]]:
@@ -64,12 +64,12 @@ class Centre:
 
     def takes_sign(self, now_ms: int) -> bool:
         """Whether one more sign of life fits into this second; else it is refused unread."""
-        return self._flow.takes(now_ms)
+        return self._bucket.takes(now_ms)
 
-    def take_signs(self, of: Sequence[tuple[str, SignOfLife]]) -> list[dict[str, dict[str, int]]]:
+    def take_signs(self, of: Sequence[tuple[str, Heartbeat]]) -> list[dict[str, dict[str, int]]]:
         """What came in one moment, in one commit, as the centre's own worker does it."""
         with self._working(), self._core.store.group():
-            return [take_sign_of_life(self._core, bridge_id, sign) for bridge_id, sign in of]
+            return [take_heartbeat(self._core, bridge_id, sign) for bridge_id, sign in of]
 
     def take_alarm(self, bridge_id: str, body: dict[str, Any]) -> Taken:
         with self._working():

@@ -15,7 +15,7 @@ from bridge.rules.press_flow import Action, Do, Keep, Now, Post, PressFlow, new_
 from bridge.rules.retry_queue import PRESS_KINDS, Job, RetryQueue
 from bridge.rules.supervision import Supervision
 from bridge.rules.visit import Then, Visit, Write
-from centre.rules.heartbeats import ButtonState, SignOfLife
+from centre.rules.heartbeats import ButtonState, Heartbeat
 from centre.rules.incidents import Phone as PhoneState
 from centre.work.presses import Taken
 from sim.city.button import Button
@@ -117,7 +117,7 @@ class Phone:
         else:
             self.listen()
 
-    def sign(self, now_ms: int) -> SignOfLife:
+    def sign(self, now_ms: int) -> Heartbeat:
         """What it posts once a minute; mostly the same as a minute ago."""
         in_reach = self._supervision.in_reach(self._device_id, now_ms)
         self._was_away |= self.is_apart or self.button.is_empty
@@ -129,7 +129,7 @@ class Phone:
         if news != self._news:
             self._news = news
             button = ButtonState(self._device_id, *news[:-1], ())
-            self._sign = SignOfLife([button], PhoneState(percent, self.habits.model), (), self._running_ms)
+            self._sign = Heartbeat([button], PhoneState(percent, self.habits.model), (), self._running_ms)
         return self._sign
 
     def answered(self, counters: dict[str, dict[str, int]]) -> None:

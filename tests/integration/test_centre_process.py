@@ -17,7 +17,7 @@ import trustme
 from centre.commands import main
 from centre.rules import heartbeats
 from centre.work import accounts, buttons
-from centre.work.heartbeats import take_sign_of_life
+from centre.work.heartbeats import take_heartbeat
 from tests.integration.parts import ROOT, amr_centre, imported, run, served
 from tests.unit.centre.parts import Hand, core_at
 from wire import receipts
@@ -264,7 +264,7 @@ def test_the_lists_say_what_lives_and_what_it_lacks(
         "low": True,
     }
     sign = {"buttons": [button], "phone": {"battery_percent": 7}, "troubles": ["bluetooth_off"]}
-    take_sign_of_life(core, bridge, heartbeats.read(sign))
+    take_heartbeat(core, bridge, heartbeats.read(sign))
     first, _ = said(capsys, "buttons", "list", "--home", home)[1].splitlines()
     assert "battery 2.95 V  BATTERY LOW" in first
     assert "last heard 20" in first

@@ -27,7 +27,7 @@ WHERE bridge_id = :bridge_id AND b.revoked_at_ms IS NULL AND d.revoked_at_ms IS 
        OR EXISTS (SELECT 1 FROM handouts h WHERE h.device_id = d.device_id AND taken_back_at_ms IS NULL))
 LIMIT 1;
 
--- name: ears_of_button
+-- name: listeners_of_button
 SELECT b.*, s.in_reach, s.lost_after_s, s.news_at_ms, s.low, s.told_at_ms
 FROM button_states s JOIN bridge_states b USING (bridge_id) JOIN bridges r USING (bridge_id)
 WHERE device_id = :device_id AND r.revoked_at_ms IS NULL ORDER BY told_at_ms;
@@ -49,12 +49,12 @@ UPDATE losses SET back_at_ms = :back_at_ms WHERE loss_id = :loss_id;
 UPDATE losses SET kind = :kind, ended_at_ms = :ended_at_ms WHERE loss_id = :loss_id;
 
 -- The clock was set back: what lies in the future now lies at its beginning.
--- name: clamp_bridge_signs
+-- name: clamp_bridge_heartbeats
 UPDATE bridge_states SET alive_at_ms = min(alive_at_ms, :now_ms),
     listening_since_ms = min(listening_since_ms, :now_ms), look_at_ms = min(look_at_ms, :now_ms)
 WHERE max(alive_at_ms, coalesce(look_at_ms, 0)) > :now_ms;
 
--- name: clamp_button_signs
+-- name: clamp_button_heartbeats
 UPDATE button_states SET news_at_ms = min(news_at_ms, :now_ms), heard_at_ms = min(heard_at_ms, :now_ms)
 WHERE max(coalesce(news_at_ms, 0), coalesce(heard_at_ms, 0)) > :now_ms;
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from markupsafe import Markup
 
-from centre.console.board_cache import Boards, Snapshot
+from centre.console.board_cache import BoardCache, Snapshot
 from centre.console.board_html import levels, render, render_sheet
 from centre.platform.change_signals import ChangeSignals
 from centre.rules import escalation, newest_position
@@ -91,7 +91,7 @@ def sheet(stage: int = receipts.ACKNOWLEDGED, *, language: str = "en", **more: o
 
 async def test_an_alarm_waits_for_no_long_board() -> None:
     """While a hundred cards are made others have their turns; of the next board only what changed is made."""
-    boards, turns = Boards(None, ChangeSignals(), 30), 0  # type: ignore[arg-type]
+    boards, turns = BoardCache(None, ChangeSignals(), 30), 0  # type: ignore[arg-type]
 
     async def somebody_else() -> None:
         nonlocal turns

@@ -27,7 +27,7 @@ from centre.work import (
     reports,
     webhook,
 )
-from centre.work.heartbeats import take_sign_of_life
+from centre.work.heartbeats import take_heartbeat
 from sim.realtime.people import EXAMPLE, placeholder
 from tests.unit.centre.parts import Hand, signed_in
 from tests.unit.centre.work.parts import HAND, World
@@ -604,7 +604,7 @@ def test_a_case_says_how_soon_the_loss_of_its_button_is_found(world: Zone) -> No
     assert found_after_min() is None, "neither has spoken"
     for bridge, lost_after_s in ((first, 37 * 60), (second, 4 * 3600)):
         button = {"device_id": HAND.device_id, "lost_after_s": lost_after_s}
-        take_sign_of_life(core, bridge, heartbeats.read({"buttons": [button]}))
+        take_heartbeat(core, bridge, heartbeats.read({"buttons": [button]}))
     assert found_after_min() == 4 * 60 + 2
     buttons.revoke_bridge(core, second)
     assert found_after_min() == 39

@@ -246,7 +246,7 @@ def test_dispatch_and_close_keep_what_the_first_operator_said(world: Called) -> 
 def alive(world: Called, bridge: str | None = None, **button: object) -> dict[str, dict[str, int]]:
     """The counters in the answer."""
     body = {"buttons": [{"device_id": HAND.device_id} | button], "phone": {"battery_percent": 50}}
-    return heartbeats.take_sign_of_life(world.core, bridge or world.phone, read_alive(body))
+    return heartbeats.take_heartbeat(world.core, bridge or world.phone, read_alive(body))
 
 
 def test_counters_only_go_up_and_reach_every_bridge(world: Called) -> None:
@@ -279,7 +279,7 @@ def test_a_bridge_speaks_for_its_own_buttons_only(world: Called) -> None:
     other = Hand(2)
     buttons.import_buttons(world.core, [other.registered])
     sign = read_alive({"buttons": [{"device_id": other.device_id, "alive_counter": 9}]})
-    assert list(heartbeats.take_sign_of_life(world.core, world.phone, sign)) == [HAND.device_id]
+    assert list(heartbeats.take_heartbeat(world.core, world.phone, sign)) == [HAND.device_id]
     assert [(one.field, one.reason) for one in sign.dropped] == [("buttons[0]", "unknown_device")]
     assert world.rows("button_states") == []
 

@@ -46,7 +46,7 @@ def test_a_good_sign_of_life_is_read_whole() -> None:
 def test_nothing_but_the_device_id_is_needed() -> None:
     """What is null or missing is not known."""
     for body in ({}, {"buttons": None, "phone": None, "troubles": None}):
-        assert heartbeats.read(body) == heartbeats.SignOfLife([], Phone(None, None), ())
+        assert heartbeats.read(body) == heartbeats.Heartbeat([], Phone(None, None), ())
     sign = heartbeats.read({"buttons": [{"device_id": HAND.device_id, "heard_at": None, "in_reach": None}]})
     assert sign.dropped == []
     assert (sign.buttons[0].heard_at_ms, sign.buttons[0].low, sign.buttons[0].faults) == (None, False, ())

@@ -20,10 +20,10 @@ from bridge.rules import reception
 from bridge.rules import supervision as bridge_supervision
 from centre.rules import heartbeats
 from centre.rules import supervision as rules
-from centre.rules.supervision import Bridge, Ear, Reckoning
+from centre.rules.supervision import Bridge, Listener, WatchWindow
 from centre.work import buttons, supervision
 from centre.work.core import Core
-from centre.work.heartbeats import take_sign_of_life
+from centre.work.heartbeats import take_heartbeat
 from tests.unit.centre.parts import Hand, core_at
 
 ALIVE_S = 60
@@ -75,12 +75,12 @@ def test_our_own_absence_is_nobodys_silence() -> None:
     assert kinds_of(WELL, 3_600_000, since_ms=NOW_MS + 3_600_000 - SILENCE_MS - 1) == {"phone_silent"}
 
 
-def out_of_reach(*ears: Ear, after_ms: int = 0) -> bool | None:
+def out_of_reach(*ears: Listener, after_ms: int = 0) -> bool | None:
     reach, _ = rules.of_button(900, False, ears, 0, NOW_MS + after_ms, ALIVE_S)
     return reach.lost
 
 
-HEARS = Ear(WELL, True, NOW_MS)
+HEARS = Listener(WELL, True, NOW_MS)
 REACH_MS = rules.reach_ms(900, ALIVE_S)
 
 
@@ -88,23 +88,29 @@ REACH_MS = rules.reach_ms(900, ALIVE_S)
     ("ears", "lost"),
     [
         ([HEARS], False),
-        ([Ear(WELL, False, NOW_MS)], True),
-        ([Ear(WELL, False, NOW_MS), HEARS], False),
-        ([Ear(WELL, False, None), Ear(WELL, False, NOW_MS)], True),
-        ([Ear(told(listening_since_ms=None), False, NOW_MS)], None),
-        ([Ear(told(alive_at_ms=NOW_MS - SILENCE_MS - 1), False, None)], None),
-        ([Ear(told(leaving=True), False, None)], None),
-        ([Ear(told(listening_since_ms=None), None, NOW_MS), Ear(WELL, False, None)], True),
-        ([Ear(WELL, None, NOW_MS - REACH_MS - 1)], True),
-        ([Ear(WELL, None, NOW_MS - REACH_MS)], False),
-        ([Ear(WELL, None, NOW_MS - REACH_MS - 1, 4 * 3600)], False),
-        ([Ear(WELL, None, NOW_MS - REACH_MS - 1), Ear(WELL, None, NOW_MS - REACH_MS - 1, 4 * 3600)], False),
-        ([Ear(WELL, False, NOW_MS, 4 * 3600)], True),
+        ([Listener(WELL, False, NOW_MS)], True),
+        ([Listener(WELL, False, NOW_MS), HEARS], False),
+        ([Listener(WELL, False, None), Listener(WELL, False, NOW_MS)], True),
+        ([Listener(told(listening_since_ms=None), False, NOW_MS)], None),
+        ([Listener(told(alive_at_ms=NOW_MS - SILENCE_MS - 1), False, None)], None),
+        ([Listener(told(leaving=True), False, None)], None),
+        ([Listener(told(listening_since_ms=None), None, NOW_MS), Listener(WELL, False, None)], True),
+        ([Listener(WELL, None, NOW_MS - REACH_MS - 1)], True),
+        ([Listener(WELL, None, NOW_MS - REACH_MS)], False),
+        ([Listener(WELL, None, NOW_MS - REACH_MS - 1, 4 * 3600)], False),
+        (
+            [
+                Listener(WELL, None, NOW_MS - REACH_MS - 1),
+                Listener(WELL, None, NOW_MS - REACH_MS - 1, 4 * 3600),
+            ],
+            False,
+        ),
+        ([Listener(WELL, False, NOW_MS, 4 * 3600)], True),
         ([], None),
     ],
 )
 def test_a_button_is_out_of_reach_only_where_nobody_who_listens_hears_it(
-    ears: list[Ear], lost: bool | None
+    ears: list[Listener], lost: bool | None
 ) -> None:
     """A phone that is off or deaf says nothing of a button, neither way."""
     assert out_of_reach(*ears) is lost
@@ -152,7 +158,7 @@ def test_afterwards_off_and_cut_off_are_told_apart(
 
 def test_silence_is_counted_anew_after_a_set_clock_or_a_standstill() -> None:
     """And by nothing else."""
-    reckoning = Reckoning.begin(1_000_000, 0)
+    reckoning = WatchWindow.begin(1_000_000, 0)
     assert not reckoning.look(1_005_000, 5_000)
     assert not reckoning.look(1_045_000, 45_000)
     assert reckoning.watching_since_ms == 1_000_000
@@ -183,25 +189,25 @@ class Shift:
     """A centre's supervision with a clock that we turn."""
 
     def __init__(self, home: Path, *hands: Hand) -> None:
-        self.now_ms, self.tick_ms = NOW_MS, 0
+        self.now_ms, self.monotonic_ms = NOW_MS, 0
         self.core: Core = core_at(home, lambda: self.now_ms)
         buttons.import_buttons(self.core, (hand.registered for hand in hands))
         self.bridges: list[str] = []
         for hand in hands:
             token = buttons.enrol(self.core, hand.enrolment_code, None, None)["token"]
             self.bridges.append(buttons.bridge_of(self.core, str(token)))
-        self.reckoning = Reckoning.begin(self.now_ms, self.tick_ms)
+        self.reckoning = WatchWindow.begin(self.now_ms, self.monotonic_ms)
 
     def sign(self, n: int = 0, **body: Any) -> None:
         body = {"running_since": "2026-11-23T10:00:00Z", "phone": {"battery_percent": 80}} | body
-        take_sign_of_life(self.core, self.bridges[n], heartbeats.read(body), ALIVE_S)
+        take_heartbeat(self.core, self.bridges[n], heartbeats.read(body), ALIVE_S)
 
     def wait(self, ms: int) -> None:
-        self.now_ms, self.tick_ms = self.now_ms + ms, self.tick_ms + ms
+        self.now_ms, self.monotonic_ms = self.now_ms + ms, self.monotonic_ms + ms
 
     def look(self) -> int:
         """How many are found anew."""
-        if self.reckoning.look(self.now_ms, self.tick_ms):
+        if self.reckoning.look(self.now_ms, self.monotonic_ms):
             supervision.clock_set_back(self.core)
         found, more = 0, True
         while more:
@@ -327,7 +333,7 @@ def test_after_a_restart_everybody_has_the_declared_time_to_speak(shift: Shift) 
     """We were away for an hour: nobody is lost for that."""
     shift.sign()
     shift.wait(3_600_000)
-    shift.reckoning = Reckoning.begin(shift.now_ms, shift.tick_ms)
+    shift.reckoning = WatchWindow.begin(shift.now_ms, shift.monotonic_ms)
     assert shift.look() == 0
     assert shift.watch(SILENCE_MS) == 0
     assert shift.watch(60_000) == 1
@@ -371,7 +377,7 @@ class Watching(RuleBasedStateMachine):
     @rule(ms=st.integers(1_000, 7_200_000))
     def we_were_away(self, ms: int) -> None:
         self.shift.wait(ms)
-        self.shift.reckoning = Reckoning.begin(self.shift.now_ms, self.shift.tick_ms)
+        self.shift.reckoning = WatchWindow.begin(self.shift.now_ms, self.shift.monotonic_ms)
         self.silent_ms, self.silent_at_all_ms = 0, self.silent_at_all_ms + ms
         self.shift.look()
 
