@@ -64,12 +64,17 @@ class Fix:
         return cls(**(data | {"marks": tuple(data.get("marks", ()))}))
 
 
+# The oldest that the centre believes; of what is older `taken_at` tells.
+FIX_AGE_S_MAX = 7 * 86_400
+
+
 def fix_to_send(fix: dict[str, Any], boottime_ms: int) -> dict[str, Any]:
     """Return a kept fix as the centre gets it: with `age_s` by now, which no clock that is set can change."""
-    sent = {name: value for name, value in fix.items() if name != "arrived_ms"}
-    if (arrived_ms := fix.get("arrived_ms")) is not None:
-        sent["age_s"] = max(0, boottime_ms - arrived_ms) // 1000
-    return sent
+    fields = fix_to_keep(fix)
+    if (arrived_ms := fix.get("arrived_ms")) is None:
+        return fields
+    age_s = max(0, boottime_ms - arrived_ms) // 1000
+    return fields | {"age_s": age_s} if age_s <= FIX_AGE_S_MAX else fields
 
 
 def fix_to_keep(fix: dict[str, Any]) -> dict[str, Any]:

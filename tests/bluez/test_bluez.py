@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from dbus_fast import Message
+from dbus_fast.aio import MessageBus
 
-from bridge.ports import Peer
+from bridge.ports import Peer, RadioOff
 from bridge.radio.bleak_radio import BleakRadio
 from sim.bluez.vm_world import LinuxWorld
 from sim.realtime.world import Button, Match
@@ -209,3 +211,38 @@ async def test_a_link_ends_with_its_adapter(world: LinuxWorld, radio: Ears) -> N
     await world.machine.run("daemon --experimental")
     await radio.scan([])
     assert radio.mode == "passive"
+
+
+async def test_a_bluetoothd_that_stalls_as_a_scan_begins_leaves_nobody_deaf(
+    plain: LinuxWorld, radio: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stalled disk, a busy kernel: StartDiscovery is answered after 12 s, and the next scan hears again."""
+    machine = plain.machine
+    call = MessageBus.call
+    stalls: list[asyncio.Task[None]] = []
+
+    async def stall() -> None:
+        await machine.run('kill -STOP "$(cat /run/bluetoothd.pid)"')
+        await asyncio.sleep(12)
+        await machine.run('kill -CONT "$(cat /run/bluetoothd.pid)"')
+
+    async def stalling(bus: MessageBus, message: Message) -> Message | None:
+        if message.member == "StartDiscovery" and not stalls:
+            stalls.append(asyncio.create_task(stall()))
+            await asyncio.sleep(0.5)  # it is stopped by now
+        return await call(bus, message)
+
+    monkeypatch.setattr(MessageBus, "call", stalling)
+    with pytest.raises(RadioOff) as off:
+        await radio.scan([])
+    assert off.value.reason == "bluetooth_silent"
+    await stalls[0]
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await radio.scan([])
+                break
+            except RadioOff:
+                await asyncio.sleep(1)
+    await plain.add_strangers(1)
+    await asyncio.wait_for(radio.heard.get(), 10)
