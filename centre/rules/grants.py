@@ -5,6 +5,7 @@ ended_on                               ended early: from that day on it no longe
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from centre.rules import times
 from centre.rules.refusals import Refused
@@ -12,7 +13,14 @@ from centre.rules.refusals import Refused
 FIRST, LAST = "1970-01-01", "2199-12-31"
 REFERENCE_CHARS_MAX = 80
 
-COMING, RUNNING, REVIEW_DUE, ENDED = "coming", "running", "review_due", "ended"
+
+class GrantState(StrEnum):
+    """What a grant is on a day."""
+
+    COMING = "coming"
+    RUNNING = "running"
+    REVIEW_DUE = "review_due"  # it still runs
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +32,16 @@ class Grant:
     ends_on: str
     ended_on: str | None = None
 
-    def state(self, today: str) -> str:
-        """COMING, RUNNING, REVIEW_DUE (it still runs), ENDED."""
+    def state(self, today: str) -> GrantState:
+        """Return what it is on that day."""
         if today > self.ends_on or (self.ended_on is not None and today >= self.ended_on):
-            return ENDED
+            return GrantState.ENDED
         if today < self.starts_on:
-            return COMING
-        return REVIEW_DUE if today >= self.review_on else RUNNING
+            return GrantState.COMING
+        return GrantState.REVIEW_DUE if today >= self.review_on else GrantState.RUNNING
 
     def runs(self, today: str) -> bool:
-        return self.state(today) in (RUNNING, REVIEW_DUE)
+        return self.state(today) in (GrantState.RUNNING, GrantState.REVIEW_DUE)
 
     @property
     def due_on(self) -> str:

@@ -23,15 +23,25 @@ A pace is how often bridges shall give a heartbeat (a setting). Silence is not c
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum, StrEnum
 
-BUTTON_OUT_OF_REACH, PHONE_OFF, PHONE_SILENT = "button_out_of_reach", "phone_off", "phone_silent"
-NETWORK_GONE, BRIDGE_DEAF = "network_gone", "bridge_deaf"
-BATTERY_LOW, PHONE_BATTERY_LOW = "battery_low", "phone_battery_low"
-KINDS = (
-    *(BUTTON_OUT_OF_REACH, PHONE_OFF, PHONE_SILENT, NETWORK_GONE, BRIDGE_DEAF),
-    *(BATTERY_LOW, PHONE_BATTERY_LOW),
-)
-SILENCES = (PHONE_OFF, PHONE_SILENT)  # two guesses at one thing: a bridge has one of them at most
+
+class LossKind(StrEnum):
+    """Which part is lost."""
+
+    BUTTON_OUT_OF_REACH = "button_out_of_reach"
+    PHONE_OFF = "phone_off"
+    PHONE_SILENT = "phone_silent"
+    NETWORK_GONE = "network_gone"
+    BRIDGE_DEAF = "bridge_deaf"
+    BATTERY_LOW = "battery_low"
+    PHONE_BATTERY_LOW = "phone_battery_low"
+
+
+SILENCES = (
+    LossKind.PHONE_OFF,
+    LossKind.PHONE_SILENT,
+)  # two guesses at one thing: a bridge has one of them at most
 
 HEARTBEATS_MISSED, SILENCE_SLACK_MS = 3, 30_000
 # Of a button's periods, each 20 % late and a minute: who hears all of them, and who hears fewest.
@@ -96,14 +106,14 @@ class Listener:
 class Finding:
     """Whether it is lost; None: nobody can know now. `look_at_ms`: when silence alone will change that."""
 
-    kind: str
+    kind: LossKind
     lost: bool | None
     since_ms: int
     look_at_ms: int | None = None
 
 
 def of_bridge(
-    bridge: Bridge, open_kinds: Iterable[str], watching_since_ms: int, now_ms: int, alive_s: int
+    bridge: Bridge, open_kinds: Iterable[LossKind], watching_since_ms: int, now_ms: int, alive_s: int
 ) -> list[Finding]:
     """Judge one bridge; `open_kinds` are the losses that it has."""
     silent = bridge.is_silent(watching_since_ms, now_ms, alive_s)
@@ -111,19 +121,19 @@ def of_bridge(
     due_ms = max(bridge.alive_at_ms, watching_since_ms) + limit_ms + 1
     percent = bridge.battery_percent
     empty = percent is not None and percent <= PHONE_EMPTY_PERCENT
-    guess = PHONE_OFF if bridge.leaving or empty else PHONE_SILENT
+    guess = LossKind.PHONE_OFF if bridge.leaving or empty else LossKind.PHONE_SILENT
     kind = next((kind for kind in open_kinds if kind in SILENCES), guess)
     # What a silent bridge said last is not what is: neither found lost by it, nor found again.
     low = None if percent is None or silent else percent < PHONE_LOW_PERCENT
-    if low is False and PHONE_BATTERY_LOW in open_kinds and percent is not None:
+    if low is False and LossKind.PHONE_BATTERY_LOW in open_kinds and percent is not None:
         low = percent < PHONE_WELL_PERCENT
     deaf = None if silent or bridge.leaving else bridge.listening_since_ms is None
     # A goodbye is no sign that it is back.
     here = None if bridge.leaving and not silent and kind in open_kinds else silent
     return [
         Finding(kind, here, bridge.alive_at_ms, None if silent else due_ms),
-        Finding(BRIDGE_DEAF, deaf, bridge.alive_at_ms),
-        Finding(PHONE_BATTERY_LOW, low, bridge.alive_at_ms),
+        Finding(LossKind.BRIDGE_DEAF, deaf, bridge.alive_at_ms),
+        Finding(LossKind.PHONE_BATTERY_LOW, low, bridge.alive_at_ms),
     ]
 
 
@@ -145,36 +155,42 @@ def of_button(
             counted_from_ms = max(listener.news_at_ms or 0, since_ms, watching_since_ms)
             silent_at_ms = counted_from_ms + reach_ms(period_s, alive_s, listener.lost_after_s) + 1
             lost_at_ms.append(now_ms if listener.in_reach is False else silent_at_ms)
-    battery = Finding(BATTERY_LOW, low, now_ms)
+    battery = Finding(LossKind.BATTERY_LOW, low, now_ms)
     if not lost_at_ms:
-        return [Finding(BUTTON_OUT_OF_REACH, None, last_ms), battery]
+        return [Finding(LossKind.BUTTON_OUT_OF_REACH, None, last_ms), battery]
     due_ms = max(lost_at_ms)
     lost = now_ms >= due_ms
-    return [Finding(BUTTON_OUT_OF_REACH, lost, last_ms, None if lost else due_ms), battery]
+    return [Finding(LossKind.BUTTON_OUT_OF_REACH, lost, last_ms, None if lost else due_ms), battery]
 
 
-OPEN, BACK, GONE_AGAIN, END = "open", "back", "gone_again", "end"
+class LossStep(Enum):
+    """What becomes of a loss at a look."""
+
+    OPEN = "open"
+    BACK = "back"
+    GONE_AGAIN = "gone_again"
+    END = "end"
 
 
-def step(is_open: bool, back_at_ms: int | None, lost: bool | None, sign_at_ms: int) -> str | None:
+def step(is_open: bool, back_at_ms: int | None, lost: bool | None, sign_at_ms: int) -> LossStep | None:
     """Tell what becomes of a loss (see the drawing above); `sign_at_ms`: the last heartbeat."""
     if lost is None:
         return None
     if not is_open:
-        return OPEN if lost else None
+        return LossStep.OPEN if lost else None
     if lost:
-        return None if back_at_ms is None else GONE_AGAIN
+        return None if back_at_ms is None else LossStep.GONE_AGAIN
     if back_at_ms is None:
-        return BACK
-    return END if sign_at_ms - back_at_ms >= STEADY_MS else None
+        return LossStep.BACK
+    return LossStep.END if sign_at_ms - back_at_ms >= STEADY_MS else None
 
 
-def cause(kind: str, said_goodbye: bool, running_since_ms: tuple[int | None, int | None]) -> str:
+def cause(kind: LossKind, said_goodbye: bool, running_since_ms: tuple[int | None, int | None]) -> LossKind:
     """Which it was, now that it is back: `running_since_ms` as told before, and after."""
     before_ms, after_ms = running_since_ms
     if kind not in SILENCES or said_goodbye or before_ms is None or after_ms is None:
         return kind
-    return NETWORK_GONE if before_ms == after_ms else PHONE_OFF
+    return LossKind.NETWORK_GONE if before_ms == after_ms else LossKind.PHONE_OFF
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from centre.rules import supervision
-from centre.rules.supervision import Bridge, Finding, Listener
+from centre.rules.supervision import Bridge, Finding, Listener, LossKind, LossStep
 from centre.store import Row
 from centre.work import event_log
 from centre.work.core import Core
@@ -21,7 +21,7 @@ class Loss:
     probably our own network. `began_at_ms`: the last sign before it, 0 where there never was one.
     """
 
-    kind: str
+    kind: LossKind
     device_ids: tuple[str, ...]
     case_id: str | None
     began_at_ms: int
@@ -75,12 +75,12 @@ def _look_at_bridge(core: Core, looked: Looked, row: Row, watching_since_ms: int
     own = core.store.all("open_losses_of_bridge", bridge_id=bridge_id)
     findings: list[Finding] | None = None
     if core.store.one("is_bridge_watched", bridge_id=bridge_id):
-        kinds = [loss["kind"] for loss in own]
+        kinds = [LossKind(loss["kind"]) for loss in own]
         findings = supervision.of_bridge(_bridge(row), kinds, watching_since_ms, now_ms, alive_s)
 
-    def cause(loss: Row) -> str:
+    def cause(loss: Row) -> LossKind:
         told = (loss["running_since_ms"], row["running_since_ms"])
-        return supervision.cause(loss["kind"], bool(loss["goodbye"]), told)
+        return supervision.cause(LossKind(loss["kind"]), bool(loss["goodbye"]), told)
 
     subject = {"bridge_id": bridge_id, "device_id": None}
     told = {"running_since_ms": row["running_since_ms"], "goodbye": row["leaving"]}
@@ -100,7 +100,7 @@ def _look_at_button(core: Core, looked: Looked, row: Row, watching_since_ms: int
             row["alive_period_s"], low, listeners, watching_since_ms, now_ms, alive_s
         )
     subject, none = {"bridge_id": None, "device_id": device_id}, {"running_since_ms": None, "goodbye": 0}
-    look_at_ms = _settle(core, looked, subject, none, own, findings, lambda loss: str(loss["kind"]))
+    look_at_ms = _settle(core, looked, subject, none, own, findings, lambda loss: LossKind(loss["kind"]))
     core.store.run("look_at_button", device_id=device_id, look_at_ms=look_at_ms)
 
 
@@ -111,27 +111,27 @@ def _settle(
     told: dict[str, int | None],
     own: Iterable[Row],
     findings: list[Finding] | None,
-    cause: Callable[[Row], str],
+    cause: Callable[[Row], LossKind],
 ) -> int | None:
     """Write what has changed; when to look again. No findings: it is no longer watched."""
     now_ms = core.now_ms()
-    is_open = {loss["kind"]: loss for loss in own}
+    is_open = {LossKind(loss["kind"]): loss for loss in own}
     if findings is None:
         for one in own:
-            _end(core, looked, subject, one, one["kind"], now_ms)
+            _end(core, looked, subject, one, LossKind(one["kind"]), now_ms)
         return None
     again = [finding.look_at_ms for finding in findings]
     for finding in findings:
         loss: Row | None = is_open.get(finding.kind)
         back_at_ms = None if loss is None else loss["back_at_ms"]
         match supervision.step(loss is not None, back_at_ms, finding.lost, finding.since_ms):
-            case supervision.OPEN:
+            case LossStep.OPEN:
                 _open(core, looked, subject, told, finding)
-            case supervision.BACK if loss:
+            case LossStep.BACK if loss:
                 core.store.run("set_loss_back", loss_id=loss["loss_id"], back_at_ms=finding.since_ms)
-            case supervision.GONE_AGAIN if loss:
+            case LossStep.GONE_AGAIN if loss:
                 core.store.run("set_loss_back", loss_id=loss["loss_id"], back_at_ms=None)
-            case supervision.END if loss:
+            case LossStep.END if loss:
                 _end(core, looked, subject, loss, cause(loss), loss["back_at_ms"])
     return min((at_ms for at_ms in again if at_ms is not None), default=None)
 
@@ -146,7 +146,7 @@ def _open(
 
 
 def _end(
-    core: Core, looked: Looked, subject: dict[str, str | None], loss: Row, kind: str, at_ms: int
+    core: Core, looked: Looked, subject: dict[str, str | None], loss: Row, kind: LossKind, at_ms: int
 ) -> None:
     looked.ended += 1
     core.store.run("end_loss", loss_id=loss["loss_id"], kind=kind, ended_at_ms=at_ms)
@@ -192,7 +192,7 @@ def open_losses(core: Core) -> list[Loss]:
     single = core.store.all("single_losses", at_most=SHOWN_MAX)
     return [
         *(
-            Loss(row["kind"], (), None, row["began_at_ms"], row["back_at_ms"], None, row["bridges"])
+            Loss(LossKind(row["kind"]), (), None, row["began_at_ms"], row["back_at_ms"], None, row["bridges"])
             for row in bursts
         ),
         *(_loss(core, row) for row in single),
@@ -218,7 +218,7 @@ def _loss(core: Core, row: Row) -> Loss:
     device_ids = tuple(str(row["device_ids"] or "").split())
     case = core.store.one("case_served_by", device_id=device_ids[0]) if device_ids else None
     return Loss(
-        row["kind"],
+        LossKind(row["kind"]),
         device_ids,
         None if case is None else case["case_id"],
         row["began_at_ms"],

@@ -17,7 +17,7 @@ from centre.rules.access import OPERATOR, Caller
 from centre.rules.heartbeats import Heartbeat
 from centre.rules.incidents import CloseReason
 from centre.rules.registry import Button as Registered
-from centre.rules.supervision import BUTTON_OUT_OF_REACH
+from centre.rules.supervision import LossKind
 from centre.rules.token_bucket import TokenBucket
 from centre.store import Store
 from centre.work import accounts, board, buttons, presses, supervision
@@ -102,7 +102,7 @@ class Centre:
     def out_of_reach(self) -> list[tuple[str, int, int]]:
         """Each time that operators were told so of a button: its last sign, and when it was found."""
         query = "SELECT device_id, began_at_ms, found_at_ms FROM losses WHERE kind = ? ORDER BY found_at_ms"
-        return [tuple(row) for row in self._core.store.db.execute(query, (BUTTON_OUT_OF_REACH,))]
+        return [tuple(row) for row in self._core.store.db.execute(query, (LossKind.BUTTON_OUT_OF_REACH,))]
 
     def audit(self) -> list[dict[str, Any]]:
         """Read all incidents, past all of the centre's own functions."""

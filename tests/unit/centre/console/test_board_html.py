@@ -16,7 +16,7 @@ from centre.rules.access import LANGUAGES
 from centre.rules.cases import DANGERS, Address, CaseFile, Child, Person, Stalker
 from centre.rules.incidents import CLOSE_REASONS, CloseReason, Fix
 from centre.rules.newest_position import Newest, Position
-from centre.rules.supervision import KINDS
+from centre.rules.supervision import LossKind
 from centre.work.board import Board, CallOffSeen, Card, SilentTest
 from centre.work.incident_sheet import Act, Arrival, ButtonHealth, Incident, Sheet
 from centre.work.supervision import Loss
@@ -253,15 +253,15 @@ def test_silent_tests_are_one_quiet_line() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_supervision_has_lost_is_a_calm_list(language: str) -> None:
     """Each kind in words, with the button and since when; below what waits for somebody."""
-    lost = [Loss(kind, (HAND.device_id,), None, 900_000, None, None, 1) for kind in KINDS]
-    lost.append(Loss(KINDS[0], (), None, 0, None, None, 12))
+    lost = [Loss(kind, (HAND.device_id,), None, 900_000, None, None, 1) for kind in LossKind]
+    lost.append(Loss(LossKind.PHONE_SILENT, (), None, 0, None, None, 12))
     lost[0] = replace(lost[0], case_id="CASENO", back_at_ms=950_000)
     had = card(stage=2)
     html = render(Board([card()], [], [had], [], [], lost, losses_hidden=34), language, {"abc": 0})
     assert html.index("take-abc") < html.index('class="taken"') < html.index('class="losses"')
     assert (html.count("◌"), html.count("◐")) == (len(lost) - 1, 1)
     assert all(text in html for text in ("12", "34", "CASENO"))
-    assert html.count("TEST BUTT") == len(KINDS) + 2
+    assert html.count("TEST BUTT") == len(LossKind) + 2
 
 
 def test_a_revoked_button_is_flagged() -> None:

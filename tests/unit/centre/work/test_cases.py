@@ -10,7 +10,7 @@ from centre.rules import access, heartbeats, times
 from centre.rules import cases as rules
 from centre.rules.access import Caller
 from centre.rules.cases import CaseFile, Person, Stalker
-from centre.rules.grants import ENDED, REVIEW_DUE, RUNNING, Grant
+from centre.rules.grants import Grant, GrantState
 from centre.rules.incidents import CloseReason, read
 from centre.rules.refusals import Refused
 from centre.work import (
@@ -417,9 +417,12 @@ def test_a_grant_runs_from_its_first_day_to_its_last() -> None:
     assert [grant.runs(day) for day in ("2026-01-09", "2026-01-10", "2026-03-10", "2026-03-11")] == [
         *(False, True, True, False)
     ]
-    assert (grant.state("2026-02-09"), grant.state("2026-02-10")) == (RUNNING, REVIEW_DUE)
+    assert (grant.state("2026-02-09"), grant.state("2026-02-10")) == (
+        GrantState.RUNNING,
+        GrantState.REVIEW_DUE,
+    )
     early = Grant("1", "PR", "2026-01-10", "2026-02-10", "2026-03-10", "2026-01-20")
-    assert (early.state("2026-01-19"), early.state("2026-01-20")) == (RUNNING, ENDED)
+    assert (early.state("2026-01-19"), early.state("2026-01-20")) == (GrantState.RUNNING, GrantState.ENDED)
     assert early.due_on == "2026-01-20"
 
 

@@ -20,7 +20,7 @@ from bridge.rules import reception
 from bridge.rules import supervision as bridge_supervision
 from centre.rules import heartbeats
 from centre.rules import supervision as rules
-from centre.rules.supervision import Bridge, Listener, WatchWindow
+from centre.rules.supervision import Bridge, Listener, LossKind, WatchWindow
 from centre.work import buttons, supervision
 from centre.work.core import Core
 from centre.work.heartbeats import take_heartbeat
@@ -34,7 +34,9 @@ WELL = Bridge(NOW_MS, leaving=False, battery_percent=80, listening_since_ms=NOW_
 
 
 def kinds_of(bridge: Bridge, after_ms: int, is_open: tuple[str, ...] = (), since_ms: int = 0) -> set[str]:
-    found = rules.of_bridge(bridge, is_open, since_ms, NOW_MS + after_ms, ALIVE_S)
+    found = rules.of_bridge(
+        bridge, [LossKind(kind) for kind in is_open], since_ms, NOW_MS + after_ms, ALIVE_S
+    )
     return {finding.kind for finding in found if finding.lost}
 
 
@@ -153,7 +155,7 @@ def test_afterwards_off_and_cut_off_are_told_apart(
     kind: str, goodbye: bool, running: tuple[int | None, int | None], cause: str
 ) -> None:
     """A bridge that has run all along was there; one that was started anew had been off."""
-    assert rules.cause(kind, goodbye, running) == cause
+    assert rules.cause(LossKind(kind), goodbye, running) == cause
 
 
 def test_silence_is_counted_anew_after_a_set_clock_or_a_standstill() -> None:
