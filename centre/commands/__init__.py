@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from centre.commands.exit_codes import INTERRUPTED
+from centre.platform.process import keep_memory_private
 
 # Each command, its file in this folder, and what it does.
 COMMANDS = {
@@ -86,4 +87,5 @@ def main(argv: Sequence[str]) -> int:
 
 def console() -> None:
     """Be the program `amr-centre`."""
+    keep_memory_private()
     sys.exit(main(sys.argv[1:]))

@@ -94,6 +94,7 @@ def serve(arguments: argparse.Namespace) -> int:
     home = Home(arguments.home)
     settings = _settings(home, arguments)
     certificate = tls.given(Path(settings.cert), Path(settings.key)) if settings.cert else None
+    home.check_modes()
     lock = home.lock()
     assert lock  # held until the process ends
     connections = connection_limit.allow_files(settings.connections)

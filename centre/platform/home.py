@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 DATABASE = "centre.sqlite"
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class CannotServe(Exception):
@@ -35,7 +36,7 @@ class Home:
         if not path.exists():
             self.write(name, make(), replace=False)
         try:
-            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            if path.stat().st_mode & OTHERS:
                 raise CannotServe(f"{path} is open to others; run: chmod 600 {path}")
             return path.read_bytes()
         except OSError as error:
@@ -47,6 +48,7 @@ class Home:
         draft = self.path / f".{name}.{secrets.token_hex(4)}"
         try:
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                self._hand_over(file.fileno())
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -64,11 +66,38 @@ class Home:
             raise CannotServe(f"cannot write {path}: {error.strerror}") from error
         return path
 
+    def make_database(self) -> None:
+        """Make an empty file for the database, where there is none. Raises OSError.
+
+        One that is there is not opened: to close it would let go of all locks that this process has on it,
+        and another process could take away the write-ahead log (sqlite.org/howtocorrupt.html, 2.2).
+        """
+        if self.database.exists():
+            return
+        descriptor = os.open(self.database, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._hand_over(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _hand_over(self, descriptor: int) -> None:
+        """Give what root makes to whom the home belongs: else a centre that is not root's cannot read it."""
+        if os.geteuid() == 0:
+            owner = self.path.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+    def check_modes(self) -> None:
+        """Raise CannotServe where others may read what is here."""
+        for path, mode in ((self.path, "700"), (self.database, "600")):
+            if path.exists() and path.stat().st_mode & OTHERS:
+                raise CannotServe(f"{path} is open to others; run: chmod {mode} {path}")
+
     def lock(self) -> int:
         """Hold this home for one `serve`; the system lets go when the process ends, however it ends."""
         path = self.path / "serve.lock"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._hand_over(descriptor)
         except OSError as error:
             raise CannotServe(f"cannot write {path}: {error.strerror}") from error
         try:

@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 import socket
 import ssl
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -101,6 +102,8 @@ def given(cert: Path, key: Path) -> ServerCertificate:
     """Read a PEM chain, leaf first; the last one in it is what bridges pin. Raises BadCertificate."""
     try:
         chain = tuple(x509.load_pem_x509_certificates(cert.read_bytes()))
+        if key.stat().st_mode & stat.S_IRWXO:
+            raise BadCertificate(f"{key} is open to everybody; run: chmod o= {key}")
         context = _context(cert, key)
     except OSError as error:  # ssl.SSLError is one
         name = cert if error.filename is None else error.filename

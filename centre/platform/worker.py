@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from centre.rules.refusals import Refused
-from centre.store import Store
+from centre.store import BUSY_TIMEOUT_S, Store
 from centre.work.core import Core
 
 # What waits in a lower lane is done only when nothing waits in a higher one. Alarms, and what operators
@@ -34,10 +34,11 @@ T = TypeVar("T")
 class _Job:
     """Something to do, and what became of it."""
 
-    __slots__ = ("alone", "error", "future", "lane", "result", "work")
+    __slots__ = ("alone", "asked_s", "error", "future", "lane", "result", "work")
 
     def __init__(self, future: "asyncio.Future[Any]", work: Callable[[], Any], lane: int) -> None:
         self.future, self.work, self.lane = future, work, lane
+        self.asked_s = time.monotonic()
         self.alone = False  # it is done again, after its group was undone
         self.result: Any = None
         self.error: BaseException | None = None
@@ -56,11 +57,15 @@ class Worker:
     On disk when it returns, as if it had been alone. It may be done twice, if the first time is undone.
     """
 
-    def __init__(self, make: Callable[[], Core], *, stores: bool = True) -> None:
+    def __init__(
+        self, make: Callable[[], Core], *, stores: bool = True, locked_s_max: float = BUSY_TIMEOUT_S
+    ) -> None:
         """`make` is called in the thread: SQLite's connections do not like to travel.
 
-        `stores`: the loop stands still while alarms are stored; it does not for who only looks.
+        `stores`: the loop stands still while alarms are stored; it does not for who only looks. Where another
+        process holds the database, nobody waits longer than `locked_s_max` since asking, however many wait.
         """
+        self._locked_s_max = locked_s_max
         self._stores = stores
         self._lanes: tuple[deque[_Job], ...] = tuple(deque() for _ in LANES)
         self._calls: SimpleQueue[bool] = SimpleQueue()  # begin a group; False: do all that is left, and end
@@ -159,6 +164,8 @@ class Worker:
                     if job.future.cancelled():
                         continue
                     group.append(job)
+                    if self._stores:
+                        store.wait_at_most(self._locked_s_max - (time.monotonic() - job.asked_s))
                     job.run()
                     if store.is_spoilt:
                         raise job.error or AssertionError

@@ -18,6 +18,7 @@ from centre.store.interface import Storage
 
 # PRAGMA user_version counts the files of this list that have been run. One that is out is never changed.
 MIGRATIONS = (Path(__file__).with_name("schema.sql"),)
+LOCKED_STEP_S = 0.5
 BUSY_TIMEOUT_S = 5.0  # another process (an import) may hold the file for so long
 
 Row = sqlite3.Row
@@ -71,6 +72,7 @@ class Store:
         self._queries, self._migrations = _queries(), migrations
         self.db = connect(path)
         self.db.row_factory = sqlite3.Row
+        self._locked_s = BUSY_TIMEOUT_S
         self._grouped = self._begun = self._half_done = False
         self._part = _PartOfGroup(self)
         self._path = None if path == ":memory:" else path
@@ -131,6 +133,13 @@ class Store:
         """
         if self._file_at_path() != self._file:
             raise sqlite3.OperationalError("its file was removed or replaced while it was open: start anew")
+
+    def wait_at_most(self, locked_s: float) -> None:
+        """Set how long the next transaction waits for who holds the database; to within half a second."""
+        locked_s = max(0.0, locked_s)
+        if abs(locked_s - self._locked_s) > LOCKED_STEP_S or (locked_s == 0) != (self._locked_s == 0):
+            self._locked_s = locked_s
+            self.db.execute(f"PRAGMA busy_timeout = {round(locked_s * 1000)}")
 
     def transaction(self) -> AbstractContextManager[None]:
         return self._part if self._grouped else self._whole()

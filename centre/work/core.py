@@ -74,7 +74,7 @@ def open_core(
         raise CannotServe(f"{home.path / SEALING_KEY} is missing: the buttons' roots cannot be opened")
     key = home.secret(SEALING_KEY, sealing.new_key)
     try:
-        home.database.touch(mode=0o600)
+        home.make_database()
         with contextlib.ExitStack() as refused:
             store = Store(str(home.database), migrations=migrations)
             refused.callback(store.close)

@@ -111,6 +111,14 @@ async def test_a_home_that_is_replaced_under_it_is_noticed(tmp_path: Path) -> No
         assert (await phone.post(HAND.alarm(2)))[0] == 201
 
 
+async def test_its_memory_is_nobody_elses(tmp_path: Path) -> None:
+    """No core file, whatever the shell allows, and no other process may look into it."""
+    async with served(tmp_path / "home") as (centre, _):
+        assert resource.prlimit(centre.process.pid, resource.RLIMIT_CORE) == (0, 0)
+        # proc(5): of a process that may not be dumped these files are root's.
+        assert Path(f"/proc/{centre.process.pid}/maps").stat().st_uid == 0
+
+
 async def test_it_stops_gracefully(tmp_path: Path) -> None:
     """SIGTERM: exit code 0, and soon, although an operator's page is open."""
     async with served(tmp_path / "home") as (centre, phone):
@@ -146,6 +154,7 @@ def issued(folder: Path, until: datetime, *names: str) -> tuple[object, ...]:
     ca, key, cert = trustme.CA(), folder / "key.pem", folder / "cert.pem"
     leaf = ca.issue_cert(*names, not_after=until)
     leaf.private_key_pem.write_to_path(key)
+    key.chmod(0o600)
     for pem in (*leaf.cert_chain_pems, ca.cert_pem):
         pem.write_to_path(cert, append=True)
     return "--cert", cert, "--key", key
@@ -307,6 +316,7 @@ def test_a_mistake_gets_one_sentence_and_an_exit_code(
     """2 = wrong usage or input, 1 = could not."""
     home = tmp_path / "home"
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "binary").chmod(0o600)
     (tmp_path / "registry").write_text(HAND.line)
     (tmp_path / "other-root").write_text(json.dumps(json.loads(HAND.line) | {"root": "00" * 32}))
     said(capsys, "buttons", "import", tmp_path / "registry", "--home", home)
@@ -326,6 +336,28 @@ def test_a_certificate_that_has_expired_is_not_served(
     options = issued(tmp_path, datetime.now(UTC) - timedelta(days=1), "127.0.0.1")
     code, _, error = said(capsys, "serve", "--home", tmp_path / "home", *options)
     assert (code, "expired on" in error) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "advice"),
+    [
+        ("home", 0o755, "chmod 700 {home}"),
+        ("home/centre.sqlite", 0o640, "chmod 600 {home}/centre.sqlite"),
+        ("home/sealing.key", 0o604, "chmod 600 {home}/sealing.key"),
+        ("key.pem", 0o644, "chmod o= {tmp}/key.pem"),
+    ],
+)
+def test_what_others_may_read_is_not_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, mode: int, advice: str
+) -> None:
+    """With the command that mends it."""
+    home = tmp_path / "home"
+    imported(home, HAND)
+    options = issued(tmp_path, datetime.now(UTC) + timedelta(days=99), "127.0.0.1")
+    (tmp_path / name).chmod(mode)
+    code, _, error = said(capsys, "serve", "--home", home, *options)
+    assert code in (1, 2)
+    assert error.endswith(f"run: {advice.format(home=home, tmp=tmp_path)}\n")
 
 
 @pytest.mark.parametrize(

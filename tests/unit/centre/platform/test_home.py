@@ -173,3 +173,18 @@ def test_one_home_is_served_once(tmp_path: Path) -> None:
     assert lock
     with pytest.raises(CannotServe, match="already serves"):
         home.lock()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+@pytest.mark.parametrize(
+    "command", [["webhook-key"], ["ca"], ["users", "add", "ann", "--name", "Ann", "--role", "operator"]]
+)
+def test_what_root_makes_belongs_to_whom_the_home_does(tmp_path: Path, command: list[str]) -> None:
+    """Else the centre, which is not root's, cannot read its own key."""
+    home, owner = tmp_path / "home", 65534
+    home.mkdir(mode=0o700)
+    os.chown(home, owner, owner)
+    assert main([*command, "--home", str(home)]) == 0
+    made = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in home.iterdir()}
+    assert made
+    assert set(made.values()) == {(owner, owner)}

@@ -32,6 +32,7 @@ def issued(folder: Path, *names: str, until: datetime | None = None) -> ServerCe
     leaf = ca.issue_cert(*names, not_after=until)
     cert, key = folder / "cert.pem", folder / "key.pem"
     leaf.private_key_pem.write_to_path(key)
+    key.chmod(0o600)
     for pem in (*leaf.cert_chain_pems, ca.cert_pem):
         pem.write_to_path(cert, append=True)
     return tls.given(cert, key)

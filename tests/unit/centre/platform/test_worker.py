@@ -277,3 +277,20 @@ async def test_an_alarm_in_the_middle_of_lower_work_waits_for_no_other_commit(tm
     worker.close()
     assert seen == [[]]
     assert noted(tmp_path / "db") == ["job 1", "job 2"]
+
+
+async def test_who_holds_the_database_is_waited_for_once_by_all(tmp_path: Path) -> None:
+    """Another process has it: all who wait are told after one wait, and whoever only reads has its answer."""
+    path = tmp_path / "store.sqlite"
+    worker = Worker(on_disk(path), locked_s_max=1.0)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = [worker(noting(number)) for number in range(200)]
+        async with asyncio.timeout(60):  # each by itself: 200 s
+            outcomes = await asyncio.gather(*waiting, worker(buttons.all_buttons), return_exceptions=True)
+        assert outcomes.pop() == []
+        assert {type(outcome) for outcome in outcomes} == {sqlite3.OperationalError}
+        other.execute("ROLLBACK")
+    assert await worker(noting(7)) is not None
+    worker.close()
+    assert noted(path) == ["job 7"]
