@@ -38,6 +38,11 @@ def press(heard: Iterable[Heard], in_use_ms: int) -> int:
     return max(live, min(of_all, live + BEHIND + A_DAY * (max(0, in_use_ms) // DAY_MS)))
 
 
+def is_gapless(count: int, highest: int) -> bool:
+    """Whether `count` different counters up to `highest` are so many that `press` believes all of them."""
+    return highest - count <= MISSED_MAX
+
+
 def _highest(counters: Iterable[int]) -> int:
     highest = 0
     for number, counter in enumerate(counters, 1):

@@ -31,6 +31,15 @@ FROM devices d
           ORDER BY heard_at_ms DESC, told_at_ms DESC, bridge_id LIMIT 1)
 ORDER BY d.rowid;  -- as they were imported
 
+-- How many press counters have come, the highest, and whether a bridge that is not revoked has told that one.
+-- name: press_counters_in_short
+SELECT count, highest,
+       EXISTS (SELECT 1 FROM incidents i JOIN alarms a USING (incident_id) JOIN bridges b ON b.bridge_id = a.bridge_id
+               WHERE i.device_id = :device_id AND i.event IN (1, 2) AND i.counter = highest
+                     AND b.revoked_at_ms IS NULL) AS is_live
+FROM (SELECT count(DISTINCT counter) AS count, coalesce(max(counter), 0) AS highest FROM incidents
+      WHERE device_id = :device_id AND event IN (1, 2) AND counter < :spare_first);
+
 -- Each press counter that has come, rising, and whether a bridge that is not revoked has told it.
 -- name: press_counters
 SELECT counter, max(EXISTS (SELECT 1 FROM alarms a JOIN bridges b USING (bridge_id)

@@ -78,3 +78,14 @@ def test_an_alive_counter_is_believed_only_as_far_as_time_allows() -> None:
     assert press_counters.is_alive_plausible(5 * codes.RESERVE, 0, 900)
     assert not press_counters.is_alive_plausible(5_000, 0, 900)
     assert not press_counters.is_alive_plausible(codes.SPARE_FIRST - 1, 365 * DAY_MS, 900)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_what_is_gapless_is_believed_whole(seed: int) -> None:
+    """The short way and the long one agree, whichever counters were drawn."""
+    draw = random.Random(seed)
+    highest = draw.randint(1, 400)
+    drawn = {counter for counter in range(1, highest) if draw.random() < draw.choice([0.3, 0.8, 1.0])}
+    counters = sorted(drawn | {highest})
+    if press_counters.is_gapless(len(counters), highest):
+        assert press_counters.press([Heard(counter, True) for counter in counters], 0) == highest
