@@ -55,7 +55,7 @@ def _life(seed: int, hours: float) -> Schedule:
             at_s = hour * 3600 + random.uniform(BEGINS_S, min(hours - hour, 1) * 3600 - BEGINS_S)
             steps.append(Step(at_s, random.choice(("hold", "clicks")), button))
             if random.random() < 0.5:  # her phone is in another room
-                steps.append(Step(at_s - 1, "away", "bridge", for_s=random.uniform(10, 90)))
+                steps.append(Step(at_s - 1, "out_of_reach", "bridge", for_s=random.uniform(10, 90)))
             for number, stage in enumerate((receipts.ACKNOWLEDGED, receipts.DISPATCHED, receipts.CLOSED)):
                 steps.append(Step(at_s + _CLOSED_S + number, "operate", "centre", value=stage))
     steps.sort(key=lambda step: step.at_s)

@@ -6,12 +6,14 @@ import os
 import sys
 import time
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sim.commands.arguments import count as at_least_one
 from sim.commands.arguments import seconds
 
 if TYPE_CHECKING:
+    from sim.virtual.explore import Found
     from sim.virtual.fault_script import Schedule
 
 OK, BROKEN, USAGE = 0, 1, 2
@@ -42,7 +44,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     explore.add_argument("--for", type=seconds, metavar="S", dest="for_s", help="end after so many seconds")
     explore.add_argument("--cores", type=at_least_one, metavar="N", help="how many to use (default: all)")
-    explore.add_argument("--play", metavar="SCHEDULE", help="one, as explore wrote it, with its trace")
+    explore.add_argument(
+        "--play", metavar="SCHEDULE", help="one, as explore wrote it, or a scenario file, with its trace"
+    )
+    explore.add_argument(
+        "--scenario",
+        type=Path,
+        metavar="FILE",
+        help="where the smallest schedule that breaks goes as a scenario (default broken-SEED.toml, here)",
+    )
     explore.set_defaults(run=_run)
 
 
@@ -59,20 +69,63 @@ def _minutes(text: str) -> float:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from sim.virtual import fault_script
-
     if arguments.play is None:
-        return explore(arguments.seeds, arguments.seed, arguments.minutes, arguments.cores, arguments.for_s)
+        return explore(
+            arguments.seeds,
+            arguments.seed,
+            arguments.minutes,
+            arguments.cores,
+            arguments.for_s,
+            arguments.scenario,
+        )
     try:
-        schedule = fault_script.read(arguments.play)
+        return replay(_read(arguments.play))
     except ValueError as error:
         print(f"amr-sim: {error}", file=sys.stderr)
         return USAGE
-    return replay(schedule)
+
+
+def _read(text: str) -> "Schedule":
+    """Read a schedule in one line, or a scenario file. Raises ValueError with a sentence."""
+    from sim.scenarios import files
+    from sim.virtual import fault_script, scenario_file
+
+    if text.lstrip().startswith("{"):
+        return fault_script.read(text)
+    try:
+        return scenario_file.as_schedule(files.load_any(files.find(text)))
+    except files.CannotRead as error:
+        raise ValueError(str(error)) from None
+
+
+def _write(found: "Found", path: Path) -> None:
+    """Write the smallest schedule as a scenario, and say where it is and who plays it."""
+    from sim.faults import FAULTS, REAL
+    from sim.virtual.scenario_file import as_toml
+
+    title = f"Seed {found.seed}: {found.broken.promise}"
+    text = as_toml(found.smallest, title, f"{found.broken.text}; found by amr-sim explore.")
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        print(f"amr-sim: {path}: {error.strerror}", file=sys.stderr)
+        return
+    faults = {step.what: FAULTS[step.what] for step in found.smallest.steps if step.what in FAULTS}
+    virtual = ", ".join(what for what, fault in faults.items() if REAL not in fault.worlds)
+    print(f"the same as a scenario file: {path}")
+    if virtual:
+        print(f"  in virtual time alone, for {virtual}: amr-sim explore --play {path}")
+    else:
+        print(f"  on real parts: amr-sim run {path}")
 
 
 def explore(
-    count: int, first: int, minutes: float, cores: int | None = None, for_s: float | None = None
+    count: int,
+    first: int,
+    minutes: float,
+    cores: int | None = None,
+    for_s: float | None = None,
+    scenario: Path | None = None,
 ) -> int:
     """Seeds `first` to `first + count - 1`, or as many as fit in `for_s`; the exit code."""
     from sim.virtual.explore import played, smallest
@@ -90,7 +143,9 @@ def explore(
             progress.more(done)
             if broken is not None:
                 progress.end()
-                print(smallest(seed, minutes, broken).told())
+                found = smallest(seed, minutes, broken)
+                print(found.told())
+                _write(found, scenario or Path(f"broken-{seed}.toml"))
                 return BROKEN
             if for_s is not None and progress.spent_s() >= for_s:
                 break

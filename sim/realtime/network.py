@@ -117,6 +117,8 @@ class Network:
     def _answer(self, kind: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         if kind == "loses":
             return self._lose
+        if kind == "lies":
+            return _always(200, '{"status": "ok"}', "application/json")
         if kind.isdecimal():
             return _always(int(kind), "<h1>Try again</h1>")
         return _always(200, _LOGIN)
@@ -150,8 +152,10 @@ class Network:
         )
 
 
-def _always(status: int, page: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _always(
+    status: int, page: str, content_type: str = "text/html"
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(_request: web.Request) -> web.StreamResponse:
-        return web.Response(status=status, text=page, content_type="text/html")
+        return web.Response(status=status, text=page, content_type=content_type)
 
     return answer

@@ -1,7 +1,8 @@
 """The shipped scenarios as pages of Markdown, and every word that a scenario may hold."""
 
+from sim.faults import FAULTS
 from sim.scenarios.files import load, shipped
-from sim.scenarios.model import ACTS, EXPECTS, FAULTS, STAGES, TABLES, Expect
+from sim.scenarios.model import ACTS, EXPECTS, STAGES, TABLES, Expect
 
 
 def pages() -> str:
@@ -37,5 +38,5 @@ def _sentence(expect: Expect) -> str:
 def vocabulary() -> list[str]:
     """Every word that a scenario may hold: tables and their keys, acts, faults, what can be expected."""
     keys = [key for table in TABLES.values() for key in table]
-    keys += [key for _, own in FAULTS.values() for key in own]
+    keys += [value.key for fault in FAULTS.values() for value in fault.takes]
     return list(dict.fromkeys([*filter(None, TABLES), *keys, *ACTS, *FAULTS, *EXPECTS]))

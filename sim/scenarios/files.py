@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bridge.location import gpx
+from sim.faults import FAULTS, REAL
 from sim.scenarios.model import Scenario, read
 from sim.scenarios.toml_tables import Lines, Wrong
 
@@ -24,7 +25,17 @@ def find(name: str) -> Path:
 
 
 def load(path: Path) -> Scenario:
-    """Raises CannotRead, with the line."""
+    """Read a scenario that is played on real parts. Raises CannotRead, with the line."""
+    scenario = load_any(path)
+    for fault in scenario.faults:
+        if REAL not in FAULTS[fault.what].worlds:
+            why = f"only virtual time has {fault.what}: amr-sim explore --play {path}"
+            raise CannotRead(f"{path}: line {fault.line}: {why}")
+    return scenario
+
+
+def load_any(path: Path) -> Scenario:
+    """Read a scenario for either world. Raises CannotRead, with the line."""
     try:
         text = path.read_text("utf-8")
         scenario = read(text)

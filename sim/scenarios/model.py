@@ -12,6 +12,7 @@ from typing import Any
 
 from centre.rules.heartbeats import SIGNS_PER_S
 from firmware.board.config import SETTINGS
+from sim.faults import BUTTON, CENTRE, FAULTS, PHONE, Value
 from sim.physics.medium import PROFILES
 from sim.scenarios.toml_tables import (
     REQUIRED,
@@ -23,6 +24,7 @@ from sim.scenarios.toml_tables import (
     given_tables,
     is_a,
     known,
+    number_within,
     numbers,
     one_of,
     share,
@@ -33,9 +35,7 @@ from sim.scenarios.toml_tables import (
     whole_number,
 )
 
-CENTRE = "centre"
 MS_MAX = 24 * 3_600_000
-YEARS_MS = 3650 * MS_MAX
 STAGES = ("taken", "heard", "received", "confirmed", "acknowledged", "dispatched", "closed")
 # Where else than usual a stage can be looked for: on one phone; at the centre, before the button knows.
 _OF_PHONES, _OF_CENTRE = ("heard", "received"), ("acknowledged", "dispatched", "closed")
@@ -52,13 +52,15 @@ class ButtonSpec:
 @dataclass(frozen=True, slots=True)
 class PhoneSpec:
     name: str
-    button: str  # the one that it serves
+    buttons: tuple[str, ...]  # those that it serves
     profile: str
     place: tuple[float, float]
     pins: tuple[str, ...]
     body_db: int  # what the body that carries it takes from its radio
     fix: tuple[float, ...]  # lat, lon, radius in metres; empty: none
     gpx: str  # a track beside the scenario; empty: none
+    lists_codes: bool  # its system hands over only listed codes, and
+    reports_once: bool  # never the same advert again; both in virtual time alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class Scenario:
     shadow_db: int
     signs_per_s: int
     ends_after_ms: int
+    to_the_end: bool  # also where all that is expected has come
     buttons: tuple[ButtonSpec, ...]
     phones: tuple[PhoneSpec, ...]
     walls: tuple[Wall, ...]
@@ -144,6 +147,15 @@ def _name(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9-]{0,23}", value) or value == CENTRE:
         raise Wrong('a short name of a-z, 0-9 and -, and not "centre", is allowed')
     return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Read one name, or a list of names."""
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list) or not value:
+        raise Wrong('a name, or a list of names as in ["a", "b"], is allowed')
+    return texts(value)
 
 
 def _settings(value: Any) -> Mapping[str, int]:
@@ -188,36 +200,12 @@ ACTS = {
     "press": "hand",  # held until the button has taken it
     "hold": "hand",  # for so many ms, whatever comes of it
     "test": "hand",  # three clicks
-    "call_off": "wearer",
+    "call_off": "protected person",
     "acknowledge": "operator",
     "dispatch": "operator",
     "close": "operator",
 }
 REASONS = ("real", "mis-press", "called-off", "duress", "technical")
-# what: (whom it may strike, further keys)
-FAULTS: dict[str, tuple[str, dict[str, Read]]] = {
-    "network_cut": ("phone", {}),
-    "network_hangs": ("phone", {}),
-    "network_slow": ("phone", {"latency_ms": whole_number(1, 60_000, "milliseconds")}),
-    "network_captive": ("phone", {}),
-    "answers_lost": ("phone", {}),
-    "certificate_expired": ("phone", {}),
-    "certificate_foreign": ("phone", {}),
-    "centre_answers": ("phone", {"status": whole_number(400, 599)}),
-    "phone_asleep": ("phone", {}),
-    "phone_off": ("phone", {}),
-    "phone_killed": ("phone", {}),
-    "phone_disk_full": ("phone", {}),
-    "adapter_gone": ("phone", {}),
-    "clock_jumps": ("phone or centre", {"by_ms": whole_number(-YEARS_MS, YEARS_MS, "milliseconds")}),
-    "centre_killed": ("centre", {}),
-    "centre_disk_full": ("centre", {}),
-    "flood": ("centre", {"bridges": whole_number(1, 1000)}),
-    "power_cut": ("button", {}),
-    "radio_loss": ("", {"loss": share}),
-    "interference": ("", {"busy": shares(3, "of channels 37, 38 and 39")}),
-    "strangers": ("button", {"count": whole_number(1, 3)}),
-}
 COUNTED = ("incidents", "fixes", "refused", "strangers")
 EXPECTS = (*STAGES, "not_confirmed", "called_off", "trouble", *COUNTED)
 # Keys that mean something with these alone; elsewhere they would ask for nothing.
@@ -240,6 +228,7 @@ TABLES: dict[str, Keys] = {
         "shadow_db": (whole_number(0, 12, "dB"), 0),  # slow fading's standard deviation
         "signs_per_s": (whole_number(1, 100_000), SIGNS_PER_S),  # that the centre takes
         "ends_after_ms": (_MS, 60_000),
+        "to_the_end": (_FLAG, False),
     },
     "button": {
         "name": (_name, REQUIRED),
@@ -249,13 +238,15 @@ TABLES: dict[str, Keys] = {
     },
     "phone": {
         "name": (_name, REQUIRED),
-        "button": (_TEXT, REQUIRED),
+        "button": (_names, REQUIRED),
         "profile": (one_of(tuple(PROFILES)), "desktop"),
         "place": (_PLACE, (1.0, 0.0)),
         "body_db": (whole_number(0, 60, "dB"), 0),
         "pins": (_pins, ()),
         "fix": (_fix, ()),
         "gpx": (_TEXT, ""),
+        "lists_codes": (_FLAG, False),
+        "reports_once": (_FLAG, False),
     },
     "wall": {
         "corners": (numbers((4,), "[x1, y1, x2, y2] in metres"), REQUIRED),
@@ -309,7 +300,7 @@ def read(text: str) -> Scenario:
     scenario = Scenario(
         **top,
         buttons=tuple(ButtonSpec(**one) for one in tables(whole, "button", TABLES["button"], lines)),
-        phones=tuple(PhoneSpec(**one) for one in tables(whole, "phone", TABLES["phone"], lines)),
+        phones=tuple(_phones(whole, lines)),
         walls=tuple(Wall(**one) for one in tables(whole, "wall", TABLES["wall"], lines)),
         acts=tuple(_located(Act, whole, "act", lines)),
         moves=tuple(_located(Move, whole, "move", lines)),
@@ -324,6 +315,11 @@ def read(text: str) -> Scenario:
     return scenario
 
 
+def _phones(whole: Mapping[str, Any], lines: Lines) -> Iterator[PhoneSpec]:
+    for table in tables(whole, "phone", TABLES["phone"], lines):
+        yield PhoneSpec(buttons=table.pop("button"), **table)
+
+
 def _located(kind: type, whole: Mapping[str, Any], name: str, lines: Lines) -> Iterator[Any]:
     for number, table in enumerate(tables(whole, name, TABLES[name], lines)):
         yield kind(line=lines.of(name, number), **table)
@@ -335,10 +331,24 @@ def _faults(whole: Mapping[str, Any], lines: Lines) -> Iterator[Fault]:
     for number, one in enumerate(given_tables(whole, "fault", lines)):
         named = {"what": one["what"]} if "what" in one else {}
         what = values(named, what_alone, "fault", number, lines)["what"]
-        own: Keys = {key: (reads, REQUIRED) for key, reads in FAULTS[what][1].items()}
+        own: Keys = {value.key: (_reads(value), _default(value)) for value in FAULTS[what].takes}
         table = values(one, {**TABLES["fault"], **own}, "fault", number, lines)
         extra = {key: table.pop(key) for key in own}
         yield Fault(line=lines.of("fault", number), values=extra, **table)
+
+
+def _reads(value: Value) -> Read:
+    if value.words:
+        return one_of(value.words)
+    if value.is_whole:
+        return whole_number(int(value.least), int(value.most), value.unit)
+    if value.count > 1:
+        return shares(value.count, "of channels 37, 38 and 39")
+    return share if value.least == 0 else number_within(value.least, value.most)
+
+
+def _default(value: Value) -> Any:
+    return REQUIRED if value.default is None else value.default
 
 
 # -- who and what is meant --------------------------------------------------------------------------
@@ -360,21 +370,30 @@ def _check_references(scenario: Scenario, lines: Lines) -> None:
     buttons = tuple(button.name for button in scenario.buttons)
     phones = tuple(phone.name for phone in scenario.phones)
     for number, phone in enumerate(scenario.phones):
-        known(phone.button, buttons, lines.of("phone", number, "button"), "button")
-    kinds = {"button": buttons, "phone": phones, "centre": (CENTRE,), "phone or centre": (*phones, CENTRE)}
-    for act in scenario.acts:
-        known(
-            act.who,
-            {"hand": buttons, "wearer": phones, "operator": ("",)}[ACTS[act.does]],
-            act.line,
-            act.does,
-        )
-    for fault in scenario.faults:
-        known(fault.who, kinds.get(FAULTS[fault.what][0], ("",)), fault.line, fault.what)
-    for move in scenario.moves:
-        known(move.who, (*buttons, *phones), move.line, "move")
-    for expect in scenario.expects:
-        known(expect.who, _whose(expect, buttons, phones), expect.line, expect.what)
+        for name in phone.buttons:
+            known(name, buttons, lines.of("phone", number, "button"), "button")
+    who_does = {"hand": buttons, "protected person": phones, "operator": ("",)}
+    for number, act in enumerate(scenario.acts):
+        does = ACTS[act.does]
+        line = lines.of("act", number, "who")
+        if does == "operator" and act.who:
+            raise Wrong(f"line {line}: `{act.does}` takes no `who`: some operator does it")
+        known(act.who, who_does[does], line, act.does)
+    names = {BUTTON: buttons, PHONE: phones, CENTRE: (CENTRE,)}
+    for number, fault in enumerate(scenario.faults):
+        line = lines.of("fault", number, "who")
+        if fault.who and not FAULTS[fault.what].hits:
+            raise Wrong(f"line {line}: `{fault.what}` takes no `who`: it is everybody's air")
+        allowed = tuple(name for kind in FAULTS[fault.what].hits for name in names[kind])
+        known(fault.who, allowed or ("",), line, fault.what)
+    for number, move in enumerate(scenario.moves):
+        known(move.who, (*buttons, *phones), lines.of("move", number, "who"), "move")
+    for number, expect in enumerate(scenario.expects):
+        allowed = _whose(expect, buttons, phones)
+        line = lines.of("expect", number, "who")
+        if expect.who and allowed == ("",):
+            raise Wrong(f"line {line}: `{expect.what}` takes no `who`: it is of all that happens")
+        known(expect.who, allowed, line, expect.what)
 
 
 def _whose(expect: Expect, buttons: tuple[str, ...], phones: tuple[str, ...]) -> tuple[str, ...]:
@@ -422,6 +441,13 @@ def _check_times(scenario: Scenario) -> None:
     for item in timed:
         if item.at_ms >= scenario.ends_after_ms:
             raise Wrong(f"line {item.line}: `at_ms` is {item.at_ms}, and {end}")
+    for fault in scenario.faults:
+        if fault.for_ms and not FAULTS[fault.what].lasts:
+            raise Wrong(f"line {fault.line}: {fault.what} happens once: leave `for_ms` out")
+        if fault.at_ms + fault.for_ms > scenario.ends_after_ms:
+            over_ms = fault.at_ms + fault.for_ms
+            lasts = f"{fault.what} would last until {over_ms} (`at_ms` and `for_ms`), and {end}"
+            raise Wrong(f"line {fault.line}: {lasts}; to have it last to the end, leave `for_ms` out")
     for expect in scenario.expects:
         if expect.within_ms > scenario.ends_after_ms:
             raise Wrong(f"line {expect.line}: `within_ms` is {expect.within_ms}, and {end}")

@@ -26,6 +26,7 @@ from sim.scenarios.expectations import PlayedPress, Verdict, expected, presses, 
 from sim.scenarios.model import Act, Fault, PhoneSpec, Scenario
 from sim.scenarios.places import Places
 
+FAR_M = 400.0
 _SETTLE_S = 1.0  # after all has come: what must not come may still do so
 
 
@@ -74,6 +75,7 @@ class Play:
         self._wearers: dict[str, tuple[int, str]] = {}
         self._strangers: list[Stranger] = []
         self._disks: dict[str, SmallDisk] = {}
+        self._out_of_reach: set[str] = set()
         # Lines of acts that were done and of faults that have struck; and of those that are over.
         self._begun: set[int] = set()
         self._over: set[int] = set()
@@ -89,7 +91,7 @@ class Play:
             self._home,
             seed=self.scenario.seed,
             loss=self.scenario.loss,
-            distance_m=lambda one, other: self._places.distance_m(one, other, self._now_ms()),
+            distance_m=self._distance_m,
             between_db=lambda one, other: self._places.between_db(one, other, self._now_ms()),
             shadow_db=self.scenario.shadow_db,
             crowd=self.scenario.crowd,
@@ -123,6 +125,10 @@ class Play:
                 | {one.name: "button" for one in self.scenario.buttons}
                 | {one.name: "phone" for one in self.scenario.phones},
             )
+
+    def _distance_m(self, one: str, other: str) -> float:
+        is_away = bool({one, other} & self._out_of_reach)
+        return FAR_M if is_away else self._places.distance_m(one, other, self._now_ms())
 
     def _now_ms(self) -> float:
         """Since it began."""
@@ -168,24 +174,30 @@ class Play:
         host, _, port = world.url.removeprefix("https://").partition(":")
         network = self._networks[spec.name] = Network((host, int(port)), world.home / "centre", self._home)
         url = f"https://127.0.0.1:{await network.open()}"
-        button = world.buttons[spec.button]
-        taken = any(other.button == spec.button for other in self._phones_before(spec))
-        enrolment = await world.another_enrolment(button) if taken else button.enrolment
+        enrolments = [
+            (await self._enrolment(world, name, spec)).replace(world.url, url) for name in spec.buttons
+        ]
+        for enrolment in enrolments[1:]:
+            await world.enrol(spec.name, enrolment, *spec.pins)
         page = free_port()
         options = ["--set", f"page.port={page}"]
         if spec.fix:
             options += ["--fix", ",".join(f"{part:g}" for part in spec.fix)]
         if spec.gpx:
             options += ["--gpx", str(self._beside / spec.gpx)]
-        await world.add_bridge(
-            enrolment.replace(world.url, url), spec.name, *options, profile=spec.profile, pins=spec.pins
-        )
+        await world.add_bridge(enrolments[0], spec.name, *options, profile=spec.profile, pins=spec.pins)
         self._wearers[spec.name] = page, BridgeHome(world.home / spec.name).page_secret()
 
     async def _add_flood(self, world: World) -> None:
         for fault in self.scenario.faults:
             if fault.what == "flood":
                 await world.add_flood(_fleet(fault), fault.values["bridges"])
+
+    async def _enrolment(self, world: World, name: str, spec: PhoneSpec) -> str:
+        """Return the QR text of a button for one more phone; the first one has that of its provisioning."""
+        is_taken = any(name in other.buttons for other in self._phones_before(spec))
+        button = world.buttons[name]
+        return await world.another_enrolment(button) if is_taken else button.enrolment
 
     def _phones_before(self, spec: PhoneSpec) -> list[PhoneSpec]:
         return list(self.scenario.phones[: self.scenario.phones.index(spec)])
@@ -199,7 +211,7 @@ class Play:
 
     async def _until_done(self, jobs: list[asyncio.Task[None]], since: int, started_ms: float) -> None:
         """All was done, what went wrong is over, and all that is expected has come; or the time is over."""
-        if any(expect.never for expect in self.scenario.expects):
+        if self.scenario.to_the_end or any(expect.never for expect in self.scenario.expects):
             await asyncio.sleep(self.scenario.ends_after_ms / 1000)
             return
         with contextlib.suppress(TimeoutError):
@@ -336,16 +348,43 @@ class Play:
         if fault.what == "flood":
             fleet = world.programs[_fleet(fault)]
             return _later(partial(fleet.signal, signal.SIGUSR1)), fleet.stop
-        if fault.what == "power_cut":
-            board = world.buttons[who].board
-            return board.power_off, board.power_on
+        if who in world.buttons and fault.what != "strangers":
+            return self._button_faults(fault)
         begin, end = self._quick_faults(fault)
         return _later(begin), _later(end)
+
+    def _button_faults(
+        self, fault: Fault
+    ) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
+        world, who = self._world, fault.who
+        board = world.buttons[who].board
+        if fault.what == "power_cut_at":
+
+            async def end() -> None:
+                await board.cut_power_at_write(0)
+                if not board.is_on:
+                    await board.power_on()
+
+            # Counted from 1 there, from 0 here.
+            return partial(board.cut_power_at_write, fault.values["operation"] + 1), end
+        if fault.what == "button_destroyed":
+
+            async def destroy() -> None:
+                await board.power_off()
+                world.record(who, "destroyed")
+
+            return destroy, _later(_nothing)
+        if fault.what == "button_reset":
+            return board.reset, _later(_nothing)
+        return board.power_off, board.power_on
 
     def _quick_faults(self, fault: Fault) -> tuple[Callable[[], Any], Callable[[], Any]]:
         air, who = self._world.air, fault.who
         if fault.what in ("phone_disk_full", "centre_disk_full"):
             return self._disks[who].fill, self._disks[who].empty
+        if fault.what == "out_of_reach":
+            away = self._out_of_reach
+            return lambda: away.add(who), lambda: away.discard(who)
         if fault.what == "adapter_gone":
             return lambda: air.unplug(who), lambda: air.plug_in(who)
         if fault.what == "clock_jumps":
@@ -375,6 +414,9 @@ class Play:
 # Room for the program, and little more.
 _DISKS_KIB = {"phone_disk_full": 256, "centre_disk_full": 2048}
 _WAYS: dict[str, dict[str, object]] = {
+    "network_gone": {"is_cut": True},
+    "network_lies": {"stand_in": "lies"},
+    "network_redirects": {"stand_in": "302"},
     "network_cut": {"is_cut": True},
     "network_hangs": {"hangs": True},
     "network_slow": {"latency_ms": 0},
@@ -391,6 +433,10 @@ def _sleeps(name: str, e: WorldEvent) -> bool:
 
 def _fleet(fault: Fault) -> str:
     return f"fleet-{fault.line}"
+
+
+def _nothing() -> None:
+    """End what is over by itself."""
 
 
 def _what(item: Act | Fault) -> str:

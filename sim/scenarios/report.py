@@ -9,8 +9,8 @@ from dataclasses import asdict
 from html import escape
 from xml.etree import ElementTree
 
+from sim.faults import FAULTS
 from sim.judge.events import WorldEvent
-from sim.scenarios.model import FAULTS
 from sim.scenarios.play import Played
 
 _Scale = Callable[[float], float]
@@ -188,7 +188,7 @@ def _faults(played: Played, lane: str, y: int, x: _Scale) -> Iterator[str]:
 
 
 def _lane_of_fault(e: WorldEvent) -> str:
-    strikes, who = FAULTS[e.data["fault"]][0], e.data["who"]
+    strikes, who = FAULTS[e.data["fault"]].hits, e.data["who"]
     if e.data["fault"].startswith(("network", "answers", "certificate", "centre_answers")):
         return f"network of {who}"
     return who if strikes else "air"

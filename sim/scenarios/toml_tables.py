@@ -20,6 +20,8 @@ class Wrong(ValueError):
 
 def is_a(kind: type, what: str) -> Read:
     def read(value: Any) -> Any:
+        if kind is str and type(value) in (int, float):
+            raise Wrong(f'a text is allowed: write it in quotes, "{value}"')
         if type(value) is not kind:
             raise Wrong(f"{what} is allowed")
         return value
@@ -43,6 +45,17 @@ def one_of(words: tuple[str, ...]) -> Read:
             meant = f'did you mean "{near[0]}"? ' if near else ""
             raise Wrong(f"{meant}allowed are {', '.join(filter(None, words))}")
         return str(value)
+
+    return read
+
+
+def number_within(least: float, most: float) -> Read:
+    """Return what reads a number within bounds."""
+
+    def read(value: Any) -> float:
+        if type(value) not in (int, float) or not least <= value <= most:
+            raise Wrong(f"a number from {least:g} to {most:g} is allowed")
+        return float(value)
 
     return read
 
@@ -139,8 +152,6 @@ def known(name: str, names: tuple[str, ...], line: int, what: str) -> None:
     """Raises Wrong where `name` is none of `names`."""
     if name in names:
         return
-    if names == ("",):
-        raise Wrong(f"line {line}: {what} is of nobody in particular: leave `who` out")
     near = difflib.get_close_matches(name, names, 1)
     meant = f" (did you mean {near[0]}?)" if near else ""
     raise Wrong(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from random import Random
 
+from sim.faults import BUTTON, CENTRE, FAULTS, PHONE, VIRTUAL
 from sim.judge.promises import Bounds
-from sim.virtual import network
 from wire import receipts
 
 BOUND_S = Bounds().delivery_ms / 1000  # from the last fault's end on
@@ -18,19 +18,12 @@ MINUTES_MAX = 600
 SETTLE_S = 8.0  # from power-on until all are there: nothing begins before
 
 ACTS = ("hold", "clicks", "tap", "operate", "call_off", "walk")
-FAULTS = (
-    *("loss", "away", "adapter", "doze", "kill", "kill_at", "power", "network", "slow_network"),
-    *("disk_full", "disk_slow", "clock", "drift", "battery", "battery_at", "reset", "flash_fails"),
-    *("stranger", "destroy"),
-)
-_OTHERS = ("centre", "air", "network")
-STRANGERS = ("stay", "linger", "forge", "repeat", "shout")
 PIN, DURESS_PIN, WRONG_PIN = "1234", "4321", "9999"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`what` of ACTS and FAULTS happens to `who`, `at_s` from the beginning and for `for_s`."""
+    """`what` of ACTS and sim/faults.py happens to `who`, `at_s` from the beginning and for `for_s`."""
 
     at_s: float
     what: str
@@ -88,13 +81,42 @@ def read(text: str) -> Schedule:
         schedule = Schedule(**(data | {"steps": tuple(Step(*step) for step in data["steps"])}))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"this is not a schedule: {error}") from None
-    who = {*names("button", schedule.buttons), *names("bridge", schedule.phones), *_OTHERS}
     for step in schedule.steps:
-        if step.what not in ACTS + FAULTS:
-            raise ValueError(f"nobody knows how to {step.what!r}; there are {', '.join(ACTS + FAULTS)}")
-        if step.who not in who:
-            raise ValueError(f"{step.who!r} is not in this world; there are {', '.join(sorted(who))}")
+        _check(step, schedule)
     return schedule
+
+
+def _check(step: Step, schedule: Schedule) -> None:
+    """Raise ValueError with a sentence where this world cannot carry it out."""
+    known = (*ACTS, *(what for what, fault in FAULTS.items() if VIRTUAL in fault.worlds))
+    if step.what in FAULTS and step.what not in known:
+        raise ValueError(f"virtual time has no {step.what!r}: `amr-sim run` plays it on real parts")
+    if step.what not in known:
+        raise ValueError(f"nobody knows how to {step.what!r}; there are {', '.join(known)}")
+    who = whom(step.what, schedule)
+    if step.who not in who:
+        raise ValueError(
+            f"{step.what}: {step.who!r} is not in this world; there are {', '.join(who) or 'none'}"
+        )
+
+
+def whom(what: str, schedule: "Schedule") -> list[str]:
+    """Return everybody whom this act or fault may strike."""
+    hits = FAULTS[what].hits if what in FAULTS else _WHO_ACTS[what]
+    names_of = {
+        BUTTON: names("button", schedule.buttons),
+        PHONE: names("bridge", schedule.phones),
+        CENTRE: [CENTRE],
+    }
+    return [name for kind in hits for name in names_of[kind]] or [""]
+
+
+_WHO_ACTS = {
+    **dict.fromkeys(("hold", "clicks", "tap"), (BUTTON,)),
+    "operate": (CENTRE,),
+    "call_off": (PHONE,),
+    "walk": (BUTTON, PHONE),
+}
 
 
 def names(what: str, count: int) -> list[str]:
@@ -170,41 +192,58 @@ class _Drawing:
         for_s = round(
             min(random.choice((2.0, 10.0, 30.0, 90.0)) * (0.5 + random.random()), self._end_s - at_s), 2
         )
-        what = random.choice(FAULTS)
-        if what == "destroy" and random.random() < 0.7:
-            what = "battery_at"
+        what = self._kind()
         who, value = self._whom(what)
-        if what in ("clock", "drift", "reset", "destroy"):
+        if what == "clock_jumps" or not FAULTS[what].lasts:
             for_s = 0.0
         return Step(at_s, what, who, for_s, value)
 
-    def _whom(self, what: str) -> tuple[str, float | str]:
-        """Whom it strikes, and how."""
+    def _kind(self) -> str:
+        """Draw what goes wrong; a button that is broken for good shows little, and is seldom drawn."""
         random = self._random
+        kinds = random.choice(_KINDS)
+        if kinds == ("button_destroyed",) and random.random() < 0.7:
+            kinds = ("power_cut_at",)
+        return random.choice(kinds)
+
+    def _whom(self, what: str) -> tuple[str, float | str]:
+        """Draw whom it strikes, and how."""
+        random, fault = self._random, FAULTS[what]
         button, phone = random.choice(self._buttons), random.choice(self._phones)
-        program = random.choice((phone, phone, "centre"))
-        who = {"program": program, "button": button, "phone": phone}.get(_WHOM[what], _WHOM[what])
-        if what == "drift" and random.random() < 0.5:
-            who = phone
-        return who, random.choice(_HOW.get(what, (0,)))
+        named = {PHONE: phone, BUTTON: button, CENTRE: CENTRE}
+        # A bridge does more on its own than a centre.
+        hits = (PHONE, PHONE, CENTRE) if fault.hits == (PHONE, CENTRE) else fault.hits
+        who = named[random.choice(hits)] if hits else ""
+        value = random.choice(fault.drawn)
+        if what == "clock_drifts" and who == phone:
+            value = float(value) / 100  # a phone's clock is better than a button's
+        return who, value
 
 
-_WHOM = {
-    **{"loss": "air", "slow_network": "network"},
-    **dict.fromkeys(("kill", "kill_at", "power", "disk_full", "disk_slow", "clock"), "program"),
-    **dict.fromkeys(
-        ("drift", "stranger", "battery", "battery_at", "reset", "flash_fails", "destroy"), "button"
-    ),
-    **dict.fromkeys(("away", "adapter", "doze", "network"), "phone"),
-}
-_HOW: dict[str, Sequence[float | str]] = {
-    "loss": (0.3, 0.5, 0.8, 1.0),
-    "network": network.TROUBLES,
-    "slow_network": (0.5, 2.0, 6.0),
-    "kill_at": range(40),
-    "disk_slow": (0.3, 3.0, 10.0),
-    "clock": (-86_400_000, -3_600_000, -120_000, 120_000, 3_600_000, 86_400_000),
-    "drift": (-0.03, -0.001, 0.001, 0.03),
-    "stranger": STRANGERS,
-    "battery_at": range(10),
-}
+# One of these is drawn, and then one of it: whatever the number of its kinds, a network fails no more often
+# than a disk.
+_NETWORK = (
+    *("network_cut", "network_gone", "network_hangs", "answers_lost", "centre_answers", "network_captive"),
+    *("network_lies", "network_redirects", "certificate_foreign", "requests_doubled"),
+)
+_KINDS: tuple[tuple[str, ...], ...] = (
+    ("radio_loss",),
+    ("out_of_reach",),
+    ("adapter_gone",),
+    ("phone_asleep",),
+    ("phone_killed", "phone_killed", "centre_killed"),
+    ("phone_killed_at", "phone_killed_at", "centre_killed_at"),
+    ("phone_power_cut", "phone_power_cut", "centre_power_cut"),
+    _NETWORK,
+    ("network_slow",),
+    ("phone_disk_full", "phone_disk_full", "centre_disk_full"),
+    ("phone_disk_slow", "phone_disk_slow", "centre_disk_slow"),
+    ("clock_jumps",),
+    ("clock_drifts",),
+    ("power_cut",),
+    ("power_cut_at",),
+    ("button_reset",),
+    ("flash_fails",),
+    ("strangers",),
+    ("button_destroyed",),
+)

@@ -16,19 +16,14 @@ from bridge.centre.endpoint import ANSWER_S_MAX, CONNECT_S_MAX, Endpoint
 from bridge.centre.errors import CentreDown, TlsWrong
 from sim.virtual.time import Time
 
-# How a phone's network may be. Fine; no network; nobody answers at the centre's address; packets vanish
-# (a link that is half open); the answer is lost, after the centre has done what was asked; a proxy that
-# fails; a login page, a lying answer and a redirect of a captive portal; somebody else's certificate;
-# every request arrives twice.
-FINE, GONE, REFUSED, SILENT, UNANSWERED = "fine", "gone", "refused", "silent", "unanswered"
-FAILING, CAPTIVE, LYING, REDIRECT, STRANGE_TLS, TWICE = (
-    "failing",
-    "captive",
-    "lying",
-    "redirect",
-    "strange_tls",
-    "twice",
-)
+FINE = "fine"
+# How a phone's network may be otherwise, by the keys of sim/faults.py. No network; nobody answers at the
+# centre's address; packets vanish (a link that is half open); the answer is lost, after the centre has done
+# what was asked; a proxy that fails; a login page, a lying answer and a redirect of a captive portal;
+# somebody else's certificate; every request arrives twice.
+GONE, REFUSED, SILENT, UNANSWERED = "network_gone", "network_cut", "network_hangs", "answers_lost"
+FAILING, CAPTIVE, LYING, REDIRECT = "centre_answers", "network_captive", "network_lies", "network_redirects"
+STRANGE_TLS, TWICE = "certificate_foreign", "requests_doubled"
 TROUBLES = (GONE, REFUSED, SILENT, UNANSWERED, FAILING, CAPTIVE, LYING, REDIRECT, STRANGE_TLS, TWICE)
 _ANSWERED_BY_OTHERS = {
     FAILING: (502, "text/html", b"<h1>Bad gateway</h1>"),
@@ -86,11 +81,11 @@ class Exchange:
 
     def reset(self, latency_s: float | None = None) -> None:
         """The connection is gone."""
-        self._network.later(self._lost, latency_s)
+        self._network.later(self.phone, self._lost, latency_s)
 
     def _send(self, deliver: Callable[..., None], *what: Any) -> None:
         """In order, after a while; unless the network loses it."""
-        self._arrives_s = max(self._arrives_s, self._network.arrival_s())
+        self._arrives_s = max(self._arrives_s, self._network.arrival_s(self.phone))
         self._network.time.at(self._arrives_s, self._deliver, deliver, *what)
 
     def _deliver(self, deliver: Callable[..., None], *what: Any) -> None:
@@ -155,25 +150,30 @@ class Response:
 
 
 class Network:
-    """`modes` is how each phone's network is now, where it is not fine; `slow_s` is added to each way."""
+    """How each phone's network is now: `modes` where it is not fine, `statuses` with which others answer, and
+    up to `slow_s` that each way takes longer."""
 
     def __init__(self, time: Time, random: Random) -> None:
         self.time, self._random = time, random
         self.modes: dict[str, str] = {}
-        self.slow_s = 0.0
+        self.slow_s: dict[str, float] = {}
+        self.statuses: dict[str, int] = {}
         self.server: Server | None = None
         self._open: dict[Exchange, None] = {}
 
     def mode(self, phone: str) -> str:
         return self.modes.get(phone, FINE)
 
-    def arrival_s(self) -> float:
-        return (
-            self.time.now_s + LATENCY_S * (0.5 + self._random.random()) + self.slow_s * self._random.random()
-        )
+    def arrival_s(self, phone: str) -> float:
+        """Return when something that is sent now arrives."""
+        slow_s = self.slow_s.get(phone, 0.0) * self._random.random()
+        return self.time.now_s + LATENCY_S * (0.5 + self._random.random()) + slow_s
 
-    def later(self, work: Callable[..., None], latency_s: float | None = None, *what: Any) -> None:
-        at_s = self.arrival_s() if latency_s is None else self.time.now_s + latency_s
+    def later(
+        self, phone: str, work: Callable[..., None], latency_s: float | None = None, *what: Any
+    ) -> None:
+        """Do something when what is sent now arrives."""
+        at_s = self.arrival_s(phone) if latency_s is None else self.time.now_s + latency_s
         self.time.at(at_s, work, *what)
 
     def server_died(self) -> None:
@@ -193,11 +193,11 @@ class Network:
             raise TlsWrong("tls_wrong", "the answer does not come from our centre; nothing was sent")
         exchange = Exchange(self, phone, method, path, headers, body, asyncio.get_running_loop())
         self._open[exchange] = None
-        self.later(self._arrive, None, exchange)
+        self.later(phone, self._arrive, None, exchange)
         if mode == TWICE and method == "POST":
             twin = Exchange(self, phone, method, path, headers, body, exchange._loop)
             twin.is_open = False
-            self.later(self._arrive, None, twin)
+            self.later(phone, self._arrive, None, twin)
         try:
             async with asyncio.timeout(CONNECT_S_MAX if mode == SILENT else answer_s_max):
                 return exchange, await exchange.response
@@ -218,7 +218,8 @@ class Network:
         if mode == SILENT:
             return
         if mode in _ANSWERED_BY_OTHERS:
-            exchange.answer(*_ANSWERED_BY_OTHERS[mode])
+            status, content_type, body = _ANSWERED_BY_OTHERS[mode]
+            exchange.answer(self.statuses.get(exchange.phone, status), content_type, body)
         elif mode in (REFUSED, GONE) or self.server is None or not self.server.is_up:
             exchange.reset()
         else:

@@ -1,14 +1,15 @@
 """The acts and faults of a schedule, carried out: each begins now, and ends by itself."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
+from sim.faults import CENTRE
 from sim.virtual.button import Button
 from sim.virtual.centre import Centre
 from sim.virtual.disk import DISK_S
 from sim.virtual.fault_script import Step
-from sim.virtual.network import FINE, Network
+from sim.virtual.network import FINE, TROUBLES, Network
 from sim.virtual.phone import Clock, Phone
 from sim.virtual.radio_world import Air
 from sim.virtual.stranger import Overheard, Stranger
@@ -19,6 +20,18 @@ TAP_S = 0.8
 CLICK_S = 0.15
 FAR_M = 400.0
 PHONE_M = 3.0
+# What is done alike to a phone's program and to the centre.
+_SAME = {
+    f"{program}_{key}": method
+    for program in ("phone", "centre")
+    for key, method in (
+        ("killed", "kill"),
+        ("killed_at", "kill_at"),
+        ("power_cut", "program_power_cut"),
+        ("disk_full", "disk_full"),
+        ("disk_slow", "disk_slow"),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -41,11 +54,15 @@ class ScriptRunner:
 
     def __init__(self, parts: Parts, random: Random) -> None:
         self._world, self._random = parts, random
-        self._strangers = 0
+        self._stranger_count = 0
         self._over: dict[tuple[str, str], int] = {}  # how many faults of a kind last, by whom they struck
 
     def do(self, step: Step) -> None:
-        act: Callable[[Step], None] = getattr(self, f"_{step.what}")
+        """Begin one act or fault, now."""
+        if step.what in TROUBLES:
+            self._network(step)
+            return
+        act: Callable[[Step], None] = getattr(self, f"_{_SAME.get(step.what, step.what)}")
         act(step)
 
     def _after(self, delay_s: float, work: Callable[..., object], *args: object) -> None:
@@ -93,7 +110,7 @@ class ScriptRunner:
 
     # -- the air --------------------------------------------------------------------------------------
 
-    def _loss(self, step: Step) -> None:
+    def _radio_loss(self, step: Step) -> None:
         self._lasting(
             step,
             lambda: self._set_loss(float(step.value)),
@@ -105,7 +122,7 @@ class ScriptRunner:
         for phone in self._world.phones.values():
             phone.moved()
 
-    def _away(self, step: Step) -> None:
+    def _out_of_reach(self, step: Step) -> None:
         self._lasting(step, lambda: self._place(step.who, FAR_M), lambda: self._place(step.who, PHONE_M))
 
     def _place(self, who: str, at_m: float) -> None:
@@ -113,11 +130,11 @@ class ScriptRunner:
         for phone in self._world.phones.values():
             phone.moved()
 
-    def _adapter(self, step: Step) -> None:
+    def _adapter_gone(self, step: Step) -> None:
         phone = self._world.phones[step.who]
         self._lasting(step, lambda: phone.set_adapter(True), lambda: phone.set_adapter(False))
 
-    def _doze(self, step: Step) -> None:
+    def _phone_asleep(self, step: Step) -> None:
         receiver = self._world.phones[step.who].receiver
         self._lasting(
             step,
@@ -125,12 +142,14 @@ class ScriptRunner:
             lambda: setattr(receiver, "profile", "desktop"),
         )
 
-    def _stranger(self, step: Step) -> None:
-        self._strangers += 1
+    def _strangers(self, step: Step) -> None:
+        self._stranger_count += 1
         world, button = self._world, self._world.buttons[step.who].ble
         until_s = world.time.now_s + step.for_s
         kind = str(step.value)
-        Stranger(kind, self._strangers, button, world.time, world.air, world.overheard, self._random, until_s)
+        Stranger(
+            kind, self._stranger_count, button, world.time, world.air, world.overheard, self._random, until_s
+        )
 
     # -- programs -------------------------------------------------------------------------------------
 
@@ -138,7 +157,7 @@ class ScriptRunner:
         program = self._program(step.who)
         self._lasting(step, program.kill, program.start)
 
-    def _power(self, step: Step) -> None:
+    def _program_power_cut(self, step: Step) -> None:
         program = self._program(step.who)
         self._lasting(step, program.cut_power, program.start)
 
@@ -149,7 +168,8 @@ class ScriptRunner:
 
         def over() -> None:
             program.disk.kill_in = None
-            if not (self._over.get(("kill", step.who)) or self._over.get(("power", step.who))):
+            kinds = [f"{kind}_{how}" for kind in ("phone", "centre") for how in ("killed", "power_cut")]
+            if not any(self._over.get((kind, step.who)) for kind in kinds):
                 program.start()
 
         self._after(step.for_s, over)
@@ -162,68 +182,81 @@ class ScriptRunner:
         program = self._program(step.who)
         self._lasting(
             step,
-            lambda: setattr(program, "slow_s", float(step.value)),
+            lambda: setattr(program, "slow_s", float(step.value) / 1000),
             lambda: setattr(program, "slow_s", DISK_S),
         )
 
-    def _clock(self, step: Step) -> None:
-        """Set for good; nobody puts it right."""
-        is_centre = step.who == "centre"
+    def _clock_jumps(self, step: Step) -> None:
+        """Set a clock, and set it back when the fault ends; without an end nobody puts it right."""
+        is_centre = step.who == CENTRE
         clock = self._world.centre_clock if is_centre else self._world.phones[step.who].clock
-        clock.set_ms += int(step.value)
+        self._set(clock, int(step.value))
+        if step.for_s:
+            self._after(step.for_s, self._set, clock, -int(step.value))
 
-    def _drift(self, step: Step) -> None:
+    @staticmethod
+    def _set(clock: Clock, by_ms: int) -> None:
+        clock.set_ms += by_ms
+
+    def _clock_drifts(self, step: Step) -> None:
         if step.who in self._world.phones:
-            self._world.phones[step.who].clock.set_drift(float(step.value) / 100)
+            self._world.phones[step.who].clock.set_drift(float(step.value))
         else:
             self._world.buttons[step.who].set_drift(float(step.value))
 
     def _program(self, name: str) -> Centre | Phone:
-        return self._world.centre if name == "centre" else self._world.phones[name]
+        return self._world.centre if name == CENTRE else self._world.phones[name]
 
     # -- the network ----------------------------------------------------------------------------------
 
     def _network(self, step: Step) -> None:
-        modes = self._world.network.modes
+        network = self._world.network
 
         def begin() -> None:
-            modes[step.who] = str(step.value)
+            network.modes[step.who] = step.what
+            if step.value:
+                network.statuses[step.who] = int(step.value)
 
-        self._lasting(step, begin, lambda: modes.__setitem__(step.who, FINE))
+        def end() -> None:
+            network.modes[step.who] = FINE
+            network.statuses.pop(step.who, None)
 
-    def _slow_network(self, step: Step) -> None:
-        network = self._world.network
+        # Of whatever kinds two that overlap are, the network is fine when the last one is over.
+        self._lasting(replace(step, what="network"), begin, end)
+
+    def _network_slow(self, step: Step) -> None:
+        slow_s = self._world.network.slow_s
         self._lasting(
             step,
-            lambda: setattr(network, "slow_s", float(step.value)),
-            lambda: setattr(network, "slow_s", 0.0),
+            lambda: slow_s.__setitem__(step.who, float(step.value) / 1000),
+            lambda: slow_s.pop(step.who, None),
         )
 
     # -- the button -----------------------------------------------------------------------------------
 
-    def _battery(self, step: Step) -> None:
+    def _power_cut(self, step: Step) -> None:
         button = self._world.buttons[step.who]
         self._lasting(step, button.power_off, button.power_on)
 
-    def _battery_at(self, step: Step) -> None:
+    def _power_cut_at(self, step: Step) -> None:
         """Out at operation `value` of its flash from now, and in again when the fault ends."""
         button = self._world.buttons[step.who]
         button.flash.cut_in = int(step.value)
 
         def over() -> None:
             button.flash.cut_in = None
-            if not self._over.get(("battery", step.who)):
+            if not self._over.get(("power_cut", step.who)):
                 button.power_on()
 
         self._after(step.for_s, over)
 
-    def _reset(self, step: Step) -> None:
+    def _button_reset(self, step: Step) -> None:
         self._world.buttons[step.who].reset()
 
     def _flash_fails(self, step: Step) -> None:
         flash = self._world.buttons[step.who].flash
         self._lasting(step, lambda: setattr(flash, "fails", True), lambda: setattr(flash, "fails", False))
 
-    def _destroy(self, step: Step) -> None:
+    def _button_destroyed(self, step: Step) -> None:
         """For good: whoever took it has broken it."""
         self._world.buttons[step.who].destroy()

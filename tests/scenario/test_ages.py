@@ -30,16 +30,18 @@ def told(*steps: Step) -> tuple[World, list[tuple[float, bool, int]]]:
     ("steps", "posts"),
     [
         pytest.param([], 2, id="heard at once"),
-        pytest.param([Step(5, "away", "bridge", 120)], 2, id="heard late"),
-        pytest.param([Step(5, "away", "bridge", 400)], 1, id="told by a CONTACT"),
-        pytest.param([Step(5, "network", "bridge", 90, "silent")], 1, id="asked while there was no network"),
-        pytest.param([Step(13.4, "kill", "bridge", 30)], None, id="killed about when it asks"),
-        pytest.param([Step(12.6, "kill", "bridge", 600)], None, id="killed before it has asked"),
-        pytest.param([Step(12.6, "away", "bridge", 600)], None, id="out of reach before it has asked"),
-        pytest.param([Step(12.6, "kill", "centre", 30)], None, id="the centre is killed"),
+        pytest.param([Step(5, "out_of_reach", "bridge", 120)], 2, id="heard late"),
+        pytest.param([Step(5, "out_of_reach", "bridge", 400)], 1, id="told by a CONTACT"),
+        pytest.param([Step(5, "network_hangs", "bridge", 90)], 1, id="asked while there was no network"),
+        pytest.param([Step(13.4, "phone_killed", "bridge", 30)], None, id="killed about when it asks"),
+        pytest.param([Step(12.6, "phone_killed", "bridge", 600)], None, id="killed before it has asked"),
+        pytest.param(
+            [Step(12.6, "out_of_reach", "bridge", 600)], None, id="out of reach before it has asked"
+        ),
+        pytest.param([Step(12.6, "centre_killed", "centre", 30)], None, id="the centre is killed"),
         *(
             pytest.param(
-                [Step(12.6, "away", "bridge", 600), Step(100, "clock", "bridge", value=by_ms)],
+                [Step(12.6, "out_of_reach", "bridge", 600), Step(100, "clock_jumps", "bridge", value=by_ms)],
                 None,
                 id=f"the bridge's clock is set by {by_ms} ms before it asks",
             )
@@ -58,7 +60,7 @@ def test_the_centre_knows_in_the_end_when_the_hand_pressed(steps: list[Step], po
 
 def test_a_button_whose_battery_was_out_says_that_it_does_not_know() -> None:
     """It has counted from when it had power again: the press was then, or earlier."""
-    _, (alarm,) = told(Step(5, "away", "bridge", 300), Step(100, "battery", "button", 10))
+    _, (alarm,) = told(Step(5, "out_of_reach", "bridge", 300), Step(100, "power_cut", "button", 10))
     pressed_s, is_lower_bound, _ = alarm
     assert 110 <= pressed_s <= 110 + STEP_S + 2
     assert is_lower_bound

@@ -59,7 +59,9 @@ def test_a_press_after_one_that_was_held_for_over_a_minute_is_taken() -> None:
 
 def test_a_press_after_a_long_one_is_taken_without_a_phone_too() -> None:
     """Held on in fear, the phone left behind, let go and pressed again."""
-    world = played([(10, "hold", "button", 0, 200), (14, "away", "bridge", 300), (240, "hold", "button")])
+    world = played(
+        [(10, "hold", "button", 0, 200), (14, "out_of_reach", "bridge", 300), (240, "hold", "button")]
+    )
     assert taken_s(world)[1:] == [pytest.approx(242.2, abs=0.2)]
     assert incidents(world) == 2
     assert judge(world) == []
@@ -73,7 +75,7 @@ def test_however_long_it_was_held_and_whenever_it_is_pressed_again_it_is_taken(s
     again_s = 10 + held_s + pause_s
     steps: Steps = [(10, "hold", "button", 0, held_s), (again_s, "hold", "button", 0, 2.6)]
     if random.random() < 0.5:
-        steps.append((14, "away", "bridge", 200))
+        steps.append((14, "out_of_reach", "bridge", 200))
     if random.random() < 0.5:
         steps.append((random.uniform(11, 60), "operate", "centre", 0, 4))
     world = played(sorted(steps, key=lambda step: float(str(step[0]))), seed=seed, minutes=20)
@@ -85,17 +87,17 @@ def test_however_long_it_was_held_and_whenever_it_is_pressed_again_it_is_taken(s
 
 
 @pytest.mark.parametrize("every_s", [20, 50])
-@pytest.mark.parametrize("what", ["reset", "battery"])
+@pytest.mark.parametrize("what", ["button_reset", "power_cut"])
 def test_not_confirmed_is_felt_once_however_often_the_button_starts_anew(what: str, every_s: int) -> None:
     """60 s from the press where the clock goes on; from the second start at the latest where it is lost."""
     faults = [
-        (15 + n * every_s, what, "button", 0.5 if what == "battery" else 0) for n in range(400 // every_s)
+        (15 + n * every_s, what, "button", 0.5 if what == "power_cut" else 0) for n in range(400 // every_s)
     ]
-    world = played([(8.5, "away", "bridge", 600, 0), (10, "hold", "button"), *faults], minutes=16)
+    world = played([(8.5, "out_of_reach", "bridge", 600, 0), (10, "hold", "button"), *faults], minutes=16)
     not_confirmed_s = [at for at, felt_what in patterns(world) if felt_what == NOT_CONFIRMED]
     assert len(not_confirmed_s) == 1
     assert not_confirmed_s[0] < 90
-    if what == "reset":
+    if what == "button_reset":
         assert not_confirmed_s[0] == pytest.approx(72.2, abs=0.5)
 
 
@@ -114,7 +116,9 @@ def test_a_motor_that_browns_the_board_out_costs_one_start_for_each_stage() -> N
 
 def test_a_motor_that_browns_the_board_out_tells_not_confirmed_once() -> None:
     """Far from every phone: not a restart each minute, for ever."""
-    world = World(Schedule(1, (Step(8.5, "away", "bridge", 900), Step(10, "hold", "button")), minutes=20))
+    world = World(
+        Schedule(1, (Step(8.5, "out_of_reach", "bridge", 900), Step(10, "hold", "button")), minutes=20)
+    )
     world.buttons["button"].motor_browns_out = True
     world.run()
     before_s = [h for h in of_button(world, "cut") if h.at_ms < EPOCH_MS + 900_000]
@@ -139,16 +143,16 @@ def heard_after_s(steps: Steps) -> float:
 @pytest.mark.parametrize("phone", ["asleep", "awake"])
 def test_strangers_who_cannot_be_let_go_of_do_not_take_the_code_off_the_air(phone: str) -> None:
     """Four links that last 32 s more, as often as they can: heard as soon as without them."""
-    steps: Steps = [(11, "doze", "bridge", 320)] if phone == "asleep" else []
-    strangers: Steps = [(12, "stranger", "button", 300, "linger")] * 4
+    steps: Steps = [(11, "phone_asleep", "bridge", 320)] if phone == "asleep" else []
+    strangers: Steps = [(12, "strangers", "button", 300, "linger")] * 4
     assert heard_after_s([*steps, *strangers]) <= heard_after_s(steps) * 1.2 + 0.1
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_peer_that_cannot_be_let_go_of_makes_no_long_pulse(seed: int) -> None:
     """Switching the radio off would wait for it, and the motor would run meanwhile: another word."""
-    strangers: Steps = [(9 + n / 4, "stranger", "button", 300, "linger") for n in range(3)]
-    world = played([*strangers, (10, "doze", "bridge", 60), (12, "clicks", "button")], seed=seed)
+    strangers: Steps = [(9 + n / 4, "strangers", "button", 300, "linger") for n in range(3)]
+    world = played([*strangers, (10, "phone_asleep", "bridge", 60), (12, "clicks", "button")], seed=seed)
     words = [what for _, what in patterns(world)]
     assert words in ([TAKEN, RECEIVED], [TAKEN, NOT_CONFIRMED, RECEIVED])
     assert judge(world) == []

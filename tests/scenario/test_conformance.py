@@ -193,7 +193,7 @@ def in_virtual_time(acts: Sequence[Act]) -> list[WorldEvent]:
             program.kill() if act == "kill" else program.start()
             world.run_until(world.time.now_s + 1.5)
         else:
-            step = {"clicks": ("clicks", "button", 0), "reset": ("reset", "button", 0)}
+            step = {"clicks": ("clicks", "button", 0), "reset": ("button_reset", "button", 0)}
             verb, who, value = step.get(act, ("operate", "centre", 2))
             world.do(Step(world.time.now_s, verb, who, value=value))
     world.run_until(world.time.now_s + 2.5)

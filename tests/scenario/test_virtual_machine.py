@@ -4,10 +4,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from sim.faults import STRANGERS
 from sim.judge.promises import judge
-from sim.virtual import network
-from sim.virtual.fault_script import BOUND_S, SETTLE_S, STRANGERS, Schedule, Step
+from sim.virtual.fault_script import BOUND_S, SETTLE_S, Schedule, Step
 from sim.virtual.fixture import EPOCH_MS
+from sim.virtual.network import TROUBLES
 from sim.virtual.world import World
 
 FOR_S = st.sampled_from([1.0, 5.0, 20.0, 70.0])
@@ -43,26 +44,26 @@ class Life(RuleBasedStateMachine):
     def operate(self, stage: int) -> None:
         self._do("operate", "centre", value=stage)
 
-    @rule(who=PROGRAMS, for_s=FOR_S, what=st.sampled_from(["kill", "power", "disk_full"]))
+    @rule(who=PROGRAMS, for_s=FOR_S, what=st.sampled_from(["killed", "power_cut", "disk_full"]))
     def harm(self, who: str, for_s: float, what: str) -> None:
-        self._do(what, who, for_s)
+        self._do(f"{'phone' if who == 'bridge' else who}_{what}", who, for_s)
 
-    @rule(mode=st.sampled_from(network.TROUBLES), for_s=FOR_S)
+    @rule(mode=st.sampled_from(TROUBLES), for_s=FOR_S)
     def trouble_the_network(self, mode: str, for_s: float) -> None:
-        self._do("network", "bridge", for_s, mode)
+        self._do(mode, "bridge", for_s)
 
-    @rule(what=st.sampled_from(["away", "adapter", "doze"]), for_s=FOR_S)
+    @rule(what=st.sampled_from(["out_of_reach", "adapter_gone", "phone_asleep"]), for_s=FOR_S)
     def lose_the_button(self, what: str, for_s: float) -> None:
         self._do(what, "bridge", for_s)
 
     @rule(for_s=FOR_S, operation=st.integers(0, 6))
     @precondition(lambda self: self.world.buttons["button"].is_on)
     def cut_the_battery(self, for_s: float, operation: int) -> None:
-        self._do("battery_at", "button", for_s, operation)
+        self._do("power_cut_at", "button", for_s, operation)
 
     @rule(kind=st.sampled_from(STRANGERS), for_s=FOR_S)
     def come_near(self, kind: str, for_s: float) -> None:
-        self._do("stranger", "button", for_s, kind)
+        self._do("strangers", "button", for_s, kind)
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from sim.commands.explore import replay
+from sim.faults import FAULTS
 from sim.judge.vibrations import ACKNOWLEDGED, RECEIVED, TAKEN, vibrations
 from sim.virtual import fault_script
 from sim.virtual.explore import find
@@ -71,7 +72,7 @@ def test_what_is_drawn_is_worth_playing() -> None:
         drawn = draw(seed)
         assert drawn.minutes >= 10
         assert any(step.what in ("hold", "clicks", "tap") for step in drawn.steps)
-        assert sum(step.what in fault_script.FAULTS for step in drawn.steps) >= 3
+        assert sum(step.what in FAULTS for step in drawn.steps) >= 3
         assert drawn.faults_end_s + fault_script.BOUND_S <= drawn.minutes * 60
         assert fault_script.read(drawn.written()) == drawn
 
@@ -120,10 +121,10 @@ def test_a_schedule_that_is_none_is_refused_with_a_sentence(text: str, why: str)
 def test_a_button_that_is_broken_after_heard_has_not_called_in_vain() -> None:
     """The bridge has it on disk, and brings it alone; over its own power cut."""
     steps = (
-        Step(8, "network", "bridge", 60.0, "silent"),
+        Step(8, "network_hangs", "bridge", 60.0),
         PRESS,
-        Step(16, "destroy", "button"),
-        Step(20, "power", "bridge", 10.0),
+        Step(16, "button_destroyed", "button"),
+        Step(20, "phone_power_cut", "bridge", 10.0),
     )
     world = World(Schedule(1, steps))
     world.run()
@@ -134,8 +135,8 @@ def test_a_button_that_is_broken_after_heard_has_not_called_in_vain() -> None:
 @pytest.mark.parametrize("fails_s", [2, 15, 60])
 def test_a_press_that_flash_did_not_take_at_first_outlives_the_battery(fails_s: int) -> None:
     """Nobody is near; flash works again, then the battery is out and in: the alarm comes all the same."""
-    away, fails = Step(5, "away", "bridge", 300), Step(11, "flash_fails", "button", fails_s)
-    world = World(Schedule(1, (away, PRESS, fails, Step(200, "battery", "button", 5)), minutes=15))
+    away, fails = Step(5, "out_of_reach", "bridge", 300), Step(11, "flash_fails", "button", fails_s)
+    world = World(Schedule(1, (away, PRESS, fails, Step(200, "power_cut", "button", 5)), minutes=15))
     world.run()
     said = [e.what for e in world.events if e.by == "button" and e.what in ("flash", "saved", "power")]
     assert said.index("flash") < said.index("saved") < len(said) - 1 - said[::-1].index("power")
@@ -146,16 +147,16 @@ def test_a_press_that_flash_did_not_take_at_first_outlives_the_battery(fails_s: 
 def test_a_clock_set_around_a_press_makes_no_phone_deaf() -> None:
     """It scans by a list that time fills; the button was out of reach, and DISPATCHED is still felt."""
     steps = (
-        Step(66.77, "clock", "bridge", value=3_600_000),
+        Step(66.77, "clock_jumps", "bridge", value=3_600_000),
         Step(70.7, "hold", "button"),
-        Step(76.95, "battery", "button", 1.0),
-        Step(130.0, "away", "bridge", 106.41),
+        Step(76.95, "power_cut", "button", 1.0),
+        Step(130.0, "out_of_reach", "bridge", 106.41),
         Step(154.9, "operate", "centre", value=3),
     )
     assert play(Schedule(2026112404453, steps, filtered=True)) == []
 
 
-@pytest.mark.parametrize("down", ["kill", "power"])
+@pytest.mark.parametrize("down", ["phone_killed", "phone_power_cut"])
 @pytest.mark.parametrize("set_by_ms", [-3 * HOUR_MS, -70_000, 3 * HOUR_MS])
 def test_a_clock_set_while_the_bridge_is_down_makes_no_phone_deaf(down: str, set_by_ms: int) -> None:
     """It scans by a list, and cannot know for how long nobody listened; ACKNOWLEDGED is still felt."""
@@ -163,7 +164,7 @@ def test_a_clock_set_while_the_bridge_is_down_makes_no_phone_deaf(down: str, set
         Step(113.0, "hold", "button"),
         Step(160.49, down, "bridge", 89.47),
         Step(163.8, "operate", "centre", value=2),
-        Step(182.61, "clock", "bridge", value=set_by_ms),
+        Step(182.61, "clock_jumps", "bridge", value=set_by_ms),
     )
     assert play(Schedule(10086, steps, filtered=True)) == []
 
@@ -173,8 +174,8 @@ def test_a_clock_set_after_a_press_makes_no_recording_of_it(set_by_ms: int) -> N
     """The button's power fails at RECEIVED, so it calls again with the same code, and it is answered."""
     steps = (
         Step(291.8, "hold", "button"),
-        Step(293.25, "battery_at", "button", 33.2, 3),
-        Step(325.18, "clock", "bridge", value=set_by_ms),
+        Step(293.25, "power_cut_at", "button", 33.2, 3),
+        Step(325.18, "clock_jumps", "bridge", value=set_by_ms),
         Step(328.0, "operate", "centre", value=2),
     )
     assert play(Schedule(387, steps)) == []
@@ -184,7 +185,7 @@ def test_a_clock_set_after_a_press_makes_no_recording_of_it(set_by_ms: int) -> N
 def test_a_clock_that_is_set_makes_no_sign_of_life_stale(set_by_ms: int) -> None:
     """A machine without a clock of its own starts hours ago: a true button is no recording, from the first
     sign on."""
-    steps = (Step(100, "clock", "bridge", value=set_by_ms), Step(200, "kill", "bridge", 1.0))
+    steps = (Step(100, "clock_jumps", "bridge", value=set_by_ms), Step(200, "phone_killed", "bridge", 1.0))
     world = World(Schedule(1, steps, alive_period_s=60))
     world.run()
     heard = [e.data for e in world.events if (e.by, e.what) == ("bridge", "heard")]
@@ -194,7 +195,7 @@ def test_a_clock_that_is_set_makes_no_sign_of_life_stale(set_by_ms: int) -> None
 
 def test_a_restart_forgets_nothing_of_how_well_a_button_is_heard() -> None:
     """A bridge that has learnt that it hears all still says so to the centre: a loss is found as soon."""
-    world = World(Schedule(1, (Step(2400, "kill", "bridge", 10),), minutes=42, alive_period_s=60))
+    world = World(Schedule(1, (Step(2400, "phone_killed", "bridge", 10),), minutes=42, alive_period_s=60))
     world.begin()
     lost_after_s: list[int] = []
     for at_s in (60, 2390, 2500):

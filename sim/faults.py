@@ -1,0 +1,164 @@
+"""The one list of what can go wrong: its key in scenario files and schedules, its words, its bounds. Pure.
+
+A scenario's fault and a random schedule's step are the same thing. Which world can carry it out stands with
+it: real time has real processes and a simulated radio, virtual time has simulated disks and flash, too.
+"""
+
+from dataclasses import dataclass
+
+PHONE, CENTRE, BUTTON = "phone", "centre", "button"
+REAL, VIRTUAL = "real", "virtual"  # worlds: `amr-sim run`, `amr-sim explore`
+STRANGERS = ("stay", "linger", "forge", "repeat", "shout")
+_DAY_MS = 86_400_000
+_YEARS_MS = 3650 * _DAY_MS
+
+
+@dataclass(frozen=True)
+class Value:
+    """One more key that a fault takes. `words`: those that are allowed; else a number, or `count` of them."""
+
+    key: str
+    least: float = 0
+    most: float = 0
+    unit: str = ""
+    is_whole: bool = True
+    words: tuple[str, ...] = ()
+    count: int = 1
+    default: float | str | None = None  # None: it must be given
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault. The first of `takes` is the value of a schedule's step."""
+
+    words: str  # what goes wrong
+    hits: tuple[str, ...]  # whom it may strike: phone, centre, button; nobody in particular
+    takes: tuple[Value, ...] = ()
+    worlds: tuple[str, ...] = (REAL, VIRTUAL)
+    lasts: bool = True  # False: it happens, and is over
+    drawn: tuple[float | str, ...] = (0,)  # the values that a random schedule tries
+
+
+def _share(key: str, count: int = 1) -> Value:
+    return Value(key, 0, 1, "", is_whole=False, count=count)
+
+
+FAULTS: dict[str, Fault] = {
+    "network_cut": Fault("the phone's connections are refused and cut", (PHONE,)),
+    "network_gone": Fault("there is no network at all (in real time: refused at once)", (PHONE,)),
+    "network_hangs": Fault("taken, and never answered", (PHONE,)),
+    "network_slow": Fault(
+        "`latency_ms` each way (in virtual time: up to that)",
+        (PHONE,),
+        (Value("latency_ms", 1, 60_000, "milliseconds"),),
+        drawn=(500, 2000, 6000),
+    ),
+    "network_captive": Fault("a login page answers in the centre's place", (PHONE,)),
+    "network_lies": Fault("whoever answers in the centre's place says that all is well", (PHONE,)),
+    "network_redirects": Fault("everything is redirected to another address", (PHONE,)),
+    "requests_doubled": Fault("every request arrives twice", (PHONE,), worlds=(VIRTUAL,)),
+    "answers_lost": Fault("the centre is asked, and its answers get lost", (PHONE,)),
+    "certificate_expired": Fault("whoever answers has an expired certificate", (PHONE,), worlds=(REAL,)),
+    "certificate_foreign": Fault("whoever answers has a certificate of somebody else's", (PHONE,)),
+    "centre_answers": Fault(
+        "everything is answered with `status`", (PHONE,), (Value("status", 400, 599),), drawn=(502,)
+    ),
+    "phone_asleep": Fault("its system listens half a second in ten", (PHONE,)),
+    "phone_off": Fault(
+        "it is switched off in an orderly way; on again after `for_ms`", (PHONE,), worlds=(REAL,)
+    ),
+    "phone_killed": Fault("its bridge is killed; back after `for_ms`", (PHONE,)),
+    "phone_killed_at": Fault(
+        "its bridge is killed at database statement number `statement` from then on",
+        (PHONE,),
+        (Value("statement", 0, 10_000),),
+        worlds=(VIRTUAL,),
+        drawn=tuple(range(40)),
+    ),
+    "phone_power_cut": Fault("its power fails, and takes what was not synced", (PHONE,), worlds=(VIRTUAL,)),
+    "phone_disk_full": Fault("to the last byte. In real time it needs root, for a small disk", (PHONE,)),
+    "phone_disk_slow": Fault(
+        "each access takes up to `access_ms`",
+        (PHONE,),
+        (Value("access_ms", 1, 60_000, "milliseconds"),),
+        worlds=(VIRTUAL,),
+        drawn=(300, 3000, 10_000),
+    ),
+    "adapter_gone": Fault("Bluetooth vanishes", (PHONE,)),
+    "out_of_reach": Fault("the phone is 400 m away", (PHONE,)),
+    "clock_jumps": Fault(
+        "by `by_ms`; back after `for_ms`. In real time it needs libfaketime (`apt-get install faketime`)",
+        (PHONE, CENTRE),
+        (Value("by_ms", -_YEARS_MS, _YEARS_MS, "milliseconds"),),
+        drawn=(-_DAY_MS, -3_600_000, -120_000, 120_000, 3_600_000, _DAY_MS),
+    ),
+    "clock_drifts": Fault(
+        "it is too fast by this `part` from then on",
+        (PHONE, BUTTON),
+        (Value("part", -0.1, 0.1, is_whole=False),),
+        worlds=(VIRTUAL,),
+        lasts=False,
+        drawn=(-0.03, -0.001, 0.001, 0.03),
+    ),
+    "centre_killed": Fault("SIGKILL; back after `for_ms`", (CENTRE,)),
+    "centre_killed_at": Fault(
+        "SIGKILL at database statement number `statement` from then on",
+        (CENTRE,),
+        (Value("statement", 0, 10_000),),
+        worlds=(VIRTUAL,),
+        drawn=tuple(range(40)),
+    ),
+    "centre_power_cut": Fault("its power fails, and takes what was not synced", (CENTRE,), worlds=(VIRTUAL,)),
+    "centre_disk_full": Fault("to the last byte. In real time it needs root, for a small disk", (CENTRE,)),
+    "centre_disk_slow": Fault(
+        "each access takes up to `access_ms`",
+        (CENTRE,),
+        (Value("access_ms", 1, 60_000, "milliseconds"),),
+        worlds=(VIRTUAL,),
+        drawn=(300, 3000, 10_000),
+    ),
+    "flood": Fault(
+        "`bridges` other bridges send signs of life as fast as they are answered",
+        (CENTRE,),
+        (Value("bridges", 1, 1000),),
+        worlds=(REAL,),
+    ),
+    "power_cut": Fault("the button's battery is out for `for_ms`", (BUTTON,)),
+    "power_cut_at": Fault(
+        "the battery is out at operation number `operation` of the button's flash from then on",
+        (BUTTON,),
+        (Value("operation", 0, 10_000),),
+        drawn=tuple(range(10)),
+    ),
+    "button_reset": Fault("the button's reset pin is touched", (BUTTON,), lasts=False),
+    "button_destroyed": Fault("the button is broken for good", (BUTTON,), lasts=False),
+    "flash_fails": Fault("the button's flash cannot be written", (BUTTON,), worlds=(VIRTUAL,)),
+    "radio_loss": Fault(
+        "share of packets lost: `loss` (1: jammed)", (), (_share("loss"),), drawn=(0.3, 0.5, 0.8, 1.0)
+    ),
+    "interference": Fault(
+        "Wi-Fi fills these shares of channels 37, 38 and 39: `busy` (`[0.5, 0.5, 0.95]`)",
+        (),
+        (_share("busy", 3),),
+        worlds=(REAL,),
+    ),
+    "strangers": Fault(
+        "`count` phones that connect to whatever advertises; `manner`: they stay, linger though let go, "
+        "forge receipts, repeat what they overheard or shout old codes (in real time they stay)",
+        (BUTTON,),
+        (Value("manner", words=STRANGERS, default="stay"), Value("count", 1, 3, default=1)),
+        drawn=STRANGERS,
+    ),
+}
+
+
+def value_of(what: str, values: dict[str, float | str]) -> float | str:
+    """Return the value of a schedule's step from the keys of a scenario's fault."""
+    takes = FAULTS[what].takes
+    return values[takes[0].key] if takes else 0
+
+
+def values_of(what: str, value: float | str) -> dict[str, float | str]:
+    """Return the keys of a scenario's fault from the value of a schedule's step."""
+    takes = FAULTS[what].takes
+    return {takes[0].key: value} if takes else {}
