@@ -387,7 +387,7 @@ def _lost(button: _Button, story: _Story) -> Iterator[_Finding]:
         press = Press(button.device_id, *button.press_at(taken.from_ms))
         if bisect_left(received, button.pressed_ms(taken)) < len(received):
             # The pulse may begin just before the code is on the air: then which press it tells of is open.
-            if press.event and not story.has(press) and not button.forgot(story.end_ms):
+            if press.event == ALARM and not story.has(press) and not button.forgot(story.end_ms):
                 yield Broken(LOST, taken.at_ms, f"{button.name} has a receipt, and the centre has no alarm")
             continue
         if button.destroyed_ms is not None:
