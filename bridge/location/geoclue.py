@@ -78,13 +78,13 @@ class GeoClue:
 
     async def _follow(self, bus: MessageBus, report: Callable[[Fix], None]) -> None:
         client = (await _call(bus, MANAGER_PATH, f"{SERVICE}.Manager", "GetClient"))[0]
-        wanted = {
+        settings = {
             "DesktopId": Variant("s", DESKTOP_ID),
             "DistanceThreshold": Variant("u", 0),
             "TimeThreshold": Variant("u", 0),
             "RequestedAccuracyLevel": Variant("u", EXACT),
         }
-        for name, value in wanted.items():
+        for name, value in settings.items():
             await _call(bus, client, PROPERTIES, "Set", "ssv", CLIENT, name, value)
         moved = await self._listen(bus, client)
         await _call(bus, client, CLIENT, "Start")
@@ -115,20 +115,20 @@ class GeoClue:
                 moved.get_nowait()  # only where the phone is now counts
             moved.put_nowait(path)
 
-        def heard(message: Message) -> None:
+        def on_message(message: Message) -> None:
             shape = (message.member, message.signature)
             if shape == ("LocationUpdated", "oo") and message.path == client:
                 put(message.body[1])
             elif shape == ("NameOwnerChanged", "sss") and message.body[0] == SERVICE and not message.body[2]:
                 put(None)
 
-        def gone(waiting: asyncio.Future[None]) -> None:
+        def on_disconnect(waiting: asyncio.Future[None]) -> None:
             if not waiting.cancelled():
                 waiting.exception()  # why, nobody can mend
                 put(None)
 
-        bus.add_message_handler(heard)
-        asyncio.ensure_future(bus.wait_for_disconnect()).add_done_callback(gone)  # type: ignore[no-untyped-call]
+        bus.add_message_handler(on_message)
+        asyncio.ensure_future(bus.wait_for_disconnect()).add_done_callback(on_disconnect)  # type: ignore[no-untyped-call]
         for rule in (
             f"type='signal',interface='{CLIENT}',member='LocationUpdated',path='{client}'",
             f"type='signal',interface='{DBUS}',member='NameOwnerChanged',arg0='{SERVICE}'",

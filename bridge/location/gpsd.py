@@ -90,7 +90,7 @@ class Gpsd:
                 while True:
                     line = await self._line(reader)
                     try:
-                        heard, fix = read(line, self._now_ms()) if line else (False, None)
+                        has_receiver, fix = read(line, self._now_ms()) if line else (False, None)
                         in_a_row = 0
                     except _UNREADABLE:
                         in_a_row += 1
@@ -100,7 +100,7 @@ class Gpsd:
                                 "gpsd_nonsense", f"gpsd at {self._where} says nothing that can be read"
                             ) from None
                         continue
-                    if heard:
+                    if has_receiver:
                         silence.reschedule(loop.time() + self._silence_s_max)
                     if fix is not None:
                         report(fix)

@@ -117,7 +117,7 @@ class BleakRadio:
         async with self._scanning:
             await self._stop_scanner()
             if self._is_unsure:
-                self._begin_afresh()
+                await self._begin_afresh()
             self._starts.append(time.monotonic())
             self._off_signal.clear()
             scanner = await self._make_scanner(codes)
@@ -130,13 +130,13 @@ class BleakRadio:
     async def _make_scanner(self, codes: Sequence[str]) -> BleakScanner:
         bluez = BlueZScannerArgs()
         if self._bluez is not None:
-            found = await self._bluez.ready()
+            adapter = await self._bluez.ready()
             # Monitors that heard nothing since the last start: there are kernels and controllers on which
             # they hear nothing ever. So the other way is tried, in turn.
             mute = self.mode == "passive" and not self._heard and self._wish == "auto"
-            passive = found.passive and not mute and self._wish != "active"
+            passive = adapter.passive and not mute and self._wish != "active"
             self.mode = "passive" if passive else "active"
-            bluez["adapter"] = found.name
+            bluez["adapter"] = adapter.name
         if self.mode == "passive":
             bluez["or_patterns"] = [OUR_FLAGS]
         else:
@@ -182,22 +182,28 @@ class BleakRadio:
         if await _quietly(scanner.stop(), CLOSE_S_MAX):
             self._is_unsure = False
 
-    def _begin_afresh(self) -> None:
-        """Leave the bus as bleak has it, so that BlueZ forgets what it was doing for us.
+    async def _begin_afresh(self) -> None:
+        """Have BlueZ forget what it was doing for us: leave the bus as bleak has it.
 
         A StartDiscovery that is answered late, or never, is carried out all the same, and every later one is
         then refused, InProgress (src/adapter.c: "Every client can only start one discovery"): bleak does not
         know of the discovery, so it does not stop it (bleak#1628, bluez#367). BlueZ ends it when the client
-        that wished for it has left; bleak comes back under another name. Links end by that, and are made
-        anew.
+        that wished for it has left; bleak comes back under another name. Links end by that: where there are
+        any, the discovery is first ended by a word of bleak's own connection.
         """
         self._is_unsure = False
-        if self._bluez is not None:
-            from bleak.backends.bluezdbus import manager
+        if self._bluez is None:
+            return
+        from bleak.backends.bluezdbus import manager
 
-            bleaks = manager._global_instances.get(asyncio.get_running_loop())
-            if bleaks is not None and bleaks._bus is not None:
-                bleaks._bus.disconnect()
+        bleaks = manager._global_instances.get(asyncio.get_running_loop())
+        if bleaks is None or bleaks._bus is None:
+            return
+        if (self._links or self._nudging) and await _quietly(
+            self._bluez.end_discovery(bleaks._bus), CLOSE_S_MAX
+        ):
+            return
+        bleaks._bus.disconnect()
 
     async def power_cycle(self) -> bool:
         """Switch an adapter off and on that hears nothing; return whether that was possible."""
@@ -261,7 +267,7 @@ class BleakRadio:
 
     @asynccontextmanager
     async def link(self, peer: Peer, code: bytes, on_lost: Callable[[], None]) -> AsyncGenerator["BleakLink"]:
-        """A connection to `peer`, which advertised `code`; `on_lost()` when it is gone. Raises LinkLost."""
+        """Connect to `peer`, which advertised `code`; call `on_lost()` when it is gone. Raises LinkLost."""
         assert isinstance(peer, BLEDevice), "a link is made to whom the scanner reported"
         if closing := self._closing.get(peer.address):
             await asyncio.wait([closing])
@@ -283,7 +289,7 @@ class BleakRadio:
     async def _connect(
         self, peer: BLEDevice, code: bytes, on_lost: Callable[[], None], clients: list[BleakClient]
     ) -> BleakClient:
-        """The last of `clients`, all of which are to be let go."""
+        """Return the last of `clients`, all of which are to be let go."""
 
         def make(*arguments: Any, **options: Any) -> BleakClient:
             clients.append(BleakClient(*arguments, **options))
@@ -311,22 +317,22 @@ class BleakRadio:
 
     @asynccontextmanager
     async def _nudged(self) -> AsyncGenerator[None]:
-        """While this lasts, an active BlueZ discovery is begun again and again, for its reports."""
+        """Begin an active BlueZ discovery again and again, for its reports, while this lasts."""
         if self._bluez is None or self.mode != "active":
             yield
             return
-        made = asyncio.Event()
-        nudging = asyncio.create_task(self._nudge(made))
+        is_connected = asyncio.Event()
+        nudging = asyncio.create_task(self._nudge(is_connected))
         self._nudging.add(nudging)
         nudging.add_done_callback(self._nudging.discard)
         try:
             yield
         finally:
-            made.set()  # and not cancelled: half of a restart would be no scan
+            is_connected.set()  # and not cancelled: half of a restart would be no scan
 
-    async def _nudge(self, made: asyncio.Event) -> None:
+    async def _nudge(self, is_connected: asyncio.Event) -> None:
         pause_s = NUDGE_FIRST_S
-        while not await _is_set_within(made, pause_s):
+        while not await _is_set_within(is_connected, pause_s):
             pause_s = NUDGE_S
             async with self._scanning:
                 if self._scanner is not None and not self._off_signal.is_set():
@@ -337,7 +343,7 @@ class BleakRadio:
                         self._lose(RadioOff("scan_ended", str(off)))
 
     def _let_go(self, peer: BLEDevice, clients: Sequence[BleakClient]) -> None:
-        """In the background: it takes BlueZ two seconds, and the next button does not wait for that."""
+        """Disconnect in the background: it takes BlueZ two seconds, and the next button does not wait."""
         if path := _object(peer):
             self._met[path] = time.monotonic()
         closing = asyncio.get_running_loop().create_task(self._part(clients))
@@ -353,7 +359,7 @@ class BleakRadio:
             del self._closing[address]
 
     async def _forget_met(self, age_s: float) -> None:
-        """BlueZ keeps for ever whom it was told to connect to, on disk; a button's address is used once."""
+        """Have BlueZ forget whom it connected to: it keeps them for ever, and an address is used once."""
         for path, since_s in list(self._met.items()):
             if self._bluez is not None and time.monotonic() - since_s >= age_s:
                 del self._met[path]
@@ -361,7 +367,7 @@ class BleakRadio:
 
 
 class BleakLink:
-    """A connection: *receipt* is written, *state* read, both by UUID (BlueZ does not keep their order)."""
+    """A connection; *receipt* and *state* are found by their UUIDs, for BlueZ does not keep their order."""
 
     def __init__(self, client: BleakClient, code: bytes, on_lost: Callable[[], None]) -> None:
         self._client, self._on_lost = client, on_lost
@@ -374,12 +380,12 @@ class BleakLink:
         return self._client.is_connected and not self._ended
 
     def end(self) -> None:
-        """The adapter is gone, and so is what hung on it."""
+        """Count it as lost: the adapter is gone, and so is what hung on it."""
         self._ended = True
         self._on_lost()
 
     async def write_receipt(self, value: bytes) -> None:
-        """Returns when the button has answered the write."""
+        """Return when the button has answered the write. Raises LinkLost."""
         await _bounded(self._client.write_gatt_char(self._receipt, value, response=True), GATT_S_MAX, "write")
 
     async def read_state(self) -> bytes:
@@ -387,7 +393,7 @@ class BleakLink:
 
 
 def _object(peer: BLEDevice) -> str:
-    """BlueZ's object path of `peer`; empty elsewhere."""
+    """Return BlueZ's object path of `peer`; empty elsewhere."""
     return str(peer.details.get("path", "")) if isinstance(peer.details, dict) else ""
 
 

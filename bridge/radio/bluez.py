@@ -187,6 +187,13 @@ class Bluez:
         """Take another adapter the next time, if there is one: this one does not do."""
         self._passed_over.add(f"/org/bluez/{self.adapter}")
 
+    async def end_discovery(self, bus: MessageBus) -> None:
+        """Stop the discovery of whoever is on `bus`, or find that there is none. Raises RadioOff."""
+        reply = await bus.call(Message(_BLUEZ, f"/org/bluez/{self.adapter}", _ADAPTER, "StopDiscovery"))
+        # "Failed" says that there is none (src/adapter.c, stop_discovery).
+        if reply is not None and reply.error_name not in (None, "", f"{_BLUEZ}.Error.Failed"):
+            raise error_off(reply.error_name)
+
     async def power_cycle(self) -> bool:
         """Switch the adapter off and on; return whether that was done.
 
@@ -400,12 +407,12 @@ def is_blocked(folder: Path = Path("/sys/class/rfkill")) -> bool:
 def _is_stray(device: dict[str, Variant]) -> bool:
     """Return whether it is nobody's, with a random address and service UUIDs alone (SPEC.md, "Advert")."""
     says_more = {"Name", "ManufacturerData", "ServiceData", "Appearance", "Class"} & device.keys()
-    kept = any(
+    is_anybodys = any(
         _value(device, name, False) for name in ("Connected", "Paired", "Bonded", "Trusted", "Blocked")
     )
     return (
         not says_more
-        and not kept
+        and not is_anybodys
         and _value(device, "AddressType", "") == "random"
         and any(not uuid.endswith(_SIG_BASE) for uuid in _value(device, "UUIDs", []))
     )

@@ -110,6 +110,7 @@ async def test_without_monitors_it_asks_and_connects_at_once(plain: LinuxWorld) 
     since = len(plain.events)
     await button.press()
     await plain.wait_for(said("button", "receipt", "1"), since=since, timeout_s=7)
+    assert not any(trouble("scan_ended")(event) for event in plain.events), "it goes on listening meanwhile"
 
 
 # -- what befalls an adapter ----------------------------------------------------------------------------
