@@ -117,6 +117,9 @@ class Centre(Protocol):
     def skew_s(self) -> float | None:
         """Return how far its clock is ahead of ours; None while they agree, or nothing is known."""
 
+    def prepare_alarm(self, token: str) -> None:
+        """Connect for an alarm that is about to be posted; it may not come."""
+
     async def post_alarm(self, token: str, alarm: dict[str, Any]) -> Answer: ...
 
     async def post_call_off(self, token: str, call_off: dict[str, Any]) -> None: ...

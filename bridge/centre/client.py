@@ -175,6 +175,10 @@ class Centre:
         _, answer = await self._post_to(self._endpoints[0], "/v1/enrolments", body, None, (201,))
         return answer
 
+    def prepare_alarm(self, token: str) -> None:
+        """Connect for an alarm that is about to be posted, where it will go first."""
+        self._endpoints[0].prepare("/v1/alarms", _authorization(token))
+
     async def post_alarm(self, token: str, alarm: dict[str, Any]) -> Answer:
         """Tell of a press; the centre has it on disk when this returns."""
         return await self._post("/v1/alarms", alarm, token, (200, 201), _read_answer)
@@ -195,7 +199,7 @@ class Centre:
 
     async def receipts(self, token: str, incident: str, last_event_id: str | None) -> AsyncGenerator[Receipt]:
         """Yield later stages as they happen, until the centre ends the stream (after CLOSED)."""
-        headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+        headers = _authorization(token) | {"Accept": "text/event-stream"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
         timeout = aiohttp.ClientTimeout(
@@ -282,7 +286,7 @@ class Centre:
     async def _post_to(
         self, endpoint: Endpoint, path: str, body: dict[str, Any], token: str | None, good: tuple[int, ...]
     ) -> tuple[int, dict[str, Any]]:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = _authorization(token) if token else {}
         async with endpoint.request("POST", path, json=body, headers=headers) as response:
             raw = await body_of(response)
             if response.status not in good:
@@ -358,3 +362,7 @@ def _counter(value: object) -> int:
     if type(value) is not int or not 0 <= value < codes.SPARE_FIRST:
         raise ValueError("not a counter")
     return value
+
+
+def _authorization(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

@@ -10,7 +10,7 @@
 
     what happens        in which phase     then
     ------------        --------------     ----
-    heard               a new press        KEEPING: keep it
+    heard               a new press        KEEPING: connect to the centre, keep it
     kept                KEEPING            POSTING: post it, watch its position, bring HEARD
     kept                any other, late    bring HEARD
     slow disk           KEEPING            POSTING: post it, watch its position; HEARD waits for `kept`
@@ -110,6 +110,7 @@ class Log(NamedTuple):
 class Do(Enum):
     """Actions that need no more words."""
 
+    CONNECT = auto()  # to the centre: a post is about to come
     BRING = auto()  # there is something for the button: wake its visit
     FOLLOW = auto()  # the incident's stream of receipts
     WATCH = auto()  # the position: call `tick` when it is due, from now on
@@ -166,7 +167,7 @@ class PressFlow:
     def heard(self, rssi: int | None = None) -> list[Action]:
         """Begin: nothing is said to anybody before the row is on disk."""
         self._heard_fields = {} if rssi is None else {"rssi": rssi}
-        return [Keep((self.press,), first=True)]
+        return [Do.CONNECT, Keep((self.press,), first=True)]
 
     def resumed(self, now: Now, waypoints: Iterable[Waypoint] = ()) -> list[Action]:
         """Go on where the journal's row says that we were."""

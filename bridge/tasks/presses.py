@@ -175,6 +175,8 @@ class Presses:
     def _do_plain(self, flow: PressFlow, action: Do) -> None:
         if action is Do.BRING:
             self._on_news(flow.key.device_id)
+        elif action is Do.CONNECT:
+            self._centre.prepare_alarm(self._devices[flow.key.device_id].token)
         elif action is Do.FOLLOW:
             self._streams.follow(flow)
         elif action is Do.WATCH:

@@ -115,6 +115,9 @@ class NoCentre:
 
     skew_s = None
 
+    def prepare_alarm(self, _token: str) -> None:
+        """Do nothing: there is nobody to connect to."""
+
     async def post_alarm(self, _token: str, _alarm: dict[str, Any]) -> Any:
         raise _down()
 

@@ -233,6 +233,9 @@ class VirtualEndpoint(Endpoint):
         self.url, self.skew_s = "https://centre.invalid", None
         self._network, self._phone, self._now_s = network, phone, now_s
 
+    def prepare(self, path: str, headers: dict[str, str]) -> None:
+        """Do nothing: the handshakes are no event here."""
+
     async def close(self) -> None:
         """Connections are let go by those who made them."""
 

@@ -706,3 +706,94 @@ async def test_a_wrong_pin_comes_back_by_name(authority: Authority) -> None:
     with pytest.raises(CentreRefused) as caught:
         await ask(authority, "/v1/call-offs", lambda: problem(403, "wrong_pin"), "post_call_off", {})
     assert caught.value.reason == "wrong_pin"
+
+
+# -- a post whose connection is made before -------------------------------------------------------------
+
+
+async def test_a_prepared_alarm_goes_over_the_connection_that_is_there(authority: Authority) -> None:
+    """Nothing is on it before the alarm itself is posted; the next one has a connection of its own."""
+    heard: list[bytes] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        heard.append(await request.read())
+        return web.json_response(GOOD, status=201)
+
+    async with (
+        serve(authority, {("POST", "/v1/alarms"): handler}) as url,
+        Centre(url, authority.pem.decode()) as centre,
+    ):
+        centre.prepare_alarm(TOKEN)
+        await asyncio.sleep(0.3)
+        assert heard == []
+        assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+        assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+    assert [json.loads(body) for body in heard] == [ALARM, ALARM]
+
+
+async def test_another_bridges_alarm_does_not_go_out_under_a_token_that_was_prepared(
+    authority: Authority,
+) -> None:
+    """Two buttons of two enrolments: each post has its own credential."""
+    tokens: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        tokens.append(request.headers["Authorization"])
+        return web.json_response(GOOD, status=201)
+
+    async with (
+        serve(authority, {("POST", "/v1/alarms"): handler}) as url,
+        Centre(url, authority.pem.decode()) as centre,
+    ):
+        centre.prepare_alarm("one")
+        await centre.post_alarm("other", ALARM)
+        await centre.post_alarm("one", ALARM)
+    assert tokens == ["Bearer other", "Bearer one"]
+
+
+async def test_a_connection_that_could_not_be_prepared_costs_nothing(authority: Authority) -> None:
+    """The centre comes back between the two: the alarm is taken at the first try."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    async with Centre(f"https://127.0.0.1:{port}", authority.pem.decode()) as centre:
+        centre.prepare_alarm(TOKEN)
+        await asyncio.sleep(0.2)
+        routes = {("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD, status=201))}
+        async with serve(authority, routes, port=port):
+            assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+
+
+async def test_nothing_is_said_to_a_stranger_over_a_prepared_connection(authority: Authority) -> None:
+    """Somebody else's certificate: the alarm is not sent, and the reason is told when it is posted."""
+    posts: list[str] = []
+
+    async def handler(_request: web.Request) -> web.Response:
+        posts.append("post")
+        return web.json_response(GOOD, status=201)
+
+    stranger = Authority()
+    async with (
+        serve(stranger, {("POST", "/v1/alarms"): handler}) as url,
+        Centre(url, authority.pem.decode()) as centre,
+    ):
+        centre.prepare_alarm(TOKEN)
+        await asyncio.sleep(0.2)
+        with pytest.raises(TlsWrong):
+            await centre.post_alarm(TOKEN, ALARM)
+    assert posts == []
+
+
+async def test_an_alarm_that_never_comes_is_no_request(authority: Authority) -> None:
+    """The bridge stops meanwhile: the centre has heard nothing."""
+    posts: list[str] = []
+
+    async def handler(_request: web.Request) -> web.Response:
+        posts.append("post")
+        return web.json_response(GOOD, status=201)
+
+    async with serve(authority, {("POST", "/v1/alarms"): handler}) as url:
+        async with Centre(url, authority.pem.decode()) as centre:
+            centre.prepare_alarm(TOKEN)
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
+    assert posts == []

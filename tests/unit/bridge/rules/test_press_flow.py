@@ -189,9 +189,9 @@ def test_the_table(row: Row, phase: Phase) -> None:
 
 
 def test_nothing_is_posted_before_its_row_is_on_disk_or_the_disk_has_had_its_time() -> None:
-    """To hear a press asks for one thing alone: to keep it, first."""
+    """To hear a press asks for a connection, over which nothing is said, and to keep it first."""
     flow = PressFlow(new_press(KEY, WALL_MS, None), CODE, NOW.boottime_ms)
-    assert flow.heard(-60) == [Keep((flow.press,), first=True)]
+    assert flow.heard(-60) == [Do.CONNECT, Keep((flow.press,), first=True)]
     with pytest.raises(AssertionError):
         flow.answered(Kind.ALARM, "i", receipts.RECEIVED, PROOF, age_sent=False)
 
