@@ -63,9 +63,9 @@ class Authority:
         self.pin = hashlib.sha256(spki).digest()
 
     def server_context(self, host: str = "127.0.0.1", years: int = 0) -> ssl.SSLContext:
-        """Return a context whose certificate is valid for a day, so many years from now."""
+        """Return a context whose certificate is valid a day before and after, so many years from now."""
         now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=365 * years)
-        valid = now - datetime.timedelta(hours=1), now + datetime.timedelta(days=1)
+        valid = now - datetime.timedelta(days=1), now + datetime.timedelta(days=1)
         certificate = self._ca.issue_cert(host, not_before=valid[0], not_after=valid[1])
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
