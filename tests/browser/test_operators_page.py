@@ -263,9 +263,11 @@ async def test_with_no_position_the_last_known_one_is_marked_as_old(tmp_path: Pa
     """Of an alarm before; on the map too."""
     async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND)
-        await press(phone, 1, fix=FIX)
+        first = await press(phone, 1, fix=FIX)
         incident = await press(phone, 2)
         async with opened(browser, serving.console_url) as page:
+            await page.until(f"document.activeElement.id === 'take-{first}'")
+            await page.key("j")
             await page.until(f"document.activeElement.id === 'take-{incident}'")
             await page.key("o")
             await page.until("/OLD position, from an earlier alarm/.test(document.body.innerText)")

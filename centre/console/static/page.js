@@ -328,3 +328,4 @@ mark_opened();
 (opened ? sheet : board.querySelector(".untaken button"))?.focus();
 tick();
 setInterval(tick, 1000);
+sound.wake();

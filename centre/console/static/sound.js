@@ -82,8 +82,7 @@ const sound = (() => {
   };
 })();
 
-// Some browsers sound at once; others wait for a key or a click: it is tried until it sounds.
-setTimeout(sound.wake);
+// Some browsers sound at once (page.js); others wait for a key or a click: it is tried until it sounds.
 for (const kind of ["keydown", "pointerdown"]) {
   document.addEventListener(kind, () => setTimeout(sound.wake)); // after what it is for
 }
