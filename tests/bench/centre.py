@@ -27,7 +27,7 @@ from tests.unit.centre.parts import FIX
 
 Rows = list[tuple[str, str, str, str]]
 
-BUTTONS = 200
+BUTTONS = 3_000  # of each, by one bridge, 60 presses in an hour are kept: enough for all runs
 CONNECTIONS = 128  # each phone has its own: a burst is many of them, each with little to say
 BURST_S = 3.0  # of one measurement at full speed
 RATE = 500  # alarms per second that must be answered in time
@@ -40,7 +40,7 @@ FLOOD_CONNECTIONS = 400
 SERVER_CORE, CLIENT_CORE = 0, max(os.sched_getaffinity(0))
 
 
-class Home200:
+class BenchHome:
     """A centre's home with buttons whose bridges are enrolled, and which press they are at."""
 
     def __init__(self, path: Path) -> None:
@@ -76,7 +76,7 @@ class Home200:
 class Client:
     """Loads run in processes of their own, and start together."""
 
-    def __init__(self, home: Home200) -> None:
+    def __init__(self, home: BenchHome) -> None:
         self._home = home
 
     def alarms(self, url: str, *, rate: int, seconds: float, at_most: int = 0) -> dict[str, Any]:
@@ -130,7 +130,7 @@ async def _line(process: asyncio.subprocess.Process) -> bytes:
 
 
 @asynccontextmanager
-async def serving(home: Home200) -> AsyncIterator[tuple[str, str]]:
+async def serving(home: BenchHome) -> AsyncIterator[tuple[str, str]]:
     """The addresses of the centre and of its floor."""
     arguments = ("serve", "--home", home.path, "--port", 0, "--json-log")
     centre = await _process("centre", *arguments, core=SERVER_CORE)
@@ -203,7 +203,7 @@ async def flood(client: Client, url: str, runs: int, seconds: float) -> Rows:
 async def _measure(runs: int, seconds: float) -> Rows:
     few = max(1, runs // 6)
     with tempfile.TemporaryDirectory() as path:
-        home = Home200(Path(path) / "home")
+        home = BenchHome(Path(path) / "home")
         client = Client(home)
         async with serving(home) as (url, floor_url):
             await throughput(client, url, floor_url, 1)  # warm
