@@ -412,7 +412,9 @@ class FakeGeoClue:
             self._mock.terminate()
             await self._mock.wait()
 
-    async def move(self, lat: float, lon: float, accuracy_m: float, description: str = "") -> None:
+    async def move(
+        self, lat: float, lon: float, accuracy_m: float, description: str = "", stamp_ms: int = NOW
+    ) -> None:
         """A new Location object, and the signal that tells of it."""
         self._places += 1
         path = f"{CLIENT_PATH}/Location/{self._places}"
@@ -421,7 +423,7 @@ class FakeGeoClue:
             "Longitude": Variant("d", lon),
             "Accuracy": Variant("d", accuracy_m),
             "Description": Variant("s", description),
-            "Timestamp": Variant("(tt)", [NOW // 1000, 250_000]),
+            "Timestamp": Variant("(tt)", [stamp_ms // 1000, 250_000]),
         }
         await self.call(
             *(CLIENT_PATH, MOCK, "AddObject", "ssa{sv}a(ssss)", path, f"{GEOCLUE}.Location", properties, [])
@@ -505,6 +507,19 @@ async def test_geoclue_is_asked_for_its_best_and_says_how_it_knew(geoclue: FakeG
         await geoclue.move(95.0, 4.38, 5.0)  # nowhere: passed over
         await geoclue.move(50.8002, 4.3802, 4.0, "WiFi")
         assert (await heard.until_at(50.8002)).method == "WIFI"
+
+
+@needs_dbusmock
+async def test_what_geoclue_remembers_is_as_old_as_it_is(geoclue: FakeGeoClue) -> None:
+    """It begins with the last position that it knew; the next one shows where the phone is."""
+    await geoclue.start()
+    async with hearing(GeoClue(now_ms=now_ms, boottime_ms=now_ms, bus_address=geoclue.address)) as heard:
+        await until_started(geoclue)
+        await geoclue.move(50.8, 4.38, 35.0, stamp_ms=NOW - 600_000)
+        fix = await heard.until_at(50.8)
+        assert fix.marks == ("stale",)
+        await geoclue.move(50.9, 4.38, 900.0)
+        assert (await heard.until_at(50.9)).marks == ()
 
 
 @needs_dbusmock

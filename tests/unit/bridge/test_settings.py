@@ -68,6 +68,7 @@ def test_what_is_printed_is_what_is_read(tmp_path: Path) -> None:
         ("[centre]\naddresses = ['https://user:word@a.example']", ["centre.addresses"]),
         ("[centre]\naddresses = ['https://']", ["centre.addresses"]),
         ("[radio]\nscan = 'loud'", ["radio.scan", "auto, active or passive"]),
+        ("[radio]\nadapter = 'usb0'", ["radio.adapter", "hci0 to hci99, or an address"]),
         ("[log]\nformat = 1979-05-27", ["log.format", "1979-05-27"]),
         ("[log]\nformat = nan", ["log.format", "text or json"]),
         ("x = " + "[" * 5000, ["not TOML"]),
