@@ -1,11 +1,11 @@
-"""Visits to one button: connect while it can be heard, carry out what is to be said (rules/visit.py).
+"""Visits to one button: connect while it can be heard, carry out what is to be said.
 
               advert of ours             connected               nothing more to say, or
     LISTENING --------------> CONNECTING ---------> VISITING --- a newer code is on the air --+
         ^                         |                    |                                      |
         +--- again, a bit later --+------- lost -------+--------------------------------------+
 
-A lost link is ordinary.
+A lost link is ordinary. When to connect is rules/calls.py's to say, and what to say rules/visit.py's.
 """
 
 import asyncio
@@ -15,19 +15,12 @@ from typing import Protocol
 
 from bridge.model import Device, Key, Press
 from bridge.ports import Clock, Link, LinkLost, Peer, Radio
+from bridge.rules.calls import Calls, Reaction
 from bridge.rules.expected_codes import Sighting
 from bridge.rules.visit import Then, Visit, Wait, Write
-from wire import codes, receipts, state
+from wire import receipts, state
 from wire.keys import InvalidMessage, Mac
 
-# Systems report an advert once (BlueZ, as long as nothing in it changes), so silence says nothing:
-# a code is tried for as long as the button may send it (protocol, "A press, from pin to silence").
-PRESS_FRESH_S = 330.0
-CONTACT_FRESH_S = 4.0
-ATTEMPT_S_MIN = 2.0
-AGAIN_S_MIN = 0.05
-AGAIN_S_LOST_MAX = 1.0
-AGAIN_S_IDLE_MAX = 8.0
 # The button keeps a link 10 min after RECEIVED; one that outlives this is not alive.
 VISIT_S_MAX = 15 * 60.0
 LINKS_MAX = 4
@@ -105,34 +98,22 @@ class Visitor:
         self._host, self._radio, self._links, self._clock = host, radio, links, clock
         self._mac_heard, self._mac_state = Mac(device.k_heard), Mac(device.k_state)
         self._signal = asyncio.Event()
-        self._latest: tuple[float, Peer, Sighting] | None = None  # heard at, from whom, what
-        self._visit: tuple[asyncio.Timeout, str, str] | None = None  # its limit, code and address
-        self._checked_in = ""  # the CONTACT that had nothing open: calling again would tell nothing new
+        self._calls = Calls()
+        self._peer: Peer | None = None  # whom the last advert came from
+        self._limit: asyncio.Timeout | None = None  # of the visit that goes on
         self._asked = ""  # the code whose press was asked for its age: once is enough
-        self._linked = False
-        self._patience_s = 0.0  # until then an attempt to connect is not given up for another address
         self._leaving = False
-        self._progress = False
 
     def note(self, peer: Peer, sighting: Sighting) -> None:
         """Take an advert of this button, connectable or not, straight from the scan callback."""
-        if sighting.event in (codes.ALIVE, codes.ALIVE_LOW) or sighting.uuid == self._checked_in:
+        reaction = self._calls.heard(peer.address, sighting, self._clock.monotonic_ms())
+        if reaction is Reaction.NOTHING:
             return
-        self._latest = (self._clock.monotonic_s(), peer, sighting)
-        if self._visit is None:
+        self._peer = peer
+        if self._limit is None:
             self._signal.set()
-            return
-        # A fresh code: the radio session we are at is over. The same from another address may be that
-        # too, or somebody who repeats it, so it ends no link that is up, and no attempt before its time.
-        # An old code may be a system's memory.
-        limit, uuid, address = self._visit
-        now_s = asyncio.get_running_loop().time()
-        if sighting.uuid != uuid:
-            elsewhere = sighting.new
-        else:
-            elsewhere = peer.address != address and not self._linked and now_s >= self._patience_s
-        if elsewhere and not limit.expired():
-            limit.reschedule(now_s)
+        elif reaction is Reaction.END and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time())
 
     def wake(self) -> None:
         """Look again: a press may be on disk, a receipt may be here."""
@@ -145,60 +126,45 @@ class Visitor:
 
     async def run(self) -> None:
         """Visit the button whenever it is heard, until cancelled."""
-        again_s = AGAIN_S_MIN
-        done_s = 0.0  # what was heard before is dealt with
+        calls = self._calls
         while True:
             self._signal.clear()
-            latest = self._latest
-            if latest is None or latest[0] <= done_s or not self._is_fresh(latest):
+            if not calls.is_due(self._clock.monotonic_ms()):
                 await self._signal.wait()
                 continue
-            self._progress = False
+            latest, peer, sighting = calls.latest, self._peer, calls.begin()
+            assert peer is not None
+            is_lost = False
             try:
                 async with self._links.one():
-                    await self._call_on(latest[1], latest[2])
-                done_s, ceiling_s = self._clock.monotonic_s(), AGAIN_S_IDLE_MAX
+                    await self._call_on(peer, sighting)
             except LinkLost:
-                if self._is_received(latest[2]):
-                    done_s = latest[0]  # what comes later is brought at the next CONTACT
-                ceiling_s = AGAIN_S_LOST_MAX
-            again_s = AGAIN_S_MIN if self._progress else min(again_s * 2, ceiling_s)
-            await self._pause(again_s, latest)
+                is_lost = True
+            press = self._host.press(sighting.key)
+            is_received = press is not None and press.delivered >= receipts.RECEIVED
+            await self._pause(calls.ended(is_lost, is_received) / 1000, latest)
 
-    def _is_fresh(self, heard: tuple[float, Peer, Sighting]) -> bool:
-        heard_s, _, sighting = heard
-        fresh_s = CONTACT_FRESH_S if sighting.event == codes.CONTACT else PRESS_FRESH_S
-        return self._clock.monotonic_s() - heard_s < fresh_s
-
-    def _is_received(self, sighting: Sighting) -> bool:
-        press = self._host.press(sighting.key)
-        return press is not None and press.delivered >= receipts.RECEIVED
-
-    async def _pause(self, limit_s: float, but: tuple[float, Peer, Sighting]) -> None:
+    async def _pause(self, limit_s: float, but: tuple[str, Sighting] | None) -> None:
         """Wait, unless another code or address is heard."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                while self._latest is None or self._latest[1:] == but[1:]:
+                while self._calls.latest == but:
                     self._signal.clear()
                     await self._signal.wait()
-        except TimeoutError:
-            return
 
     async def _call_on(self, peer: Peer, sighting: Sighting) -> None:
-        code_on_air = sighting.code
         self._leaving = False
         try:
-            async with asyncio.timeout(VISIT_S_MAX) as limit:
-                self._visit = (limit, sighting.uuid, peer.address)
-                self._patience_s = asyncio.get_running_loop().time() + ATTEMPT_S_MIN
-                async with self._radio.link(peer, code_on_air, self.wake) as link:
-                    self._linked = True
-                    await self._converse(link, sighting, code_on_air)
+            async with asyncio.timeout(VISIT_S_MAX) as self._limit:
+                self._calls.connecting(peer.address, sighting, self._clock.monotonic_ms())
+                async with self._radio.link(peer, sighting.code, self.wake) as link:
+                    self._calls.linked()
+                    await self._converse(link, sighting, sighting.code)
         except TimeoutError:
             raise LinkLost("over") from None
         finally:
-            self._visit = None
-            self._linked = False
+            self._limit = None
+            self._calls.disconnected()
 
     async def _converse(self, link: Link, sighting: Sighting, code_on_air: bytes) -> None:
         visit = Visit(sighting, was_asked=sighting.uuid == self._asked)
@@ -208,7 +174,7 @@ class Visitor:
             step = visit.next(press, self._host.is_kept(sighting))
             if step is Then.LEAVE:
                 if visit.was_check_in:
-                    self._checked_in = sighting.uuid
+                    self._calls.was_check_in(sighting)
                 return
             if not link.is_up:
                 raise LinkLost("link_lost")
@@ -241,7 +207,8 @@ class Visitor:
             return
         assert press is not None, "a proven stage is a press's"
         await link.write_receipt(bytes((stage,)) + press.proof)
-        self._progress |= stage > press.delivered
+        if stage > press.delivered:
+            self._calls.brought()
         self._host.written(press.key, stage)
 
     async def _ask_age(self, link: Link, sighting: Sighting, code_on_air: bytes) -> None:
