@@ -77,14 +77,14 @@ class BoardCache:
         """Each card is made once for what it shows; an alarm that comes meanwhile waits for few of them."""
         listed = snapshot._lists.get(language)
         if listed is None:
-            before, made, begun_s = self._made.get(language, {}), {}, time.monotonic()
+            before, rendered, begun_s = self._made.get(language, {}), {}, time.monotonic()
             for item in html.items(snapshot.board, snapshot.levels):
-                made[item] = before.get(item) or html.render_item(item, language)
+                rendered[item] = before.get(item) or html.render_item(item, language)
                 if time.monotonic() - begun_s > _TURN_S:
                     await asyncio.sleep(0)
                     begun_s = time.monotonic()
-            self._made[language] = made
-            text = html.joined(snapshot.board, language, made.items())
+            self._made[language] = rendered
+            text = html.joined(snapshot.board, language, rendered.items())
             told = json.dumps({"html": text} | snapshot.state())
             listed = snapshot._lists[language] = Listed(text, told.removesuffix("}"))
         return listed

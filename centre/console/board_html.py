@@ -80,13 +80,13 @@ def render(board: Board, language: str, levels: dict[str, int]) -> str:
     return joined(board, language, [(item, render_item(item, language)) for item in items(board, levels)])
 
 
-def joined(board: Board, language: str, made: Iterable[tuple[Item, Markup]]) -> str:
+def joined(board: Board, language: str, rendered: Iterable[tuple[Item, Markup]]) -> str:
     """Join the live part of the page, the same for all of a language. `made`: of `items`, in order."""
     tests = [
         Markup("{} {}").format(grouped(one.device_id), _clock(one.received_at_ms)) for one in board.tests
     ]
     parts: dict[str, list[Markup]] = {part: [] for part in Part}
-    for item, html in made:
+    for item, html in rendered:
         parts[item.part].append(html)
     return pages.render(
         "board_list.html",
@@ -143,11 +143,13 @@ def page(
     sheet: str = "",
 ) -> str:
     """Render the whole page, with one incident's sheet or none; it works without a script too."""
-    said = words.of_page(caller.language, "board")
+    spoken = words.of_page(caller.language, "board")
     # The list is the same for all of a language; each form carries what only its own session knows.
     end = Markup('<input type="hidden" name="csrf" value="{}"></form>').format(csrf(caller))
     listed, sheet = (html.replace("</form>", end) for html in (listed, sheet))
-    script = {key: text for key, text in said.items() if key.startswith(("js_", "title_", "live", "sound_"))}
+    script = {
+        key: text for key, text in spoken.items() if key.startswith(("js_", "title_", "live", "sound_"))
+    }
     return pages.render(
         "board.html",
         caller.language,
@@ -159,7 +161,7 @@ def page(
         sheet=Markup(sheet),  # noqa: S704
         opened=opened,
         state=json.dumps(state),
-        script_words=json.dumps(script | {"somebody": said["somebody"]}, ensure_ascii=False),
+        script_words=json.dumps(script | {"somebody": spoken["somebody"]}, ensure_ascii=False),
         tiles=settings.tiles,
         tiles_zoom=settings.tiles_zoom,
         tiles_by=settings.tiles_by,

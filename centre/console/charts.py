@@ -10,7 +10,7 @@ _WIDTH, _LABEL, _VALUE, _ROW, _BAR = 460, 190, 60, 34, 20
 def bars(name: str, title: str, rows: Sequence[tuple[str, int | None, str]]) -> Markup:
     """One bar for each `(label, value, value as text)`; `name` makes its ids those of this page alone."""
     top = max((value or 0 for _, value, _ in rows), default=0) or 1
-    told = "; ".join(f"{label}: {text}" for label, _, text in rows)
+    summary = "; ".join(f"{label}: {text}" for label, _, text in rows)
     drawn = Markup("").join(
         _bar(number * _ROW, label, text, (value or 0) * (_WIDTH - _LABEL - _VALUE) // top)
         for number, (label, value, text) in enumerate(rows)
@@ -18,7 +18,7 @@ def bars(name: str, title: str, rows: Sequence[tuple[str, int | None, str]]) -> 
     return Markup(
         '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-labelledby="{n}-title {n}-desc">'
         '<title id="{n}-title">{title}</title><desc id="{n}-desc">{told}</desc>{drawn}</svg>'
-    ).format(w=_WIDTH, h=max(1, len(rows)) * _ROW, n=name, title=title, told=told, drawn=drawn)
+    ).format(w=_WIDTH, h=max(1, len(rows)) * _ROW, n=name, title=title, told=summary, drawn=drawn)
 
 
 def _bar(y: int, label: str, text: str, length: int) -> Markup:

@@ -52,8 +52,8 @@ class Guard:
         async def does(request: web.Request) -> Caller:
             await anyone_here(request)
             caller = await sees(request)
-            told = request.headers.get(TOKEN) or (await read(request)).get("csrf", "")
-            if not hmac.compare_digest(told.encode("utf-8", "surrogateescape"), csrf(caller).encode()):
+            token = request.headers.get(TOKEN) or (await read(request)).get("csrf", "")
+            if not hmac.compare_digest(token.encode("utf-8", "surrogateescape"), csrf(caller).encode()):
                 raise Refused("wrong_form")
             return caller
 

@@ -63,6 +63,11 @@ class Escalation:
         self._after_s = settings.escalate_s
 
     async def look(self) -> None:
-        for told in await self._worker(webhook.escalate, self._after_s, lane=AFTER):
-            self._log("escalated", incident=told.incident_id, device_id=told.device_id, counter=told.counter)
+        for escalated in await self._worker(webhook.escalate, self._after_s, lane=AFTER):
+            self._log(
+                "escalated",
+                incident=escalated.incident_id,
+                device_id=escalated.device_id,
+                counter=escalated.counter,
+            )
             self._signals.board_changed()

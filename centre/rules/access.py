@@ -115,8 +115,8 @@ TOTP_S = 30  # RFC 6238
 def totp_step(secret: str, code: str, now_ms: int, used: int) -> int | None:
     """Return the step whose code it is, or a neighbour's; None where none is, or not after `used`."""
     totp, now = pyotp.TOTP(secret), now_ms // (TOTP_S * 1000)
-    found = [step for step in (now - 1, now, now + 1) if hmac.compare_digest(_six(totp, step), code)]
-    return next((step for step in found if step > used), None)
+    steps = [step for step in (now - 1, now, now + 1) if hmac.compare_digest(_six(totp, step), code)]
+    return next((step for step in steps if step > used), None)
 
 
 def _six(totp: pyotp.TOTP, step: int) -> str:

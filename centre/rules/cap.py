@@ -50,12 +50,12 @@ def moments(
 ) -> list[tuple[int, int]]:
     """Of the receipts, (at_ms, stage), and of when else something became known."""
     changes = sorted({*stages, *((at_ms, 0) for at_ms in others_ms)})
-    found = [(opened_at_ms, receipts.RECEIVED)]
+    states = [(opened_at_ms, receipts.RECEIVED)]
     for at_ms, stage in changes:
-        if stage <= found[-1][1] and at_ms - opened_at_ms < OPENING_MS:
+        if stage <= states[-1][1] and at_ms - opened_at_ms < OPENING_MS:
             continue
-        found.append((at_ms, max(stage, found[-1][1])))
-    return found
+        states.append((at_ms, max(stage, states[-1][1])))
+    return states
 
 
 def document(now: Standing, sender: str, languages: Mapping[str, Mapping[str, str]]) -> bytes:

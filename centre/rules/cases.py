@@ -167,8 +167,8 @@ def changed(before: CaseFile, after: CaseFile) -> list[str]:
 def words(text: str) -> list[str]:
     """Split a text into words as they are looked for: without case, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold())
-    kept = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
-    return kept.split()
+    spaced = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
+    return spaced.split()
 
 
 def words_of(file: CaseFile) -> set[str]:

@@ -55,10 +55,10 @@ def to_sign(day: str, at_ms: int, seq: int, head: bytes) -> bytes:
 
 def ranges(seqs: Iterable[int]) -> list[list[int]]:
     """Rising numbers as `[first, last]` of each run."""
-    found: list[list[int]] = []
+    spans: list[list[int]] = []
     for seq in seqs:
-        if found and seq == found[-1][1] + 1:
-            found[-1][1] = seq
+        if spans and seq == spans[-1][1] + 1:
+            spans[-1][1] = seq
         else:
-            found.append([seq, seq])
-    return found
+            spans.append([seq, seq])
+    return spans

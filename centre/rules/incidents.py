@@ -273,8 +273,8 @@ def _marks(value: object) -> tuple[str, ...]:
         raise Bad("wrong_type")
     if len(value) > len(MARKS):
         raise Bad("out_of_range")
-    given = {fields.one_of(mark, MARKS) for mark in value}
-    return tuple(mark for mark in MARKS if mark in given)
+    named = {fields.one_of(mark, MARKS) for mark in value}
+    return tuple(mark for mark in MARKS if mark in named)
 
 
 def _phone(value: object) -> Phone:

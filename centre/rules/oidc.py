@@ -142,12 +142,12 @@ def login(id_token: object, known: KeySet, client: Client, nonce: str, now_ms: i
     except Exception as error:  # whatever a hostile token makes the library raise
         raise Untrusted("the ID token's signature is not the provider's") from error
     _check(claims, client, nonce, now_ms // 1000)
-    found = claims.get(client.claim)
-    if not isinstance(found, str) or not found:
+    claimed = claims.get(client.claim)
+    if not isinstance(claimed, str) or not claimed:
         raise Untrusted(f"the ID token has no {client.claim}")
     if client.claim == "email" and claims.get("email_verified") is not True:
         raise Untrusted("the ID token's email is not verified")
-    return found
+    return claimed
 
 
 def _check(claims: Mapping[str, Any], client: Client, nonce: str, now_s: int) -> None:

@@ -90,8 +90,8 @@ def change_user(core: Core, login: str, **changes: str | None) -> bool:
         values["zone"] = None
     with core.store.transaction():
         core.store.run("set_user", user_id=user["user_id"], **values)
-        told = {"user_id": user["user_id"], "role": values["role"], "zone": values["zone"]}
-        event_log.note(core, "user_changed", event_log.COMMAND, **told)
+        change = {"user_id": user["user_id"], "role": values["role"], "zone": values["zone"]}
+        event_log.note(core, "user_changed", event_log.COMMAND, **change)
     return True
 
 

@@ -78,10 +78,10 @@ def _check(file: Path, sealer: Sealer, key: Ed25519PublicKey) -> Iterator[str]:
     """Check a copy. Raises NotWhole where it cannot be used at all."""
     try:
         with closing(sqlite3.connect(file)) as raw:
-            told = raw.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            verdict = raw.execute("PRAGMA integrity_check(1)").fetchone()[0]
             version = raw.execute("PRAGMA user_version").fetchone()[0]
-        if told != "ok":
-            raise NotWhole(f"it is damaged: {told}")
+        if verdict != "ok":
+            raise NotWhole(f"it is damaged: {verdict}")
         if version == 0:
             raise NotWhole("it is not a centre's database")
         store = Store(str(file))

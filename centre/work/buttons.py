@@ -40,12 +40,12 @@ def import_buttons(core: Core, buttons: Iterable[registry.Button]) -> tuple[int,
     new = known = 0
     with core.store.transaction():
         for button in buttons:
-            device, told = _already(core, button), _as_json(button.capabilities)
+            device, capabilities = _already(core, button), _as_json(button.capabilities)
             if device is not None:
                 known += 1
-                if told is not None and device["capabilities"] is None:
+                if capabilities is not None and device["capabilities"] is None:
                     # It was imported before its registry line named any.
-                    core.store.run("set_capabilities", device_id=button.device_id, capabilities=told)
+                    core.store.run("set_capabilities", device_id=button.device_id, capabilities=capabilities)
                 continue
             now_ms = core.now_ms()
             core.store.run(
@@ -55,7 +55,7 @@ def import_buttons(core: Core, buttons: Iterable[registry.Button]) -> tuple[int,
                 board=button.board,
                 root_sealed=core.sealer.seal(button.device_id, button.root),
                 alive_period_s=button.alive_period_s,
-                capabilities=told,
+                capabilities=capabilities,
                 now_ms=now_ms,
             )
             _add_enrolment(core, button.device_id, button.enrolment_sha256, now_ms)
@@ -84,8 +84,8 @@ def _already(core: Core, button: registry.Button) -> Row | None:
     same = (device["kind"], device["board"]) == (button.kind, button.board)
     if enrolment is None or enrolment["device_id"] != button.device_id or not same:
         raise Conflict(f"{button.device_id} is already here with other particulars")
-    told = _as_json(button.capabilities)
-    if None not in (told, device["capabilities"]) and told != device["capabilities"]:
+    capabilities = _as_json(button.capabilities)
+    if None not in (capabilities, device["capabilities"]) and capabilities != device["capabilities"]:
         raise Conflict(f"{button.device_id} is already here with other capabilities")
     return device
 

@@ -44,10 +44,10 @@ def incidents_of(core: Core, case_id: str | None, incident_id: str | None) -> li
     if case_id is not None and core.store.one("case", case_id=case_id) is None:
         raise NotHere(f"there is no case {case_id} here")
     if incident_id is None:
-        found = [row["incident_id"] for row in core.store.all("incidents_of_case", case_id=case_id)]
-        if not found:
+        incident_ids = [row["incident_id"] for row in core.store.all("incidents_of_case", case_id=case_id)]
+        if not incident_ids:
             raise NotHere(f"case {case_id} has no incident")
-        return found
+        return incident_ids
     incident = core.store.one("incident", incident_id=incident_id)
     if incident is None or (case_id is not None and incident["case_id"] != case_id):
         raise NotHere(f"there is no incident {incident_id}" + (f" of case {case_id}" if case_id else " here"))
@@ -60,11 +60,11 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
     with core.store.reading():  # a year of the log may lie between: no alarm waits for it
         incident = core.store.one("incident", **which)
         assert incident is not None
-        told = event_log.of_incident(core, incident_id)
+        entries = event_log.of_incident(core, incident_id)
         case_id, case = incident["case_id"], None
         if case_id is not None:
             case = {"case_id": case_id} | _file(core, case_id)
-        found = {
+        exported = {
             "format": FORMAT,
             "exported_at": times.write(core.now_ms()),
             "incident": _columns(incident, "incident_id device_id event counter opened_at_ms erased_at_ms"),
@@ -73,12 +73,12 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
             "positions": [dict(row) for row in core.store.all("all_fixes", **which)],
             "call_off": _call_off(core.store.one("call_off", **which)),
             "stages": [_stage(core, row) for row in core.store.all("receipts", **which)],
-            "people": _people(core, told),
-            "chain": _chain(core, told, key) if told else None,
+            "people": _people(core, entries),
+            "chain": _chain(core, entries, key) if entries else None,
         }
     with core.store.transaction():
         event_log.note(core, "exported", actor, incident_id=incident_id, case_id=case_id)
-    return found
+    return exported
 
 
 def _file(core: Core, case_id: str) -> dict[str, Any]:
@@ -113,16 +113,16 @@ def _stage(core: Core, receipt: Row) -> dict[str, Any]:
     }
 
 
-def _people(core: Core, told: list[LoggedEntry]) -> dict[str, str]:
+def _people(core: Core, entries: list[LoggedEntry]) -> dict[str, str]:
     """Return the names of those who did something, by `user:ID`."""
-    actors = {entry.entry.actor for entry in told if entry.entry.actor.startswith("user:")}
+    actors = {entry.entry.actor for entry in entries if entry.entry.actor.startswith("user:")}
     users = {actor: core.store.one("user", user_id=actor.partition(":")[2]) for actor in sorted(actors)}
     return {actor: user["name"] for actor, user in users.items() if user is not None}
 
 
-def _chain(core: Core, told: list[LoggedEntry], key: Ed25519PrivateKey) -> dict[str, Any]:
+def _chain(core: Core, entries: list[LoggedEntry], key: Ed25519PrivateKey) -> dict[str, Any]:
     """Return this incident's entries, and of all between the first and the last what links them."""
-    first, last = told[0].entry.seq, told[-1]
+    first, last = entries[0].entry.seq, entries[-1]
     span = {"first": first, "last": last.entry.seq}
     before = core.store.one("log_entry", seq=first - 1)
     now_ms = core.now_ms()
@@ -133,7 +133,7 @@ def _chain(core: Core, told: list[LoggedEntry], key: Ed25519PrivateKey) -> dict[
         "how": HOW,
         "public_key": signing.write_public(key.public_key()),
         "before": (before["hash"] if before else rules.BEGINNING).hex(),
-        "entries": [_entry(entry) for entry in told],
+        "entries": [_entry(entry) for entry in entries],
         "links": [[row["seq"], _link(row).hex()] for row in core.store.each("log_span", **span)],
         "signature": signed | {"signature": _base64(signature)},
         "days": [
@@ -144,10 +144,10 @@ def _chain(core: Core, told: list[LoggedEntry], key: Ed25519PrivateKey) -> dict[
     }
 
 
-def _entry(told: LoggedEntry) -> dict[str, Any]:
-    salt = None if told.salt is None else told.salt.hex()
-    opened = {"salt": salt, "content": told.content}
-    return told.entry._asdict() | opened | {"digest": told.digest.hex(), "hash": told.hash.hex()}
+def _entry(logged: LoggedEntry) -> dict[str, Any]:
+    salt = None if logged.salt is None else logged.salt.hex()
+    opened = {"salt": salt, "content": logged.content}
+    return logged.entry._asdict() | opened | {"digest": logged.digest.hex(), "hash": logged.hash.hex()}
 
 
 def _link(row: Row) -> bytes:

@@ -158,8 +158,10 @@ def months(core: Core) -> list[str]:
 
 def shown(core: Core, first: str, last: str) -> dict[str, list[Figure]]:
     """By month."""
-    found: dict[str, list[Figure]] = {month: [] for month in reversed(months(core)) if first <= month <= last}
+    figures_of: dict[str, list[Figure]] = {
+        month: [] for month in reversed(months(core)) if first <= month <= last
+    }
     for row in core.store.all("figures", first=first, last=last):
-        if row["month"] in found:
-            found[row["month"]].append(Figure(row["zone"], row["figure"], row["class"], row["value"]))
-    return found
+        if row["month"] in figures_of:
+            figures_of[row["month"]].append(Figure(row["zone"], row["figure"], row["class"], row["value"]))
+    return figures_of

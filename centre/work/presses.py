@@ -192,12 +192,12 @@ def _tell_age(core: Core, arrival: Row, press: Press) -> None:
     """Add the age to a press that was posted at once: the button has said since how old it was."""
     pressed_at_ms = incidents.pressed_at_ms(arrival["heard_at_ms"], press.age_s, arrival["received_at_ms"])
     where = {name: arrival[name] for name in ("incident_id", "bridge_id", "path")}
-    told: dict[str, Any] = {
+    age: dict[str, Any] = {
         "age_s": press.age_s,
         "age_is_lower_bound": press.age_is_lower_bound,
         "pressed_at_ms": pressed_at_ms,
     }
-    core.store.run("tell_age", **where, **told, now_ms=core.now_ms())
+    core.store.run("tell_age", **where, **age, now_ms=core.now_ms())
     event_log.note(
         core,
         "age",
@@ -205,7 +205,7 @@ def _tell_age(core: Core, arrival: Row, press: Press) -> None:
         incident_id=arrival["incident_id"],
         device_id=press.device_id,
         path=arrival["path"],
-        **told,
+        **age,
     )
 
 

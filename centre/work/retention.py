@@ -125,10 +125,10 @@ def _keep_outcome(core: Core, incident: Row) -> None:
     """Of a test or a true alarm; nothing in it says whose it was."""
     which = {"incident_id": incident["incident_id"]}
     stages = {row["stage"]: row["at_ms"] for row in core.store.all("receipts", **which)}
-    told = core.store.one("standing_arrival", **which)
+    arrival = core.store.one("standing_arrival", **which)
     reasons = [row["reason"] for row in core.store.all("acts", **which) if row["reason"]]
     case = core.store.one("case", case_id=incident["case_id"])
-    pressed_at_ms = told["pressed_at_ms"] if told else None
-    kept = retention.outcome(incident["event"], incident["opened_at_ms"], pressed_at_ms, stages)
+    pressed_at_ms = arrival["pressed_at_ms"] if arrival else None
+    outcome = retention.outcome(incident["event"], incident["opened_at_ms"], pressed_at_ms, stages)
     zone, reason = case["zone"] if case else None, reasons[-1] if reasons else None
-    core.store.run("add_outcome", zone=zone, reason=reason, **kept)
+    core.store.run("add_outcome", zone=zone, reason=reason, **outcome)

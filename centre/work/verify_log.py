@@ -120,16 +120,16 @@ def _content(core: Core, row: Row, erased_by: Row | None) -> Findings:
     _take_stage(core, entry)
 
 
-def _take_stage(core: Core, told: LoggedEntry) -> None:
+def _take_stage(core: Core, logged: LoggedEntry) -> None:
     """Which receipt the entry tells of, to be held against the table."""
-    stage = receipts.RECEIVED if told.entry.kind == RECEIVED else None
-    if told.entry.kind == ADVANCED:
+    stage = receipts.RECEIVED if logged.entry.kind == RECEIVED else None
+    if logged.entry.kind == ADVANCED:
         try:
-            stage = ERASED_STAGE if told.content is None else told.facts["stage"]
+            stage = ERASED_STAGE if logged.content is None else logged.facts["stage"]
         except (ValueError, KeyError, TypeError):
             return  # not what was written, which its digest has told
-    if stage is not None and told.entry.incident_id is not None:
-        where = {"incident_id": told.entry.incident_id, "seq": told.entry.seq}
+    if stage is not None and logged.entry.incident_id is not None:
+        where = {"incident_id": logged.entry.incident_id, "seq": logged.entry.seq}
         core.store.run("add_told_stage", stage=stage, **where)
 
 
