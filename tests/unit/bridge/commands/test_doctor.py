@@ -141,6 +141,20 @@ def test_a_blocked_radio_is_told_from_a_missing_one(
     assert doctor.rfkill(tmp_path / "nowhere") is None
 
 
+class Talker(Receiver):
+    """A receiver that says what it hears."""
+
+    def heard(self) -> str:
+        return "the port says VDM, but no position"
+
+
+async def test_who_misses_a_position_is_told_what_was_heard(tmp_path: Path, port: int) -> None:
+    """Ships' receivers, a wrong speed, no sky: each has another way out."""
+    home, settings = Home(tmp_path), Settings(page_port=port)
+    findings = await examined(home, settings, Talker("nmea", "silent"), fix_s_max=0.05)
+    assert "the port says VDM, but no position" in findings["position.nmea"].text
+
+
 @pytest.mark.parametrize(("does", "reason"), [("off", "gpsd_gone"), ("silent", "no_fix"), ("end", "ended")])
 async def test_one_source_that_gives_a_fix_is_enough(
     tmp_path: Path, port: int, does: str, reason: str
