@@ -1,4 +1,4 @@
-"""Linux's Bluetooth, watched and repaired over D-Bus: is there a bluetoothd, an adapter, and is it on?
+"""Linux's Bluetooth, watched and repaired over D-Bus: its daemon, an adapter, and whether that is on.
 
 bleak scans, but does not say when a scan has died. What can be seen of it from outside is seen here:
 bluetoothd gone (NameOwnerChanged), the adapter unplugged (InterfacesRemoved), off or blocked (Powered), a
