@@ -689,7 +689,9 @@ class HungJournal(Journal):
     """On a disk that takes a write, and does not answer before it is let go."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
+        # Nobody waits for its thread, which would close it.
+        options = {"isolation_level": None, "check_same_thread": False}
+        super().__init__(path, lambda path: database_at(path, **options))
         self.let_go = threading.Event()
 
     def write(self, *rows: Record) -> JournalReason | None:
