@@ -11,14 +11,27 @@ connecting does not wait for the centre nor the centre for a connection. What is
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bridge.clock import System
 from bridge.location.positions import Positions
-from bridge.model import CallOff, Device, JournalContents, Key, Record, Status, Trouble, Waypoint
+from bridge.model import (
+    CallOff,
+    Device,
+    Fix,
+    JournalContents,
+    Key,
+    Record,
+    Status,
+    Trouble,
+    Waypoint,
+    rfc3339,
+)
 from bridge.ports import Centre, Clock, Log, OnAdvert, Radio, Source, SourceOff, Store
 from bridge.reporting.alerts import Troubles
 from bridge.reporting.log import place
+from bridge.rules.accuracy import age_ms
 from bridge.rules.expected_codes import ExpectedCodes
 from bridge.rules.supervision import Supervision
 from bridge.store.journal_writer import JournalWriter
@@ -246,9 +259,17 @@ class Relay:
             self._reach.answered_at_ms,
             self._supervision.rules.is_listening,
             self._supervision.rules.battery_percent,
-            self._positions.latest(self._clock.boottime_ms()),
+            self._position(),
             tuple(self._alerts),
         )
+
+    def _position(self) -> Fix | None:
+        """Return the best position with the time at which it came, for it is shown beside our own clock."""
+        boottime_ms = self._clock.boottime_ms()
+        fix = self._positions.latest(boottime_ms)
+        if fix is None or fix.method == "MANUAL":  # it says when it was stated
+            return fix
+        return replace(fix, taken_at=rfc3339(self._clock.now_ms() - age_ms(fix, boottime_ms)))
 
     async def changed(self, seen: int) -> None:
         """Return when `status().generation` is not `seen`."""

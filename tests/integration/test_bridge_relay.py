@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -483,8 +484,8 @@ class Receiver:
         self._reports.append(report)
         await asyncio.Event().wait()
 
-    def see(self, lat: float, radius_m: float, age_s: float = 0) -> None:
-        at_ms = int((time.time() - age_s) * 1000)
+    def see(self, lat: float, radius_m: float, age_s: float = 0, clock_off_s: float = 0) -> None:
+        at_ms = int((time.time() - age_s + clock_off_s) * 1000)
         arrived_ms = System().boottime_ms() - int(age_s * 1000)
         for report in self._reports:
             report(Fix(lat, 4.35, radius_m, 95.0, "GNSS", rfc3339(at_ms), "gpsd", (), arrived_ms))
@@ -516,6 +517,23 @@ async def test_an_old_position_is_marked_as_one(scene: Scene) -> None:
     assert fix["marks"] == ["stale"]
     assert 600 <= fix["age_s"] < 660
     assert "arrived_ms" not in fix
+
+
+@pytest.mark.parametrize("off_s", [-3720, 61, 1024 * 7 * 86_400])
+async def test_a_wrong_clock_makes_no_position_look_old(scene: Scene, off_s: int) -> None:
+    """The receiver's time and ours differ: the position is of now, at the centre and on the phone's page."""
+    receiver = Receiver()
+    async with scene.bridge(sources=[receiver]) as lines:
+        receiver.see(50.80, 10.0, clock_off_s=off_s)
+        fix = lines.bridge.status().fix
+        assert fix
+        assert fix.marks == ()
+        assert abs(datetime.fromisoformat(fix.taken_at).timestamp() - time.time()) < 60
+        await scene.button.say(ALARM, 1)
+        await _until(lambda: len(scene.centre.posts) == 1)
+    sent = scene.centre.posts[0]["fix"]
+    assert sent["age_s"] < 60
+    assert "marks" not in sent
 
 
 async def test_a_test_press_is_not_followed(scene: Scene) -> None:
