@@ -22,6 +22,7 @@ BLIND = {
     promises.KEPT: _COUNTED,
     promises.HEARD: _COUNTED,
     promises.LATE: _COUNTED,
+    promises.FELT: "a city has no motors",
     promises.TOLD: "a city has no motors",
     promises.REUSED: "a burst is one event here, and has no address",
     promises.LINKED: "a burst is one event here, and has no address",

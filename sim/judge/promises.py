@@ -14,6 +14,8 @@ from sim.judge.events import WorldEvent
 from sim.judge.vibrations import CLOSED, NOT_CONFIRMED, RECEIVED, TAKEN, Vibration, vibrations
 
 ALARM, TEST = 1, 2
+_ON_AIR_MS = 200  # a radio whose peers are let go first is on the air so late
+_BOUNCE_MS = 50  # a contact that opens for less under a finger is no release
 
 LOST = "no press is lost"
 INVENTED = "no press is invented"
@@ -25,9 +27,10 @@ LATE = "delivered within the bound once faults end"
 LINKED = "nothing on the air links two events"
 HEARD = "HEARD means that the bridge has it on disk"
 KEPT = "what the centre gave is on its disk, and stays"
+FELT = "a press that was held for long enough is felt as taken"
 TOLD = "who presses is told within a minute"
 SOUND = "no part fails by itself"
-PROMISES = (LOST, INVENTED, ONCE, FORGED, ORDER, REUSED, LATE, LINKED, HEARD, KEPT, TOLD, SOUND)
+PROMISES = (LOST, INVENTED, ONCE, FORGED, ORDER, REUSED, LATE, LINKED, HEARD, KEPT, FELT, TOLD, SOUND)
 
 
 class Press(NamedTuple):
@@ -48,6 +51,8 @@ class Bounds:
     delivery_ms: float = 240_000
     told_ms: float = 75_000  # not confirmed after 60 s, and the patterns before it
     hold_ms_min: float = 1800  # the firmware's hold is 2 s; a clock may be some percent off
+    hold_ms_sure: float = 2290  # no clock is so slow, and no wake so late, that this is not long enough
+    taken_ms: float = 4000  # from there to the pulse: the pattern before it may have to end first
     clicks_ms_max: float = 2600
     cut_ms: float = 50  # from a receipt's proof to flash
     pulses_may_stretch: bool = False  # a busy machine holds the motor on: one pulse is CLOSED only if proven
@@ -142,6 +147,7 @@ def _all(story: "_Story") -> Iterator[_Finding]:
         yield from _receipts(button, story)
         yield from _reused(button, story.bounds)
         yield from _late(button, story)
+        yield from _felt(button, story)
         yield from _told(button, story)
 
 
@@ -161,13 +167,16 @@ class _Button:
         self.unsaved_at: list[tuple[float, bool]] = []  # flash failed, or has it all again
         self.destroyed_ms: float | None = None
         self.sessions: list[Session] = []
+        self.restarts: list[float] = []  # but for a wake from deep sleep: power, reset
+        self.presses: list[tuple[float, float]] = []  # when the finger went down, and up
         self.holds: list[float] = []  # when each hold was long enough
         self.clicks: list[float] = []  # when each three clicks were complete
         self.heard: dict[tuple[int, int], float] = {}  # when a bridge first wrote HEARD of an event
         self._clicks_ms_max, self._hold_ms_min = bounds.clicks_ms_max, bounds.hold_ms_min
         self._pulses_may_stretch = bounds.pulses_may_stretch
         self._ups: list[float] = []
-        self._down_ms: float | None = None
+        self._down_ms: float | None = None  # since when this start of the button sees the finger
+        self._touched_ms = 0.0
         self._on_air: WorldEvent | None = None
 
     def add_own(self, e: WorldEvent) -> None:
@@ -178,11 +187,17 @@ class _Button:
         elif e.what == "boot":
             self.device_id = e.data["args"][0]
             self.ends.append(e.at_ms)
+            if e.data["args"][1:] != ["True"]:
+                self.restarts.append(e.at_ms)
+                self._begin_again(e.at_ms)
+        elif e.what == "reset":
+            self.restarts.append(e.at_ms)
         elif e.what == "receipt":
             self.receipts.append((e.at_ms, int(e.data["args"][0])))
         elif e.what == "power" and not e.data["on"]:
             self.power_off.append(e.at_ms)
             self.ends.append(e.at_ms)
+            self.restarts.append(e.at_ms)
         elif e.what in ("flash", "saved"):
             self.unsaved_at.append((e.at_ms, e.what == "flash"))
         elif e.what == "destroyed":
@@ -206,12 +221,21 @@ class _Button:
         """Add a finger that goes down or up."""
         if e.what == "pressed":
             self._down_ms = e.at_ms
+            if not self.presses or e.at_ms - self.presses[-1][1] > _BOUNCE_MS:
+                self._touched_ms = e.at_ms
         elif e.what == "released" and self._down_ms is not None:
+            self.presses.append((self._touched_ms, e.at_ms))
             if not self._add_hold(e.at_ms):
                 self._ups.append(e.at_ms)
                 if len(self._ups) >= 3 and e.at_ms - self._ups[-3] <= self._clicks_ms_max:
                     self.clicks.append(e.at_ms)
             self._down_ms = None
+
+    def _begin_again(self, at_ms: float) -> None:
+        """Take a finger that is down at a start for a press of its own: the button cannot know better."""
+        if self._down_ms is not None:
+            self._add_hold(at_ms)
+            self._down_ms = at_ms
 
     def _add_hold(self, until_ms: float) -> bool:
         is_hold = self._down_ms is not None and until_ms - self._down_ms >= self._hold_ms_min
@@ -237,9 +261,15 @@ class _Button:
 
     def pressed_ms(self, taken: Vibration) -> float:
         """Return when the press that this pulse tells of was first on the air: a pulse may have to wait."""
-        press = self.press_at(taken.from_ms)
+        press = self.press_of(taken)
         sessions = (one.at_ms for one in self.sessions if (one.event, one.counter) == press)
         return min(sessions, default=taken.from_ms)
+
+    def was_on(self, from_ms: float, until_ms: float) -> bool:
+        """Return whether it was started before, and neither was off nor began anew in between."""
+        before = [at_ms for at_ms in self.ends if at_ms < from_ms]
+        is_on = bool(before) and before[-1] not in self.power_off
+        return is_on and not any(from_ms < at_ms < until_ms for at_ms in self.restarts)
 
     def forgot(self, at_ms: float) -> bool:
         """Return whether power was lost before, while flash had not everything: then nothing is promised."""
@@ -248,6 +278,10 @@ class _Button:
     def _unsaved(self, at_ms: float) -> bool:
         before = [unsaved for when_ms, unsaved in self.unsaved_at if when_ms <= at_ms]
         return bool(before) and before[-1]
+
+    def press_of(self, taken: Vibration) -> tuple[int, int]:
+        """Return event and counter of the press that this pulse tells of: it is on the air just after it."""
+        return self.press_at(taken.at_ms + _ON_AIR_MS)
 
     def press_at(self, at_ms: float) -> tuple[int, int]:
         """Return event and counter of the last press that it had on the air."""
@@ -384,7 +418,7 @@ def _lost(button: _Button, story: _Story) -> Iterator[_Finding]:
     for taken in button.felt:
         if taken.pattern != TAKEN or not button.is_alarm(taken):
             continue
-        press = Press(button.device_id, *button.press_at(taken.from_ms))
+        press = Press(button.device_id, *button.press_of(taken))
         if bisect_left(received, button.pressed_ms(taken)) < len(received):
             # The pulse may begin just before the code is on the air: then which press it tells of is open.
             if press.event == ALARM and not story.has(press) and not button.forgot(story.end_ms):
@@ -408,7 +442,7 @@ def _lost(button: _Button, story: _Story) -> Iterator[_Finding]:
 
 def _lost_with_its_button(button: _Button, story: _Story, taken: Vibration) -> Iterator[_Finding]:
     """The button was broken after a bridge had said HEARD: that bridge alone must bring it."""
-    press = button.press_at(taken.at_ms)
+    press = button.press_of(taken)
     heard_ms = button.heard.get(press)
     if heard_ms is None or story.has(Press(button.device_id, *press)):
         return
@@ -508,6 +542,22 @@ def _late(button: _Button, story: _Story) -> Iterator[_Finding]:
             yield Broken(LATE, at_ms or story.end_ms, text)
         else:
             yield Unseen(LATE, f"stage {stage} is not felt yet: {story.too_short(at_ms)}")
+
+
+def _felt(button: _Button, story: _Story) -> Iterator[_Finding]:
+    """A button that is on, and stays on, takes every hold; whatever was before it."""
+    for down_ms, up_ms in button.presses:
+        until_ms = down_ms + story.bounds.hold_ms_sure + story.bounds.taken_ms
+        if up_ms - down_ms < story.bounds.hold_ms_sure or not button.was_on(down_ms, until_ms):
+            continue
+        if any(one.pattern == TAKEN and down_ms <= one.from_ms <= until_ms for one in button.felt):
+            continue
+        if until_ms > story.end_ms:
+            yield Unseen(FELT, "the play ends while a finger is on the button")
+        else:
+            yield Broken(
+                FELT, up_ms, f"{button.name} was held for {(up_ms - down_ms) / 1000:.1f} s, and not taken"
+            )
 
 
 def _told(button: _Button, story: _Story) -> Iterator[_Finding]:

@@ -48,7 +48,14 @@ _LIFT_S = 0.15  # a finger's time to feel the pulse and let go
 _CLICK_S = 0.15
 _EVENTS_MAX = 100_000
 # A busy machine boots between the clicks of a silent test, and writes slowly to the flash of a board.
-BOUNDS = Bounds(told_ms=80_000, clicks_ms_max=15_000, cut_ms=1000, pulses_may_stretch=True)
+BOUNDS = Bounds(
+    hold_ms_sure=10_000,
+    taken_ms=20_000,
+    told_ms=80_000,
+    clicks_ms_max=15_000,
+    cut_ms=1000,
+    pulses_may_stretch=True,
+)
 
 
 class Trouble(Exception):

@@ -168,8 +168,11 @@ class _Drawing:
         what = random.choice(("hold",) * 8 + ("clicks", "clicks", "tap"))
         steps = [Step(at_s, what, button)]
         if what == "hold":
-            if random.random() < 0.2:  # once more, for fear
-                steps.append(Step(round(at_s + random.uniform(3, 40), 1), "hold", button))
+            held_s = round(random.uniform(20, 200), 1) if random.random() < 0.1 else 0.0
+            steps = [Step(at_s, what, button, value=held_s)]
+            if held_s or random.random() < 0.2:  # once more, for fear, or after something sat on it
+                again_s = at_s + held_s + random.uniform(3, 40)
+                steps.append(Step(round(min(again_s, self._end_s), 1), "hold", button))
             stages = (receipts.ACKNOWLEDGED, receipts.DISPATCHED, receipts.CLOSED)
             later_s = at_s
             for stage in stages[: random.choice((0, 0, 1, 2, 3))]:

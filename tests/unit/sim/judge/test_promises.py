@@ -93,6 +93,7 @@ def again(part: str, number: int, **data: object) -> list[WorldEvent]:
         (promises.HEARD, {"heard": again("heard", 0, on_disk=False)}),
         (promises.KEPT, {"gave": again("gave", 1, on_disk=False)}),
         (promises.KEPT, {"audit": []}),
+        (promises.FELT, {"taken": []}),
         (promises.TOLD, {"gave": [], "receipt": [], "audit": []}),
         (
             promises.SOUND,
