@@ -190,6 +190,7 @@ class JournalContents:
     healths: list[Health] = field(default_factory=list)
     waypoints: list[Waypoint] = field(default_factory=list)
     reason: JournalReason | None = None
+    unreadable: int = 0  # rows of which nobody can say what they were, at least
 
 
 Record = Press | Alive | Health | Waypoint

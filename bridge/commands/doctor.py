@@ -22,12 +22,14 @@ from typing import Any
 from bridge import app
 from bridge.centre.client import Centre, spki_sha256
 from bridge.centre.errors import CentreError
+from bridge.clock import now_ms
 from bridge.commands import errors
 from bridge.commands.options import read_settings
 from bridge.model import Fix
 from bridge.ports import RadioOff, SaysWhatItHears, Source, SourceOff
 from bridge.settings import Settings, SettingsError
 from bridge.store.home import Credentials, Home, HomeError
+from bridge.store.journal import read_contents
 
 RADIO_S_MAX = 15.0
 FIX_S_MAX = 8.0
@@ -328,8 +330,12 @@ def _journal(home: Home) -> list[Finding]:
     except sqlite3.Error:
         sound = False
     aside = len(list(home.path.glob("*.corrupt-*[0-9]")))
-    if not sound:
-        text = "is damaged; the bridge keeps it aside when it starts, and begins a new one"
+    contents = read_contents(home.journal, now_ms())
+    if not sound or contents.unreadable:
+        text = (
+            f"is damaged: {len(contents.presses)} press(es) can be read, {contents.unreadable} row(s) or more"
+            " cannot; when the bridge starts it keeps the file aside, and goes on with what can be read"
+        )
         return [wrong("journal", "journal_corrupt", text)]
     if aside:
         return [note("journal", "kept_aside", f"is sound; {aside} damaged one(s) are kept beside it")]

@@ -9,17 +9,17 @@ journal is what is left after a kill.
 import contextlib
 import errno
 import json
+import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from bridge.model import (
-    Alive,
-    CallOff,
     Health,
     JournalContents,
     JournalReason,
@@ -30,6 +30,7 @@ from bridge.model import (
     fix_to_keep,
 )
 from bridge.rules.expected_codes import BEHIND
+from bridge.store import journal_rows
 from wire.codes import SPARE_FIRST
 
 KEEP_MS = 30 * 86_400_000
@@ -50,15 +51,22 @@ _REASONS = {
 
 
 def _statements() -> dict[str, str]:
+    """Read journal.sql, without its comments.
+
+    SQLite keeps the text of each table: one flipped bit at a comment's end would make a comment of a column.
+    """
     parts = Path(__file__).with_name("journal.sql").read_text(encoding="utf-8").split("-- name: ")[1:]
-    return {name: body for name, _, body in (part.partition("\n") for part in parts)}
+    named = (part.partition("\n") for part in parts)
+    return {name: re.sub(r"[ ]*--.*", "", body) for name, _, body in named}
 
 
 _SQL = _statements()
 # PRAGMA user_version counts those that have been run. One that is out is never changed.
 _MIGRATIONS = (_SQL["version 1"],)
-# What reading raises of a file or a row that is not what the schema promises.
-_UNREADABLE = (sqlite3.Error, OSError, TypeError, ValueError, LookupError)
+
+
+# Python decodes SQLite's complaints, too, and they may quote what is no text.
+_FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
 
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:
@@ -71,9 +79,11 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(f"{path.resolve().as_uri()}?{options}", uri=True)
         db.row_factory = _as_dict
         try:
+            # So SQLite reads a file that was cut short, and one with a damaged line in its schema, too.
+            db.execute("PRAGMA writable_schema = ON")
             db.execute("PRAGMA schema_version").fetchall()
             return db
-        except sqlite3.OperationalError as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             db.close()
             refusal = error
     raise refusal
@@ -97,6 +107,7 @@ class Journal:
         self._pending: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
         self._pins: set[Key] = set()  # of presses whose PIN is on disk
         self._traces = True  # of PINs that are of no more use, maybe, in the write-ahead log
+        self._repaired = Path(f"{path}.repaired")  # a whole new file, which is to take a damaged one's place
 
     @property
     def pending(self) -> int:
@@ -109,19 +120,23 @@ class Journal:
         Pending rows are bounded by the number of presses, devices and waypoints, for a later state of
         a row takes its earlier one's place.
         """
+        try:
+            self._write(rows)
+        except _FAILURES as error:
+            return self._failed(error)
+        return None
+
+    def _write(self, rows: Iterable[Record]) -> None:
+        """Write `rows` and all that is pending. Raises sqlite3.Error, OSError."""
         for row in rows:
             identity, name, values = _statement(row)
             self._pending[identity] = (name, values)
-        try:
-            with self._transaction() as db:
-                for name, values in self._pending.values():
-                    db.execute(_SQL[name], values)
-        except (sqlite3.Error, OSError) as error:
-            return self._failed(error)
+        with self._transaction() as db:
+            for name, values in self._pending.values():
+                db.execute(_SQL[name], values)
         self._note_pins()
         self._pending.clear()
         self._forget_pins()
-        return None
 
     def _note_pins(self) -> None:
         for name, values in self._pending.values():
@@ -146,33 +161,56 @@ class Journal:
                 self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}").fetchall()
 
     def load(self, now_ms: int) -> JournalContents:
-        """Return all that is on disk, in the order in which it was heard, and what was wrong with it.
+        """Return all that can be read, in the order in which it was heard, and what was wrong with it.
 
-        What is over by 30 days at `now_ms` is forgotten.
+        A damaged file is kept aside, and a new one begun with what can be read of it. What is over by 30 days
+        at `now_ms` is forgotten.
         """
-        reason = None
-        for _ in range(2):  # a corrupt file is kept aside, and then an empty one answers
-            try:
-                db = self._connect()
-                if db.execute("PRAGMA quick_check").fetchall() != [{"quick_check": "ok"}]:
-                    reason = self._set_aside()
-                    continue
-                kept = _read(db, reason)
-                self._pins = {press.key for press in kept.presses if press.pin}
-                self._prune(now_ms)
-                self._forget_pins()  # of a run that was killed
-                return kept
-            except _UNREADABLE as error:
-                reason = self._failed(error)
-                if reason != CORRUPT:
-                    break
-        return self._load_unwritable(reason)
+        try:
+            self._finish_repair()
+            db = self._connect()
+            contents = journal_rows.read(db, now_ms)
+            is_sound = _is_sound(db)
+        except _FAILURES as error:
+            reason, is_sound = self._reason(error), False
+            if reason is not CORRUPT:
+                self.close()
+                return replace(read_contents(self._path, now_ms), reason=reason)
+            contents = read_contents(self._path, now_ms)
+        if not is_sound or contents.unreadable:
+            contents = self._repair(contents)
+            if contents.reason is not CORRUPT:
+                return contents
+        self._pins = {press.key for press in contents.presses if press.pin}
+        self._prune(now_ms)
+        self._forget_pins()  # of a run that was killed
+        return contents
 
-    def _load_unwritable(self, reason: JournalReason | None) -> JournalContents:
-        """Return what a journal that takes nothing gives all the same: presses wait in it, maybe."""
-        with contextlib.suppress(*_UNREADABLE), closing(_open_for_reading(self._path)) as db:
-            return _read(db, reason)
-        return JournalContents(reason=reason)
+    def _repair(self, contents: JournalContents) -> JournalContents:
+        """Begin a new file with `contents`, and keep the damaged one aside.
+
+        Whoever is killed meanwhile has lost nothing: the next run goes on. Where there is no room for a new
+        file, the damaged one stays as it is.
+        """
+        self.close()
+        begun = Path(f"{self._path}.begun")
+        try:
+            for suffix in _SUFFIXES:
+                Path(f"{begun}{suffix}").unlink(missing_ok=True)
+            with closing(type(self)(begun, self._open)) as journal:
+                journal._write(journal_rows.records(contents))
+            begun.replace(self._repaired)
+            self._finish_repair()
+        except _FAILURES as error:
+            reason = self._reason(error)
+            return replace(contents, reason=UNWRITABLE if reason is CORRUPT else reason)
+        return replace(contents, reason=CORRUPT)
+
+    def _finish_repair(self) -> None:
+        """Put the new file in the damaged one's place, if there is a new one. Raises OSError."""
+        if self._repaired.exists():
+            self._move_aside()
+            self._repaired.rename(self._path)
 
     def _prune(self, now_ms: int) -> None:
         values = {"before_ms": now_ms - KEEP_MS, "behind": BEHIND, "spare_first": SPARE_FIRST}
@@ -208,18 +246,22 @@ class Journal:
             raise
 
     def _failed(self, error: Exception) -> JournalReason:
-        if isinstance(error, OSError):
-            reason = DISK_FULL if error.errno == errno.ENOSPC else READ_ONLY
-        elif isinstance(error, sqlite3.Error):
-            reason = _REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, UNWRITABLE)
-            if reason == UNWRITABLE and self._is_full():  # its -shm file could not even be made
-                reason = DISK_FULL
-        else:
-            reason = CORRUPT  # a row that is not what the schema promises
-        if reason == CORRUPT:
-            return self._set_aside()
-        self.close()  # opened anew at the next write: the disk may have come back
+        """Have the next write begin anew: the disk may have come back by then, or a new file is there."""
+        reason = self._reason(error)
+        self.close()
+        if reason is CORRUPT:
+            # Memory knows better when a press was heard, and of two moments the earlier one stays.
+            return self._repair(read_contents(self._path, journal_rows.WALL_MS_MAX)).reason or CORRUPT
         return reason
+
+    def _reason(self, error: Exception) -> JournalReason:
+        if isinstance(error, UnicodeDecodeError):
+            return CORRUPT
+        if isinstance(error, OSError):
+            return DISK_FULL if error.errno == errno.ENOSPC else READ_ONLY
+        reason = _REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, UNWRITABLE)
+        is_full = reason is UNWRITABLE and self._is_full()  # its -shm file could not even be made
+        return DISK_FULL if is_full else reason
 
     def _is_full(self) -> bool:
         try:
@@ -227,20 +269,18 @@ class Journal:
         except OSError:
             return False
 
-    def _set_aside(self) -> JournalReason:
-        """Keep the corrupt file under another name; the next connection starts an empty one."""
-        self.close()
+    def _move_aside(self) -> None:
+        """Keep the file under another name; the next connection starts an empty one. Raises OSError.
+
+        The log goes first: beside another database SQLite would take it for that one's.
+        """
         number = 1
         while (aside := Path(f"{self._path}.corrupt-{number}")).exists():
             number += 1
-        try:
-            for suffix in _SUFFIXES:
-                part = Path(f"{self._path}{suffix}")
-                if part.exists():
-                    part.rename(f"{aside}{suffix}")
-        except OSError:
-            return UNWRITABLE
-        return CORRUPT
+        for suffix in reversed(_SUFFIXES):
+            part = Path(f"{self._path}{suffix}")
+            if part.exists():
+                part.rename(f"{aside}{suffix}")
 
 
 def _migrate(db: sqlite3.Connection, migrations: tuple[str, ...] = _MIGRATIONS) -> None:
@@ -250,6 +290,23 @@ def _migrate(db: sqlite3.Connection, migrations: tuple[str, ...] = _MIGRATIONS) 
     if version < len(migrations):
         statements = "".join(migrations[version:])
         db.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {len(migrations)}; COMMIT")
+
+
+def _is_sound(db: sqlite3.Connection) -> bool:
+    """Return whether the file is whole, and SQLite understands each of our statements by its schema.
+
+    Raises sqlite3.Error.
+    """
+    db.text_factory = bytes  # a complaint may quote what is no text
+    try:
+        verdict = db.execute("PRAGMA quick_check").fetchall()
+    finally:
+        db.text_factory = str
+    nothing: dict[str, None] = defaultdict(lambda: None)
+    for name, statement in _SQL.items():
+        if not name.startswith("version"):
+            db.execute(f"EXPLAIN {statement}", nothing).fetchall()
+    return verdict == [{"quick_check": b"ok"}]
 
 
 def _statement(row: Record) -> tuple[tuple[Any, ...], str, dict[str, Any]]:
@@ -273,45 +330,19 @@ def _statement(row: Record) -> tuple[tuple[Any, ...], str, dict[str, Any]]:
     return ("alive", row.device_id), "keep_alive", asdict(row)
 
 
-def _read(db: sqlite3.Connection, reason: JournalReason | None = None) -> JournalContents:
-    return JournalContents(
-        [_press(row) for row in db.execute(_SQL["presses"])],
-        [Alive(**row) for row in db.execute(_SQL["alives"])],
-        [_health(row) for row in db.execute(_SQL["healths"])],
-        [_waypoint(row) for row in db.execute(_SQL["waypoints"])],
-        reason,
-    )
-
-
 def read_presses(path: Path) -> list[Press]:
     """Return the presses in the journal of a bridge that may be running; none where it cannot be read."""
+    return read_contents(path, 0).presses
+
+
+def read_contents(path: Path, now_ms: int) -> JournalContents:
+    """Return what can be read without writing anything; nothing where the file cannot even be opened."""
     try:
         with closing(_open_for_reading(path)) as db:
-            return [_press(row) for row in db.execute(_SQL["presses"])]
-    except _UNREADABLE:
-        return []
+            return journal_rows.read(db, now_ms)
+    except _FAILURES:
+        return JournalContents()
 
 
 def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
     return dict(zip((column[0] for column in cursor.description), row, strict=True))
-
-
-def _press(row: dict[str, Any]) -> Press:
-    # A damaged field costs itself alone, and not every press that waits here.
-    row["call_off"] = CallOff(row["call_off"]) if row["call_off"] in set(CallOff) else CallOff.NONE
-    try:
-        row["fix"] = None if row["fix"] is None else json.loads(row["fix"])
-    except ValueError:
-        row["fix"] = None
-    flags = {name: bool(row[name]) for name in ("age_is_lower_bound", "age_told")}
-    return Press(**(row | flags))
-
-
-def _health(row: dict[str, Any]) -> Health:
-    faults, hearing = tuple(row["faults"].split()), tuple(map(float, row["hearing"].split()))
-    return Health(row["device_id"], bool(row["low"]), row["battery_mv"], faults, hearing)
-
-
-def _waypoint(row: dict[str, Any]) -> Waypoint:
-    key = Key(row["device_id"], row["event"], row["counter"])
-    return Waypoint(key, row["taken_at"], json.loads(row["fix"]))

@@ -89,15 +89,3 @@ DELETE FROM press
 WHERE incident IS NOT NULL AND heard_at_ms < :before_ms
   AND counter + :behind < (SELECT max(counter) FROM press AS other
                            WHERE other.device_id = press.device_id AND other.counter < :spare_first);
-
--- name: presses
-SELECT * FROM press ORDER BY rowid;
-
--- name: alives
-SELECT * FROM alive;
-
--- name: healths
-SELECT * FROM health;
-
--- name: waypoints
-SELECT * FROM waypoint ORDER BY rowid;

@@ -12,10 +12,11 @@ from aiohttp import web
 
 from bridge.commands import doctor, main
 from bridge.commands.doctor import NOTE, OK, WRONG, Finding
-from bridge.model import Fix, Press
+from bridge.model import Fix, Health, Press
 from bridge.ports import RadioOff, SourceOff
 from bridge.settings import Settings
 from bridge.store.home import Credentials, Home
+from bridge.store.journal import Journal
 from tests.parts import database_at
 from tests.unit.bridge.commands.parts import NoRadio
 from tests.unit.bridge.parts import TOKEN, Authority, device, journal_at, serve
@@ -217,14 +218,20 @@ async def test_what_is_wrong_with_the_home_is_found(tmp_path: Path, port: int) -
     assert "chmod 600" in found["keys"].text
     assert found["journal"].reason == "journal_corrupt"
     home.journal.unlink()
-    with database_at(home.journal) as db:
-        db.execute("CREATE TABLE t (x)")
-    db.close()
+    journal = Journal(home.journal)
+    journal.write(Press(device(1).device_id, 1, 5, 1000), Health(device(1).device_id))
+    journal.close()
     home.journal.chmod(0o644)
     assert (await examined(home, Settings(page_port=port)))["journal"].reason == "wide_open"
     home.journal.chmod(0o600)
     (home.path / "journal.sqlite.corrupt-1").write_bytes(b"")
     assert (await examined(home, Settings(page_port=port)))["journal"].reason == "kept_aside"
+    with database_at(home.journal) as db:
+        db.execute("UPDATE health SET device_id = x'00'")
+    db.close()
+    found = await examined(home, Settings(page_port=port))
+    assert found["journal"].reason == "journal_corrupt"
+    assert "1 press(es) can be read, 1 row(s) or more cannot" in found["journal"].text
 
 
 async def test_a_page_that_cannot_be_served_is_told(tmp_path: Path) -> None:

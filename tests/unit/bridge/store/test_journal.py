@@ -315,13 +315,15 @@ def test_a_folder_that_is_not_there_is_told_and_survived(tmp_path: Path) -> None
 def test_a_corrupt_file_is_kept_aside_and_a_new_one_begun(path: Path, what: str) -> None:
     """Nothing is thrown away: somebody may read out of it what we could not."""
     _spoil(path, what)
-    assert reopened(path) == ([], [], journals.CORRUPT)
+    presses, _, reason = reopened(path)
+    assert bool(presses) == (what == "torn")
+    assert reason is journals.CORRUPT
     aside = path.with_name("journal.sqlite.corrupt-1")
     assert aside.exists()
     journal = Journal(path)
-    assert journal.write(press(1)) is None
+    assert journal.write(press(1000)) is None
     journal.close()
-    assert reopened(path) == ([press(1)], [], None)
+    assert reopened(path) == ([*presses, press(1000)], [], None)
 
 
 def test_a_file_that_goes_bad_under_a_running_bridge_is_kept_aside(path: Path) -> None:
@@ -348,6 +350,144 @@ def test_a_position_that_cannot_be_read_costs_no_press(path: Path) -> None:
         db.execute("UPDATE press SET fix = '{' WHERE counter = 1")
     db.close()
     assert reopened(path) == ([press(1), press(2)], [], None)
+
+
+# -- damage -------------------------------------------------------------------------------------------------
+
+WAITING = 40
+SECTOR = 512
+
+
+def waiting(path: Path) -> bytes:
+    """Return a journal in which forty presses wait, beside all that else is in one."""
+    journal = Journal(path)
+    for counter in range(1, WAITING + 1):
+        one = press(counter, heard_at_ms=NOW_MS - counter, fix={"lat": 50.85, "lon": 4.35, "radius_m": 12.0})
+        point = Waypoint(one.key, f"2026-11-23T10:00:{counter:02d}.000Z", {"lat": 50.85})
+        assert journal.write(one, point) is None
+    journal.write(Health(NAME, True, 2900, ("stuck",), (3.0, 2.0, 0.5)), Alive(NAME, 7, NOW_MS, 7, NOW_MS))
+    journal.close()
+    return path.read_bytes()
+
+
+def readable(path: Path) -> set[int]:
+    """Return the counters of the presses that a plain SELECT gives, and that are still those of before."""
+    counters: set[int] = set()
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as db:
+        db.text_factory = bytes
+        with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):  # the latter of a column's name
+            for device_id, event, counter, *_ in db.execute("SELECT * FROM press"):
+                if device_id == NAME.encode() and event == ALARM and counter in range(1, WAITING + 1):
+                    counters.add(counter)
+    return counters
+
+
+def loses_nothing_that_can_be_read(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    expected = readable(path)
+    journal = Journal(path)
+    contents = journal.load(NOW_MS)
+    assert expected <= {each.counter for each in contents.presses}
+    assert journal.write(press(WAITING + 1)) in (None, journals.CORRUPT)  # some damage shows only then
+    assert journal.write() is None
+    journal.close()
+    again = journal.load(NOW_MS)
+    journal.close()
+    assert expected | {WAITING + 1} <= {each.counter for each in again.presses}
+    for file in path.parent.iterdir():
+        file.unlink()
+
+
+def flipped(whole: bytes, seed: int) -> bytes:
+    content, bit = bytearray(whole), dice(seed).randrange(len(whole) * 8)
+    content[bit // 8] ^= 1 << bit % 8
+    return bytes(content)
+
+
+def test_one_flipped_bit_costs_no_press_that_can_be_read(path: Path) -> None:
+    """Wherever it is: in a row, in another table, in the schema's text, in an index."""
+    whole = waiting(path)
+    for seed in range(150):
+        loses_nothing_that_can_be_read(path, flipped(whole, seed))
+
+
+@pytest.mark.slow
+def test_three_thousand_flipped_bits_cost_no_press_that_can_be_read(path: Path) -> None:
+    """The same, far more often."""
+    whole = waiting(path)
+    for seed in range(150, 3150):
+        loses_nothing_that_can_be_read(path, flipped(whole, seed))
+
+
+@pytest.mark.parametrize("kind", ["zeroed", "random"])
+def test_one_bad_sector_costs_no_press_that_can_be_read(path: Path, kind: str) -> None:
+    """Each in turn."""
+    whole = waiting(path)
+    for start in range(0, len(whole), SECTOR):
+        sector = bytes(SECTOR) if kind == "zeroed" else dice(start).randbytes(SECTOR)
+        loses_nothing_that_can_be_read(path, whole[:start] + sector + whole[start + SECTOR :])
+
+
+ODD = [None, -1, 2**40, 2**63 - 1, 0.5, "a word", "", "{", "[1]", b"bytes", b"\xff\xfe", "1 2", "0 0 0"]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_an_odd_field_costs_no_press(path: Path, seed: int) -> None:
+    """Any field of any row, of any type; only a row that does not say which press it is of is left out."""
+    waiting(path)
+    chance = dice(seed)
+    odd = []
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        for table in ("press", "alive", "health", "waypoint"):
+            columns = [name for _, name, *_ in db.execute(f"PRAGMA table_info({table})")]
+            column = chance.choice(columns)
+            if table == "press" and column in ("device_id", "event", "counter"):
+                odd.append(1)
+            row = db.execute(f"SELECT min(rowid) FROM {table}").fetchone()  # noqa: S608 -- our own tables
+            with contextlib.suppress(sqlite3.IntegrityError):  # NULL where the schema forbids it
+                change = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"  # noqa: S608
+                db.execute(change, (chance.choice(ODD), *row))
+        db.commit()
+    journal = Journal(path)
+    contents = journal.load(NOW_MS)
+    journal.close()
+    assert {each.counter for each in contents.presses} >= set(range(2, WAITING + 1))
+    assert len(contents.presses) >= WAITING - len(odd)
+    assert contents.unreadable <= 4
+    assert contents.reason is (journals.CORRUPT if contents.unreadable else None)
+
+
+def test_damage_under_a_running_bridge_costs_no_press_that_can_be_read(path: Path) -> None:
+    """What waits is in the new file at once: a kill before memory has written it again takes nothing."""
+    waiting(path)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("ALTER TABLE press RENAME COLUMN fix TO odd")
+    journal = Journal(path)
+    assert journal.write(press(WAITING + 1)) is journals.CORRUPT
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == list(range(1, WAITING + 1))
+    assert journal.write() is None
+    journal.close()
+    assert [each.counter for each in reopened(path)[0]] == list(range(1, WAITING + 2))
+
+
+def test_a_repair_that_was_killed_is_gone_on_with(path: Path) -> None:
+    """Between any two of its steps: what was read is there, and the damaged file is kept."""
+    whole = waiting(path)
+    repaired = Path(f"{path}.repaired")
+    repaired.write_bytes(whole)
+    path.unlink()  # the damaged one was moved aside, the new one not yet into its place
+    assert len(reopened(path)[0]) == WAITING
+    assert not repaired.exists()
+    repaired.write_bytes(path.read_bytes())
+    path.write_bytes(b"damaged")  # nothing was moved yet
+    assert len(reopened(path)[0]) == WAITING
+    assert path.with_name("journal.sqlite.corrupt-1").read_bytes() == b"damaged"
+    path.with_name("journal.sqlite.begun").write_bytes(b"half of one")
+    path.write_bytes(b"damaged")
+    assert reopened(path)[2] is journals.CORRUPT
+    assert not path.with_name("journal.sqlite.begun").exists()
 
 
 # -- a PIN on its way ----------------------------------------------------------------------------------
