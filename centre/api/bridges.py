@@ -38,7 +38,10 @@ _BEARER = re.compile(r"[Bb]earer +([!-~]{1,200})", re.ASCII)
 
 
 class Intake:
-    """Alarms in, receipts out. `ca_pem` is what a bridge that enrols will pin; `reader` sees who calls."""
+    """Take alarms in, give receipts out.
+
+    `ca_pem` is what a bridge that enrols will pin; `reader` sees who calls.
+    """
 
     def __init__(
         self,
@@ -72,11 +75,11 @@ class Intake:
         self._reader.store.close()
 
     async def bearer(self, request: web.Request) -> str:
-        """The bridge_id behind `Authorization: Bearer` (RFC 6750)."""
+        """Return the bridge_id behind `Authorization: Bearer` (RFC 6750)."""
         return buttons.bridge_of(self._reader, _token(request))
 
     async def bearer_of_alarm(self, request: web.Request) -> str:
-        """The same, of a token that was good once: whether it still is, `take_alarm` sees for itself."""
+        """Return the same, of a token that was good once; whether it still is, `take_alarm` sees itself."""
         token = _token(request)
         as_kept = hashlib.sha256(token.encode()).digest()
         bridge_id = self._known.get(as_kept)
@@ -88,7 +91,7 @@ class Intake:
         return bridge_id
 
     async def bearer_of_heartbeat(self, request: web.Request) -> str:
-        """The same, where one more sign of life is taken at all."""
+        """Return the same, where one more heartbeat is taken at all."""
         await self._load_shedding.pass_or_refuse()
         return await self.bearer(request)
 
@@ -111,7 +114,7 @@ class Intake:
         return answer(enrolled, 201)
 
     async def alarm(self, request: web.Request, bridge_id: str) -> web.Response:
-        """On disk before the answer, and the answer is the same however often it is asked for."""
+        """Take an alarm: on disk before the answer, which is the same however often it is asked for."""
         press = incidents.read(await read_json(request))
         taken = await self._worker(presses.take_alarm, bridge_id, press)
         self._log(
@@ -131,7 +134,7 @@ class Intake:
         return answer(told, 200 if taken.known else 201)
 
     async def fixes(self, request: web.Request, bridge_id: str) -> web.Response:
-        """Where she is now: all of the batch, or a refusal that names the first wrong one."""
+        """Take positions: all of the batch, or a refusal that names the first wrong one."""
         incident_id = request.match_info["incident"]
         dropped: list[Dropped] = []
         fixes = incidents.read_fixes(await read_json(request), dropped)
@@ -149,7 +152,7 @@ class Intake:
         return answer({"stored": done.stored, "known": done.known, "dropped": named})
 
     async def call_off(self, request: web.Request, bridge_id: str) -> web.Response:
-        """The wearer takes an alarm back. The answer is the same for her PIN and for the duress PIN."""
+        """Take an alarm back. The answer is the same for the PIN and for the duress PIN."""
         call_off = incidents.read_call_off(await read_json(request))
         async with self._checks.turn(call_off.device_id):
             given = await self._worker(presses.try_pin, bridge_id, call_off, lane=AFTER)
@@ -169,7 +172,7 @@ class Intake:
         return answer({"incident": given.incident_id, "tracking_s": TRACKING_S})
 
     async def alive(self, request: web.Request, bridge_id: str) -> web.Response:
-        """Who lives; never at the cost of an alarm."""
+        """Take a heartbeat; never at the cost of an alarm."""
         now_ms = int(asyncio.get_running_loop().time() * 1000)
         wait_ms = self._pace.wait_ms(bridge_id, now_ms)
         # A goodbye may come right behind a sign of life; it has a pace of its own.

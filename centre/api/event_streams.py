@@ -19,7 +19,7 @@ WRITE_S_MAX = 20.0  # a reader that takes nothing for so long is gone
 
 
 class Streams:
-    """How many are open, by whom."""
+    """Count how many are open, by whom."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Streams:
 
     @contextlib.asynccontextmanager
     async def open(self, request: web.Request, caller: str) -> AsyncGenerator["Stream"]:
-        """Raises Refused("too_many_streams").
+        """Open one more. Raises Refused("too_many_streams").
 
         Whatever goes wrong once it has begun ends it, as there is no second answer: the reader comes
         back and resumes.
@@ -59,7 +59,7 @@ class Stream:
         self.response = response
 
     async def send(self, event: str, data: str, seq: int | None = None) -> None:
-        """`data` must be one line, as JSON is."""
+        """Send one event. `data` must be one line, as JSON is."""
         assert "\n" not in data
         head = "" if seq is None else f"id: {seq}\n"
         await self._write(f"{head}event: {event}\ndata: {data}\n\n")

@@ -1,4 +1,4 @@
-"""Signs of life beyond what the centre takes: refused before they are read, which costs next to nothing."""
+"""Heartbeats beyond what the centre takes: refused before they are read, which costs next to nothing."""
 
 import asyncio
 import random
@@ -8,7 +8,7 @@ from centre.rules.token_bucket import TokenBucket
 
 HOLD_S = (1.0, 3.0)  # drawn between: those who came together do not return together
 HELD_MAX = 1000
-TOGETHER_S = 0.1  # for which signs of life wait, to be stored in one commit
+TOGETHER_S = 0.1  # for which heartbeats wait, to be stored in one commit
 
 
 class LoadShedding:
@@ -23,7 +23,7 @@ class LoadShedding:
         self._held = 0
 
     async def pass_or_refuse(self) -> None:
-        """Raises Refused("shed")."""
+        """Let one heartbeat pass, or raise Refused("shed")."""
         if self._bucket.takes(int(asyncio.get_running_loop().time() * 1000)):
             return
         if self._held < HELD_MAX:
@@ -38,6 +38,6 @@ class LoadShedding:
     async def until_the_next() -> None:
         """Wait for those that come within the same tenth of a second, to be committed with them.
 
-        So the disk is left to alarms nine tenths of the time, however many signs of life come.
+        So the disk is left to alarms nine tenths of the time, however many heartbeats come.
         """
         await asyncio.sleep(TOGETHER_S - asyncio.get_running_loop().time() % TOGETHER_S)

@@ -42,14 +42,14 @@ async def anyone(_request: web.Request) -> str:
 
 
 async def anyone_here(request: web.Request) -> str:
-    """Anybody, for POST, but from our own page: raises Refused("wrong_origin")."""
+    """Let anybody POST, but from our own page. Raises Refused("wrong_origin")."""
     if not same_origin(request):
         raise Refused("wrong_origin")
     return ""
 
 
 async def read_json(request: web.Request) -> object:
-    """The body; raises Refused: too_large, too_slow, malformed_json."""
+    """Return the body as JSON. Raises Refused: too_large, too_slow, malformed_json."""
     body = await read_body(request)
     try:
         return json_text.read(body)
@@ -58,7 +58,7 @@ async def read_json(request: web.Request) -> object:
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Raises Refused: too_large, too_slow."""
+    """Return the body. Raises Refused: too_large, too_slow."""
     if (request.content_length or 0) > BODY_BYTES_MAX:
         raise Refused("too_large")
     if request.content.is_eof():  # it came with its head, as most do
@@ -71,7 +71,10 @@ async def read_body(request: web.Request) -> bytes:
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a browser's form; of what else is posted, none. Raises as `read_body`, malformed_form."""
+    """Return the fields of a browser's form; of what else is posted, none.
+
+    Raises as `read_body`, and Refused("malformed_form").
+    """
     if request.content_type != "application/x-www-form-urlencoded":
         return {}
     try:
@@ -88,12 +91,12 @@ def answer(
     headers: Mapping[str, str] | None = None,
     kind: str = "application/json",
 ) -> web.Response:
-    """As JSON."""
+    """Answer with JSON."""
     return web.Response(body=json_text.write(body), status=status, headers=headers, content_type=kind)
 
 
 def problem(refused: Refused, *, for_a_person: bool = False) -> web.Response:
-    """RFC 9457, or the same as a page."""
+    """Return a refusal as RFC 9457 has it, or the same as a page."""
     status, title = REASONS[refused.reason]
     body = {
         "type": "about:blank",
@@ -117,7 +120,7 @@ def problem(refused: Refused, *, for_a_person: bool = False) -> web.Response:
 
 
 def shown_as_page(request: web.Request, refused: Refused) -> None:
-    """A page of ours says it, with what was typed; it counts as any other no."""
+    """Count a refusal that a page of ours shows, with what was typed, as any other."""
     request[_SHOWN] = refused
 
 

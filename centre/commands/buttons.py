@@ -77,7 +77,7 @@ def list_buttons(arguments: argparse.Namespace) -> int:
 
 
 def _life(row: sqlite3.Row) -> str:
-    """What bridges last told of a button."""
+    """Return what bridges last told of a button."""
     heard = f"last heard {day(row['heard_at_ms'])}" if row["heard_at_ms"] else "not heard yet"
     battery = f"  battery {row['battery_mv'] / 1000:.2f} V" if row["battery_mv"] else ""
     low = "  BATTERY LOW" if row["low"] else ""

@@ -17,7 +17,7 @@ class CannotServe(Exception):
 
 class Home:
     def __init__(self, path: Path) -> None:
-        """Raises CannotServe where the directory cannot be made or written."""
+        """Make the directory. Raises CannotServe where it cannot be made or written."""
         self.path = path
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ class Home:
         return self.path / DATABASE
 
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """The content of the file `name`; made once, by whichever process comes first."""
+        """Return the content of the file `name`; it is made once, by whichever process comes first."""
         path = self.path / name
         if not path.exists():
             self.write(name, make(), replace=False)
@@ -109,5 +109,6 @@ class Home:
 
 
 def default_path() -> Path:
+    """Return where the home is unless somebody says another place."""
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
     return Path(base) / "amr-centre"

@@ -8,7 +8,7 @@ _DIGITS_MAX = 100
 
 
 def read(body: bytes) -> object:
-    """Raises ValueError: not UTF-8, not JSON, too deep."""
+    """Return what it says. Raises ValueError: not UTF-8, not JSON, too deep."""
     try:
         return orjson.loads(body)
     except ValueError:  # a NaN is to cost a press its position, and nothing else

@@ -54,7 +54,7 @@ class Provider:
         self._asking = 0
 
     async def leave(self, back: str) -> tuple[str, str]:
-        """Where to send her browser, and what it must bring back.
+        """Return where to send the user's browser, and what it must bring back.
 
         Raises Refused: busy, provider_unavailable, wrong_sign_in.
         """
@@ -65,7 +65,7 @@ class Provider:
         return address, self._box.encrypt(way.write()).decode()
 
     async def arrive(self, query: Mapping[str, str], brought: str) -> str:
-        """The login of whom the provider vouches for. Raises Refused as `leave`."""
+        """Return the login of whom the provider vouches for. Raises Refused as `leave`."""
         async with self._bounds():
             try:
                 way = oidc.read_journey(self._box.decrypt(brought.encode("utf-8", "replace"), ttl=JOURNEY_S))
@@ -82,7 +82,7 @@ class Provider:
 
     @contextlib.asynccontextmanager
     async def _bounds(self) -> AsyncIterator[None]:
-        """So many ask at once, for so long in all; what goes wrong is a refusal that tells nothing of it."""
+        """Let so many ask at once, for so long in all; a refusal tells nothing of what went wrong."""
         if self._asking >= ASKING_MAX:
             raise Refused("busy")
         self._asking += 1
@@ -100,7 +100,10 @@ class Provider:
             self._asking -= 1
 
     def _use(self, state: str) -> None:
-        """Once. What is forgotten of very many, the provider's own code still is good only once."""
+        """Take an answer once.
+
+        What is forgotten of very many, the provider's own code is still good only once.
+        """
         if state in self._used:
             raise Untrusted("an answer that was used before")
         self._used[state] = None
@@ -108,7 +111,7 @@ class Provider:
             del self._used[next(iter(self._used))]
 
     async def _described(self) -> Endpoints:
-        """As the provider describes itself."""
+        """Return the endpoints, as the provider describes itself."""
         now_s = time.monotonic()
         if self._known is None or now_s - self._known[0] > KEPT_S:
             metadata = await self._ask("GET", self._client.issuer.rstrip("/") + oidc.DISCOVERY)
@@ -123,7 +126,7 @@ class Provider:
         return self._shown[1]
 
     async def _swap(self, code: str, way: Journey) -> object:
-        """The ID token for a code (3.1.3)."""
+        """Return the ID token for a code (3.1.3)."""
         endpoints, client_id = await self._described(), self._client.client_id
         form = {
             "grant_type": "authorization_code",
@@ -142,7 +145,7 @@ class Provider:
         return answer.get("id_token") if isinstance(answer, dict) else None
 
     async def _ask(self, method: str, url: str, **options: Any) -> object:
-        """The JSON of its answer."""
+        """Return the JSON of its answer."""
         if self._session is None:
             connector = aiohttp.TCPConnector(ssl=self._context, limit=ASKING_MAX)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
@@ -168,7 +171,7 @@ class Provider:
 
 
 def provider(home: Home, settings: Settings, log: Log) -> Provider | None:
-    """None: everybody signs in here. Raises CannotServe."""
+    """Return the provider, None where everybody signs in here. Raises CannotServe."""
     if not settings.oidc_issuer:
         return None
     secret = home.secret(SECRET_FILE, lambda: _missing(home)).decode("utf-8", "replace").strip()

@@ -42,7 +42,7 @@ def matches(secret: str, secret_hash: str) -> bool:
 
 
 def _bytes(secret: str) -> bytes:
-    """The same for every keyboard: an é is one character or two (Unicode NFKC)."""
+    """Return the same bytes for every keyboard: an é is one character or two (Unicode NFKC)."""
     return unicodedata.normalize("NFKC", secret).encode("utf-8", "surrogatepass")
 
 

@@ -28,17 +28,20 @@ class Sealer:
         self._words_key = hmac.digest(key, b"words", "sha256")
 
     def seal(self, name: str, content: bytes) -> bytes:
-        """`nonce[12] || ciphertext || tag[16]`. `name`: a device_id for a root, else as in "case:ID"."""
+        """Return `nonce[12] || ciphertext || tag[16]`.
+
+        `name`: a device_id for a root, else as in "case:ID".
+        """
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, content, name.encode())
 
     def unseal(self, name: str, sealed: bytes) -> bytes:
-        """The content; raises Broken."""
+        """Return the content. Raises Broken."""
         try:
             return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode())
         except (InvalidTag, ValueError):
             raise Broken(f"what was sealed of {name} does not open with this sealing key") from None
 
     def word(self, word: str) -> bytes:
-        """By which a sealed name can be found again: 16 bytes that tell nothing without the key."""
+        """Return 16 bytes by which a sealed name can be found again; they tell nothing without the key."""
         return hmac.digest(self._words_key, word.encode(), "sha256")[:16]

@@ -12,7 +12,7 @@ SIGNING_KEY = "log-signing.key"
 
 
 def key_of(home: Home) -> Ed25519PrivateKey:
-    """Made at the first call. Raises CannotServe."""
+    """Return the key, which is made at the first call. Raises CannotServe."""
     raw = home.secret(SIGNING_KEY, lambda: Ed25519PrivateKey.generate().private_bytes_raw())
     try:
         return Ed25519PrivateKey.from_private_bytes(raw)
@@ -21,12 +21,12 @@ def key_of(home: Home) -> Ed25519PrivateKey:
 
 
 def write_public(key: Ed25519PublicKey) -> str:
-    """43 characters of base64url, for another place than the home."""
+    """Return 43 characters of base64url, for another place than the home."""
     return base64.urlsafe_b64encode(key.public_bytes_raw()).decode().rstrip("=")
 
 
 def read_public(text: str) -> Ed25519PublicKey:
-    """Raises ValueError."""
+    """Return a public key that was written down. Raises ValueError."""
     try:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(text + "=", b"-_", validate=True))
     except binascii.Error as error:

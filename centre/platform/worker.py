@@ -22,7 +22,7 @@ from centre.store import BUSY_TIMEOUT_S, Store
 from centre.work.core import Core
 
 # What waits in a lower lane is done only when nothing waits in a higher one. Alarms, and what operators
-# see and do; positions and call-offs; signs of life.
+# see and do; positions and call-offs; heartbeats.
 ALARMS, AFTER, SPARE = range(3)
 LANES = ((1000, "busy"), (1000, "busy"), (64, "shed"))  # how many may wait, and the refusal of one more
 GROUP_MAX = 64  # jobs of one commit
@@ -82,7 +82,10 @@ class Worker:
             raise
 
     async def __call__(self, method: Callable[..., T], *arguments: Any, lane: int = ALARMS) -> T:
-        """Raises what `method` raises, and Refused("busy" | "shed") rather than queue without end."""
+        """Do it in the thread.
+
+        Raises what `method` raises, and Refused("busy" | "shed") rather than queue without end.
+        """
         at_most, reason = LANES[lane]
         if len(self._lanes[lane]) >= at_most:
             raise Refused(reason)
@@ -93,19 +96,22 @@ class Worker:
         return await future
 
     def close(self) -> None:
-        """When all that waits is done."""
+        """End, when all that waits is done."""
         self._calls.put(False)
         self._thread.join()
 
     def _call_soon(self) -> None:
-        """Once for all that comes in one turn of the loop; while a group is being done, when it is done."""
+        """Begin a group soon: once for all that comes in a turn of the loop, behind one in the making."""
         if not self._is_busy and not self._will_call:
             self._will_call = True
             self._loop.call_soon(self._call)
 
     def _call(self) -> None:
-        """Two threads of Python only take the interpreter from each other, at every query: while alarms are
-        being stored the loop stands still, for a moment. It does not wait for the disk."""
+        """Begin a group.
+
+        Two threads of Python only take the interpreter from each other, at every query: while alarms are
+        being stored the loop stands still, for a moment. It does not wait for the disk.
+        """
         self._will_call, self._is_busy = False, True
         self._did.clear()
         self._calls.put(True)
@@ -140,7 +146,7 @@ class Worker:
             self._loop.call_soon_threadsafe(self._done, group)
 
     def _highest(self) -> int | None:
-        """The lane whose turn it is."""
+        """Return the lane whose turn it is, or None."""
         return next((lane for lane, waiting in enumerate(self._lanes) if waiting), None)
 
     def _group(self, store: Store, lane: int) -> list[_Job]:
@@ -182,7 +188,7 @@ class Worker:
 
 
 def _answer(group: deque[_Job]) -> None:
-    """Each who waits; of signs of life one in a turn of the loop, so that alarms are heard between them."""
+    """Answer who waits; one heartbeat in a turn of the loop, so that alarms are heard between them."""
     while group:
         job = group.popleft()
         if not job.future.cancelled():

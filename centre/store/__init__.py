@@ -18,6 +18,11 @@ from centre.store.interface import Storage
 
 # PRAGMA user_version counts the files of this list that have been run. One that is out is never changed.
 MIGRATIONS = (Path(__file__).with_name("schema.sql"),)
+PRAGMAS = (
+    *("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"),
+    # A reader that stayed lets the write-ahead log grow; when it has gone, the file becomes small again.
+    "journal_size_limit = 4194304",
+)
 LOCKED_STEP_S = 0.5
 BUSY_TIMEOUT_S = 5.0  # another process (an import) may hold the file for so long
 
@@ -30,7 +35,7 @@ class OtherVersion(Exception):
 
 @cache
 def _queries() -> dict[str, str]:
-    """Of all files in `queries/`, one for each subject."""
+    """Return the named queries of all files in `queries/`, one for each subject."""
     found: dict[str, str] = {}
     for path in sorted((Path(__file__).parent / "queries").glob("*.sql")):
         parts = re.split(r"^-- name: (\w+)\n", path.read_text("utf-8"), flags=re.MULTILINE)
@@ -45,7 +50,7 @@ def _sha256(file: Path) -> str:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """One by one: `executescript` would commit the transaction that holds a migration together."""
+    """Yield one by one: `executescript` would commit the transaction that holds a migration together."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -85,12 +90,12 @@ class Store:
     def _prepare(self) -> None:
         self._version()  # before anything is written into a file that is not ours
         self._file = self._file_at_path()
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+        for pragma in PRAGMAS:
             self.db.execute(f"PRAGMA {pragma}")
         self._migrate()
 
     def _version(self) -> int:
-        """How many files of the list it was made by. Raises OtherVersion where by others."""
+        """Return how many files of the list it was made by. Raises OtherVersion where by others."""
         version: int = self.db.execute("PRAGMA user_version").fetchone()[0]
         tables = {row[0] for row in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if version == 0 and not tables:
@@ -157,7 +162,7 @@ class Store:
 
     @contextmanager
     def group(self) -> Iterator[None]:
-        """The transactions within share one commit, at its end: on disk when the group ends without raising.
+        """Let the transactions within share one commit: on disk when the group ends without raising.
 
         None of them can be undone alone: where `is_spoilt`, leave it by raising, and do each again by itself.
         """
@@ -175,7 +180,7 @@ class Store:
             self._grouped = False
 
     def begin_part(self) -> int:
-        """Of a group; what `end_part` is to be told."""
+        """Begin a transaction of a group; return what `end_part` is to be told."""
         if not self._begun:  # the first that writes: a group that only reads locks nothing
             self.db.execute("BEGIN IMMEDIATE")
             self._begun = True
@@ -187,7 +192,7 @@ class Store:
 
     @property
     def is_spoilt(self) -> bool:
-        """Something of this group was done by half, or SQLite has rolled all of it back (a full disk)."""
+        """Return whether some of this group was done by half, or SQLite has rolled it back (a full disk)."""
         return self._half_done or (self._begun and not self.db.in_transaction)
 
     def _roll_back(self) -> None:
@@ -196,7 +201,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """One state of the database for all that is read; what others write meanwhile is not seen."""
+        """Show one state of the database to all that is read; what others write meanwhile is not seen."""
         if self.db.in_transaction:  # of a group: that is one
             yield
             return
@@ -207,7 +212,7 @@ class Store:
             self.db.execute("ROLLBACK")
 
     def run(self, query: str, **values: Any) -> int:
-        """Execute a named query that writes; the number of rows it changed."""
+        """Execute a named query that writes; return the number of rows it changed."""
         return self.db.execute(self._queries[query], values).rowcount
 
     def one(self, query: str, **values: Any) -> Row | None:
@@ -215,7 +220,7 @@ class Store:
         return row
 
     def each(self, query: str, **values: Any) -> Iterator[Row]:
-        """One by one, as they are asked for: of what may not fit into memory."""
+        """Yield rows as they are asked for: of what may not fit into memory."""
         yield from self.db.execute(self._queries[query], values)
 
     def all(self, query: str, **values: Any) -> list[Row]:
@@ -226,7 +231,7 @@ class Store:
 
 
 class _PartOfGroup:
-    """One transaction after the other; none within another. (A generator would cost more than a query.)"""
+    """One transaction after the other, none within another: a generator would cost more than a query."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._changes = store, 0
@@ -239,5 +244,5 @@ class _PartOfGroup:
 
 
 def as_storage(store: Store) -> Storage:
-    """That it is one, which mypy checks: whatever has these methods may take its place."""
+    """Return it as a Storage, which mypy checks: whatever has these methods may take its place."""
     return store

@@ -18,25 +18,28 @@ class Storage(Protocol):
     """Synchronous, and used from one thread."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """On disk when it ends, or, where it raises, nothing of it. Writers wait for each other."""
+        """Store what is done in it: on disk when it ends, or, where it raises, nothing of it.
+
+        Writers wait for each other.
+        """
 
     def reading(self) -> AbstractContextManager[None]:
-        """One state for all that is read in it, whatever others write meanwhile."""
+        """Show one state to all that is read in it, whatever others write meanwhile."""
 
     def run(self, query: str, **values: Any) -> int:
-        """Execute a named query that writes; the number of rows it changed."""
+        """Execute a named query that writes; return the number of rows it changed."""
         ...
 
     def one(self, query: str, **values: Any) -> Any:
-        """The first row, or None."""
+        """Return the first row, or None."""
 
     def all(self, query: str, **values: Any) -> list[Any]:
-        """All rows; each is read by column name, row["incident_id"]."""
+        """Return all rows; each is read by column name, row["incident_id"]."""
         ...
 
     def each(self, query: str, **values: Any) -> Iterator[Any]:
-        """One by one, without keeping them."""
+        """Yield rows one by one, without keeping them."""
         ...
 
     def close(self) -> None:
-        """Nothing is lost by not calling it."""
+        """Close it; nothing is lost by not calling it."""

@@ -23,7 +23,7 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def held(serving: Serving, *, secured: bool = True, sends: bytes = b"") -> Ends:
-    """A connection that somebody holds."""
+    """Open a connection that somebody holds."""
     url = urlsplit(serving.url)
     context = ssl.create_default_context(cadata=serving.authority.pem.decode()) if secured else None
     reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=context)
@@ -33,7 +33,7 @@ async def held(serving: Serving, *, secured: bool = True, sends: bytes = b"") ->
 
 
 async def cut(ends: Ends) -> bytes:
-    """What came on it until the centre has ended it."""
+    """Return what came on it until the centre has ended it."""
     reader, writer = ends
     async with asyncio.timeout(WAIT_S):
         try:
@@ -45,7 +45,7 @@ async def cut(ends: Ends) -> bytes:
 
 
 async def is_taken(serving: Serving, phone: Phone, counter: int) -> bool:
-    """An alarm on a connection of its own, as a phone that comes from nowhere sends it."""
+    """Send an alarm on a connection of its own, as a phone that comes from nowhere."""
     async with asyncio.timeout(WAIT_S), phone_of(serving.url, serving.authority.pem.decode()) as new:
         new.headers = phone.headers
         status, _ = await new.post(HAND.alarm(counter))
@@ -138,7 +138,7 @@ async def test_a_handshake_that_is_never_finished_is_cut(tmp_path: Path) -> None
 
 
 def bids_no_goodbye(serving: Serving) -> ssl.SSLSocket:
-    """It has its answer, and the centre's goodbye."""
+    """Return a connection that has its answer, and the centre's goodbye."""
     url = urlsplit(serving.url)
     context = ssl.create_default_context(cadata=serving.authority.pem.decode())
     plain = socket.create_connection((str(url.hostname), url.port or 0), WAIT_S)

@@ -32,7 +32,7 @@ FIELDS: dict[str, Any] = {
 def test_every_event_is_one_json_object_or_an_english_line(
     what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """stdout for programs, stderr for people."""
+    """Programs read stdout, stderr for people."""
     with contextlib.closing(Log(as_json=True)) as log:
         log(what, at_ms=1.5, **FIELDS)
     out, error = capsys.readouterr()

@@ -103,7 +103,7 @@ def on_disk(path: Path) -> Callable[[], Core]:
 
 
 def noting(number: int, *, fails: bool = False) -> Callable[[Core], int]:
-    """A job that writes one entry of the log; or does, and then fails."""
+    """Return a job that writes one entry of the log; or does, and then fails."""
 
     def job(core: Core) -> int:
         with core.store.transaction():

@@ -1,5 +1,6 @@
 """The database grows with the program, and keeps what is in it."""
 
+import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -150,4 +151,23 @@ def test_what_the_next_start_would_not_find_is_not_said_to_be_on_disk(
     with pytest.raises(sqlite3.OperationalError, match="removed or replaced"), store.group():
         pass
     assert store.db.execute("SELECT count(*) FROM schema_files").fetchone()[0] == len(MIGRATIONS)
+    store.close()
+
+
+def test_a_reader_that_stayed_leaves_no_large_file_behind(path: str) -> None:
+    """The write-ahead log grows while it reads; when it has gone, the next writes make it small again."""
+    store, log = Store(path), Path(f"{path}-wal")
+
+    def write(count: int) -> None:
+        for _ in range(count):
+            with store.transaction():
+                store.db.execute("UPDATE schema_files SET sha256 = hex(randomblob(100000))")
+
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM schema_files").fetchone()
+        write(50)
+        assert log.stat().st_size > 8 << 20
+    write(3)
+    assert log.stat().st_size <= 4 << 20
     store.close()
