@@ -62,6 +62,8 @@ def main(
         return _fail(error, FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except ModuleNotFoundError:
+        raise  # of an extra that is not installed; bridge/__main__.py says so
     except Exception as error:
         return _fail(f"a mistake of this program's own: {_places(error)}", FAILED)
 
