@@ -1,16 +1,19 @@
-"""What came of a city, for people (a few lines, a page with one picture) and for programs (JSON). Pure."""
+"""What came of a city, for people (a few lines, a page with one picture) and for programs (JSON)."""
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from html import escape
 from typing import Any
+
+from jinja2 import Environment, PackageLoader
 
 from sim.city.city import BATTERY_MAH, BOARD, Outcome
 from sim.city.statistics import CALLED_GONE_WRONGLY, SIGNS, percentile
 from sim.judge.promises import INVENTED, LOST, ONCE
 from wire.codes import ALARM, TEST
 
+_TEMPLATES = Environment(loader=PackageLoader("sim.city", "."), autoescape=True, trim_blocks=True)
+_PAGE = _TEMPLATES.get_template("report_page.html")
 _MINUTES_AFTER = 5  # an outage
 _BROKEN_MAX = 20  # lines
 _STAGES = {
@@ -188,21 +191,23 @@ _POINTS_MAX = 720
 
 
 def as_html(outcome: Outcome) -> str:
-    plan = outcome.plan
-    verdict = "no alarm was lost, no press doubled" if outcome.holds else "a promise was broken"
-    title = f"{plan.buttons:,} buttons, {plan.hours:g} hours: {verdict}"
-    rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in _rows(figures(outcome))
-    )
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"<h1>{'✓' if outcome.holds else '✕'} {title}</h1>"
-        f"<h2>Posts to the centre, a second</h2>{picture(outcome)}<table>{rows}</table></html>\n"
+    """Return one page: the verdict, the centre's load as a curve, all figures."""
+    return _PAGE.render(
+        plan=outcome.plan,
+        outcome=outcome,
+        rows=list(_rows(figures(outcome))),
+        not_seen=_not_seen(outcome),
+        curve=_curve(outcome),
+        width=_WIDTH,
+        height=_HEIGHT,
+        left=_LEFT,
+        right=_WIDTH - _RIGHT,
+        top=_TOP,
     )
 
 
-def picture(outcome: Outcome) -> str:
-    """Posts a second over the hours, as SVG; of long times each point is the busiest minute of several."""
+def _curve(outcome: Outcome) -> dict[str, Any]:
+    """Return posts a second over the hours; of long times each point is the busiest minute of several."""
     posts, hours = outcome.tally.posts, outcome.plan.hours
     step = -(-len(posts) // _POINTS_MAX)
     rates = [max(posts[at : at + step]) / 60 for at in range(0, len(posts), step)]
@@ -215,22 +220,14 @@ def picture(outcome: Outcome) -> str:
     def y(rate: float) -> float:
         return _TOP + high * (1 - rate / most)
 
-    drawn = []
-    if outcome.plan.outage_ms is not None:
-        left, right = (x(ms / 3_600_000) for ms in outcome.plan.outage_ms)
-        drawn.append(f'<rect x="{left:.1f}" y="{_TOP}" width="{max(1, right - left):.1f}" height="{high}"/>')
-        drawn.append(f'<text class="out" x="{left + 4:.1f}" y="{_TOP + 14}">no network</text>')
-    for part in range(5):
-        rate = most * part / 4
-        drawn.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(rate):.1f}" y2="{y(rate):.1f}"/>')
-        drawn.append(f'<text class="rate" x="{_LEFT - 8}" y="{y(rate) + 4:.1f}">{rate:g}</text>')
-    for part in range(7):
-        hour = hours * part / 6
-        drawn.append(f'<text class="hour" x="{x(hour):.1f}" y="{_HEIGHT - 12}">{_clock(hour)}</text>')
-    points = " ".join(f"{x(n * step / 60):.1f},{y(rate):.1f}" for n, rate in enumerate(rates))
-    drawn.append(f'<polyline points="{points}"/>')
-    label = f"posts a second over {hours:g} hours, at most {max(rates):.1f}"
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(drawn)}</svg>'
+    outage = [x(ms / 3_600_000) for ms in outcome.plan.outage_ms or ()]
+    return {
+        "outage": (outage[0], max(1.0, outage[1] - outage[0]), high) if outage else None,
+        "rates": [(y(most * part / 4), f"{most * part / 4:g}") for part in range(5)],
+        "hours": [(x(hours * part / 6), _clock(hours * part / 6)) for part in range(7)],
+        "points": " ".join(f"{x(n * step / 60):.1f},{y(rate):.1f}" for n, rate in enumerate(rates)),
+        "label": f"posts a second over {hours:g} hours, at most {max(rates):.1f}",
+    }
 
 
 def _round_up(value: float) -> float:
@@ -244,17 +241,3 @@ def _round_up(value: float) -> float:
 def _clock(hour: float) -> str:
     minutes = round(hour * 60)
     return f"{minutes // 60}:{minutes % 60:02}"
-
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  color: #16202a }
-h1 { font-size: 1.4rem } h2 { font-size: 1.05rem; margin-bottom: 0 }
-svg { width: 100%; height: auto } line { stroke: #d7dee4 } rect { fill: #f3d9a4 }
-polyline { fill: none; stroke: #0b5cad; stroke-width: 1.6 }
-text { font: 12px system-ui, sans-serif; fill: #16202a }
-text.rate { text-anchor: end } text.hour { text-anchor: middle } text.out { fill: #6b4500 }
-table { border-collapse: collapse; width: 100% } tr { border-top: 1px solid #d7dee4 }
-th { text-align: left; font-weight: 400; color: #44515d; padding: 0.25rem 1rem 0.25rem 0 }
-td { font-variant-numeric: tabular-nums }
-"""
