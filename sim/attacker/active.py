@@ -78,7 +78,7 @@ class Attacker:
     # -- replay and forge -----------------------------------------------------------------------------
 
     def _last_press(self) -> bytes | None:
-        """The code of the last press that he heard (the truth is only to know which one to use)."""
+        """Return the code of the last press that he heard (the truth is only to know which one to use)."""
         whose = truth(list(self._heard), self._devices)
         found = [data for data, (_, event) in whose.items() if event in codes.PRESSES]
         return next(uuids_128(found[-1])) if found else None
@@ -125,7 +125,7 @@ class Attacker:
         self._world.record(NAME, "jams" if on else "stops jamming")
 
     async def _press(self, before: bytes | None) -> bytes | None:
-        """A hand presses while he jams; the code that he hears."""
+        """Press while he jams, and return the code that he hears."""
         self._pressed_at_s = time.monotonic()
         self._since = len(self._world.events)
         self._world.record("hand", "acts", button=self._button.name, does="press")
@@ -303,7 +303,7 @@ class _Link:
 
 
 async def _quietly(work: Awaitable[bytes]) -> bytes:
-    """A button that hangs up is an answer, too."""
+    """Wait for an answer; a button that hangs up gives an empty one."""
     try:
         return await work
     except (BleakError, TimeoutError, OSError):
@@ -311,7 +311,7 @@ async def _quietly(work: Awaitable[bytes]) -> bytes:
 
 
 def _drawn() -> bytes:
-    """What somebody without a key can say: any UUID of version 4."""
+    """Return what somebody without a key can say: any UUID of version 4."""
     return uuid.uuid4().bytes
 
 

@@ -148,7 +148,7 @@ def _is_fast(burst: Burst) -> float:
 
 
 def _is_followed(all_: Sequence[Burst]) -> list[float]:
-    """A minute after its end somebody of our shape begins: the CONTACT of a press that is open."""
+    """Score whether somebody of our shape begins a minute after: the CONTACT of an open press."""
     begins = [burst.start_ms for burst in all_ if _has_our_shape(burst) and burst.kind == "ADV_IND"]
     return [
         float(any(abs(at_ms - burst.end_ms - CONTACT_MS) < CONTACT_SLACK_MS for at_ms in begins))
@@ -184,7 +184,7 @@ def _alike(values: Sequence[object]) -> list[int]:
 
 
 def _by_code(all_: Sequence[Burst]) -> list[int]:
-    """The same code, or two that have more in common than chance allows."""
+    """Link by the same code, or by two that have more in common than chance allows."""
     codes = [int.from_bytes(next(uuids_128(burst.data), burst.data), "big") for burst in all_]
     labels = list(range(len(all_)))
     for later, code in enumerate(codes):
@@ -230,7 +230,7 @@ def _misses(end: Burst, burst: Burst) -> float | None:
 
 
 def linking(buttons: int) -> dict[str, Group]:
-    """The attacks on bursts of which he knows that they are the product's."""
+    """Return the attacks on bursts of which he knows that they are the product's."""
     return {
         "address": lambda all_: _alike([burst.address for burst in all_]),
         "code": _by_code,

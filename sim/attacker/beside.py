@@ -30,7 +30,7 @@ class _Sent:
 
 
 def beside(seed: int, hours: float) -> tuple[list[Heard], list[Device]]:
-    """What a scanner hears of them, and whose buttons they are. Each presses about once an hour."""
+    """Return what a scanner hears of them, and whose buttons they are. Each presses about once an hour."""
     schedule = _life(seed, hours)
     world = World(schedule)
     sent: dict[str, list[_Sent]] = {}

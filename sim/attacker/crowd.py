@@ -58,7 +58,7 @@ def _phone(random: Random, until_ms: float) -> Iterator[Heard]:
 def _now_and_then(
     random: Random, until_ms: float, interval_ms: float, data: bytes, for_ms: float
 ) -> Iterator[Heard]:
-    """Some keep their address and are there always; others come for a while, with a new address."""
+    """Draw who is there: some always, with one address; others for a while, with a new one."""
     if interval_ms > 20 and random.random() < 0.4:
         yield from _sending(random, 0, until_ms, interval_ms, _static(random), "ADV_IND", data)
         return

@@ -76,7 +76,7 @@ def ask(where: str, heard: Sequence[Heard], devices: Sequence[Device]) -> Overhe
 
 
 def truth(heard: Sequence[Heard], devices: Sequence[Device]) -> dict[bytes, tuple[str, int]]:
-    """`data -> (device_id, event)` of what is ours, by a bridge's own dictionary."""
+    """Return `data -> (device_id, event)` of what is ours, by a bridge's own dictionary."""
     watch = ExpectedCodes()
     for device in devices:
         watch.add(device, 0)

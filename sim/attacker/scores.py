@@ -61,7 +61,7 @@ def adjusted_rand(labels: Sequence[object], truth: Sequence[object]) -> float:
 
 
 def rand_by_chance(labels: Sequence[object], truth: Sequence[object], seed: int) -> float:
-    """What 19 of 20 groupings of these sizes, drawn blindly, do not exceed."""
+    """Return what 19 of 20 groupings of these sizes, drawn blindly, do not exceed."""
     random, shuffled = Random(seed), list(labels)  # noqa: S311 -- to be the same again
     drawn = []
     for _ in range(_SHUFFLES):

@@ -51,7 +51,7 @@ class CannotStalk(Exception):
 
 
 def stalk(name: str, hours: float, seed: int) -> Stalked:
-    """Raises files.CannotRead, CannotStalk."""
+    """Play the scenario with an attacker beside it. Raises files.CannotRead, CannotStalk."""
     path = files.find(name)
     scenario = files.load(path)
     stalked = Stalked(scenario.title)
@@ -152,7 +152,7 @@ def _told(answer: Answer, of: str, right: str, meaning: str) -> list[str]:
 
 
 def main(name: str, hours: float, seed: int, json_to: Path | None) -> int:
-    """The exit code: 0 nothing succeeded, 1 something did or it could not be played, 2 wrong usage."""
+    """Return the exit code: 0 nothing succeeded, 1 something did or nothing was played, 2 wrong usage."""
     try:
         stalked = stalk(name, hours, seed)
     except files.CannotRead as error:

@@ -109,7 +109,7 @@ class Button:
         self._aim()
 
     def hand(self, what: Callable[[int], list[tuple[Any, ...]]]) -> None:
-        """A hold or three clicks; it counts as made when the button has taken it as a new press."""
+        """Press by a hold or three clicks; it counts as made when the button has taken it as a new press."""
         if self.is_empty:
             self._tally.counts["presses of an empty button"] += 1
             return
@@ -125,7 +125,7 @@ class Button:
             )
 
     def take(self, value: bytes) -> None:
-        """A bridge has written a receipt, which must prove itself."""
+        """Take a receipt that a bridge has written, which must prove itself."""
         press = self.press
         subject = press.subject()
         try:

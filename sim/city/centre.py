@@ -67,7 +67,7 @@ class Centre:
         return self._bucket.takes(now_ms)
 
     def take_signs(self, of: Sequence[tuple[str, Heartbeat]]) -> list[dict[str, dict[str, int]]]:
-        """What came in one moment, in one commit, as the centre's own worker does it."""
+        """Take what came in one moment, in one commit, as the centre's own worker does it."""
         with self._working(), self._core.store.group():
             return [take_heartbeat(self._core, bridge_id, sign) for bridge_id, sign in of]
 
@@ -76,21 +76,21 @@ class Centre:
             return presses.take_alarm(self._core, bridge_id, incidents.read(body))
 
     def advance(self, incident_id: str, stage: int, reason: str | None = None) -> None:
-        """An operator acts."""
+        """Advance an incident, as an operator does."""
         with self._working():
             board.advance(
                 self._core, self._caller, incident_id, stage, reason=CloseReason(reason) if reason else None
             )
 
     def last_receipt(self, bridge_id: str, incident_id: str) -> Receipt:
-        """What a bridge's stream of receipts has come to."""
+        """Return what a bridge's stream of receipts has come to."""
         with self._working():
             told = presses.receipts_after(self._core, bridge_id, incident_id, 0)
         assert told
         return told[-1]
 
     def next_in_s(self, device_id: str, now_ms: int) -> int:
-        """What the answer to a sign of life says, by the bridge's first button."""
+        """Return what the answer to a heartbeat says, by the bridge's first button."""
         return heartbeats.next_in_s(device_id, now_ms // 1000, heartbeats.ALIVE_S)
 
     def look(self, watching_since_ms: int) -> None:

@@ -175,7 +175,7 @@ class City:
                 self.schedule.at(START_MS + at, self._network, away)
 
     def _press(self, phone: Phone, what: Callable[..., list[tuple[object, ...]]]) -> None:
-        """Her hand. It has no button where she has left that behind."""
+        """Press, if the hand has its button: it may have been left behind."""
         if phone.is_apart:
             self.tally.counts["presses without a button at hand"] += 1
         else:
@@ -243,7 +243,7 @@ class City:
             self._speaks(second + ALIVE_S + round(self._operators.uniform(*HOLD_S)), phone)
 
     def opened(self, phone: Phone, incident: str) -> None:
-        """An operator will see to it."""
+        """Plan what operators do about a new incident."""
         chance, at_ms = self._operators, self.schedule.now_ms
         for stage, takes_ms, reason in (
             (ACKNOWLEDGED, _TAKES_MS, None),
@@ -258,7 +258,7 @@ class City:
         phone.advanced(incident)
 
     def battery_told(self, button: Button) -> None:
-        """Her phone says that the button is low: she charges it in the evening."""
+        """Charge the button in the evening, as its phone says that it is low."""
         now_ms = self.schedule.now_ms
         evening_ms = now_ms - now_ms % DAY_MS + self._operators.randint(*_EVENING_MS)
         self.schedule.at(evening_ms if evening_ms > now_ms else evening_ms + DAY_MS, button.charge)

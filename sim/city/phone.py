@@ -95,7 +95,7 @@ class Phone:
         self._unlink()
 
     def switch_on(self) -> None:
-        """The bridge begins anew with its journal."""
+        """Begin anew with the journal."""
         now_ms = self._town.schedule.now_ms
         self.is_off, self._running_ms, self._news = False, now_ms, ()
         self._supervision = Supervision(PHONE_LOW_PERCENT)
@@ -118,7 +118,7 @@ class Phone:
             self.listen()
 
     def sign(self, now_ms: int) -> Heartbeat:
-        """What it posts once a minute; mostly the same as a minute ago."""
+        """Return what it posts once a minute; mostly the same as a minute ago."""
         in_reach = self._supervision.in_reach(self._device_id, now_ms)
         self._was_away |= self.is_apart or self.button.is_empty
         self._town.tally.counts[CALLED_GONE] += in_reach is False
@@ -140,7 +140,7 @@ class Phone:
     # -- hearing --------------------------------------------------------------------------------------
 
     def listen(self) -> None:
-        """Something new is on the air, or this phone is on again: when will it be heard?"""
+        """Find when what is on the air is heard: it is new, or this phone is on again."""
         town, button, now_ms = self._town, self.button, self._town.schedule.now_ms
         deaf = self.is_off or self.is_apart
         if deaf or not button.interval_us or button.session == self._link:
@@ -197,7 +197,7 @@ class Phone:
         return sighting
 
     def _expecting(self, window: Window, alive: Alive | None, now_ms: int) -> ExpectedCodes:
-        """What a bridge expects that has just started, and reads its journal."""
+        """Return what a bridge expects that has just started, and reads its journal."""
         expected = ExpectedCodes(window=window)
         expected.add(self._device, now_ms, [key[1:] for key in self._journal], alive)
         return expected

@@ -77,7 +77,7 @@ def _after_outage(outcome: Outcome) -> list[int]:
 
 
 def _out_of_reach(outcome: Outcome) -> dict[str, Any]:
-    """What operators were told of buttons that were gone, and of such that were not."""
+    """Return what operators were told of buttons that were gone, and of such that were not."""
     plan, watched, counts = outcome.plan, outcome.watched, outcome.tally.counts
     found_ms, absences = watched.found_after_ms(), sum(map(len, watched.absences.values()))
     return {

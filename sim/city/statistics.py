@@ -46,7 +46,7 @@ class Tally:
             self.busiest[minute] = max(self.busiest[minute], self._second[1])
 
     def heard(self, key: Key, now_ms: int) -> None:
-        """A bridge has it on disk. What no button has made is kept, too, for the verdict."""
+        """Count that a bridge has it on disk. What no button has made is kept, too, for the verdict."""
         press = self.taken.get(key)
         if press is None:
             self.counts[INVENTED] += 1
@@ -54,13 +54,13 @@ class Tally:
             press.heard_ms = now_ms
 
     def received(self, key: Key, now_ms: int) -> None:
-        """The centre has it on disk."""
+        """Count that the centre has it on disk."""
         press = self.taken.get(key)
         if press is not None and press.received_ms < 0:
             press.received_ms = now_ms
 
     def confirmed(self, key: Key, now_ms: int) -> None:
-        """The button has the centre's proof."""
+        """Count that the button has the centre's proof."""
         press = self.taken.get(key)
         if press is not None and press.confirmed_ms < 0:
             press.confirmed_ms = now_ms

@@ -66,7 +66,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(options: argparse.Namespace) -> int:
-    """The exit code. Raises KeyboardInterrupt."""
+    """Run the command and return its exit code. Raises KeyboardInterrupt."""
     from sim.city import report
     from sim.city.city import City, Plan
 
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raises CannotPlay."""
+    """Check what was asked. Raises CannotPlay."""
     if (options.outage_at is None) != (options.outage_min is None):
         raise CannotPlay("an outage needs both, --outage-at and --outage-min")
     if options.outage_at is not None and options.outage_at + options.outage_min / 60 > options.hours:

@@ -57,7 +57,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _seed(text: str) -> int:
-    """A number; `today` is another one every day."""
+    """Read a number; `today` is another one every day."""
     return int(date.today().strftime("%Y%m%d00000")) if text == "today" else int(text)
 
 

@@ -210,7 +210,7 @@ class _Button:
         self._on_air = e
 
     def _add_session(self, e: WorldEvent) -> None:
-        """An advert is told again when it slows down: that is the same session."""
+        """Add a session; an advert that is told again as it slows down is the same one."""
         shown, self._on_air = self._on_air, None
         if shown is not None:
             event, counter = (int(word) for word in e.data["args"][:2])
@@ -412,7 +412,7 @@ def _once(story: _Story) -> Iterator[Broken]:
 
 
 def _lost(button: _Button, story: _Story) -> Iterator[_Finding]:
-    """An alarm that was taken is received, whatever happens; by a button that still lives."""
+    """Find alarms that were taken and not received, though their button still lives."""
     # Proven is enough: the power may fail while the motor still tells it.
     received = [at_ms for at_ms, stage in button.receipts if stage >= RECEIVED]
     for taken in button.felt:
@@ -441,7 +441,7 @@ def _lost(button: _Button, story: _Story) -> Iterator[_Finding]:
 
 
 def _lost_with_its_button(button: _Button, story: _Story, taken: Vibration) -> Iterator[_Finding]:
-    """The button was broken after a bridge had said HEARD: that bridge alone must bring it."""
+    """Find an alarm of a broken button: a bridge that had said HEARD must bring it alone."""
     press = button.press_of(taken)
     heard_ms = button.heard.get(press)
     if heard_ms is None or story.has(Press(button.device_id, *press)):
@@ -545,7 +545,7 @@ def _late(button: _Button, story: _Story) -> Iterator[_Finding]:
 
 
 def _felt(button: _Button, story: _Story) -> Iterator[_Finding]:
-    """A button that is on, and stays on, takes every hold; whatever was before it."""
+    """Find holds that were not taken by a button that was on, and stayed on."""
     for down_ms, up_ms in button.presses:
         until_ms = down_ms + story.bounds.hold_ms_sure + story.bounds.taken_ms
         if up_ms - down_ms < story.bounds.hold_ms_sure or not button.was_on(down_ms, until_ms):

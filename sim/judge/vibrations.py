@@ -44,7 +44,7 @@ class VibrationReader:
         self._on_ms: float | None = None
 
     def take(self, event: WorldEvent) -> Vibration | None:
-        """The pattern that was over before this. One that lost its power or its program half way is none."""
+        """Return the pattern that was over before this; one that lost its power half way is none."""
         found = None
         if self._on_ms is None and self._is_over(event.at_ms):
             found = self.end()

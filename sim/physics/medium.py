@@ -66,7 +66,7 @@ def _nothing_between(_transmitter: str, _receiver: str) -> float:
 
 
 def survives_crowd(advertisers: int, interval_us: int = CROWD_INTERVAL_US) -> float:
-    """The chance that nobody of so many speaks into our packet, on one channel: pure ALOHA.
+    """Return the chance that nobody of so many speaks into our packet, on one channel: pure ALOHA.
 
     Abramson, "The ALOHA System" (AFIPS 1970): whoever begins within a packet's length before or after ours
     collides, and each of them is on each channel once per interval. No capture: whoever is near is louder, so
@@ -76,7 +76,7 @@ def survives_crowd(advertisers: int, interval_us: int = CROWD_INTERVAL_US) -> fl
 
 
 def survives_wifi(busy: float) -> float:
-    """The chance that a packet meets no burst on a channel that Wi-Fi fills to the share `busy`.
+    """Return the chance that a packet meets no burst on a channel that Wi-Fi fills to the share `busy`.
 
     It must begin in a pause, and the pause must last. Pauses take `BURST_US` x (1 - busy) / busy
     on average, exponentially.
@@ -127,7 +127,7 @@ class Medium:
         duty: Duty,
         rivals: Sequence[tuple[str, int]] = (),
     ) -> Reception | None:
-        """What `receiver` gets of advertising event number `event`, begun at `at_us`; None: nothing.
+        """Return what `receiver` gets of advertising event number `event`, begun at `at_us`; None: nothing.
 
         `rivals` are others of this air and when they begin to send, about that time.
         """
@@ -190,13 +190,13 @@ class Medium:
         return mean_dbm
 
     def _shadow(self, one: str, other: str, distance_m: float, at_us: int) -> float:
-        """Normal, of variance 1: one half of it changes with the place, the other with time."""
+        """Return a normal number of variance 1: half of it changes with the place, the other with time."""
         pair = min(one, other), max(one, other)  # the same both ways
         place = self._wave(("place", *pair), distance_m / SHADOW_M)
         return math.sqrt(0.5) * (place + self._wave(("time", *pair), at_us / SHADOW_US))
 
     def _wave(self, what: tuple[str, ...], at: float) -> float:
-        """A normal number for every `at`, of variance 1, that little by little becomes another."""
+        """Return a normal number for every `at`, of variance 1, that little by little becomes another."""
         before = math.floor(at)
         angle = (at - before) * math.pi / 2  # sin^2 + cos^2 = 1 keeps the variance
         return math.cos(angle) * self._normal(*what, before) + math.sin(angle) * self._normal(
@@ -209,11 +209,11 @@ class Medium:
         return far * math.cos(2 * math.pi * self._draw("angle", *what))
 
     def adv_delay_us(self, transmitter: str, event: int) -> int:
-        """The advDelay after advertising event number `event`."""
+        """Return the advDelay after advertising event number `event`."""
         return int(self._draw("delay", transmitter, event) * ADV_DELAY_US_MAX)
 
     def _draw(self, *what: str | int) -> float:
-        """A number in [0, 1) that belongs to `what` under this seed and to nothing else."""
+        """Return a number in [0, 1) that belongs to `what` under this seed and to nothing else."""
         return _draw(self.seed, *what)
 
 
@@ -243,7 +243,7 @@ def share_heard(
     duty: Duty = PROFILES["android-sleeping"],
     seed: int = 1,
 ) -> float:
-    """The share of `presses` of which a phone with `duty` hears at least one packet `within_ms`.
+    """Return the share of `presses` of which a phone with `duty` hears at least one packet `within_ms`.
 
     Each press is a button and a phone of its own, so that each falls anywhere in the phone's interval.
     """

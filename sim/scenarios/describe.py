@@ -6,7 +6,7 @@ from sim.scenarios.model import ACTS, EXPECTS, STAGES, TABLES, Expect
 
 
 def pages() -> str:
-    """A page for each shipped scenario, as docs/scenarios.md has them."""
+    """Return a page for each shipped scenario, as docs/scenarios.md has them."""
     lines = ["# The shipped scenarios", "", "`amr-sim run NAME` plays one, `amr-sim run --all` all of them."]
     for path in shipped():
         scenario = load(path)
@@ -16,7 +16,7 @@ def pages() -> str:
 
 
 def _sentence(expect: Expect) -> str:
-    """What must hold, as a person would say it."""
+    """Say what must hold, as a person would say it."""
     if expect.what in ("incidents", "fixes"):
         number = "exactly" if expect.what == "incidents" else "at least"
         noun = {"incidents": "incident(s)", "fixes": "position(s)"}[expect.what]

@@ -21,8 +21,11 @@ _PRESSES = {str(event) for event in codes.PRESSES}
 
 @dataclass
 class PlayedPress:
-    """What one act of a hand has become. `stages`: when each was first reached, since 1970; `at`: the same at
-    one phone or at the centre, where the button may not know of it."""
+    """What one act of a hand has become.
+
+    `stages`: when each was first reached, since 1970; `at`: the same at one phone or at the centre, where the
+    button may not know of it.
+    """
 
     number: int
     button: str

@@ -15,7 +15,7 @@ class CannotRead(Exception):
 
 
 def find(name: str) -> Path:
-    """A file, or one of the shipped ones by its name."""
+    """Find a file, or one of the shipped ones by its name. Raises CannotRead."""
     for path in (Path(name), SHIPPED / f"{name}.toml"):
         if path.is_file():
             return path
@@ -50,7 +50,7 @@ def load_any(path: Path) -> Scenario:
 
 
 def _check_walk(path: Path, line: int) -> None:
-    """Raises Wrong."""
+    """Check a recorded walk. Raises Wrong."""
     try:
         gpx.load(path, 0)
     except ValueError as error:

@@ -289,7 +289,7 @@ TABLES: dict[str, Keys] = {
 
 
 def read(text: str) -> Scenario:
-    """Raises Wrong."""
+    """Read a scenario. Raises Wrong."""
     try:
         whole = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -435,7 +435,7 @@ def _check_expects(scenario: Scenario) -> None:
 
 
 def _check_times(scenario: Scenario) -> None:
-    """What would begin after the end, or may come after it, would never be seen."""
+    """Refuse what would begin after the end, or may come after it: it would never be seen."""
     end = f"all ends after {scenario.ends_after_ms} (`ends_after_ms`)"
     timed: tuple[Act | Move | Fault, ...] = (*scenario.acts, *scenario.moves, *scenario.faults)
     for item in timed:

@@ -5,7 +5,7 @@ import math
 from sim.scenarios.model import Scenario
 
 Point = tuple[float, float]
-STRANGER_M = 3.0  # somebody without a place stands wherever she likes
+STRANGER_M = 3.0  # somebody without a place stands wherever that is best
 
 
 class Places:
@@ -33,7 +33,7 @@ class Places:
         return math.dist(self.where(one, at_ms), self.where(other, at_ms))
 
     def between_db(self, one: str, other: str, at_ms: float) -> float:
-        """What walls and bodies take, the same both ways."""
+        """Return what walls and bodies take, the same both ways."""
         body_db = self._body_db.get(one, 0) + self._body_db.get(other, 0)
         if not self._walls or one not in self._moves or other not in self._moves:
             return body_db

@@ -86,7 +86,7 @@ class Play:
         }
 
     async def run(self) -> Played:
-        """Raises Trouble where the world cannot be set up, NoFaketime, CannotMount."""
+        """Play it, and judge. Raises Trouble where the world cannot be set up, NoFaketime, CannotMount."""
         world = World(
             self._home,
             seed=self.scenario.seed,
@@ -270,7 +270,7 @@ class Play:
         acts = presses(self._world.events, self._device_ids)
         return acts[number - 1].stages if number <= len(acts) else {}
 
-    # -- hands, the wearer, the operator --------------------------------------------------------------
+    # -- hands, the protected person, the operator ---
 
     async def _act(self, act: Act) -> None:
         await self._when(act.at_ms, act.after, act.press)
@@ -300,7 +300,7 @@ class Play:
         self._world.record("world", "done", line=item.line)  # whoever waits looks again
 
     def _centre_serves(self) -> bool:
-        """It was killed, perhaps: an operator waits until it is back."""
+        """Return whether the centre serves: an operator waits until a killed one is back."""
         told = (e.what for e in reversed(self._world.events) if e.by == "centre")
         return next((what for what in told if what in ("listening", "ended")), "") == "listening"
 

@@ -75,7 +75,7 @@ def _plain(value: object) -> str:
 
 
 def as_junit(played: Sequence[Played]) -> str:
-    """A suite for each scenario, a case for each promise."""
+    """Return a suite for each scenario, a case for each promise."""
     suites = ElementTree.Element("testsuites")
     for one in played:
         bad = sum(not verdict.holds for verdict in one.verdicts)

@@ -45,7 +45,7 @@ async def run(
 
 
 def _write(kind: str, path: Path, played: Sequence[Played]) -> bool:
-    """A report; whether it could be written. The others are, all the same."""
+    """Write a report, and return whether it could be written; the others are written all the same."""
     write = {"json": report.as_json, "junit": report.as_junit, "html": report.as_html}[kind]
     try:
         path.write_text(write(played), "utf-8")

@@ -116,7 +116,7 @@ class Lines:
 
 
 def tables(whole: Mapping[str, Any], name: str, keys: Keys, lines: Lines) -> list[dict[str, Any]]:
-    """The values of every `[[name]]`, in their order. Raises Wrong."""
+    """Return the values of every `[[name]]`, in their order. Raises Wrong."""
     given = given_tables(whole, name, lines)
     return [values(one, keys, name, number, lines) for number, one in enumerate(given)]
 
@@ -131,7 +131,7 @@ def given_tables(whole: Mapping[str, Any], name: str, lines: Lines) -> list[Mapp
 
 
 def values(given: Mapping[str, Any], keys: Keys, name: str, number: int, lines: Lines) -> dict[str, Any]:
-    """What is given, read, and the rest as it is where nothing is given. Raises Wrong."""
+    """Read what is given; the rest has its defaults. Raises Wrong."""
     check_keys(given, tuple(keys), name, number, lines)
     found = {}
     for key, (read_value, default) in keys.items():
@@ -149,7 +149,7 @@ def values(given: Mapping[str, Any], keys: Keys, name: str, number: int, lines: 
 
 
 def known(name: str, names: tuple[str, ...], line: int, what: str) -> None:
-    """Raises Wrong where `name` is none of `names`."""
+    """Check a name. Raises Wrong where `name` is none of `names`."""
     if name in names:
         return
     near = difflib.get_close_matches(name, names, 1)
