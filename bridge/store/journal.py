@@ -9,6 +9,7 @@ journal is what is left after a kill.
 import contextlib
 import errno
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -259,9 +260,15 @@ class Journal:
             return CORRUPT
         if isinstance(error, OSError):
             return DISK_FULL if error.errno == errno.ENOSPC else READ_ONLY
-        reason = _REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, UNWRITABLE)
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_READONLY and self._may_be_written():  # its damaged header alone says so
+            return CORRUPT
+        reason = _REASONS.get(code, UNWRITABLE)
         is_full = reason is UNWRITABLE and self._is_full()  # its -shm file could not even be made
         return DISK_FULL if is_full else reason
+
+    def _may_be_written(self) -> bool:
+        return self._path.exists() and all(os.access(it, os.W_OK) for it in (self._path, self._path.parent))
 
     def _is_full(self) -> bool:
         try:
@@ -286,10 +293,25 @@ class Journal:
 def _migrate(db: sqlite3.Connection, migrations: tuple[str, ...] = _MIGRATIONS) -> None:
     version = db.execute("PRAGMA user_version").fetchone()["user_version"]
     if version > len(migrations):
-        raise sqlite3.OperationalError("made by a newer bridge")
+        if _schema(db) != _our_schema(migrations):
+            raise sqlite3.OperationalError("made by a newer bridge")
+        error = sqlite3.DatabaseError("a version that nobody has made: its number is damaged")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
     if version < len(migrations):
         statements = "".join(migrations[version:])
         db.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {len(migrations)}; COMMIT")
+
+
+def _our_schema(migrations: tuple[str, ...]) -> list[dict[str, str]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        db.row_factory = _as_dict
+        db.executescript("".join(migrations))
+        return _schema(db)
+
+
+def _schema(db: sqlite3.Connection) -> list[dict[str, str]]:
+    return db.execute("SELECT sql FROM sqlite_master ORDER BY rowid").fetchall()
 
 
 def _is_sound(db: sqlite3.Connection) -> bool:

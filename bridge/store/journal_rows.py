@@ -4,6 +4,8 @@ A bad sector or a flipped bit is in one row, or in one field of it. A field that
 a row that does not even say which press or button it is of is left out, and counted.
 """
 
+import contextlib
+import itertools
 import json
 import math
 import sqlite3
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from bridge.model import Alive, CallOff, Health, JournalContents, Key, Press, Waypoint
+from bridge.rules.accuracy import read_time
 from bridge.rules.reception import Reception
 from wire import codes, receipts
 
@@ -18,6 +21,8 @@ from wire import codes, receipts
 WALL_MS_MAX = 253_402_300_799_000
 COUNTER_MAX = 0xFFFF_FFFF
 AGE_S_MAX = 0xFFFF_FFFF
+_FIX_NUMBERS = ("lat", "lon", "radius_m", "confidence")
+_FIX_TEXTS = ("method", "taken_at", "source")
 _COLUMNS = {"press": 16, "alive": 5, "health": 5, "waypoint": 5}
 _T = TypeVar("_T")
 _Fields = Sequence[Any]
@@ -38,8 +43,13 @@ def read(db: sqlite3.Connection, now_ms: int) -> JournalContents:
         return records
 
     try:
+        presses = table("press", lambda fields: _press(fields, now_ms))
+        if unreadable:
+            lost = _lost_presses(db, {press.key for press in presses}, now_ms)
+            unreadable = max(unreadable, len(lost))
+            presses += lost
         return JournalContents(
-            table("press", lambda fields: _press(fields, now_ms)),
+            presses,
             table("alive", _alive),
             table("health", _health),
             table("waypoint", _waypoint),
@@ -69,6 +79,24 @@ def _rows(db: sqlite3.Connection, table: str) -> tuple[list[_Fields], bool]:
         except (sqlite3.Error, UnicodeDecodeError):  # the latter by Python, of a column's name
             continue
     return [fields for _, *fields in sorted(rows, key=lambda row: row[0])], is_whole
+
+
+def _lost_presses(db: sqlite3.Connection, known: set[Key], now_ms: int) -> list[Press]:
+    """Return the presses of which no more can be read than who pressed what, by their index or their rows.
+
+    The centre, asked once more under the same identity, knows what it has of each.
+    """
+    keys: dict[Key, None] = {}
+    for where, order in itertools.product(("INDEXED BY press_once", "NOT INDEXED"), ("ASC", "DESC")):
+        by = "rowid" if where == "NOT INDEXED" else "device_id"
+        query = f"SELECT device_id, event, counter FROM press {where} ORDER BY {by} {order}"  # noqa: S608
+        try:
+            for row in db.execute(query):
+                with contextlib.suppress(ValueError, TypeError):
+                    keys.setdefault(_key(*row))
+        except (sqlite3.Error, UnicodeDecodeError):
+            continue
+    return [Press(*key, heard_at_ms=now_ms) for key in keys if key not in known]
 
 
 def _records(rows: list[_Fields], made_of: Callable[[_Fields], _T]) -> tuple[list[_T], int]:
@@ -113,7 +141,15 @@ def _fix(text: object) -> dict[str, Any] | None:
         fix = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return None
-    return fix if isinstance(fix, dict) else None
+    if not isinstance(fix, dict):
+        return None
+    are_numbers = all(_is_finite(fix[name]) for name in _FIX_NUMBERS if name in fix)
+    are_texts = all(_text(fix[name]) is not None for name in _FIX_TEXTS if name in fix)
+    return fix if are_numbers and are_texts and isinstance(fix.get("marks", []), list) else None
+
+
+def _is_finite(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _key(device_id: object, event: object, counter: object) -> Key:
@@ -188,6 +224,7 @@ def _waypoint(fields: _Fields) -> Waypoint:
     device_id, event, counter, taken_at, fix = fields[:5]
     position = _fix(fix)
     _demand(position is not None)
+    read_time(_name(taken_at))
     return Waypoint(_key(device_id, event, counter), _name(taken_at), position or {})
 
 

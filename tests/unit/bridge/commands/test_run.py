@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import Press
+from bridge.model import Press, Waypoint
 from bridge.store.home import Credentials, Home
 from bridge.store.journal import Journal, read_presses
 from tests.unit.bridge.commands.parts import CRASH
@@ -145,6 +145,46 @@ async def test_a_home_that_became_read_only_still_brings_its_press_to_the_centre
         }
         remount(small_disk, "rw")
         await see(what="well", where="disk")
+        program.terminate()
+        await program.communicate()
+    assert program.returncode == 0
+    assert [post["counter"] for post in centre.posts] == [5]
+    assert [press.incident for press in read_presses(home.journal)] == ["1-1-5"]
+
+
+DAMAGES = {
+    "a column's name": lambda whole: whole.replace(b"battery_mv ", b"cattery_mv "),
+    "a text": lambda whole: whole.replace(b"here i am", b"here \xff am"),
+    "half a position": lambda whole: whole.replace(b'{"lat": 50.5', b'["lat": 50.5'),
+    "a page of another table": lambda whole: whole[:-4096] + bytes(4096),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+async def test_the_press_of_a_damaged_journal_reaches_the_centre(tmp_path: Path, what: str) -> None:
+    """The bridge starts, sends it, and has the centre's answer in its journal."""
+    authority, centre, home = Authority(), TestCentre(), Home(tmp_path / "home")
+    home.make()
+    async with serve(authority, centre.routes) as url:
+        home.write(Credentials(url, authority.pem.decode(), (device(1),)))
+        journal = Journal(home.journal)
+        press = Press(device(1).device_id, 1, 5, 1000, last_event_id="here i am")
+        journal.write(press, Waypoint(press.key, "2026-11-23T10:00:00.000Z", {"lat": 50.5, "lon": 4.5}))
+        journal.close()
+        whole = home.journal.read_bytes()
+        damaged = DAMAGES[what](whole)
+        assert damaged != whole
+        home.journal.write_bytes(damaged)
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bridge", "run", "--home", str(home.path), "--json-log"),
+            *("--set", "position.sources=[]", "--set", "supervision.notify=false", "--set", "page.port=0"),
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/no-bus"},
+        )
+        assert program.stdout
+        lines = [json.loads(await program.stdout.readline())]
+        while lines[-1]["what"] != "received":
+            lines.append(json.loads(await program.stdout.readline()))
         program.terminate()
         await program.communicate()
     assert program.returncode == 0

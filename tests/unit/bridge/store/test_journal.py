@@ -167,6 +167,7 @@ def test_a_journal_of_a_newer_bridge_is_left_alone(path: Path) -> None:
     """It is neither changed nor thrown aside: the newer bridge may come back. What waits there is sent."""
     journal = Journal(path)
     journal.write(press(1))
+    journal._connect().execute("ALTER TABLE press ADD COLUMN more INTEGER")
     journal._connect().execute("PRAGMA user_version = 99")
     journal.close()
     before = path.read_bytes()
