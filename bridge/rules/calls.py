@@ -4,22 +4,31 @@
     -------------                       -----                 ----
     ALIVE, ALIVE_LOW                    any                   nothing
     a CONTACT that was only a check-in  any                   nothing
+    an address that had no state        any                   nothing
     any other code                      no visit              visit, as long as the code is fresh
     another code, new                   a visit               end it: that radio session is over
     another code, known                 a visit               nothing: it may be a system's memory
-    the same code, another address      connecting for 2 s    end the attempt: it may be a new session
-    the same code, another address      linked, or before     nothing: somebody may repeat it
+    the same code, another address      a visit that has      it has 1 s to show its state, at the second
+                                        not shown a state     try 2 s, then 4: it may be an impostor
+    the same code, another address      a visit that has      nothing: somebody repeats it
+
+    several addresses have the code     then
+    -------------------------------     ----
+    at every other turn                 the nearest of those that were tried least
+    in between                          the one that has waited longest: new addresses keep nobody out
 
     the visit has ended                 then
     -------------------                 ----
     with nothing more to say            what was heard up to now is dealt with
     lost; the button has its receipt    what was heard before it is dealt with: a CONTACT brings the rest
+    lost; another address is left       that one after 50 ms
     lost                                again after 50 ms, doubling to 1 s, or when another code is heard
 
 Systems report an advert once (BlueZ, as long as nothing in it changes), so silence says nothing: a code is
 tried for as long as the button may send it (protocol, "A press, from pin to silence").
 """
 
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from bridge.rules.expected_codes import Sighting
@@ -27,74 +36,163 @@ from wire import codes
 
 PRESS_FRESH_MS = 330_000
 CONTACT_FRESH_MS = 4_000
-ATTEMPT_MS_MIN = 2_000
+ATTEMPT_MS_MIN = 1_000
+ATTEMPT_MS_MAX = 8_000
 AGAIN_MS_MIN = 50
 AGAIN_MS_LOST_MAX = 1_000
 AGAIN_MS_IDLE_MAX = 8_000
+ADDRESSES_MAX = 128
 
 
 class Reaction(Enum):
     """What an advert leads to."""
 
     NOTHING = auto()
-    NOTE = auto()  # a visit may be due
-    END = auto()  # and the visit that goes on is over
+    NOTE = auto()  # a visit may be due, and the one that goes on may be contested
+    END = auto()  # the visit that goes on is over
+
+
+@dataclass(slots=True)
+class _Sender:
+    """An address, and what was heard from it last. `place`: in the order of those that wait."""
+
+    address: str
+    sighting: Sighting
+    rssi: int
+    heard_ms: int
+    number: int
+    place: int
+    tries: int = 0
+
+    def is_fresh(self, now_ms: int) -> bool:
+        is_contact = self.sighting.event == codes.CONTACT
+        return now_ms - self.heard_ms < (CONTACT_FRESH_MS if is_contact else PRESS_FRESH_MS)
 
 
 class Calls:
     """One button's. What is heard is numbered, to tell what comes during a visit from what came before."""
 
     def __init__(self) -> None:
-        self.latest: tuple[str, Sighting] | None = None  # from which address, what
+        self._senders: dict[str, _Sender] = {}  # what was heard last is the last
+        self._false: dict[str, None] = {}  # addresses that know a code, and not the button's key
         self._number = self._done_number = self._visit_number = 0
-        self._heard_ms = 0
-        self._visit: tuple[str, Sighting] | None = None
-        self._is_linked = self._has_progress = False
-        self._patient_until_ms = 0
+        self._place = self._turn = 0
+        self._visit: _Sender | None = None
+        self._is_proven = self._has_progress = False
+        self._began_ms = 0
         self._again_ms = AGAIN_MS_MIN
         self._check_in = ""  # the code of the last CONTACT that had nothing open
 
-    def heard(self, address: str, sighting: Sighting, now_ms: int) -> Reaction:
+    def __contains__(self, address: str) -> bool:
+        return address in self._senders
+
+    def __len__(self) -> int:
+        return len(self._senders)
+
+    @property
+    def latest(self) -> tuple[str, str] | None:
+        """Return from which address which code was heard last."""
+        sender = self._latest()
+        return None if sender is None else (sender.address, sender.sighting.uuid)
+
+    def heard(self, address: str, sighting: Sighting, rssi: int, now_ms: int) -> Reaction:
         """Take an advert of this button."""
         if sighting.event in (codes.ALIVE, codes.ALIVE_LOW) or sighting.uuid == self._check_in:
             return Reaction.NOTHING
-        self.latest, self._heard_ms = (address, sighting), now_ms
+        if address in self._false:
+            return Reaction.NOTHING
         self._number += 1
-        if self._visit is None:
-            return Reaction.NOTE
-        visited_address, visited = self._visit
-        if sighting.uuid != visited.uuid:
-            is_elsewhere = sighting.new
-        else:
-            is_patient = self._is_linked or now_ms < self._patient_until_ms
-            is_elsewhere = address != visited_address and not is_patient
-        return Reaction.END if is_elsewhere else Reaction.NOTE
+        known = self._senders.pop(address, None)
+        sender = _Sender(address, sighting, rssi, now_ms, self._number, self._next_place())
+        if known is not None and known.sighting.uuid == sighting.uuid:
+            sender.place, sender.tries = known.place, known.tries
+        self._make_room()
+        self._senders[address] = sender
+        is_elsewhere = self._visit is not None and sighting.uuid != self._visit.sighting.uuid
+        return Reaction.END if is_elsewhere and sighting.new else Reaction.NOTE
+
+    def _next_place(self) -> int:
+        self._place += 1
+        return self._place
+
+    def _make_room(self) -> None:
+        """Forget who was not heard for longest."""
+        if len(self._senders) >= ADDRESSES_MAX:
+            del self._senders[next(iter(self._senders))]
+
+    def _latest(self) -> _Sender | None:
+        return next(reversed(self._senders.values()), None)
+
+    def _rivals(self, now_ms: int) -> list[_Sender]:
+        """Return all that sent what was heard last, and are not dealt with."""
+        latest = self._latest()
+        return [
+            sender
+            for sender in self._senders.values()
+            if latest is not None
+            and sender.sighting.uuid == latest.sighting.uuid
+            and sender.number > self._done_number
+            and sender.is_fresh(now_ms)
+        ]
 
     def is_due(self, now_ms: int) -> bool:
         """Return whether the button is to be visited now."""
-        if self.latest is None or self._number <= self._done_number:
-            return False
-        is_contact = self.latest[1].event == codes.CONTACT
-        return now_ms - self._heard_ms < (CONTACT_FRESH_MS if is_contact else PRESS_FRESH_MS)
+        return bool(self._rivals(now_ms))
 
-    def begin(self) -> Sighting:
-        """Choose what is visited: what was heard last."""
-        assert self.latest is not None, "only what was heard is visited"
+    def begin(self, now_ms: int) -> tuple[str, Sighting]:
+        """Choose who is visited."""
+        rivals = self._rivals(now_ms)
+        assert rivals, "only what was heard is visited"
+        if self._turn % 2:
+            sender = min(rivals, key=lambda rival: rival.place)
+        else:
+            sender = min(rivals, key=lambda rival: (rival.tries, -rival.rssi))
+        self._turn += 1
         self._visit_number, self._has_progress = self._number, False
-        return self.latest[1]
+        return sender.address, sender.sighting
 
-    def connecting(self, address: str, sighting: Sighting, now_ms: int) -> None:
+    def connecting(self, address: str, now_ms: int) -> None:
         """Take note that the attempt begins."""
-        self._visit = (address, sighting)
-        self._patient_until_ms = now_ms + ATTEMPT_MS_MIN
+        sender = self._senders.get(address)
+        if sender is None:  # others have come in while it waited for a link
+            return
+        sender.place = self._next_place()
+        self._visit, self._is_proven, self._began_ms = sender, False, now_ms
 
-    def linked(self) -> None:
-        """Take note that the link is up."""
-        self._is_linked = True
+    def is_contested(self) -> bool:
+        """Return whether other addresses have the code of the visit that goes on."""
+        visit = self._visit
+        return visit is not None and any(
+            sender.sighting.uuid == visit.sighting.uuid
+            and sender.number > self._done_number
+            and sender.address != visit.address
+            for sender in self._senders.values()
+        )
+
+    def until_ms(self) -> int | None:
+        """Return when the visit must have shown its state; None where nobody else has its code."""
+        if self._visit is None or self._is_proven or not self.is_contested():
+            return None
+        return self._began_ms + min(ATTEMPT_MS_MIN << self._visit.tries, ATTEMPT_MS_MAX)
+
+    def proved(self) -> None:
+        """Take note that who is visited has shown a state of this button."""
+        self._is_proven = True
+
+    def is_false(self, address: str) -> None:
+        """Take note that this address has shown something else: it is not visited again."""
+        self._senders.pop(address, None)
+        self._false[address] = None
+        self._has_progress = True  # the next one does not wait
+        if len(self._false) > ADDRESSES_MAX:
+            del self._false[next(iter(self._false))]
 
     def disconnected(self) -> None:
         """Take note that the link, or the attempt, is over."""
-        self._visit, self._is_linked = None, False
+        visit, self._visit = self._visit, None
+        sender = None if visit is None else self._senders.get(visit.address)
+        if sender is not None and visit is not None and sender.sighting.uuid == visit.sighting.uuid:
+            sender.tries = 0 if self._is_proven else visit.tries + 1
 
     def brought(self) -> None:
         """Take note that the button has taken something new."""
@@ -110,6 +208,14 @@ class Calls:
             self._done_number = self._number
         elif is_received:
             self._done_number = self._visit_number
-        ceiling_ms = AGAIN_MS_LOST_MAX if is_lost else AGAIN_MS_IDLE_MAX
-        self._again_ms = AGAIN_MS_MIN if self._has_progress else min(self._again_ms * 2, ceiling_ms)
+        if self._has_progress or (is_lost and self._is_another_left()):
+            self._again_ms = AGAIN_MS_MIN
+        else:
+            ceiling_ms = AGAIN_MS_LOST_MAX if is_lost else AGAIN_MS_IDLE_MAX
+            self._again_ms = min(self._again_ms * 2, ceiling_ms)
         return self._again_ms
+
+    def _is_another_left(self) -> bool:
+        """Return whether somebody was tried less often than others."""
+        tries = {sender.tries for sender in self._senders.values() if sender.number > self._done_number}
+        return len(tries) > 1

@@ -19,7 +19,7 @@
                                            what is owed: positions, the age, a call-off
     answered            OPEN, OVER         keep; the same stage again brings nothing
     proven              OPEN, OVER         a higher stage: keep it, bring it; CLOSED: OVER
-    written             any                a stage that the button had not: keep that it has it
+    taken               any                a stage that the button had not: keep that it has it
     state read          any                the age, where it lacks one: keep it, then post it
     call-off given      not DONE           keep the PIN, then post it; while POSTING it follows the alarm
     call-off answered   any                keep what became of it, and the PIN no longer
@@ -279,8 +279,8 @@ class PressFlow:
 
     # -- the button -------------------------------------------------------------------------------------
 
-    def written(self, stage: int) -> list[Action]:
-        """Take note that the button has answered the write of `stage`."""
+    def taken(self, stage: int) -> list[Action]:
+        """Take note that the button itself has taken `stage` (visit.py says when that is known)."""
         if stage <= self.press.delivered:
             return []
         self.press = replace(self.press, delivered=stage)

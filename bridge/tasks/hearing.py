@@ -107,7 +107,7 @@ class Hearing:
             self._heard.append(_Heard(sighting, boottime_ms, rssi))
             self._signal.set()
             self._on_new()
-        self.visitors[sighting.device_id].note(peer, sighting)
+        self.visitors[sighting.device_id].note(peer, sighting, rssi)
 
     async def take(self) -> None:
         """Take up what was heard, until cancelled: presses before heartbeats."""
@@ -190,9 +190,9 @@ class Hearing:
         """Take the state of a button that has a press on the air: how old that is."""
         self._presses.state_read(sighting.key, value)
 
-    def written(self, key: Key, stage: int) -> None:
-        """Take note that the button has answered the write of `stage`."""
-        self._presses.written(key, stage)
+    def taken(self, key: Key, stage: int) -> None:
+        """Take note that the button itself has taken `stage`."""
+        self._presses.taken(key, stage)
 
     def refused(self, reason: str) -> None:
         """Count something that was not what a button of ours, or the centre, says."""

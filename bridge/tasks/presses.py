@@ -102,10 +102,10 @@ class Presses:
             else:
                 self._on_news(key.device_id)
 
-    def written(self, key: Key, stage: int) -> None:
-        """Take note that the button has answered the write of `stage`."""
+    def taken(self, key: Key, stage: int) -> None:
+        """Take note that the button itself has taken `stage`."""
         flow = self.flows[key]
-        self._do(flow, flow.written(stage))
+        self._do(flow, flow.taken(stage))
 
     def contact_read(self, key: Key, value: state.State) -> None:
         """Take a CONTACT's state, which names this press, known already."""

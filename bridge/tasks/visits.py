@@ -15,10 +15,10 @@ from typing import Protocol
 
 from bridge.model import Device, Key, Press
 from bridge.ports import Clock, Link, LinkLost, Peer, Radio
-from bridge.rules.calls import Calls, Reaction
+from bridge.rules.calls import ADDRESSES_MAX, Calls, Reaction
 from bridge.rules.expected_codes import Sighting
 from bridge.rules.visit import Then, Visit, Wait, Write
-from wire import receipts, state
+from wire import codes, receipts, state
 from wire.keys import InvalidMessage, Mac
 
 # The button keeps a link 10 min after RECEIVED; one that outlives this is not alive.
@@ -27,7 +27,7 @@ LINKS_MAX = 4
 
 
 class _BadState(LinkLost):
-    """Who is linked knows the code that is on the air, and not the button's key."""
+    """Whoever is linked knows the code that is on the air, and not the button's key."""
 
 
 class Links:
@@ -84,8 +84,8 @@ class Host(Protocol):
     def state_read(self, sighting: Sighting, value: state.State) -> None:
         """Take the state of a button that has a press on the air."""
 
-    def written(self, key: Key, stage: int) -> None:
-        """Take note that the button has answered the write of `stage`."""
+    def taken(self, key: Key, stage: int) -> None:
+        """Take note that the button itself has taken `stage`."""
 
     def refused(self, reason: str) -> None:
         """Count something on the air that was not what a button of ours sends."""
@@ -99,21 +99,39 @@ class Visitor:
         self._mac_heard, self._mac_state = Mac(device.k_heard), Mac(device.k_state)
         self._signal = asyncio.Event()
         self._calls = Calls()
-        self._peer: Peer | None = None  # whom the last advert came from
+        self._peers: dict[str, Peer] = {}  # by address, the last one at the end
         self._limit: asyncio.Timeout | None = None  # of the visit that goes on
-        self._asked = ""  # the code whose press was asked for its age: once is enough
         self._leaving = False
 
-    def note(self, peer: Peer, sighting: Sighting) -> None:
+    def note(self, peer: Peer, sighting: Sighting, rssi: int) -> None:
         """Take an advert of this button, connectable or not, straight from the scan callback."""
-        reaction = self._calls.heard(peer.address, sighting, self._clock.monotonic_ms())
+        reaction = self._calls.heard(peer.address, sighting, rssi, self._clock.monotonic_ms())
         if reaction is Reaction.NOTHING:
             return
-        self._peer = peer
-        if self._limit is None:
-            self._signal.set()
-        elif reaction is Reaction.END and not self._limit.expired():
-            self._limit.reschedule(asyncio.get_running_loop().time())
+        self._peers[peer.address] = peer
+        if len(self._peers) > 2 * ADDRESSES_MAX:
+            self._forget_peers()
+        self._signal.set()
+        if reaction is Reaction.END:
+            self._end_in(0)
+        else:
+            self._bound()
+
+    def _forget_peers(self) -> None:
+        """Forget whom nobody will visit."""
+        self._peers = {address: peer for address, peer in self._peers.items() if address in self._calls}
+
+    def _bound(self) -> None:
+        """End the visit in time, where others have the same code and it has not shown its state."""
+        until_ms = self._calls.until_ms()
+        if until_ms is not None:
+            self._end_in(until_ms - self._clock.monotonic_ms())
+
+    def _end_in(self, ms: int) -> None:
+        now_s = asyncio.get_running_loop().time()
+        ends_s = None if self._limit is None or self._limit.expired() else self._limit.when()
+        if self._limit is not None and ends_s is not None and ends_s > now_s:  # else it is over
+            self._limit.reschedule(now_s + max(ms, 0) / 1000)
 
     def wake(self) -> None:
         """Look again: a press may be on disk, a receipt may be here."""
@@ -132,19 +150,20 @@ class Visitor:
             if not calls.is_due(self._clock.monotonic_ms()):
                 await self._signal.wait()
                 continue
-            latest, peer, sighting = calls.latest, self._peer, calls.begin()
-            assert peer is not None
-            is_lost = False
+            latest = calls.latest
+            address, sighting = calls.begin(self._clock.monotonic_ms())
+            peer, is_lost = self._peers[address], False
             try:
                 async with self._links.one():
                     await self._call_on(peer, sighting)
             except LinkLost:
                 is_lost = True
+            self._forget_peers()
             press = self._host.press(sighting.key)
             is_received = press is not None and press.delivered >= receipts.RECEIVED
             await self._pause(calls.ended(is_lost, is_received) / 1000, latest)
 
-    async def _pause(self, limit_s: float, but: tuple[str, Sighting] | None) -> None:
+    async def _pause(self, limit_s: float, but: tuple[str, str] | None) -> None:
         """Wait, unless another code or address is heard."""
         with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
@@ -156,22 +175,25 @@ class Visitor:
         self._leaving = False
         try:
             async with asyncio.timeout(VISIT_S_MAX) as self._limit:
-                self._calls.connecting(peer.address, sighting, self._clock.monotonic_ms())
+                self._calls.connecting(peer.address, self._clock.monotonic_ms())
+                self._bound()
                 async with self._radio.link(peer, sighting.code, self.wake) as link:
-                    self._calls.linked()
-                    await self._converse(link, sighting, sighting.code)
+                    await self._converse(link, sighting)
+        except _BadState:
+            self._calls.is_false(peer.address)
+            raise
         except TimeoutError:
             raise LinkLost("over") from None
         finally:
             self._limit = None
             self._calls.disconnected()
 
-    async def _converse(self, link: Link, sighting: Sighting, code_on_air: bytes) -> None:
-        visit = Visit(sighting, was_asked=sighting.uuid == self._asked)
+    async def _converse(self, link: Link, sighting: Sighting) -> None:
+        visit = Visit(sighting)
         while not self._leaving:
             self._signal.clear()
             press = None if visit.key is None else self._host.press(visit.key)
-            step = visit.next(press, self._host.is_kept(sighting))
+            step = visit.next(press, self._host.is_kept(sighting), self._calls.is_contested())
             if step is Then.LEAVE:
                 if visit.was_check_in:
                     self._calls.was_check_in(sighting)
@@ -182,15 +204,14 @@ class Visitor:
                 case Write(stage):
                     await self._write(link, sighting, press, stage)
                     visit.wrote(stage)
+                    self._count(visit)
                 case Then.READ_STATE:
-                    value = await self._state(link, code_on_air)
-                    visit.contact_read(self._host.contact_read(sighting, value))
+                    await self._prove(link, sighting, visit)
                 case Wait(limit_ms, is_idle):
                     async with self._links.idle(self) if is_idle else nullcontext():
                         is_called = await self._called(None if limit_ms is None else limit_ms / 1000)
                     if not is_called:
-                        visit.asked()
-                        await self._ask_age(link, sighting, code_on_air)
+                        await self._prove(link, sighting, visit)
 
     async def _called(self, limit_s: float | None) -> bool:
         """Return whether there is news, within `limit_s`."""
@@ -207,19 +228,28 @@ class Visitor:
             return
         assert press is not None, "a proven stage is a press's"
         await link.write_receipt(bytes((stage,)) + press.proof)
-        if stage > press.delivered:
+
+    def _count(self, visit: Visit) -> None:
+        """Count what was said as taken, once it is known who took it."""
+        press = None if visit.key is None else self._host.press(visit.key)
+        if press is None or visit.taken is None:
+            return
+        if visit.taken > press.delivered:
             self._calls.brought()
-        self._host.written(press.key, stage)
+        self._host.taken(press.key, visit.taken)
 
-    async def _ask_age(self, link: Link, sighting: Sighting, code_on_air: bytes) -> None:
-        """Ask how old the press is. A wrong answer costs no link: what has come is brought all the same."""
-        self._asked = sighting.uuid
-        with suppress(_BadState):
-            self._host.state_read(sighting, await self._state(link, code_on_air))
-
-    async def _state(self, link: Link, code_on_air: bytes) -> state.State:
+    async def _prove(self, link: Link, sighting: Sighting, visit: Visit) -> None:
+        """Read the state: it shows who is linked, and how old the press is."""
         try:
-            return state.unseal(self._mac_state, code_on_air, await link.read_state())
+            value = state.unseal(self._mac_state, sighting.code, await link.read_state())
         except InvalidMessage:
             self._host.refused("bad_state")
             raise _BadState("bad_state") from None
+        self._calls.proved()
+        self._end_in(int(VISIT_S_MAX * 1000))
+        if sighting.event == codes.CONTACT:
+            visit.contact_read(self._host.contact_read(sighting, value))
+        else:
+            self._host.state_read(sighting, value)
+            visit.proved()
+        self._count(visit)

@@ -25,7 +25,7 @@ from sim.city.people import Habits
 from sim.city.statistics import CALLED_GONE, CALLED_GONE_WRONGLY, Tally
 from sim.physics.first_heard import first_heard
 from sim.physics.medium import Medium
-from wire import receipts
+from wire import receipts, state
 from wire.codes import ALARM, ALIVE, ALIVE_LOW, CONTACT, PRESSES
 from wire.keys import Mac
 
@@ -234,14 +234,13 @@ class Phone:
             if isinstance(step, Write):
                 self._write(visit, flow, step.stage)
             elif step is Then.READ_STATE:
-                self._read_contact(visit)
+                self._read_state(visit)
             elif step is Then.LEAVE:
                 self._unlink()
             else:
                 if step.limit_ms is not None:
                     at_ms = self._town.schedule.now_ms + step.limit_ms
-                    visit.asked()
-                    self._town.schedule.at(at_ms, self._ask_age, visit)
+                    self._town.schedule.at(at_ms, self._ask_state, visit)
                 return
 
     def _write(self, visit: Visit, flow: PressFlow | None, stage: int) -> None:
@@ -251,11 +250,26 @@ class Phone:
             return
         assert flow is not None, "a proven stage is a press's"
         self.button.take(bytes((stage,)) + flow.press.proof)
-        self._do(flow, flow.written(stage))
+        self._count(visit)
 
-    def _read_contact(self, visit: Visit) -> None:
+    def _count(self, visit: Visit) -> None:
+        flow = None if visit.key is None else self._flows.get(visit.key)
+        if flow is not None and visit.taken is not None:
+            self._do(flow, flow.taken(visit.taken))
+
+    def _read_state(self, visit: Visit) -> None:
         value = self.button.state()
         self._battery_mv = self.button.battery_mv
+        if visit.key is None:
+            self._read_contact(visit, value)
+            return
+        visit.proved()
+        flow = self._flows.get(visit.key)
+        if flow is not None and open_press(self._device_id, value) == visit.key:
+            self._do(flow, flow.state_read(value, self._town.schedule.now_ms))
+        self._count(visit)
+
+    def _read_contact(self, visit: Visit, value: state.State) -> None:
         key = open_press(self._device_id, value)
         visit.contact_read(key)
         if key is None:
@@ -265,13 +279,10 @@ class Phone:
         elif flow := self._flows.get(key):
             self._do(flow, flow.contact_read(value, self._town.schedule.now_ms))
 
-    def _ask_age(self, visit: Visit) -> None:
-        if visit is not self._visit or not self._is_linked() or visit.key not in self._flows:
-            return
-        flow, value = self._flows[visit.key], self.button.state()
-        self._battery_mv = self.button.battery_mv
-        if open_press(self._device_id, value) == visit.key:
-            self._do(flow, flow.state_read(value, self._town.schedule.now_ms))
+    def _ask_state(self, visit: Visit) -> None:
+        if visit is self._visit and self._is_linked() and not visit.is_proven:
+            self._read_state(visit)
+            self._go_on()
 
     # -- what the flows ask for -----------------------------------------------------------------------
 

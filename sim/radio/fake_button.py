@@ -68,6 +68,9 @@ class FakeButton:
 
     def _on_read(self, _connection: Connection) -> bytes:
         self.reads += 1
+        return self._shown()
+
+    def _shown(self) -> bytes:
         return secrets.token_bytes(20) if self.state is None else self.state
 
     def _on_write(self, _connection: Connection, value: bytes) -> None:

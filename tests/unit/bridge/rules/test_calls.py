@@ -1,6 +1,11 @@
 """When a button is visited, when a visit is given up, and how soon it is tried again."""
 
+from itertools import count
+from random import Random
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.rules import calls
 from bridge.rules.calls import Calls, Reaction
@@ -8,6 +13,7 @@ from bridge.rules.expected_codes import Sighting
 from wire.codes import ALARM, ALIVE, ALIVE_LOW, CONTACT, TEST
 
 HERE, THERE = "C0:00:00:00:00:01", "C0:00:00:00:00:02"
+RSSI = -60
 
 
 def sighting(event: int = ALARM, counter: int = 1, *, new: bool = True) -> Sighting:
@@ -17,18 +23,30 @@ def sighting(event: int = ALARM, counter: int = 1, *, new: bool = True) -> Sight
 def visiting(*, linked: bool) -> Calls:
     """Return the calls of a button whose first alarm's code is visited, since 0 ms."""
     visited = Calls()
-    visited.heard(HERE, sighting(), 0)
-    visited.connecting(HERE, visited.begin(), 0)
+    visited.heard(HERE, sighting(), RSSI, 0)
+    address, _ = visited.begin(0)
+    visited.connecting(address, 0)
     if linked:
-        visited.linked()
+        visited.proved()
     return visited
+
+
+def try_next(button: Calls, now_ms: int, *, is_false: bool = False) -> str:
+    """Visit whoever comes next, without success; return its address."""
+    address, _ = button.begin(now_ms)
+    button.connecting(address, now_ms)
+    if is_false and address != HERE:
+        button.is_false(address)
+    button.disconnected()
+    button.ended(is_lost=True, is_received=False)
+    return address
 
 
 @pytest.mark.parametrize("event", [ALIVE, ALIVE_LOW])
 def test_nobody_is_called_on_for_a_heartbeat(event: int) -> None:
     """It cannot be connected to."""
     button = Calls()
-    assert button.heard(HERE, sighting(event), 0) is Reaction.NOTHING
+    assert button.heard(HERE, sighting(event), RSSI, 0) is Reaction.NOTHING
     assert not button.is_due(0)
 
 
@@ -39,38 +57,100 @@ def test_nobody_is_called_on_for_a_heartbeat(event: int) -> None:
 def test_a_code_is_tried_for_as_long_as_it_may_be_on_the_air(event: int, fresh_ms: int) -> None:
     """A system may report it once, so silence says nothing."""
     button = Calls()
-    assert button.heard(HERE, sighting(event), 0) is Reaction.NOTE
+    assert button.heard(HERE, sighting(event), RSSI, 0) is Reaction.NOTE
     assert button.is_due(fresh_ms - 1)
     assert not button.is_due(fresh_ms)
 
 
 @pytest.mark.parametrize(
-    ("linked", "address", "heard", "now_ms", "reaction"),
+    ("linked", "address", "heard", "reaction"),
     [
-        (True, THERE, sighting(counter=2), 1, Reaction.END),
-        (False, THERE, sighting(counter=2), 1, Reaction.END),
-        (True, THERE, sighting(counter=2, new=False), 9_000, Reaction.NOTE),
-        (False, THERE, sighting(new=False), calls.ATTEMPT_MS_MIN, Reaction.END),
-        (False, THERE, sighting(new=False), calls.ATTEMPT_MS_MIN - 1, Reaction.NOTE),
-        (True, THERE, sighting(new=False), 9_000, Reaction.NOTE),
-        (False, HERE, sighting(new=False), 9_000, Reaction.NOTE),
+        (True, THERE, sighting(counter=2), Reaction.END),
+        (False, THERE, sighting(counter=2), Reaction.END),
+        (True, THERE, sighting(counter=2, new=False), Reaction.NOTE),
+        (False, THERE, sighting(new=False), Reaction.NOTE),
+        (True, THERE, sighting(new=False), Reaction.NOTE),
+        (False, HERE, sighting(new=False), Reaction.NOTE),
     ],
 )
-def test_what_ends_a_visit(
-    linked: bool, address: str, heard: Sighting, now_ms: int, reaction: Reaction
-) -> None:
-    """A new code does; the same code from elsewhere ends an attempt in time, and a link that is up never."""
-    assert visiting(linked=linked).heard(address, heard, now_ms) is reaction
+def test_what_ends_a_visit_at_once(linked: bool, address: str, heard: Sighting, reaction: Reaction) -> None:
+    """A new code does: the radio session that is visited is over."""
+    assert visiting(linked=linked).heard(address, heard, RSSI, 9_000) is reaction
+
+
+def test_who_shows_no_state_has_a_second_once_others_have_the_code() -> None:
+    """Twice as long at each try; with the code to itself, or once the state is shown, as long as it takes."""
+    button = visiting(linked=False)
+    assert button.until_ms() is None
+    button.heard(THERE, sighting(new=False), RSSI, 200)
+    assert button.until_ms() == calls.ATTEMPT_MS_MIN
+    button.disconnected()
+    button.connecting(HERE, 5_000)
+    assert button.until_ms() == 5_000 + 2 * calls.ATTEMPT_MS_MIN
+    button.proved()
+    assert button.until_ms() is None
+
+
+def test_the_nearest_is_tried_first_and_none_is_tried_twice_before_all_were() -> None:
+    """Where all are heard once, as some systems report them."""
+    button, rssis = Calls(), {"near": -40, "nearer": -35, "far": -90, "next door": -70}
+    for address, rssi in rssis.items():
+        button.heard(address, sighting(), rssi, 0)
+    tried = [try_next(button, 0) for _ in rssis]
+    assert tried[0] == "nearer"
+    assert sorted(tried) == sorted(rssis)
+
+
+@given(st.integers(0, 2**32), st.integers(-95, -40), st.integers(0, 4))
+def test_new_addresses_keep_nobody_out(seed: int, rssi: int, before: int) -> None:
+    """An impostor with ever new addresses, nearer than the button: that comes in turn, and again in turn."""
+    random, button = Random(seed), Calls()
+    news = (f"impostor {number}" for number in count())
+
+    def impostor(number: int) -> None:
+        for _ in range(number):
+            button.heard(next(news), sighting(), random.randint(-40, -30), 0)
+
+    impostor(before)
+    button.heard(HERE, sighting(), rssi, 0)
+    for _ in range(2):  # links are lost, too
+        waiting = len(button)
+        for _ in range(2 * waiting + 1):
+            if try_next(button, 0, is_false=random.random() < 0.5) == HERE:
+                break
+            impostor(random.randint(0, 1))
+        else:
+            pytest.fail("the button was kept out")
+
+
+def test_who_has_shown_something_else_is_not_visited_again() -> None:
+    """Not under another code either: it has not the key."""
+    button = visiting(linked=False)
+    button.is_false(HERE)
+    button.disconnected()
+    assert button.heard(HERE, sighting(new=False), RSSI, 1) is Reaction.NOTHING
+    assert button.heard(HERE, sighting(counter=2), RSSI, 2) is Reaction.NOTHING
+    assert not button.is_due(2)
+
+
+def test_a_crowd_of_addresses_has_a_bound() -> None:
+    """Who is heard again and again stays known in it."""
+    button = Calls()
+    for number in range(2 * calls.ADDRESSES_MAX):
+        button.heard(f"shouter {number}", sighting(), RSSI, 0)
+        button.heard(HERE, sighting(), RSSI, 0)
+    assert len(button) == calls.ADDRESSES_MAX
+    assert HERE in button
 
 
 def test_what_is_heard_during_a_visit_that_said_all_is_dealt_with() -> None:
     """What is heard later is not."""
     button = visiting(linked=True)
-    button.heard(HERE, sighting(new=False), 500)
+    button.heard(HERE, sighting(new=False), RSSI, 500)
     button.disconnected()
     button.ended(is_lost=False, is_received=True)
     assert not button.is_due(500)
-    button.heard(HERE, sighting(new=False), 500)
+    button.heard(HERE, sighting(new=False), RSSI, 500)
     assert button.is_due(500)
 
 
@@ -81,7 +161,7 @@ def test_a_lost_link_is_made_again_unless_the_button_has_its_receipt(is_received
     button.disconnected()
     button.ended(is_lost=True, is_received=is_received)
     assert button.is_due(100) is not is_received
-    button.heard(THERE, sighting(new=False), 200)
+    button.heard(THERE, sighting(new=False), RSSI, 200)
     assert button.is_due(200)
 
 
@@ -91,7 +171,8 @@ def test_the_pauses_double_up_to_a_bound_and_begin_anew_with_progress() -> None:
     pauses_ms = [button.ended(is_lost=True, is_received=False) for _ in range(8)]
     assert pauses_ms == [100, 200, 400, 800, 1000, 1000, 1000, 1000]
     assert [button.ended(is_lost=False, is_received=False) for _ in range(4)] == [2000, 4000, 8000, 8000]
-    button.begin()
+    button.heard(HERE, sighting(new=False), RSSI, 1)
+    button.begin(1)
     button.brought()
     assert button.ended(is_lost=True, is_received=False) == calls.AGAIN_MS_MIN
 
@@ -99,7 +180,7 @@ def test_the_pauses_double_up_to_a_bound_and_begin_anew_with_progress() -> None:
 def test_a_check_in_is_not_called_on_again() -> None:
     """Its state was read, and nothing is open; the next CONTACT is another code."""
     button = Calls()
-    button.heard(HERE, sighting(CONTACT), 0)
-    button.was_check_in(button.begin())
-    assert button.heard(HERE, sighting(CONTACT, new=False), 1) is Reaction.NOTHING
-    assert button.heard(HERE, sighting(CONTACT, 2), 2) is Reaction.NOTE
+    button.heard(HERE, sighting(CONTACT), RSSI, 0)
+    button.was_check_in(button.begin(0)[1])
+    assert button.heard(HERE, sighting(CONTACT, new=False), RSSI, 1) is Reaction.NOTHING
+    assert button.heard(HERE, sighting(CONTACT, 2), RSSI, 2) is Reaction.NOTE

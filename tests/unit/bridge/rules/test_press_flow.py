@@ -123,7 +123,7 @@ TABLE = [
     ),
     Row(
         "written",
-        lambda f: f.written(receipts.RECEIVED),
+        lambda f: f.taken(receipts.RECEIVED),
         {O: (O, ["receipt", LATER]), V: (V, ["receipt", LATER])},
     ),
     Row(
@@ -321,7 +321,7 @@ def test_a_code_that_comes_again_after_its_receipt_is_a_recording() -> None:
     """Not within ten minutes: a button whose power fails right then starts again with it."""
     flow = flow_in(Phase.OPEN)
     assert not flow.is_over_on_air(NOW.boottime_ms + 3_600_000)
-    flow.written(receipts.RECEIVED)
+    flow.taken(receipts.RECEIVED)
     assert not flow.is_over_on_air(NOW.boottime_ms + 600_000)
     assert flow.is_over_on_air(NOW.boottime_ms + 600_001)
 
@@ -443,14 +443,22 @@ class World:
                 )
                 self.felt.append(step.stage)
             self.visit.wrote(step.stage)
-            if step.stage > receipts.HEARD:
-                self.do(self.flow.written(step.stage))
+            self._count(self.visit)
+        elif step is Then.READ_STATE:
+            self.state_is_read()
         elif step is Then.LEAVE:
             self.visit = None
 
-    def age_is_read(self) -> None:
+    def state_is_read(self) -> None:
         if self.event == codes.ALARM:
             self.do(self.flow.state_read(OPEN_STATE, NOW.boottime_ms))
+        if self.visit is not None:
+            self.visit.proved()
+            self._count(self.visit)
+
+    def _count(self, visit: Visit) -> None:
+        if visit.taken is not None:
+            self.do(self.flow.taken(visit.taken))
 
     def phone_moves(self) -> None:
         self.do(self.flow.tick(NOW, FIX))
