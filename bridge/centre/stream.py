@@ -18,18 +18,22 @@ class EventStream:
         self._id = ""
         self._type = ""
         self._data: list[str] = []
-        self._after_cr = False
+        self._after_cr = False  # an LF that comes next belongs to it
+        self._is_first = True  # a byte order mark may be before the first line
 
     async def events(self, content: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, str]]:
+        """Yield what `feed` returns, as it comes."""
         async for chunk in content.iter_any():
             for event in self.feed(chunk):
                 yield event
 
     def feed(self, chunk: bytes) -> list[tuple[str, str]]:
         """Return `(id, data)` of each event of type `receipt` that `chunk` completes. Raises NotACentre."""
-        if self._after_cr and chunk.startswith(b"\n"):
-            chunk = chunk[1:]
-        self._after_cr = chunk.endswith(b"\r") if chunk else self._after_cr
+        if not chunk:
+            return []
+        is_split = self._after_cr and chunk.startswith(b"\n")
+        self._after_cr = chunk.endswith(b"\r")
+        chunk = chunk[1:] if is_split else chunk
         lines = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest = lines.pop()
         if any(len(line) > LINE_BYTES_MAX for line in (*lines, self._rest)):
@@ -37,6 +41,8 @@ class EventStream:
         return [event for line in lines if (event := self._line(line.decode("utf-8", "replace")))]
 
     def _line(self, line: str) -> tuple[str, str] | None:
+        line = line.removeprefix("\ufeff") if self._is_first else line
+        self._is_first = False
         if not line:
             kind, data = self._type, "\n".join(self._data)
             self._type, self._data = "", []
