@@ -78,7 +78,9 @@ class FakeBridge:
             raise RuntimeError(f"cannot send {pin}")
         if self.hold is not None:
             await self.hold.wait()
-        outcome = self.outcome or (CallOff.DONE if pin in self.pins else CallOff.WRONG_PIN)
+        outcome = CallOff.DONE if pin in self.pins else CallOff.WRONG_PIN
+        if self.outcome is not None:
+            outcome = self.outcome
         self.press(key.counter, call_off=outcome, can_call_off=outcome not in (CallOff.DONE, CallOff.KEPT))
         return outcome
 
