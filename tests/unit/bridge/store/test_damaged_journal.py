@@ -91,6 +91,12 @@ def rows_until_broken(path: Path) -> Iterator[tuple[Any, ...]]:
                 yield from db.execute(f"SELECT {columns} FROM press NOT INDEXED")  # noqa: S608 -- ours
 
 
+def loaded(path: Path) -> JournalContents:
+    """Start with the journal at `path`, and end."""
+    with closing(Journal(path)) as journal:
+        return journal.load(NOW_MS)
+
+
 def examine(image: Image, folder: Path, damage: Callable[[dict[str, bytearray]], None]) -> JournalContents:
     """Damage a copy, start with it, and check what must hold of every start."""
     image.put(folder / "plain" / "journal.sqlite", damage)
@@ -111,7 +117,7 @@ def examine(image: Image, folder: Path, damage: Callable[[dict[str, bytearray]],
     assert journal.write(new) in (None, JournalReason.CORRUPT)  # some damage shows only then
     assert journal.write() is None
     journal.close()
-    after = Journal(path).load(NOW_MS)
+    after = loaded(path)
     assert after.reason is None
     assert {press.key for press in after.presses} == given | {new.key}
     return contents
@@ -125,7 +131,7 @@ def journal_at(path: Path, change: str) -> JournalContents:
     with closing(sqlite3.connect(path)) as db:
         db.executescript(change)
         db.commit()
-    seen, contents = read_contents(path, NOW_MS), Journal(path).load(NOW_MS)
+    seen, contents = read_contents(path, NOW_MS), loaded(path)
     assert seen.unreadable == contents.unreadable
     return contents
 
@@ -276,7 +282,7 @@ def test_a_lost_page_of_presses_costs_no_alarm(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek((root - 1) * page_size)
         file.write(bytes(page_size))
-    contents = Journal(path).load(NOW_MS)
+    contents = loaded(path)
     assert {press.key for press in contents.presses} == {press.key for press in PRESSES}
     assert contents.unreadable == len(PRESSES)
 
@@ -290,9 +296,9 @@ def test_a_journal_that_somebody_holds_is_not_taken_for_a_damaged_one(tmp_path: 
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
         other.execute("BEGIN EXCLUSIVE")
-        assert Journal(path).load(NOW_MS).reason is JournalReason.UNWRITABLE
+        assert loaded(path).reason is JournalReason.UNWRITABLE
         other.execute("ROLLBACK")
-    contents = Journal(path).load(NOW_MS)
+    contents = loaded(path)
     assert (contents.presses, contents.reason) == (PRESSES, None)
     assert list(tmp_path.glob("*corrupt*")) == []
 
@@ -307,7 +313,7 @@ def test_a_kill_while_a_damaged_journal_is_renewed_loses_nothing(tmp_path: Path,
     new.rename(tmp_path / "journal.sqlite.repaired")
     for suffix in ("-shm", "-wal", "")[moved:]:
         path.with_name(path.name + suffix).write_bytes(b"damaged" * 1000)
-    contents = Journal(path).load(NOW_MS)
+    contents = loaded(path)
     assert (contents.presses, contents.reason) == (PRESSES, None)
 
 
