@@ -7,10 +7,21 @@ Each command is a file in `sim/commands`, which adds itself here and imports wha
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sim.commands import city, demo, exec_air_board, explore, recording, run, stalk
 
 INTERRUPTED = 130
+
+
+class _Version(argparse.Action):
+    """`--version`, which looks it up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"amr-sim {version('amr')}")
+        parser.exit()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="amr-sim", description="Boards, phones and the air between them, on this machine."
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version, and end")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (demo, run, recording, stalk, exec_air_board, explore, city):
         command.add_to(commands)

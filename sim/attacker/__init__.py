@@ -1,1 +1,1 @@
-"""An attacker beside the wearer: what he hears, what he can tell from it, and what he tries."""
+"""A stalker beside the protected person: what the stalker hears, can tell from it, and tries."""

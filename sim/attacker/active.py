@@ -1,7 +1,7 @@
-"""What an attacker tries in a running world: replays, forges, jams and replays, connects, reads, writes.
+"""What a stalker tries in a running world: replays, forges, jams and replays, connects, reads, writes.
 
-He has heard everything up to here. Whether he succeeded is read off the events: the centre's incidents,
-and what the button says it has taken.
+The stalker has heard everything up to here. Whether an attempt succeeded is read off the events: the centre's
+incidents, and what the button says it has taken.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class Attempt:
 
 
 class Attacker:
-    """`heard` grows while he listens."""
+    """A stalker who also sends. `heard` grows while the stalker listens."""
 
     def __init__(self, world: World, heard: Sequence[Heard]) -> None:
         self._world, self._heard = world, heard
@@ -60,7 +60,7 @@ class Attacker:
         self.attempts: list[Attempt] = []
 
     async def attack(self) -> None:
-        """Everything, one after the other; afterwards what must always hold, must still hold."""
+        """Try everything, one after the other; afterwards what must always hold, must still hold."""
         before = self._last_press()
         await self._replay(before)
         await self._forge(before)
@@ -78,21 +78,21 @@ class Attacker:
     # -- replay and forge -----------------------------------------------------------------------------
 
     def _last_press(self) -> bytes | None:
-        """Return the code of the last press that he heard (the truth is only to know which one to use)."""
+        """Return the code of the last press that was heard (the truth is only to know which one to use)."""
         whose = truth(list(self._heard), self._devices)
         found = [data for data, (_, event) in whose.items() if event in codes.PRESSES]
         return next(uuids_128(found[-1])) if found else None
 
     async def _replay(self, code: bytes | None) -> None:
-        what = "replays the code of a press that he heard earlier"
+        what = "replays the code of a press that was heard earlier"
         if code is None:
-            self._tried(what, "no press was on the air that he could have heard", None)
+            self._tried(what, "no press was on the air that could have been heard", None)
             return
         since = len(self._world.events)
         await self._say(code, SAID_S)
         new = self._counted(since)
         wrote = len(self._fake_button.written)
-        lured = f"; her phone came and left {wrote} receipt(s) of that press with him" if wrote else ""
+        lured = f"; the phone came and left {wrote} receipt(s) of that press there" if wrote else ""
         self._tried(what, f"{_events(new)}{lured}", bool(new))
 
     async def _forge(self, code: bytes | None) -> None:
@@ -114,7 +114,7 @@ class Attacker:
     # -- jam ------------------------------------------------------------------------------------------
 
     def _jam(self, on: bool) -> None:
-        """Her phones and her button cannot hear each other; he hears both."""
+        """Keep the phones and the button from hearing each other; the stalker hears both."""
         normal = self._normal
 
         def jammed(one: str, other: str) -> float:
@@ -125,7 +125,7 @@ class Attacker:
         self._world.record(NAME, "jams" if on else "stops jamming")
 
     async def _press(self, before: bytes | None) -> bytes | None:
-        """Press while he jams, and return the code that he hears."""
+        """Press while the stalker jams, and return the code that the stalker hears."""
         self._pressed_at_s = time.monotonic()
         self._since = len(self._world.events)
         self._world.record("hand", "acts", button=self._button.name, does="press")
@@ -140,24 +140,24 @@ class Attacker:
                 await asyncio.sleep(JAMMED_S)
                 return code
             await asyncio.sleep(0.1)
-        self._tried("jams a press", "he did not hear it himself", None)
+        self._tried("jams a press", "the stalker did not hear it either", None)
         return None
 
     async def _deliver_late(self, code: bytes) -> None:
         what = "jams a press, and replays it later"
         since = len(self._world.events)
         if self._counted(self._since):
-            self._tried(what, "her phone heard it before he could jam it", None)
+            self._tried(what, "the phone heard it before it could be jammed", None)
             return
         await self._say(code, SAID_S)
         new = self._counted(since)
         if not new:
-            self._tried(what, "her phone did not take it: it is off, or away", None)
+            self._tried(what, "the phone did not take it: it is off, or away", None)
             return
         late_s = time.monotonic() - self._pressed_at_s
         ages = {self._age(e) for e in new if e.what == "heard"}
         told = "its age is told as unknown" if ages == {None} else f"its age is told as {ages}"
-        self._tried(what, f"her own press came, {late_s:.0f} s late; {told}", ages != {None})
+        self._tried(what, f"the button's own press came, {late_s:.0f} s late; {told}", ages != {None})
 
     def _age(self, heard: WorldEvent) -> int | None:
         journal = Home(self._world.home / heard.by).journal
@@ -167,21 +167,21 @@ class Attacker:
     # -- connect --------------------------------------------------------------------------------------
 
     async def _read_and_write(self, code: bytes) -> None:
-        """While the press is open and nobody else is near."""
+        """Read and write while the press is open and nobody else is near."""
         await self._read(code)
         await self._write(code, "a made-up proof that the centre has received it", _made_up())
         for told, value in self._overheard():
             await self._write(code, told, value)
 
     def _overheard(self) -> Iterator[tuple[str, bytes]]:
-        """Receipts of the press before, which went over a link that is not encrypted."""
+        """Yield receipts of the press before, which went over a link that is not encrypted."""
         for name in self._phones:
             for press in read_presses(Home(self._world.home / name).journal):
                 if press.device_id == self._button.device_id and press.proof:
                     mac = Mac(self._devices[0].k_heard)
                     heard = receipts.proof(mac, receipts.HEARD, press.event, press.counter)
                     received = bytes((receipts.RECEIVED,))
-                    yield "a HEARD that he overheard, passed off as RECEIVED", received + heard
+                    yield "a HEARD that was overheard, passed off as RECEIVED", received + heard
                     yield "the centre's own receipt, of the press before", bytes((press.stage,)) + press.proof
                     return
 
@@ -194,7 +194,7 @@ class Attacker:
                     values.append(await link.read(STATE_XOR))
         read = [value for value in values if value]
         if not read:
-            self._tried(what, "he did not get through", None)
+            self._tried(what, "the stalker did not get through", None)
             return
         counter = self._counter().to_bytes(4, "big")
         plain = any(counter in value[4:] or len(value) != state.VALUE_BYTES for value in read)
@@ -206,7 +206,7 @@ class Attacker:
         since = len(self._world.events)
         async with _Link(self, code) as link:
             if link is None:
-                self._tried(what, "he did not get through", None)
+                self._tried(what, "the stalker did not get through", None)
                 return
             await link.write(value)
         await asyncio.sleep(0.3)
@@ -224,7 +224,7 @@ class Attacker:
     # -- afterwards -----------------------------------------------------------------------------------
 
     async def _stop(self) -> None:
-        """He stops: the press that he jammed is confirmed, once."""
+        """Stop jamming: the press that was jammed is confirmed, once."""
         what = "stops jamming"
         name = self._button.name
         try:
@@ -235,7 +235,7 @@ class Attacker:
             )
             came = "the centre has the press, and the button its receipt"
         except Trouble:
-            came = f"within {TAKE_S:g} s the press was not confirmed: her phone is off, or has no network"
+            came = f"within {TAKE_S:g} s the press was not confirmed: the phone is off, or has no network"
         broken = [str(one) for one in self._world.judge().broken]
         self._tried(what, "; ".join([came, *broken]), bool(broken))
 
@@ -244,7 +244,7 @@ class Attacker:
         self._world.record(NAME, "tried", attempt=what, came=came)
 
     def _counted(self, since: int) -> list[WorldEvent]:
-        """Presses that a phone or the centre took for new; one that comes again with its age is known."""
+        """Return presses new to a phone or to the centre; one that comes again with its age is known."""
         return [
             e
             for e in self._world.events[since:]
@@ -316,7 +316,7 @@ def _drawn() -> bytes:
 
 
 def _flipped(code: bytes) -> bytes:
-    """One random bit other, and still of the form that codes have."""
+    """Return `code` with one random bit changed, and still of the form that codes have."""
     place = secrets.choice([place for place in range(16) if place not in (6, 8)])
     return code[:place] + bytes((code[place] ^ 1 << secrets.randbelow(8),)) + code[place + 1 :]
 

@@ -1,8 +1,8 @@
-"""What an attacker makes of adverts: is it the product, which are one button's, was there a press? Pure.
+"""What a stalker makes of adverts: is it the product, which are one button's, was there a press? Pure.
 
-He knows this project's source and has no key. Each attack looks at one thing, so that the report says what
-gives the product away; the last of each kind puts them together. He hears *bursts*: adverts of one address
-without a long pause.
+The stalker knows this project's source and has no key. Each attack looks at one thing, so that the report
+says what gives the product away; the last of each kind puts them together. What is heard comes in *bursts*:
+adverts of one address without a long pause.
 """
 
 from collections.abc import Callable, Sequence
@@ -157,7 +157,7 @@ def _is_followed(all_: Sequence[Burst]) -> list[float]:
 
 
 def _looks_like_a_press(burst: Burst) -> float:
-    """Ours in every respect, connectable, and fast; or over at once, because her phone was near."""
+    """Score what is all ours, connectable, and fast; or over at once, because a phone was near."""
     ours = _has_our_shape(burst) and _is_static(burst) and burst.kind == "ADV_IND"
     quick = burst.length_ms < AT_ONCE_MS or abs(burst.interval_ms - FAST_MS) < ADV_DELAY_MS
     return 1 / (1 + burst.length_ms) if ours and quick else 0.0
@@ -196,7 +196,7 @@ def _by_code(all_: Sequence[Burst]) -> list[int]:
 
 
 def by_strength(buttons: int) -> Group:
-    """As many groups of one size as there are buttons (he is told): the nearest, the next, ..."""
+    """Make as many groups of one size as there are buttons (which is told): the nearest, the next, ..."""
 
     def group(all_: Sequence[Burst]) -> list[int]:
         return [int(share * buttons - 1e-9) for share in shares([burst.rssi_dbm for burst in all_])]
@@ -230,7 +230,7 @@ def _misses(end: Burst, burst: Burst) -> float | None:
 
 
 def linking(buttons: int) -> dict[str, Group]:
-    """Return the attacks on bursts of which he knows that they are the product's."""
+    """Return the attacks on bursts that are known to be the product's."""
     return {
         "address": lambda all_: _alike([burst.address for burst in all_]),
         "code": _by_code,

@@ -1,4 +1,4 @@
-"""Hours beside people who wear a button, in virtual time: the firmware's own program, bridge and centre."""
+"""Hours beside protected persons, in virtual time: the firmware's own program, bridge and centre."""
 
 import math
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def _life(seed: int, hours: float) -> Schedule:
         for hour in range(math.ceil(hours)):
             at_s = hour * 3600 + random.uniform(BEGINS_S, min(hours - hour, 1) * 3600 - BEGINS_S)
             steps.append(Step(at_s, random.choice(("hold", "clicks")), button))
-            if random.random() < 0.5:  # her phone is in another room
+            if random.random() < 0.5:  # the phone is in another room
                 steps.append(Step(at_s - 1, "out_of_reach", "bridge", for_s=random.uniform(10, 90)))
             for number, stage in enumerate((receipts.ACKNOWLEDGED, receipts.DISPATCHED, receipts.CLOSED)):
                 steps.append(Step(at_s + _CLOSED_S + number, "operate", "centre", value=stage))
@@ -71,7 +71,8 @@ def _heard(seed: int, name: str, sent: list[_Sent], end_us: float) -> list[Heard
         at_us: float = one.at_us
         while one.interval_us and at_us < until_us:
             wander = sum(math.sin(6.3 * speed * at_us + phase) for speed, phase in turns) / 3
-            strength = strength_dbm(6.5 + 5 * wander, random)  # she goes about, 2 to 12 m away
+            # The protected person goes about, 2 to 12 m away.
+            strength = strength_dbm(6.5 + 5 * wander, random)
             kind = "ADV_IND" if one.connectable else "ADV_SCAN_IND"
             data = codes.advert(UUID(one.uuid).bytes)
             heard.append(Heard(at_us / 1000, strength, _colons(one.address), "random", kind, data))

@@ -1,4 +1,4 @@
-"""`amr-sim stalk`: a scenario with an attacker beside it, and what he could tell and do."""
+"""`amr-sim stalk`: a scenario with a stalker beside it, and what the stalker could tell and do."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ FEW = 5
 
 @dataclass
 class Stalked:
-    """`broken`: what did not hold in the scenario itself, with him there."""
+    """`broken`: what did not hold in the scenario itself, with the stalker there."""
 
     title: str
     overheard: list[Overheard] = field(default_factory=list)
@@ -51,7 +51,7 @@ class CannotStalk(Exception):
 
 
 def stalk(name: str, hours: float, seed: int) -> Stalked:
-    """Play the scenario with an attacker beside it. Raises files.CannotRead, CannotStalk."""
+    """Play the scenario with a stalker beside it. Raises files.CannotRead, CannotStalk."""
     path = files.find(name)
     scenario = files.load(path)
     stalked = Stalked(scenario.title)
@@ -62,7 +62,7 @@ def stalk(name: str, hours: float, seed: int) -> Stalked:
     if hours:
         heard, devices = beside(seed, hours)
         heard += crowd(seed, hours * 3_600_000)
-        stalked.overheard.append(ask(f"{hours:g} h beside {len(devices)} wearers", heard, devices))
+        stalked.overheard.append(ask(f"{hours:g} h beside {len(devices)} protected persons", heard, devices))
     return stalked
 
 
@@ -112,24 +112,24 @@ def _answer(answer: Answer) -> dict[str, object]:
 
 
 def as_text(stalked: Stalked) -> str:
-    lines = [f"{stalked.title}: what somebody beside her can tell, who hears everything and has no key"]
+    lines = [f"{stalked.title}: what a stalker can tell, who hears everything and has no key"]
     for one in stalked.overheard:
         lines += ["", f"# {one.where}: {one.adverts} adverts"]
         product, linked, press = one.answers
         lines += _told(product, "bursts of adverts", "of them the product's", _SHOWN_ONE)
         lines += _told(press, "bursts of adverts", "of them a press", _SHOWN_ONE)
         lines += _told(linked, "bursts, told to be the product's", "buttons", _GROUPED)
-    lines += ["", "# What he tries, and what comes of it"]
+    lines += ["", "# What the stalker tries, and what comes of it"]
     for attempt in stalked.attempts:
         mark = {True: "SUCCEEDED", False: "held", None: "not tried"}[attempt.succeeded]
-        lines.append(f"{mark:10} he {attempt.what}: {attempt.came}")
+        lines.append(f"{mark:10} the stalker {attempt.what}: {attempt.came}")
     lines += [f"BROKEN     {text}" for text in stalked.broken]
     lines.append("")
     lines.append("held: nothing forged, nothing linked by address or code" if stalked.holds else "BROKEN")
     return "\n".join(lines) + "\n"
 
 
-_SHOWN_ONE = "shown one of each, how often he picks the right one; blindly: 50 %"
+_SHOWN_ONE = "shown one of each, how often the stalker picks the right one; blindly: 50 %"
 _GROUPED = "adjusted Rand index: 1 is right, 0 is chance; in brackets what 19 of 20 blind guesses stay below"
 
 
@@ -146,7 +146,7 @@ def _told(answer: Answer, of: str, right: str, meaning: str) -> list[str]:
         if guess.found is None:
             lines.append(f"  {guess.score:6.2f} ({guess.by_chance:.2f})  by {guess.attack}{mark}")
         else:
-            caught = f"; of his {answer.right} best guesses {guess.found:.0%} are right"
+            caught = f"; of the {answer.right} best guesses {guess.found:.0%} are right"
             lines.append(f"  {guess.score:6.0%}  by {guess.attack}{caught}{mark}")
     return lines
 

@@ -15,7 +15,7 @@ _IPHONES = 0.4  # of all phones
 _SCREEN_ON = 0.25  # of the quarters of an hour in which its owner is awake
 _OFF = 0.02  # of all days: not charged, or switched off, for some hours
 _OFF_HOURS = (1, 8)
-_APART = 0.02  # of all days: her phone is with her, and the button lies where she has forgotten it
+_APART = 0.02  # of all days: the phone is carried, and the button lies where it was forgotten
 _APART_HOURS = (1, 12)
 
 

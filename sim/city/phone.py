@@ -110,7 +110,7 @@ class Phone:
         self.listen()
 
     def part(self, apart: bool) -> None:
-        """She has left without her button, or is back with it."""
+        """Take the phone away from its button, or bring it back (`apart` is false)."""
         self.is_apart = apart
         if apart:
             self._unlink()

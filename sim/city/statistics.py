@@ -66,7 +66,7 @@ class Tally:
             press.confirmed_ms = now_ms
 
     def awaited(self) -> list[Key]:
-        """Alarms that have not been received. A test that nobody heard in time has told her so, and ended."""
+        """Return alarms not received yet. A test that nobody heard in time has said so, and ended."""
         return [key for key, press in self.taken.items() if key[1] == ALARM and press.received_ms < 0]
 
     def spans_ms(self, stage: str, event: int | None = None) -> list[int]:

@@ -16,11 +16,11 @@ def _hours(text: str) -> float:
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     stalk = commands.add_parser(
         "stalk",
-        help="an attacker beside a scenario: what he can tell, and what he can do",
-        description="Play a scenario with an attacker beside it, who hears everything among other people's "
-        "devices, and has no key. Tells how well he can say which adverts are the product's, which are one "
-        "button's, and whether there was a press, next to chance; then he replays, forges, jams, connects, "
-        "reads and writes. Exit codes: 0 nothing succeeded, 1 something did, 2 wrong usage.",
+        help="a stalker beside a scenario: what a stalker can tell, and can do",
+        description="Play a scenario with a stalker beside it, who hears everything among other people's "
+        "devices, and has no key. Tells how well the stalker can say which adverts are the product's, which "
+        "are one button's, and whether there was a press, next to chance; then the stalker replays, forges, "
+        "jams, connects, reads and writes. Exit codes: 0 nothing succeeded, 1 something did, 2 wrong usage.",
     )
     stalk.add_argument("scenario", metavar="SCENARIO", help="a TOML file, or a shipped one by name")
     stalk.add_argument(
@@ -28,7 +28,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         type=_hours,
         default=2.0,
         metavar="H",
-        help="then so long beside three wearers, in virtual time (default 2; 0: not)",
+        help="then so long beside three protected persons, in virtual time (default 2; 0: not)",
     )
     stalk.add_argument("--seed", type=int, default=1, help="of all that is left to chance there (default 1)")
     stalk.add_argument("--json", type=Path, metavar="FILE", help="write the same for programs")

@@ -1,4 +1,4 @@
-"""What a hand feels: from the motor's switching to the patterns that the wearer's guide describes.
+"""What a hand feels: from the motor's switching to the patterns of the protected person's guide.
 
 It knows the guide and not the firmware: the number of pulses and their length are all that a hand has.
 """

@@ -66,7 +66,7 @@ class Auditor:
         """Say to which button a phone writes, about which event, and whether that is on the phone's disk."""
         data = event.data
         button = self._button_at.get(data["address"].upper(), "")
-        if not button:  # somebody who shows a code that he has heard
+        if not button:  # a stranger who shows a code that was heard
             return replace(event, what="wrote_elsewhere")
         number, counter = self._on_air.get(button, (0, 0))
         device_id = self._device_of.get(button, "")

@@ -235,7 +235,7 @@ def _raw_terminal() -> Iterator[None]:
 
 
 async def furnish(world: World) -> Button:
-    """A centre with its people, a button, the invented person who has it, and her phone."""
+    """Add a centre with its users, a button, the invented protected person, and that person's phone."""
     await world.add_centre()
     button = await world.add_button()
     await asyncio.to_thread(demo_data.hand_out, world.centre_home, button.device_id)

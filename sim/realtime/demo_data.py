@@ -35,5 +35,5 @@ def hand_out(home: Path, device_id: str) -> None:
 
 
 def entrances(home: Path, url: str) -> dict[str, str]:
-    """For each role an address that lets her in, once: as `amr-centre console LOGIN` prints it."""
+    """Return for each role an address that lets a user in, once, as `amr-centre console LOGIN` does."""
     return {role: entrance(home, url, role) for role in NAMES}

@@ -1,4 +1,4 @@
-"""The wearer at her phone: what she sees and does on the bridge's own page."""
+"""The protected person at the phone: what can be seen and done on the bridge's own page."""
 
 import socket
 from typing import Any
@@ -12,7 +12,7 @@ def free_port() -> int:
 
 
 class ProtectedPerson:
-    """Her phone's browser, at her page. `session` carries the page's secret."""
+    """The phone's browser, at the protected person's page. `session` carries the page's secret."""
 
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
         self._session, self._url = session, f"http://127.0.0.1:{port}"
@@ -24,7 +24,7 @@ class ProtectedPerson:
             return shown
 
     async def until(self, what: str, key: str, value: object) -> dict[str, Any]:
-        """Her first button's `what` has this value under `key`; as the page learns it, by long polls."""
+        """Wait until the first button's `what` has this value under `key`, by long polls as the page does."""
         shown = await self.see()
         while (shown["tags"][0][what] or {}).get(key) != value:
             shown = await self.see(shown["seen"])
@@ -38,7 +38,7 @@ class ProtectedPerson:
             return done
 
     async def call_off(self, press: dict[str, Any], pin: str) -> str:
-        """One of the bridge's outcomes: done, wrong_pin, kept, ..."""
+        """Call the press off, and return one of the bridge's outcomes: done, wrong_pin, kept, ..."""
         which = {name: press[name] for name in ("tag", "event", "counter")}
         outcome: str = (await self.post("/undo", **which, pin=pin))["outcome"]
         return outcome

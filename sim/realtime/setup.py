@@ -28,13 +28,13 @@ def core_of(home: Path) -> Iterator[Core]:
 
 
 def add_user(home: Path, login: str, name: str, role: str) -> None:
-    """As `amr-centre users add`."""
+    """Add a user, as `amr-centre users add` does."""
     with core_of(home) as core:
         accounts.add_user(core, login, name, role, None, "en")
 
 
 def entrance(home: Path, url: str, login: str) -> str:
-    """As `amr-centre console`: an address that lets her in, once."""
+    """Return an address that lets the user in, once, as `amr-centre console` does."""
     with core_of(home) as core:
         return f"{url}/console/enter?key={accounts.invite(core, login, 'enter', access.ENTER_MS)}"
 

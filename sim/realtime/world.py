@@ -311,7 +311,7 @@ class World:
         profile: str = "desktop",
         pins: tuple[str, ...] = (),
     ) -> None:
-        """Enrol a phone with a QR text and the wearer's PINs, and run its bridge on the air."""
+        """Enrol a phone with a QR text and the protected person's PINs, and run its bridge on the air."""
         await self.enrol(name, enrolment, *pins)
         home = ["--home", str(self.home / name)]
         phone = [

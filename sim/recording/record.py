@@ -39,7 +39,7 @@ class CannotRecord(Exception):
 def writing(path: Path, source: str) -> Iterator[Writer]:
     """A new recording; whoever is interrupted leaves one without a last line. Raises CannotRecord."""
     try:
-        # Only for who runs this: pseudonyms or not, it says who was near her when.
+        # Only for who runs this: pseudonyms or not, it says who was near whom, and when.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise CannotRecord(f"{path} is there already", USAGE) from None

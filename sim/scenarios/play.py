@@ -72,7 +72,7 @@ class Play:
         self._places = Places(scenario)
         self._started_ms = time.time() * 1000
         self._networks: dict[str, Network] = {}
-        self._wearers: dict[str, tuple[int, str]] = {}
+        self._pages: dict[str, tuple[int, str]] = {}
         self._strangers: list[Stranger] = []
         self._disks: dict[str, SmallDisk] = {}
         self._out_of_reach: set[str] = set()
@@ -186,7 +186,7 @@ class Play:
         if spec.gpx:
             options += ["--gpx", str(self._beside / spec.gpx)]
         await world.add_bridge(enrolments[0], spec.name, *options, profile=spec.profile, pins=spec.pins)
-        self._wearers[spec.name] = page, BridgeHome(world.home / spec.name).page_secret()
+        self._pages[spec.name] = page, BridgeHome(world.home / spec.name).page_secret()
 
     async def _add_flood(self, world: World) -> None:
         for fault in self.scenario.faults:
@@ -309,13 +309,13 @@ class Play:
         return presses(self._world.events, self._device_ids)[number - 1].incident
 
     async def _call_off(self, act: Act) -> None:
-        port, secret = self._wearers[act.who]
+        port, secret = self._pages[act.who]
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {secret}"}) as session:
-            wearer = ProtectedPerson(session, port)
-            shown = await wearer.see()
+            person = ProtectedPerson(session, port)
+            shown = await person.see()
             while not (press := shown["tags"][0]["last"]):
-                shown = await wearer.see(shown["seen"])
-            outcome = await wearer.call_off(press, act.pin)
+                shown = await person.see(shown["seen"])
+            outcome = await person.call_off(press, act.pin)
             self._world.record("hand", "called off", phone=act.who, outcome=outcome)
 
     # -- what goes wrong -------------------------------------------------------------------------------

@@ -197,7 +197,7 @@ class Centre:
             self._loop.create_task(self._try_to_operate(stage))
 
     async def _try_to_operate(self, stage: int) -> None:
-        with contextlib.suppress(Refused, sqlite3.Error):  # her page says so
+        with contextlib.suppress(Refused, sqlite3.Error):  # the operator's page says so
             await self._operate(stage)
 
     async def _operate(self, stage: int) -> None:

@@ -198,10 +198,10 @@ class Phone:
             self._mistake(fields["text"])
         self._happen(self.name, what, **fields)
 
-    # -- the wearer -----------------------------------------------------------------------------------
+    # -- the protected person -------------------------------------------------------------------------
 
     def call_off(self, pin: str) -> None:
-        """On her page: the last alarm that it shows."""
+        """Call off, as on the page, the last alarm that it shows."""
         if not (self.is_up and hasattr(self, "relay")):
             return
         for button in self.relay.status().buttons:

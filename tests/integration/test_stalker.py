@@ -22,7 +22,7 @@ def test_what_he_tries_against_a_press_is_told_and_holds(
     assert data["holds"]
     came = {attempt["what"]: attempt["came"] for attempt in data["attempts"]}
     assert {attempt["succeeded"] for attempt in data["attempts"]} == {False}, told
-    assert "nothing was counted" in came["replays the code of a press that he heard earlier"]
+    assert "nothing was counted" in came["replays the code of a press that was heard earlier"]
     assert "its age is told as unknown" in came["jams a press, and replays it later"]
     assert "20 sealed bytes" in came["connects and reads the state"]
     assert "nothing felt" in came["writes the centre's own receipt, of the press before"]
@@ -31,7 +31,7 @@ def test_what_he_tries_against_a_press_is_told_and_holds(
     assert press["right"] == 1
     for key in ("root", "k_code", "k_state"):
         assert key not in report.read_text()
-    assert "What he tries, and what comes of it" in told
+    assert "What the stalker tries, and what comes of it" in told
 
 
 def test_a_wrong_scenario_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

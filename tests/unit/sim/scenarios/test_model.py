@@ -1,9 +1,11 @@
 """A tester's mistake is told with its line, what was meant, and what is allowed; nothing is started."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from sim.app import main
 from sim.faults import FAULTS, REAL
 from sim.scenarios.describe import pages, vocabulary
 from sim.scenarios.files import SHIPPED, CannotRead, find, load, shipped
@@ -168,6 +170,13 @@ def test_the_guide_has_a_page_for_each() -> None:
     """Made by `amr-sim run --describe > docs/scenarios.md`."""
     guide = Path(__file__).parents[4] / "docs/scenarios.md"
     assert guide.read_text("utf-8") == pages()
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """As the other three programs tell it."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"amr-sim {version('amr')}\n")
 
 
 def test_the_testers_guide_names_every_key() -> None:
