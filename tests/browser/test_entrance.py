@@ -91,7 +91,7 @@ async def test_from_an_invitation_to_signing_in_again_by_keyboard(tmp_path: Path
 
 
 async def test_in_through_the_provider_and_to_the_board(tmp_path: Path, browser: str) -> None:
-    """From another site (localhost) back to ours, where the session's cookie is strict: she is in at once."""
+    """From another site (localhost) back to ours, with a strict session cookie: the user is in at once."""
     idp = Idp()
     async with provided_by(idp, tmp_path) as (serving, _, _lines), new_tab(browser) as page:
         elsewhere = idp.url.replace("127.0.0.1", "localhost")

@@ -27,7 +27,7 @@ async def fits(page: Tab, name: str) -> None:
 
 
 async def test_the_frame_fits_every_role(tmp_path: Path, browser: str) -> None:
-    """Her name leads to her own page; her pages, her language and the way out are in reach of Tab."""
+    """The user's name leads to the user's own page; pages, language and the way out are in reach of Tab."""
     async with centre(tmp_path / "home") as (serving, _), new_tab(browser) as page:
         for role in access.ROLES:
             zone = {"zone": "5340"} if role == access.CASE_MANAGER else {}

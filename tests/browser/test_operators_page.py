@@ -183,7 +183,7 @@ async def test_duress_is_on_top_until_it_is_seen(tmp_path: Path, browser: str) -
         await page.until("document.title === 'No alarm'")
         await page.until("Boolean(document.querySelector('.acts'))")
         await phone.call_off(HAND, 1, "271828")
-        await page.until("/with her PIN/.test(document.getElementById('sheet').innerText)")
+        await page.until("/with the PIN/.test(document.getElementById('sheet').innerText)")
         assert await page.value("document.title") == "No alarm"
 
         forced = await press(phone, 2, fix=FIX)
@@ -207,7 +207,8 @@ async def test_duress_is_on_top_until_it_is_seen(tmp_path: Path, browser: str) -
         await page.key("Enter")
         await page.until("/1 ALARM NOT TAKEN/.test(document.title)")
         await page.until(f"document.querySelector('.sheet')?.dataset.incident === '{forced}'")
-        assert "DURESS: she is in danger" in await page.value("document.getElementById('sheet').innerText")
+        text = await page.value("document.getElementById('sheet').innerText")
+        assert "DURESS: the protected person is in danger" in text
         assert page.complaints == []
 
 
@@ -224,7 +225,7 @@ async def a_walk(serving: Serving, phone: Phone) -> str:
     return incident
 
 
-async def test_a_sheet_shows_the_case_and_the_way_she_went(tmp_path: Path, browser: str) -> None:
+async def test_a_sheet_shows_the_case_and_the_way_the_person_went(tmp_path: Path, browser: str) -> None:
     """Without a tile server; doubtful positions have another shape and words; new ones come by number."""
     async with centre(tmp_path, HAND) as (serving, phone):
         incident = await a_walk(serving, phone)
@@ -402,8 +403,8 @@ async def test_what_supervision_has_lost_stands_calmly_below(tmp_path: Path, bro
             assert page.complaints == []
 
 
-async def test_she_leaves_her_desk_and_changes_her_language_by_keyboard(tmp_path: Path, browser: str) -> None:
-    """A goes there, Enter says it, and again when she is back; the board then speaks Dutch, and goes on."""
+async def test_an_operator_leaves_and_changes_the_language_by_keyboard(tmp_path: Path, browser: str) -> None:
+    """A goes there, Enter says it, and again on coming back; the board then speaks Dutch, and goes on."""
     is_live = "document.getElementById('live')?.textContent.startsWith('● ')"
     async with (
         centre(tmp_path, HAND) as (serving, phone),
@@ -439,7 +440,7 @@ async def test_she_leaves_her_desk_and_changes_her_language_by_keyboard(tmp_path
         ("de", ("1 ALARM NICHT ÜBERNOMMEN", "niemand hat ihn übernommen", "Zuerst tun", "Dauerweisungen")),
     ],
 )
-async def test_the_page_speaks_her_language(
+async def test_the_page_speaks_the_operators_language(
     tmp_path: Path, browser: str, language: str, said: tuple[str, ...]
 ) -> None:
     """Title, board and sheet, and no English left between; nothing is cut, wide or narrow."""
@@ -498,7 +499,8 @@ async def test_nothing_is_lost_without_colours(tmp_path: Path, browser: str) -> 
             await phone.call_off(HAND, 2, "3141")
             await page.until("/DURESS/.test(document.title)")
             text = await page.value("document.getElementById('board').innerText")
-            for said in ("▲▲ DURESS: she is in danger", "▲ ALARM", "✓", "Ann Fictie has it", "◆◆◇"):
+            assert "▲▲ DURESS: the protected person is in danger" in text
+            for said in ("▲ ALARM", "✓", "Ann Fictie has it", "◆◆◇"):
                 assert said in text
             await page.guide_picture("operator")
             await page.call("Emulation.setEmulatedVisionDeficiency", type="achromatopsia")

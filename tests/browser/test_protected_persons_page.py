@@ -244,7 +244,7 @@ async def test_a_test_that_the_button_will_not_take_is_told_at_once(browser: str
 
 
 async def test_a_press_during_a_test_comes_first(browser: str) -> None:
-    """She sees at once what becomes of it."""
+    """The protected person sees at once what becomes of it."""
     bridge = FakeBridge()
     async with opened(browser, bridge) as (_, tab):
         await tab.click("#go-check")
@@ -322,7 +322,7 @@ async def test_both_pins_look_the_same(browser: str) -> None:
 
 
 async def test_it_is_hidden_with_one_key(browser: str) -> None:
-    """Esc, or a tap on the name: nothing of hers is left; a PIN that was begun is gone."""
+    """Esc, or a tap on the name: nothing of the protected person is left; a PIN that was begun is gone."""
     bridge = FakeBridge()
     at_dispatched(bridge)
     async with opened(browser, bridge) as (_, tab):
@@ -478,7 +478,7 @@ async def test_another_page_can_neither_read_nor_act(browser: str, host: str) ->
 
 
 async def test_a_call_off_that_was_given_is_not_lost_with_the_page(browser: str) -> None:
-    """She types the PIN, and somebody takes the phone."""
+    """The protected person types the PIN, and somebody takes the phone."""
     bridge = FakeBridge("2468")
     at_dispatched(bridge)
     async with opened(browser, bridge) as (_, tab):

@@ -33,7 +33,7 @@ from wire.keys import Mac, derive
 
 
 class Told(Lines):
-    """What a bridge says, and the bridge itself as its wearer's page has it."""
+    """What a bridge says, and the bridge itself as the protected person's page has it."""
 
     bridge: Relay
 
@@ -435,7 +435,7 @@ class BrokenReceiver:
 
 
 async def test_a_position_source_that_fails_costs_no_press(scene: Scene) -> None:
-    """The alarm goes without a position, and the wearer is told."""
+    """The alarm goes without a position, and the protected person is told."""
     async with scene.bridge(sources=[BrokenReceiver()]) as lines:
         await scene.button.say(ALARM, 1)
         await scene.button.took(receipts.RECEIVED)
@@ -545,7 +545,7 @@ async def test_a_wrong_clock_makes_no_position_look_old(scene: Scene, off_s: int
 
 
 async def test_a_test_press_is_not_followed(scene: Scene) -> None:
-    """A silent test says where she is once, as an alarm would, and no more."""
+    """A silent test says once where the protected person is, as an alarm would, and no more."""
     receiver = Receiver()
     async with scene.bridge(sources=[receiver]) as lines:
         await scene.button.say(TEST, 1)
@@ -556,7 +556,7 @@ async def test_a_test_press_is_not_followed(scene: Scene) -> None:
 
 
 async def test_positions_gathered_without_the_centre_reach_it_later(scene: Scene) -> None:
-    """The centre fails while she moves; the trail is not lost, also not by a kill of the bridge."""
+    """The centre fails while the person moves; the trail is not lost, also not by a kill of the bridge."""
     receiver = Receiver()
     scene.centre.answers = [lambda: problem(503, "busy")] * 200
     async with scene.bridge(sources=[receiver]) as lines:
@@ -582,7 +582,7 @@ KEY = Key(device(1).device_id, ALARM, 1)
 
 @pytest.mark.parametrize("pin", ["1234", "4321"])
 async def test_a_call_off_looks_the_same_with_either_pin(scene: Scene, pin: str) -> None:
-    """The wearer's page cannot tell them apart: the bridge does not know which it was."""
+    """The protected person's page cannot tell them apart: the bridge does not know which it was."""
     async with scene.bridge() as lines:
         await scene.button.say(ALARM, 1)
         await lines.wait_for("received")
@@ -607,7 +607,7 @@ async def test_a_wrong_pin_is_told_and_may_be_tried_again(scene: Scene) -> None:
 
 
 async def test_a_call_off_without_the_centre_is_kept_over_a_restart_and_sent(scene: Scene) -> None:
-    """She has called it off; that is not lost, and its PIN is gone from the disk when it is there."""
+    """The call-off is not lost, and its PIN is gone from the disk when it is there."""
     scene.centre.answers = [lambda: problem(503, "busy")] * 200
     async with scene.bridge() as lines:
         await scene.button.say(ALARM, 1)
@@ -665,7 +665,7 @@ async def test_a_clock_that_jumped_does_not_end_the_following(scene: Scene, hour
 
 
 async def test_a_closed_alarm_is_not_followed_again_after_a_restart(scene: Scene) -> None:
-    """The operator has closed it: where she goes is nobody's business any more."""
+    """The operator has closed it: where the protected person goes is nobody's business any more."""
     receiver = Receiver()
     async with scene.bridge(sources=[receiver]) as lines:
         await scene.button.say(ALARM, 1)
@@ -741,7 +741,7 @@ async def test_a_disk_that_hangs_stops_no_alarm_and_no_shutdown(scene: Scene) ->
 
 
 async def test_a_centre_that_comes_and_goes_lights_the_screen_up_once(scene: Scene) -> None:
-    """It fails now and then: whoever stands beside her sees one notice, and not one a minute."""
+    """It fails now and then: whoever stands beside the phone sees one notice, and not one a minute."""
     told: list[Trouble] = []
 
     async def announce(trouble: Trouble) -> None:
@@ -757,7 +757,7 @@ async def test_a_centre_that_comes_and_goes_lights_the_screen_up_once(scene: Sce
 
 
 async def test_positions_that_the_centre_cannot_take_are_not_called_a_lost_centre(scene: Scene) -> None:
-    """The alarm has arrived, and another one would: nothing to worry her with."""
+    """The alarm has arrived, and another one would: nothing to worry the protected person with."""
     scene.centre.fixes_fail = True
     receiver = Receiver()
     async with scene.bridge(sources=[receiver]) as lines:
@@ -771,7 +771,7 @@ async def test_positions_that_the_centre_cannot_take_are_not_called_a_lost_centr
 
 
 async def test_a_revoked_phone_is_told_before_the_next_press(scene: Scene) -> None:
-    """Her alarms would be refused: she hears of it at the next sign of life, not at the alarm."""
+    """Alarms would be refused: the person hears of it at the next sign of life, not at the alarm."""
     told: list[Trouble] = []
 
     async def announce(trouble: Trouble) -> None:

@@ -104,7 +104,7 @@ async def test_html_in_every_field_is_text(tmp_path: Path) -> None:
 async def test_a_bad_file_is_refused_and_stores_nothing(
     tmp_path: Path, change: dict[str, str], status: int
 ) -> None:
-    """A person gets her form back with what she has typed; a program gets a problem."""
+    """A user gets the form back with what was typed; a program gets a problem."""
     async with centre(tmp_path, HAND) as (serving, phone):
         await enter(serving, phone)
         form = to_form(EXAMPLE) | change
@@ -117,7 +117,7 @@ async def test_a_bad_file_is_refused_and_stores_nothing(
 
 
 async def test_the_second_who_saves_is_shown_both(tmp_path: Path) -> None:
-    """Nothing is overwritten; what she has typed is not lost."""
+    """Nothing is overwritten; what the second has typed is not lost."""
     async with centre(tmp_path, HAND) as (serving, phone):
         await enter(serving, phone)
         at = await opened(phone)

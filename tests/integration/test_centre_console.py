@@ -256,7 +256,7 @@ async def test_duress_reaches_the_page_at_once_and_the_log_never(tmp_path: Path)
             await act(phone, first, "acknowledge", {"seen_duress": "1"})
             board = await next_board(events)
             assert (board["duress"], board["untaken"]) == (False, 1)
-            assert "DURESS: she is in danger" in board["html"]
+            assert "DURESS: the protected person is in danger" in board["html"]
     assert "duress" not in json.dumps(lines.all)
     assert "3141" not in json.dumps(lines.all)
 
@@ -276,8 +276,8 @@ async def test_a_form_that_is_not_of_this_session_does_nothing(tmp_path: Path, t
         assert (await acknowledge(phone, incident))[0] == 200
 
 
-async def test_the_language_and_being_away_are_hers(tmp_path: Path) -> None:
-    """Her pages change their language at once; what does not exist is refused."""
+async def test_the_language_and_being_away_are_the_operators_own(tmp_path: Path) -> None:
+    """The user's pages change their language at once; what does not exist is refused."""
     async with centre(tmp_path) as (serving, phone):
         await enter(phone, serving.console_url)
         back = {"Referer": f"{serving.url}/console?x=1"}
@@ -308,7 +308,7 @@ def looks(home: Path, kind: str = "case_seen") -> list[tuple[str, str]]:
 
 
 async def test_a_case_is_seen_only_while_its_alarm_is_open_and_each_look_is_noted(tmp_path: Path) -> None:
-    """Her name and his photo: gone when it is closed; back when a duress PIN says that it was no mistake."""
+    """Name and stalker's photo go when it is closed; they are back when a duress PIN says: no mistake."""
     async with centre(tmp_path, HAND) as (serving, phone):
         await phone.enrol(HAND, pin="271828", duress_pin="3141")
         hand_out(tmp_path, HAND.device_id, photo=placeholder())
@@ -336,7 +336,7 @@ async def test_a_case_is_seen_only_while_its_alarm_is_open_and_each_look_is_note
         assert [incident for _, incident in looks(tmp_path)] == [first, second, first]
         assert all(actor.startswith("user:") for actor, _ in looks(tmp_path))
         assert [await photo(first), await photo(first, "vehicle"), await photo(first, "x")] == [200, 404, 404]
-        assert looks(tmp_path, "photo_seen") == [], "it is on the sheet that she has opened"
+        assert looks(tmp_path, "photo_seen") == [], "it is on the sheet that the operator has opened"
         assert await photo(second) == 200
         assert [incident for _, incident in looks(tmp_path, "photo_seen")] == [second]
 
@@ -374,7 +374,7 @@ async def test_the_trail_is_asked_for_by_number(tmp_path: Path) -> None:
 
 
 async def test_many_pages_are_one_reading(tmp_path: Path) -> None:
-    """Sixteen consoles in four languages see an alarm; each gets it once, in hers."""
+    """Sixteen consoles in four languages see an alarm; each gets it once, in its own."""
     async with centre(tmp_path, HAND) as (serving, phone), contextlib.AsyncExitStack() as stack:
         await phone.enrol(HAND)
         streams = []
@@ -394,7 +394,7 @@ async def test_many_pages_are_one_reading(tmp_path: Path) -> None:
 
 
 async def test_one_operators_many_pages_make_nobody_blind(tmp_path: Path) -> None:
-    """So many of one session are live; a colleague's is whatever she does."""
+    """So many of one session are live; a colleague's is live whatever that operator does."""
     async with centre(tmp_path, HAND) as (serving, phone), contextlib.AsyncExitStack() as stack:
         other = await stack.enter_async_context(phone_of(serving.url, serving.authority.pem.decode()))
         await enter(phone, serving.entrance(login="ann"))
@@ -419,7 +419,7 @@ async def test_a_clock_set_back_hides_no_alarm(tmp_path: Path, monkeypatch: pyte
                 pass
 
 
-async def test_on_a_full_disk_an_operator_still_sees_her_alarms(
+async def test_on_a_full_disk_an_operator_still_sees_the_alarms(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """New ones are refused aloud; open ones and their cases are seen, and the look is told in the log."""
@@ -430,7 +430,7 @@ async def test_on_a_full_disk_an_operator_still_sees_her_alarms(
         incident = await alarm(phone)
         await enter(phone, serving.console_url)
         true_time = time.time
-        monkeypatch.setattr(time, "time", lambda: true_time() + 300)  # she was seen long enough ago
+        monkeypatch.setattr(time, "time", lambda: true_time() + 300)  # the operator was seen long enough ago
         with no_room():
             assert (await phone.post(HAND.alarm(2)))[0] == 503
             assert incident in (await phone.ask("GET", "/console"))[1]

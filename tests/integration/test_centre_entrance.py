@@ -71,14 +71,14 @@ def cookie_of(phone: Phone) -> str:
 
 
 async def set_up(serving: Serving, phone: Phone, key: str, secret: str) -> None:
-    """She has set her password half a minute ago, and is signed in: the code of now is not used yet."""
+    """The user set a password half a minute ago, and is signed in: the code of now is not used yet."""
     assert (await set_password(phone, key, await code_of(serving, secret)))[0] == 303
     async with core_of(serving) as core:
         core.store.db.execute("UPDATE users SET totp_step = totp_step - 1 WHERE totp_step > 0")
 
 
 async def ready(serving: Serving, phone: Phone) -> str:
-    """Ann has set her password and is signed in; the secret of her second factor."""
+    """Ann has set a password and is signed in; this gives the secret of Ann's second factor."""
     key, secret = await invite(serving)
     await set_up(serving, phone, key, secret)
     return secret
@@ -134,7 +134,7 @@ async def test_whoever_tries_cannot_tell_what_was_wrong(tmp_path: Path) -> None:
 
 
 async def test_a_lock_lasts_over_a_restart_and_an_invitation_opens_it(tmp_path: Path) -> None:
-    """Nobody who guesses can keep her out for good."""
+    """Nobody who guesses can keep the user out for good."""
     async with centre(tmp_path) as (serving, phone):
         secret = await ready(serving, phone)
         phone.session.cookie_jar.clear()
@@ -149,7 +149,7 @@ async def test_a_lock_lasts_over_a_restart_and_an_invitation_opens_it(tmp_path: 
 
 
 async def test_a_strangers_flood_keeps_nobody_out_who_has_signed_in_before(tmp_path: Path) -> None:
-    """With her login and with others, at the same moment: her browser passes, and so does her network."""
+    """It tries Ann's login and others, at one moment: Ann's browser passes, and so does Ann's network."""
     async with centre(tmp_path) as (serving, phone):
         secret = await ready(serving, phone)
         ca_pem = serving.authority.pem.decode()
@@ -164,7 +164,7 @@ async def test_a_strangers_flood_keeps_nobody_out_who_has_signed_in_before(tmp_p
             assert "Sign in" in page
         async with phone_of(serving.url, ca_pem) as colleague:
             code = await code_of(serving, secret, ahead=1)
-            assert (await sign_in(colleague, code))[0] == 303, "another browser, in her network"
+            assert (await sign_in(colleague, code))[0] == 303, "another browser, in Ann's network"
 
 
 async def test_an_invitation_used_at_the_same_moment_lets_one_in(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ async def test_an_invitation_that_is_too_old_opens_nothing(tmp_path: Path) -> No
 async def test_what_cannot_be_taken_does_not_use_the_invitation_up(
     tmp_path: Path, form: dict[str, str], reason: str
 ) -> None:
-    """She tries again."""
+    """The user tries again."""
     async with centre(tmp_path) as (serving, phone):
         key, secret = await invite(serving)
         code = await code_of(serving, secret)
@@ -208,7 +208,7 @@ async def test_what_cannot_be_taken_does_not_use_the_invitation_up(
 
 
 async def test_a_new_password_ends_what_was_open(tmp_path: Path) -> None:
-    """And a cookie that was there before is not the one that she gets."""
+    """A cookie that was there before is not the one that the user gets."""
     async with centre(tmp_path) as (serving, phone):
         await ready(serving, phone)
         before = cookie_of(phone)
@@ -220,7 +220,7 @@ async def test_a_new_password_ends_what_was_open(tmp_path: Path) -> None:
         assert (await phone.ask("GET", "/console", headers=old))[0] == 401
 
 
-async def test_another_site_can_neither_sign_her_in_nor_set_her_password(tmp_path: Path) -> None:
+async def test_another_site_can_neither_sign_a_user_in_nor_set_a_password(tmp_path: Path) -> None:
     """Into a stranger's session neither."""
     async with centre(tmp_path) as (serving, phone):
         for path in ("/console/sign-in", "/console/set"):
@@ -232,7 +232,7 @@ async def test_another_site_can_neither_sign_her_in_nor_set_her_password(tmp_pat
 
 
 async def test_a_browser_without_a_session_is_led_to_the_door(tmp_path: Path) -> None:
-    """A program gets its problem; a person a page in her language that says what was wrong."""
+    """A program gets its problem; a user gets a page in the browser's language that says what was wrong."""
     async with centre(tmp_path) as (serving, phone):
         async with phone.session.get(serving.url + "/console", headers=HTML) as response:
             assert response.url.path == "/console/sign-in"
@@ -249,7 +249,7 @@ async def test_a_browser_without_a_session_is_led_to_the_door(tmp_path: Path) ->
 
 
 async def test_whoever_is_disabled_is_out_at_once(tmp_path: Path) -> None:
-    """Her session, her invitation, her password; what she did stays hers."""
+    """Session, invitation and password end; what the user did stays under the user's name."""
     async with centre(tmp_path) as (serving, phone):
         secret = await ready(serving, phone)
         key, _ = await invite(serving)
@@ -283,7 +283,7 @@ async def test_a_live_stream_ends_with_the_session(tmp_path: Path, how: str) -> 
 
 
 async def test_every_page_of_the_bar_is_there(tmp_path: Path) -> None:
-    """Each role's links, and the page she begins with once it has any."""
+    """Each role has its links, and the page that it begins with once it has any."""
     async with centre(tmp_path) as (serving, _):
         served = {route.path for route in serving.routes if route.method == "GET"}
     for role, links in pages.LINKS.items():
@@ -330,7 +330,7 @@ async def change(phone: Phone, code: str, old: str = PASSWORD, **more: str) -> t
     return await phone.ask("POST", "/console/account", data=form)
 
 
-async def test_she_changes_her_password_and_her_other_sessions_end(tmp_path: Path) -> None:
+async def test_a_user_changes_the_password_and_the_other_sessions_end(tmp_path: Path) -> None:
     """With the old one and a code; this session goes on; the old one opens nothing any more."""
     async with (
         centre(tmp_path) as (serving, phone),
@@ -367,7 +367,7 @@ async def test_a_session_left_open_changes_no_password(tmp_path: Path) -> None:
         for _ in range(3):
             await change(phone, "000000")
         assert (await change(phone, right))[1]["reason"] == "sign_in_locked"
-        assert (await phone.ask("GET", "/console"))[0] == 200, "she stays in"
+        assert (await phone.ask("GET", "/console"))[0] == 200, "the user stays in"
         elsewhere = {"Origin": "https://elsewhere.example"}
         assert (await phone.ask("POST", "/console/account", headers=elsewhere))[0] == 403
 
@@ -412,7 +412,7 @@ async def test_a_stranger_takes_no_place_in_the_queue_of_the_alarms(tmp_path: Pa
 
 
 async def test_an_address_that_is_no_longer_good_says_so(tmp_path: Path) -> None:
-    """Where she signs in, in her browser's language; who only has no session hears of none."""
+    """Sign-in says it, in the browser's language; who only has no session hears of none."""
     headers = {"Accept": "text/html", "Accept-Language": "de"}
     async with centre(tmp_path) as (serving, phone):
         for path, says in (("/console/enter?key=x", True), ("/console/set?key=x", True), ("/console", False)):
@@ -422,11 +422,11 @@ async def test_an_address_that_is_no_longer_good_says_so(tmp_path: Path) -> None
 
 
 async def test_who_was_disabled_can_be_let_in_again(tmp_path: Path) -> None:
-    """With the password that she had; nothing that had ended begins again."""
+    """The password is the one from before; nothing that had ended begins again."""
     async with centre(tmp_path) as (serving, phone):
         secret = await ready(serving, phone)
         async with core_of(serving) as core:
-            assert not accounts.enable(core, "ann"), "she is not disabled"
+            assert not accounts.enable(core, "ann"), "Ann is not disabled"
             assert accounts.disable(core, "ann")
             assert not accounts.enable(core, "nobody")
             assert accounts.enable(core, "ann")

@@ -238,7 +238,7 @@ def test_buttons_are_imported_listed_and_enrolled_again(
 
 
 def test_an_operator_is_added_and_let_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Once to a login; the address that `console` prints signs her in."""
+    """Once to a login; the address that `console` prints signs the operator in."""
     home = ("--home", tmp_path)
     ann = ("ann", "--name", "Ann", "--role", "operator", *home)
     assert said(capsys, "users", "add", *ann)[::2] == (0, "")

@@ -19,7 +19,7 @@ HTML = {"Accept": "text/html"}
 
 
 async def leave(idp: Idp, phone: Phone, more: str = "") -> str:
-    """To the provider; the address that it sends her back to, without our origin."""
+    """Go to the provider; give the address that it sends the user back to, without our origin."""
     async with phone.session.get(f"{phone.url}/console/oidc{more}", allow_redirects=False) as response:
         assert response.status == 303
         there = response.headers["Location"]
@@ -36,7 +36,7 @@ def troubles(lines: Lines) -> str:
 
 
 async def test_somebody_who_works_here_comes_in(tmp_path: Path) -> None:
-    """By a page of ours that leads on, with the session that a password gives; the log says how she came."""
+    """A page of ours leads on, with the session that a password gives; the log says how the user came."""
     idp = Idp()
     async with provided_by(idp, tmp_path) as (_, phone, lines):
         assert "/console/oidc?language=en" in (await phone.ask("GET", "/console/sign-in?language=en"))[1]
@@ -68,7 +68,7 @@ LIES: dict[str, dict[str, Any]] = {
     "nobody": {"claims": {"sub": None}},
     "a subject that is no text": {"claims": {"sub": ["ann"]}},
     "somebody unknown": {"subject": "eve"},
-    "almost her": {"subject": "Ann"},
+    "almost Ann": {"subject": "Ann"},
     "not signed": {"alg": "none"},
     "another key of the same name": {"signing_key": RSAKey.generate_key(2048, {"kid": "1"})},
     "a key that is not shown": {"kid": "2"},
@@ -119,7 +119,7 @@ async def test_an_answer_is_good_once_and_in_one_browser(tmp_path: Path) -> None
 
 
 async def test_who_was_not_believed_is_in_the_event_log_but_fills_it_not(tmp_path: Path) -> None:
-    """Why, and how many of those who come with nothing; and her who is disabled."""
+    """It says why, how many came with nothing, and that a disabled user came."""
     idp = Idp()
     async with provided_by(idp, tmp_path) as (serving, phone, _):
         for _ in range(50):
@@ -137,7 +137,7 @@ async def test_who_was_not_believed_is_in_the_event_log_but_fills_it_not(tmp_pat
 
 
 async def test_nothing_in_an_address_leads_elsewhere(tmp_path: Path) -> None:
-    """She comes back here, and on to her own page, whatever a link had put into the address."""
+    """The user comes back here, and on to the user's own page, whatever a link put into the address."""
     idp = Idp()
     async with provided_by(idp, tmp_path) as (_, phone, _lines):
         evil = "?next=https://evil.example&redirect_uri=https://evil.example&url=//evil.example"
@@ -148,7 +148,7 @@ async def test_nothing_in_an_address_leads_elsewhere(tmp_path: Path) -> None:
 
 
 async def test_who_is_disabled_stays_out(tmp_path: Path) -> None:
-    """Whatever the provider says of her."""
+    """The door stays shut, whatever the provider says of the user."""
     idp = Idp()
     async with provided_by(idp, tmp_path) as (serving, phone, _):
         core = core_at(serving.home)

@@ -50,7 +50,7 @@ async def test_a_missing_step_is_named(tmp_path: Path) -> None:
 
 
 async def test_behind_the_press_is_a_case_that_could_be_real(tmp_path: Path) -> None:
-    """The operator sees who she is, what to do first and where; each role comes in, and sees what is hers."""
+    """The operator sees who it is, what to do first and where; each role comes in, and sees its own part."""
     async with World(tmp_path) as world:
         button = await furnish(world)
         await button.press()

@@ -1,4 +1,4 @@
-"""One press, all the way on real parts: what the wearer, the operator and a stranger see of it."""
+"""One press, all the way on real parts: what the protected person, the operator and a stranger see of it."""
 
 import asyncio
 import os
@@ -84,7 +84,7 @@ async def test_what_is_on_the_air_says_nothing(world: World) -> None:
 
 
 async def test_centre_down_is_said_and_the_press_is_sent_later(world: World) -> None:
-    """The wearer gets no false receipt; the bridge says why; the press arrives when the centre is back."""
+    """The person gets no false receipt; the bridge says why; the press arrives when the centre is back."""
     button = await watched(world)
     await world.programs["centre"].stop()
     await button.press()

@@ -1,4 +1,4 @@
-"""What the wearer does on her phone, all the way: her page, the bridge, the real centre, the button."""
+"""What the protected person does on the phone, all the way: page, bridge, real centre, button."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -42,37 +42,39 @@ def operator_sees(world: World) -> tuple[Any, ...]:
         database.close()
 
 
-async def test_she_sees_what_becomes_of_her_press(world: World) -> None:
-    """Sent, taken by a person, felt: each as it happens."""
-    async with phone(world) as (button, wearer):
+async def test_the_person_sees_what_becomes_of_a_press(world: World) -> None:
+    """It is sent, taken by an operator, felt: each is shown as it happens."""
+    async with phone(world) as (button, person):
         await button.press()
-        await wearer.until("last", "stage", 1)
+        await person.until("last", "stage", 1)
         received = await world.wait_for(lambda e: is_stage(e, "received"))
         await world.acknowledge(received.data["incident"])
-        await wearer.until("last", "felt", 2)
+        await person.until("last", "felt", 2)
     assert incidents(world) == [(button.device_id, ALARM, 1)]
 
 
-async def test_she_tests_without_anybody_noticing(world: World) -> None:
+async def test_the_person_tests_without_anybody_noticing(world: World) -> None:
     """The centre answers, three clicks, and the page says that they were felt."""
-    async with phone(world, **PATIENT) as (button, wearer):
-        assert await wearer.post("/check") == {"ok": True}
+    async with phone(world, **PATIENT) as (button, person):
+        assert await person.post("/check") == {"ok": True}
         await button.clicks()
-        await wearer.until("test", "felt", 1)
+        await person.until("test", "felt", 1)
     assert incidents(world) == [(button.device_id, TEST, 1)]
 
 
 @pytest.mark.parametrize(
     ("pin", "duress"), [pytest.param(PIN, 0, marks=pytest.mark.slow), (DURESS_PIN, 1)], ids=["own", "duress"]
 )
-async def test_she_calls_it_off_and_only_the_operator_knows_why(world: World, pin: str, duress: int) -> None:
-    """Both PINs look the same to whoever watches; at the centre one of them says that she is in danger."""
-    async with phone(world) as (button, wearer):
+async def test_the_person_calls_off_and_only_the_operator_knows_why(
+    world: World, pin: str, duress: int
+) -> None:
+    """Both PINs look the same to whoever watches; at the centre one says that the person is in danger."""
+    async with phone(world) as (button, person):
         await button.press()
-        press = await wearer.until("last", "stage", 1)
-        assert await wearer.call_off(press, "0000") == "wrong_pin"
-        assert await wearer.call_off(press, pin) == "done"
-        after = await wearer.until("last", "undo", "done")
+        press = await person.until("last", "stage", 1)
+        assert await person.call_off(press, "0000") == "wrong_pin"
+        assert await person.call_off(press, pin) == "done"
+        after = await person.until("last", "undo", "done")
         assert not after["can_undo"]
     assert operator_sees(world) == (1, duress)
     assert incidents(world) == [(button.device_id, ALARM, 1)]
@@ -85,13 +87,13 @@ async def test_she_calls_it_off_and_only_the_operator_knows_why(world: World, pi
 @pytest.mark.slow
 async def test_a_call_off_outlives_the_bridge_while_the_centre_is_away(world: World) -> None:
     """Given while the centre is down; the bridge is killed; the centre comes back: it is called off."""
-    async with phone(world) as (button, wearer):
+    async with phone(world) as (button, person):
         await button.press()
-        press = await wearer.until("last", "stage", 1)
+        press = await person.until("last", "stage", 1)
         await world.kill("centre")
-        assert await wearer.call_off(press, PIN) == "kept"
+        assert await person.call_off(press, PIN) == "kept"
         await world.kill("bridge")
         await world.start("centre")
         await world.start("bridge")
-        await wearer.until("last", "undo", "done")
+        await person.until("last", "undo", "done")
     assert operator_sees(world) == (1, 0)

@@ -206,7 +206,7 @@ def granted(core: Core, manager: Caller, case_id: str, *hands: Hand) -> None:
 
 
 def entrance(home: Path, url: str, role: str = access.OPERATOR, *, login: str = "", **more: Any) -> str:
-    """An address that signs somebody of that role in, once; she is added if need be."""
+    """Give an address that signs a user of that role in, once; the user is added if need be."""
     login = login or role.replace("_", "-")
     core = open_core(Home(home))
     try:

@@ -98,7 +98,7 @@ def test_every_refusal_is_explained_to_who_writes_a_bridge() -> None:
 
 
 def test_each_role_has_a_guide_with_a_picture_of_its_page() -> None:
-    """Of what she sees first, and the README leads to it."""
+    """The picture is of what the role sees first, and the README leads to the guide."""
     readme = (DOCS.parent / "README.md").read_text("utf-8")
     for role in access.ROLES:
         name = role.replace("_", "-")

@@ -414,7 +414,7 @@ async def test_one_wrong_address_costs_no_alarm(
 
 
 async def test_what_the_centre_says_counts_more_than_an_address_that_is_down(authority: Authority) -> None:
-    """Refused at one and dead at the other: the wearer must hear that her enrolment is revoked."""
+    """Refused at one and dead at the other: the person must hear that the enrolment is revoked."""
     routes = {("POST", "/v1/alarms"): always(lambda: problem(403, "revoked"))}
     async with serve(authority, routes) as url:
         for urls in ([url, "https://127.0.0.1:9"], ["https://127.0.0.1:9", url]):
@@ -424,7 +424,7 @@ async def test_what_the_centre_says_counts_more_than_an_address_that_is_down(aut
 
 
 async def test_a_pin_is_tried_once(authority: Authority) -> None:
-    """Two addresses, one of them slow: a wrong PIN costs one try and not two, or a slip locks her out."""
+    """Two addresses, one of them slow: a wrong PIN costs one try and not two, or a slip locks the PIN."""
     tried: list[str] = []
 
     async def slow(request: web.Request) -> web.Response:
@@ -702,7 +702,7 @@ async def test_a_sign_of_life_that_is_shed_is_no_failure(authority: Authority) -
 
 
 async def test_a_wrong_pin_comes_back_by_name(authority: Authority) -> None:
-    """What the wearer is told hangs on the reason alone."""
+    """What the protected person is told hangs on the reason alone."""
     with pytest.raises(CentreRefused) as caught:
         await ask(authority, "/v1/call-offs", lambda: problem(403, "wrong_pin"), "post_call_off", {})
     assert caught.value.reason == "wrong_pin"

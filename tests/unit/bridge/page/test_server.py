@@ -138,7 +138,7 @@ async def test_both_pins_look_the_same(browser: Browser) -> None:
 
 
 async def test_a_call_off_outlives_the_page(browser: Browser, bridge: FakeBridge) -> None:
-    """She gives the PIN and puts the phone away."""
+    """The protected person gives the PIN and puts the phone away."""
     at_dispatched(bridge)
     before = bridge.now.buttons[0].last_press
     assert before is not None
@@ -328,7 +328,7 @@ async def test_without_the_secret_there_is_nothing(
 
 
 async def test_the_shell_says_nothing(browser: Browser, bridge: FakeBridge) -> None:
-    """What everybody may load holds no sentence and nothing of hers, and is the same before and after."""
+    """What everybody may load holds no sentence and nothing personal, and is the same before and after."""
     before = [await browser.ask(path, Authorization=None) for path in PATHS]
     at_dispatched(bridge)
     bridge.trouble(("centre", "revoked"))
@@ -402,8 +402,8 @@ async def test_every_answer_is_sealed(page: Page) -> None:
                 assert not {"Server", "Set-Cookie", "Access-Control-Allow-Origin"} & set(headers)
 
 
-async def test_idle_connections_do_not_keep_her_out(browser: Browser, page: Page) -> None:
-    """Another program opens more connections than there may be; hers still get an answer."""
+async def test_idle_connections_do_not_keep_the_person_out(browser: Browser, page: Page) -> None:
+    """Another program opens more connections than there may be; the person's own still get an answer."""
     port = int(browser.base.rpartition(":")[2])
     strangers = []
     for _ in range(3 * guard.CONNECTIONS_MAX):

@@ -272,7 +272,7 @@ def test_a_revoked_button_is_flagged() -> None:
 def test_a_call_off_is_shown_and_changes_nothing_else() -> None:
     """The operator reads who called it off; the alarm still waits to be taken."""
     html = shown(card(call_off=CALLED_OFF))
-    assert "Called off by the wearer" in html
+    assert "Called off by the protected person" in html
     assert "nobody has taken it" in html
     assert "DURESS" not in html
     assert not Board([card(call_off=CALLED_OFF)], [], [], [], []).duress_waits
@@ -282,7 +282,7 @@ def test_duress_is_said_in_words_at_every_stage() -> None:
     """In danger, and what not to do; also after somebody had taken or even closed it."""
     for stage in (receipts.RECEIVED, receipts.ACKNOWLEDGED, receipts.CLOSED):
         html = shown(raised=[card(stage, call_off=DURESS)])
-        assert "DURESS: she is in danger" in html
+        assert "DURESS: the protected person is in danger" in html
         assert "Do not ring it" in html
         assert 'name="seen_duress" value="1"' in html
         assert html.count("<button") == 1
@@ -292,7 +292,8 @@ def test_duress_is_said_in_words_at_every_stage() -> None:
 def test_duress_that_was_seen_stays_marked() -> None:
     """Taken, it is shown as such until it is closed, and there too."""
     seen = replace(DURESS, duress_seen=True)
-    assert "DURESS: she is in danger" in shown(taken=[card(receipts.DISPATCHED, call_off=seen)])
+    taken = shown(taken=[card(receipts.DISPATCHED, call_off=seen)])
+    assert "DURESS: the protected person is in danger" in taken
     assert "DURESS" in shown(closed=[card(receipts.CLOSED, call_off=seen)])
     assert "DURESS" in sheet(receipts.CLOSED, call_off=seen)
 
@@ -327,7 +328,7 @@ def test_an_alarm_that_nobody_takes_says_how_far_it_has_escalated() -> None:
 
 
 def test_a_marked_position_is_never_shown_as_fresh() -> None:
-    """Why it must not be taken for where she is, in words, next to it; and which source gave it."""
+    """Why it must not be taken for where the person is stands next to it, in words, with its source."""
     stale = FIX._replace(taken_at_ms=280_000, source="gpsd", marks=("stale", "jump", "implausible"))
     html = sheet(positions=[Position(stale, "BRIDGE22", 1_000_000)])
     assert "stale: taken 12\N{NO-BREAK SPACE}min before it was sent" in html
@@ -374,7 +375,7 @@ def test_without_a_case_it_says_so_and_all_else_works() -> None:
 
 
 def test_a_case_says_what_to_do_first_before_all_else() -> None:
-    """Then who she is, who he is, what he carries, where she lives, the children."""
+    """Then come the protected person, the stalker, the stalker's weapons, the home and the children."""
     html = sheet(case=FILE, case_id="C")
     for word in ("Lies Voorbeeld", "35 years", "+32 470", "Nederlands", "◆◆◇", "WEAPONS: rifle", "grey Golf"):
         assert word in html

@@ -56,7 +56,7 @@ async def test_at_most_two_pins_are_checked_at_once() -> None:
 
 
 async def test_one_button_cannot_fill_the_queue() -> None:
-    """A thief's flood with one phone leaves room for another wearer; and all together are bounded."""
+    """A thief's flood with one phone leaves room for a protected person's; all together are bounded."""
     checks, let_go = Checks("test"), asyncio.Event()
     refused: list[str] = []
 
@@ -75,7 +75,7 @@ async def test_one_button_cannot_fill_the_queue() -> None:
     tasks = await all_of("thief", 20)
     assert refused == ["thief busy"] * (20 - 1 - WAITING_EACH_MAX)
     refused.clear()
-    tasks += await all_of("hers", 1)
+    tasks += await all_of("protected person", 1)
     assert refused == []
     for n in range(WAITING_MAX + AT_ONCE_MAX - 1 - WAITING_EACH_MAX - 1):
         tasks += await all_of(f"other {n}", 1)

@@ -36,7 +36,7 @@ class Office:
             return False
 
     def works(self, hours: float, *, every_s: int = 600) -> bool:
-        """Whether she is in all the time, with a look now and then."""
+        """Say whether the user is in all the time, with a look now and then."""
         for _ in range(int(hours * 3600 / every_s)):
             self.ms += every_s * 1000
             if not self.is_in():
@@ -58,7 +58,7 @@ def test_a_session_ends_after_a_long_shift_or_when_nobody_is_there() -> None:
 
 @pytest.mark.parametrize("back_h", [0.02, 1, 24, 900])
 def test_a_clock_set_back_makes_no_session_live_longer(back_h: float) -> None:
-    """What had passed has passed, and she is not thrown out either."""
+    """What had passed has passed, and the user is not thrown out either."""
     office = Office()
     assert office.works(6)
     office.ms -= int(back_h * HOUR_MS)
@@ -116,11 +116,11 @@ def test_a_code_is_good_one_step_early_and_late_and_never_twice() -> None:
     ],
 )
 def test_a_password_is_long_and_not_what_anybody_would_try_first(password: str, mistake: str | None) -> None:
-    """No rules of which characters; her name is no password."""
+    """There are no rules of which characters; the user's name is no password."""
     assert access.password_mistake(password, "l.voorbeeld", "Lotte Voorbeeld") == mistake
 
 
-def test_what_is_kept_of_her_is_sealed() -> None:
+def test_what_is_kept_of_a_user_is_sealed() -> None:
     """The hash, the second factor; and the invitation's address alone does not tell the second factor."""
     office = Office()
     key = accounts.invite(office.core, "ann", "set", access.SET_MS)
@@ -137,7 +137,7 @@ def test_what_is_kept_of_her_is_sealed() -> None:
     )
 
 
-def test_whoever_changes_role_has_it_from_her_next_click() -> None:
+def test_whoever_changes_role_has_it_from_the_next_click() -> None:
     """And a zone goes with its role."""
     office = Office()
     accounts.change_user(office.core, "ann", role=access.CASE_MANAGER, zone="Zone Example")

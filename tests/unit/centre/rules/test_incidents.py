@@ -183,7 +183,7 @@ def test_times_survive_writing_and_reading() -> None:
 
 @pytest.mark.parametrize("source", [7, "GPS", "x" * 17, "two words", ["gpsd"]])
 def test_a_bad_source_costs_an_alarm_no_position(source: object) -> None:
-    """A label is worth less than where she is."""
+    """A label is worth less than where the protected person is."""
     press = incidents.read(HAND.alarm(1, fix=FIX | {"source": source}))
     assert press.fix is not None
     assert press.fix.source is None

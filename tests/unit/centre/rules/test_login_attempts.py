@@ -16,7 +16,7 @@ HERE, ELSEWHERE = "192.0.2.7", "2001:db8:5:6::1"
 
 
 class Desk:
-    """A centre with one operator who has signed in from here, in her browser, and a clock that can be set."""
+    """A centre with one operator who has signed in from here, in one browser, and a clock that can be set."""
 
     def __init__(self) -> None:
         self.ms = 1_000 * HOUR_MS
@@ -39,7 +39,7 @@ class Desk:
         return True
 
     def wrong(self, place: Place, login: str, times: int = 1) -> None:
-        """As often as she is let, like a program that goes on and on."""
+        """Try as often as the desk lets, like a program that goes on and on."""
         for _ in range(times):
             if self.may_try(place, login):
                 with self.core.store.transaction():
@@ -51,17 +51,17 @@ class Desk:
 
 
 def test_a_strangers_flood_locks_nobody_out_who_has_signed_in_there_before() -> None:
-    """By her login, from two hundred networks: her browser gets in from anywhere, and so does her network."""
+    """It tries Ann's login from 200 networks: Ann's browser gets in from anywhere, Ann's network too."""
     desk = Desk()
     for n in range(200):
         desk.wrong(desk.place(f"2001:db8:{n:x}::1"), "ann", 30)
-    assert not desk.may_try(desk.place(ELSEWHERE)), "her login, strangers' tries"
+    assert not desk.may_try(desk.place(ELSEWHERE)), "Ann's login, strangers' tries"
     assert desk.may_try(desk.place(ELSEWHERE, desk.browser))
     assert desk.may_try(desk.place(HERE))
 
 
 def test_no_number_of_networks_buys_more_tries_of_one_login() -> None:
-    """Whoever has stolen her password has five tries of a code, then one an hour in the end."""
+    """Whoever has stolen Ann's password has five tries of a code, then one an hour in the end."""
     desk = Desk()
     for n in range(200):
         desk.wrong(desk.place(f"2001:db8:{n:x}::1"), "ann", 30)
@@ -81,7 +81,7 @@ def test_one_network_does_not_try_all_logins() -> None:
         desk.wrong(desk.place(f"2001:db8::{n:x}"), f"login{n}")
     assert not desk.may_try(desk.place("2001:db8::ffff"), "bob")
     assert desk.may_try(desk.place("2001:db8:0:1::1"), "bob")
-    assert desk.may_try(desk.place("2001:db8::1", desk.browser)), "her browser in his network"
+    assert desk.may_try(desk.place("2001:db8::1", desk.browser)), "Ann's browser in an attacker's network"
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ def test_a_network_is_an_address_or_a_block_of_64_bits(address: str, network: st
 def test_a_known_place_has_its_own_few_tries() -> None:
     """Who has stolen the workstation guesses no faster than anybody; at the next one nobody notices."""
     desk = Desk()
-    hers, theirs = desk.place(HERE, desk.browser), desk.place(HERE)
-    assert (hers.kind, theirs.kind) == (BROWSER, NETWORK)
-    desk.wrong(hers, "ann", 50)
-    assert not desk.may_try(hers)
-    assert desk.may_try(hers, "bob"), "a colleague at the same screen"
-    assert desk.may_try(theirs)
+    browser, network = desk.place(HERE, desk.browser), desk.place(HERE)
+    assert (browser.kind, network.kind) == (BROWSER, NETWORK)
+    desk.wrong(browser, "ann", 50)
+    assert not desk.may_try(browser)
+    assert desk.may_try(browser, "bob"), "a colleague at the same screen"
+    assert desk.may_try(network)
     for n in range(40):
-        desk.wrong(hers, f"login{n}")
-    assert not desk.may_try(hers, "bob"), "somebody plays with this screen"
+        desk.wrong(browser, f"login{n}")
+    assert not desk.may_try(browser, "bob"), "somebody plays with this screen"
 
 
 def test_a_cookie_that_was_planted_is_not_taken_over() -> None:

@@ -32,7 +32,7 @@ def centre_of(buttons: int, *, presses: int = 5) -> Core:
 
 
 def steps(core: Core) -> int:
-    """How much SQLite does for her page and what that asks every few seconds, in hundreds of steps."""
+    """Count SQLite's work for the administrator's page and what it asks every few seconds, in 100 steps."""
     counted = 0
 
     def count() -> int:
@@ -47,8 +47,8 @@ def steps(core: Core) -> int:
     return counted
 
 
-def test_her_page_takes_no_longer_beside_ten_times_as_many_buttons() -> None:
-    """What she sees is bounded, and found by indexes: alarms and other pages do not wait for it."""
+def test_the_page_takes_no_longer_beside_ten_times_as_many_buttons() -> None:
+    """What the administrator sees is bounded, and found by indexes: alarms and pages do not wait for it."""
     assert steps(centre_of(5_000)) <= 1.1 * steps(centre_of(500))
 
 

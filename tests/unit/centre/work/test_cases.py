@@ -39,7 +39,7 @@ DAY_MS = 86_400_000
 
 
 class Zone(World):
-    """A world with a case manager, her neighbour of another zone, and an administrator."""
+    """A world with a case manager, a colleague of another zone, and an administrator."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def test_one_file_that_does_not_open_hides_no_alarm(world: Zone) -> None:
 
 
 def test_one_file_that_does_not_open_hides_no_other_from_its_case_manager(world: Zone) -> None:
-    """Her list shows it as unreadable, on top too; its grants and buttons go on; no act changes the file."""
+    """The list shows it as unreadable, on top too; its grants and buttons go on; no act changes the file."""
     core, manager, broken_id, other_id = world.core, world.manager, world.case(), world.case()
     incident_id = world.press(world.bridge(), 1)
     assignments.hand_out(core, manager, broken_id, HAND.device_id)
@@ -168,7 +168,7 @@ def test_a_case_manager_does_not_learn_that_it_was_duress(world: Zone) -> None:
     assert report.outcomes == [("real", 2), ("mis-press", 1)]
 
 
-def test_an_operator_comes_to_no_case_by_a_test_nor_by_an_alarm_that_is_not_hers(world: Zone) -> None:
+def test_an_operator_comes_to_no_case_by_a_test_nor_by_an_alarm_of_somebody_else(world: Zone) -> None:
     """A silent test never ends; an alarm of a revoked button is an administrator's; known ids too."""
     core, case_id, bridge = world.core, world.case(), world.bridge()
     assignments.hand_out(core, world.manager, case_id, HAND.device_id)
@@ -196,7 +196,7 @@ def test_a_late_press_of_a_former_handout_belongs_to_the_former_case(world: Zone
 
 
 def test_a_phone_whose_clock_is_wrong_brings_nobody_the_former_persons_case(world: Zone) -> None:
-    """It says that it heard her a day ago: police sent to the former person's door would find nobody."""
+    """It says it heard the press a day ago: police sent to the former person's door would find nobody."""
     former, now = world.case(), world.case()
     assignments.hand_out(world.core, world.manager, former, HAND.device_id)
     world.clock.ms += 60_000
@@ -215,7 +215,7 @@ def test_an_alarm_that_nobody_takes_goes_further_whatever_the_clock_does(world: 
 
 
 def test_an_alarm_of_a_revoked_button_that_no_administrator_sees_is_told_in_the_log(world: Zone) -> None:
-    """She may be elsewhere, and the button in her hand. Handed over, it waits anew; set aside, no more."""
+    """The person may be elsewhere with the button. Handed over, it waits anew; set aside, no more."""
     core, bridge = world.core, world.bridge()
     buttons.revoke_button(core, HAND.device_id)
     first, second = world.press(bridge, 1), world.press(bridge, 2)
@@ -366,7 +366,7 @@ def test_no_list_reads_the_whole_table(world: Zone) -> None:
     ],
 )
 def test_a_field_that_cannot_be_is_refused_by_name(name: str, value: str) -> None:
-    """Nothing is cut off or repaired behind her back."""
+    """Nothing is cut off or repaired behind the case manager's back."""
     form = rules.to_form(EXAMPLE) | {name: value}
     with pytest.raises(Refused) as refused:
         rules.from_form(form)
@@ -484,7 +484,7 @@ def test_a_button_taken_back_is_out_of_reach_and_serves_nobody_else(world: Zone)
 
 
 def test_a_phone_is_not_cut_off_while_an_alarm_is_open(world: Zone) -> None:
-    """She may be waiting for its receipts."""
+    """The protected person may be waiting for its receipts."""
     case_id = world.case()
     assignments.hand_out(world.core, world.manager, case_id, HAND.device_id)
     incident = world.press(world.bridge(), 1)
@@ -557,7 +557,7 @@ def test_an_erased_case_tells_nothing(world: Zone) -> None:
 
 
 def test_an_alarm_of_a_revoked_button_waits_for_the_administrator(world: Zone) -> None:
-    """No operator sees it; she hands it over, and it is an alarm like any other, or sets it aside."""
+    """No operator sees it until it is handed over as an alarm like any other; or it is set aside."""
     core, bridge = world.core, world.bridge()
     buttons.revoke_button(core, HAND.device_id)
     first, second = world.press(bridge, 1), world.press(bridge, 2)
@@ -576,7 +576,7 @@ def test_an_alarm_of_a_revoked_button_waits_for_the_administrator(world: Zone) -
 
 
 def test_a_case_shows_no_loss_of_whoever_had_the_button_before(world: Zone) -> None:
-    """What goes on, and what ended while she has it; open ones first."""
+    """It shows what goes on, and what ended while the person has it; open ones first."""
     core, case_id = world.core, world.case()
     bridge = world.bridge()
     assignments.hand_out(core, world.manager, case_id, HAND.device_id)

@@ -86,7 +86,7 @@ def test_hands_at_the_terminal_are_told_too(night: Night) -> None:
 
 
 def test_a_locked_pin_is_told(night: Night) -> None:
-    """Who tries PINs on her phone leaves a trace."""
+    """Whoever tries PINs on the protected person's phone leaves a trace."""
     incident_id = night.press()
     for _ in range(5):
         presses.try_pin(night.core, night.bridge, CallOff(HAND.device_id, 1, ""))

@@ -154,7 +154,7 @@ def test_a_month_is_told_when_it_is_over() -> None:
     work.make_all(world.core)
     told = {(r.zone, r.figure, r.group): r.value for r in work.shown(world.core, month, month)[month]}
     assert told[ALL, "alarms", ALL] == told["5340", "alarms", ALL] == told[ALL, "tests", ALL] == 6
-    assert told[ALL, "alarms", OTHER] == 6, "one was real, and she is not told apart"
+    assert told[ALL, "alarms", OTHER] == 6, "one was real, and is not told apart"
     assert told[ALL, "received_ms", "median"] == 1_000
     assert told[ALL, "acknowledged_ms", "median"] == 2_000
     assert (ALL, "dispatched_ms", "median") not in told

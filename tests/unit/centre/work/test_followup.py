@@ -209,7 +209,7 @@ def test_duress_of_a_taken_alarm_stands_below_what_nobody_has_taken_until_it_is_
 
 
 def test_duress_after_the_end_is_still_seen(world: Called) -> None:
-    """Closed as a mistake, and then she says that it was none."""
+    """It is closed as a mistake, and then the protected person says that it was none."""
     world.call_off()
     desk.advance(world.core, world.operator, world.incident, receipts.CLOSED, reason=CloseReason.CALLED_OFF)
     assert desk.board(world.core).untaken == []

@@ -109,7 +109,7 @@ def test_a_revoked_bridge_is_refused_and_its_buttons_are_named(world: World) -> 
 
 
 def test_a_revoked_button_is_stored_and_waits_for_an_administrator(world: World) -> None:
-    """It may be in her hand: nothing is refused; no operator is called to a thief's press."""
+    """The protected person may hold it: nothing is refused; no operator is called to a thief's press."""
     bridge = world.bridge()
     assert buttons.revoke_button(world.core, HAND.device_id)
     assert not presses.take_alarm(world.core, bridge, read(HAND.alarm(1))).known

@@ -67,7 +67,7 @@ def year(tmp_path: Path) -> Year:
 
 
 def test_positions_go_first_and_the_chain_still_verifies(year: Year) -> None:
-    """Where she went is gone; that she pressed, and what operators did, is still there."""
+    """Where the person went is gone; that there was a press, and what operators did, is still there."""
     incident_id = year.whole()
     year.days(POSITIONS_DAYS - 1)
     assert year.count("fixes") == 3

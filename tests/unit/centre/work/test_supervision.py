@@ -178,7 +178,7 @@ def test_silence_is_counted_anew_after_a_set_clock_or_a_standstill() -> None:
 def test_a_button_that_nobody_tries_is_noticed(
     last_test_days_ago: int | None, handed_out_days_ago: int, days: int
 ) -> None:
-    """After 30 days without a silent test; not before she has had it for so long."""
+    """After 30 days without a silent test; not before the person has had it for so long."""
     day_ms = 86_400_000
     last = None if last_test_days_ago is None else NOW_MS - last_test_days_ago * day_ms
     assert rules.untested_days(last, NOW_MS - handed_out_days_ago * day_ms, NOW_MS) == days

@@ -172,7 +172,7 @@ def test_a_higher_stage_implies_received() -> None:
 
 
 def test_not_confirmed_is_felt_once_after_60_s_and_received_whenever_it_comes() -> None:
-    """She must know that nobody has it yet, and know when somebody has."""
+    """The protected person must know that nobody has it yet, and know when somebody has."""
     button = Button().quiet()
     start = button.now_ms
     button.hold().until(start + 3 * HOUR_MS).receipt(RECEIVED)

@@ -1,4 +1,4 @@
-"""What a hand feels is read off the motor as the wearer's guide has it, on a busy machine too."""
+"""What a hand feels is read off the motor as the protected person's guide has it, on a busy machine too."""
 
 import pytest
 
@@ -71,7 +71,7 @@ def test_a_pattern_that_lost_its_power_half_way_is_none() -> None:
 def test_each_pattern_is_told_apart_also_when_the_motor_is_late(
     on_ms: int, pause_ms: int, pulses: int, means: str | int
 ) -> None:
-    """As the wearer's guide has them."""
+    """As the protected person's guide has them."""
     events = []
     for number in range(pulses):
         for part, due_ms in enumerate((0, on_ms)):
