@@ -190,7 +190,7 @@ async def half_provisioned(box: Box, board: Board, operation: int, *options: str
     await board.cut_power_at_write(operation)
     known = len(box.registry())
     ran = await box.button("provision", *options, board=board)
-    was_cut = not board.is_on
+    was_cut = board.flash_operations >= operation
     await board.power_off()
     whole = box.is_whole(board)
     if ran.code:

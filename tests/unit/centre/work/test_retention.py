@@ -293,10 +293,10 @@ def test_half_the_days_must_have_been_signed() -> None:
 
 ERASER = """
 import sys
-from centre.core import Core
-from centre.sealing import Sealer
+from centre.platform.sealing import Sealer
 from centre.store import Store
 from centre.work import retention
+from centre.work.core import Core
 path, key, now_ms = sys.argv[1], bytes.fromhex(sys.argv[2]), int(sys.argv[3])
 core = Core(Store(path), Sealer(key), lambda: now_ms)
 while count := retention.erase_due(core, 6, 12):
