@@ -393,7 +393,9 @@ class World:
             for program in self.programs.values()
             if any(line.startswith("Traceback") for line in program.stderr)
         ]
-        events = [*self.events, *tracebacks, *self.auditor.incidents(now_ms)]
+        # A program's line says when it was said; it may arrive after another's later one.
+        seen = sorted(self.events, key=lambda event: event.at_ms)
+        events = [*seen, *tracebacks, *self.auditor.incidents(now_ms)]
         return judge(events, now_ms if calm_from_ms is None else calm_from_ms, BOUNDS)
 
     def _add(self, event: WorldEvent) -> None:

@@ -145,7 +145,8 @@ async def in_real_time(home: Path, acts: Sequence[Act]) -> list[WorldEvent]:
                 match = _said(what)
                 await world.wait_for(match, since=since, timeout_s=LIMIT_S)
         await _motor_is_still(world)
-        return world.events[since:]
+        # A program's line says when it was said; it may arrive after another's later one.
+        return sorted(world.events[since:], key=lambda event: event.at_ms)
 
 
 async def _motor_is_still(world: World) -> None:
