@@ -254,6 +254,14 @@ class _Button:
         is_proven = any(at_ms <= one.from_ms and stage == CLOSED for at_ms, stage in self.receipts)
         return one if is_proven else one._replace(pattern=TAKEN)
 
+    def stage_of(self, one: Vibration, last: int) -> int:
+        """Return the stage that is felt after stage `last` of the same press."""
+        assert isinstance(one.pattern, int)
+        if one.pattern > last or not self._pulses_may_stretch:
+            return one.pattern
+        # A pause that a busy machine stretched cuts a pattern in two: its first part reads as a lower stage.
+        return max((stage for at_ms, stage in self.receipts if at_ms <= one.from_ms), default=one.pattern)
+
     def is_alarm(self, taken: Vibration) -> bool:
         """Return whether the hand's last gesture before it felt this was a hold."""
         hold = max((at for at in self.holds if at <= taken.from_ms), default=0.0)
@@ -476,9 +484,10 @@ def _receipts(button: _Button, story: _Story) -> Iterator[Broken]:
         if not any(stage >= one.pattern and at <= one.from_ms for at, stage in gave):
             text = f"{button.name} feels stage {one.pattern} of event {current[0]} number {current[1]}"
             yield Broken(FORGED, one.at_ms, text)
-        if last[0] == current and one.pattern <= last[1] and not button.forgot(one.at_ms):
-            yield Broken(ORDER, one.at_ms, f"{button.name} feels stage {one.pattern} after stage {last[1]}")
-        last = (current, one.pattern)
+        stage = button.stage_of(one, last[1] if last[0] == current else 0)
+        if last[0] == current and stage <= last[1] and not button.forgot(one.at_ms):
+            yield Broken(ORDER, one.at_ms, f"{button.name} feels stage {stage} after stage {last[1]}")
+        last = (current, stage)
 
 
 def _reused(button: _Button, bounds: Bounds) -> Iterator[Broken]:

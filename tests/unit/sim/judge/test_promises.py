@@ -155,3 +155,19 @@ def test_a_pulse_that_a_busy_machine_stretches_is_no_closing() -> None:
     events = [e for part in (WHOLE | {"taken": motor(2500, 580)}).values() for e in part]
     assert promises.FORGED in [one.promise for one in judge(events, 0.0).broken]
     assert judge(events, 0.0, Bounds(pulses_may_stretch=True)).broken == []
+
+
+def test_a_pause_that_a_busy_machine_stretches_is_no_second_receipt() -> None:
+    """ACKNOWLEDGED cut in two begins as RECEIVED does; only what was proven by then says which it is."""
+    seen = [
+        WorldEvent(5000, "centre", "gave", {**WHICH, "incident": "i", "stage": 2, "on_disk": True}),
+        WorldEvent(5100, "button", "receipt", {"args": ["2"]}),
+        *motor(5200, 120, 160, 120, 360, 120),
+    ]
+    audit = [WorldEvent(400_000, "auditor", "incident", {**WHICH, "incident": "i", "stages": [1, 2]})]
+    events = [e for part in (WHOLE | {"end": [*seen, *WHOLE["end"]], "audit": audit}).values() for e in part]
+    unproven = [e for e in events if e.data.get("args") != ["2"]]
+    busy = Bounds(pulses_may_stretch=True)
+    assert promises.ORDER in [one.promise for one in judge(events, 0.0).broken]
+    assert promises.ORDER not in [one.promise for one in judge(events, 0.0, busy).broken]
+    assert promises.ORDER in [one.promise for one in judge(unproven, 0.0, busy).broken]
