@@ -129,5 +129,5 @@ def test_an_attempt_that_succeeds_is_told_and_is_the_verdict() -> None:
     ):
         assert not stalked.holds
         assert as_text(stalked).endswith("BROKEN\n")
-    assert "SUCCEEDED  he forges: centre: received 1 7" in as_text(Stalked("x", [], [invented]))
+    assert "SUCCEEDED  the stalker forges: centre: received 1 7" in as_text(Stalked("x", [], [invented]))
     assert not json.loads(as_json(Stalked("x", [], [invented])))["holds"]
