@@ -19,7 +19,6 @@ from sim.virtual.network import Network, VirtualEndpoint
 from sim.virtual.radio import REPORTS_AGAIN_S, Aether, PhoneRadio
 from sim.virtual.radio_world import Air, Receiver
 from sim.virtual.time import Loop, Time
-from wire import codes
 
 START_S = 1.0
 FIX_EVERY_S = 40.0
@@ -213,10 +212,3 @@ class Phone:
     async def _call_off(self, key: Key, pin: str) -> None:
         outcome = await self.relay.call_off(key, pin)
         self._happen(self.name, "call_off_shown", counter=key.counter, outcome=outcome)
-
-    def has_on_disk(self, device_id: str, event: int, counter: int) -> bool:
-        """Whether the journal has this press, after a power cut at this moment."""
-        sql = "SELECT count(*) FROM press WHERE device_id = ? AND event = ? AND counter = ?"
-        if event not in codes.PRESSES:
-            sql = "SELECT count(*) FROM alive WHERE device_id = ? AND ? > 0 AND counter >= ?"
-        return bool(self.disk.query(sql, device_id, event, counter)[0][0])
