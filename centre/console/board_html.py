@@ -6,7 +6,8 @@ Shapes and words carry the meaning, colour only repeats it.
 
 import json
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -18,8 +19,10 @@ from centre.console import pages, words
 from centre.console.guard import csrf
 from centre.rules import access, escalation, times
 from centre.rules.access import Caller
+from centre.rules.cases import registered_places
 from centre.rules.incidents import CLOSE_REASONS, NOTE_CHARS_MAX
 from centre.rules.newest_position import Position
+from centre.rules.places import Near, near
 from centre.settings import Settings
 from centre.work.board import Board, Card, OpenAlarms
 from centre.work.incident_sheet import Sheet
@@ -118,6 +121,8 @@ def render_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
     arrival, late_ms = sheet.incident.standing, 0
     if arrival is not None and arrival.age_s is not None:
         late_ms = sheet.incident.opened_at_ms - arrival.pressed_at_ms
+    places = registered_places(sheet.case) if sheet.case else []
+    phone = _phones(sheet, language)
     return pages.render(
         "sheet.html",
         language,
@@ -125,11 +130,35 @@ def render_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
         reasons=CLOSE_REASONS,
         note_chars_max=NOTE_CHARS_MAX,
         late_arrival=_lasting(late_ms, language) if late_ms >= LATE_MS else "",
-        source=lambda position: _source(position, language),
+        source=lambda position: _source(position, language, phone),
+        near=lambda position: near(position.fix, places),
+        phone=phone,
+        tel=_tel,
         years=lambda born_on: _years(born_on, now_ms, language),
         volts=lambda mv: f"{mv / 1000:.2f}{NBSP}V",
         **_said(language),
     )
+
+
+def _phones(sheet: Sheet, language: str) -> Callable[[str], str]:
+    """Return how the phones of an alarm are called: phone 1 is the one that told of it first."""
+    incident = sheet.incident
+    shown = [*incident.latest, sheet.last_known] if sheet.last_known else incident.latest
+    ids = [arrival.bridge_id for arrival in incident.arrivals]
+    ids += [position.bridge_id for position in shown if position.bridge_id is not None]
+    numbers = {bridge_id: number for number, bridge_id in enumerate(dict.fromkeys(ids), 1)}
+
+    def phone(bridge_id: str) -> str:
+        number = numbers.setdefault(bridge_id, len(numbers) + 1)
+        return words.say(language, "board.phone_number").format(number=number)
+
+    return phone
+
+
+def _tel(number: str) -> str:
+    """Return a number as `tel:` has it (RFC 3966), or "" where it is none."""
+    dialled = re.sub(r"\(0\)|[\s()./-]", "", number)
+    return dialled if re.fullmatch(r"\+?[0-9]{3,15}", dialled, re.ASCII) else ""
 
 
 def page(
@@ -184,6 +213,7 @@ def _said(language: str) -> dict[str, Any]:
         "since": _since,
         "grouped": grouped,
         "metres": _metres,
+        "nearness": lambda one: _nearness(one, language),
         "before": lambda position: _lasting(max(0, position.received_at_ms - position.at_ms), language),
     }
 
@@ -194,7 +224,7 @@ def _late(card: Card, language: str) -> str:
     return _lasting(late_ms, language) if card.age_s is not None and late_ms >= LATE_MS else ""
 
 
-def _source(position: Position, language: str) -> Markup:
+def _source(position: Position, language: str, phone: Callable[[str], str]) -> Markup:
     """How it was measured, when, how sure, by whom."""
 
     def say(key: str, **values: object) -> Markup:
@@ -210,7 +240,7 @@ def _source(position: Position, language: str) -> Markup:
     if fix.confidence is not None:
         parts.append(say("sure", percent=f"{fix.confidence:g}"))
     if position.bridge_id is not None:
-        parts.append(say("from_bridge", bridge=position.bridge_id))
+        parts.append(say("from_phone", phone=phone(position.bridge_id)))
     return Markup(" · ").join(parts)
 
 
@@ -241,6 +271,13 @@ def _metres(radius_m: float) -> str:
     if radius_m < 1000:
         return f"{math.ceil(radius_m)}{NBSP}m"
     return f"{math.ceil(radius_m / 100) / 10:.1f}{NBSP}km"
+
+
+def _nearness(one: Near, language: str) -> str:
+    """Say how far a registered place is from a position; to the metre nobody knows it."""
+    near_m, far_km = f"{round(one.distance_m, -1):.0f}{NBSP}m", f"{one.distance_m / 1000:.1f}{NBSP}km"
+    distance = near_m if one.distance_m < 995 else far_km
+    return words.say(language, f"board.near_{one.nearness}").format(distance=distance, place=one.place.name)
 
 
 def grouped(device_id: str) -> str:

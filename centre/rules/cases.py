@@ -1,12 +1,14 @@
 """What a case's file holds: read from a form, written, found again by its words. Pure."""
 
+import contextlib
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from centre.rules import times
+from centre.rules import places, times
+from centre.rules.places import Place
 from centre.rules.refusals import Refused
 
 DANGERS = ("high", "very_high", "extreme")
@@ -27,8 +29,18 @@ class Person:
     name: str
     born_on: str = ""  # YYYY-MM-DD
     phone: str = ""
+    ringing: str = ""  # when the own phone may be rung; not said: never
     speaks: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SafeContact:
+    """Whom the centre may ring about the protected person: a sister, a neighbour, a shelter."""
+
+    name: str = ""
+    phone: str = ""
+    when: str = ""  # it is safe to ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,7 @@ class Address:
     what: str  # home, work, ...
     where: str
     note: str = ""
+    position: str = ""  # "latitude, longitude" in degrees: then alarms say how far from here they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +85,10 @@ class CaseFile:
     standing_orders: str = ""
     addresses: tuple[Address, ...] = ()
     children: tuple[Child, ...] = ()
+    contact: SafeContact = SafeContact()
 
 
-PARTS: dict[str, type] = {"person": Person, "stalker": Stalker}
+PARTS: dict[str, type] = {"person": Person, "contact": SafeContact, "stalker": Stalker}
 LISTS: dict[str, type] = {"addresses": Address, "children": Child}
 SINGLE = tuple(field.name for field in fields(CaseFile) if field.name not in PARTS | LISTS)
 FIELD_NAMES = {part: [field.name for field in fields(kind)] for part, kind in (PARTS | LISTS).items()}
@@ -93,6 +107,7 @@ def read(content: bytes) -> CaseFile:
         | {
             "person": Person(**whole["person"]),
             "stalker": Stalker(**whole["stalker"]),
+            "contact": SafeContact(**whole.get("contact", {})),
             "addresses": tuple(Address(**address) for address in whole["addresses"]),
             "children": tuple(Child(**child) for child in whole["children"]),
         }
@@ -113,6 +128,10 @@ def from_form(form: Mapping[str, str]) -> CaseFile:
     for name, value in (("number", file.number), ("person.name", file.person.name)):
         if not value:
             raise Refused("out_of_range", f"{name} must not be empty", field=name)
+    for number, address in enumerate(file.addresses):
+        if address.position and not address.what:  # the board names it; an address has no business there
+            at = f"addresses.{number}.what"
+            raise Refused("out_of_range", f"{at} must not be empty where there is a position", field=at)
     if not file.do_first:
         raise Refused("out_of_range", "do_first must not be empty", field="do_first")
     return file
@@ -153,9 +172,28 @@ def _value(form: Mapping[str, str], field: str) -> str:
     at_most = TEXT_CHARS_MAX if is_text else LINE_CHARS_MAX
     if len(value) > at_most:
         raise Refused("out_of_range", f"{field} has more than {at_most} characters", field=field)
+    if name == "position" and value:
+        _check_position(value, field)
     if not (value.replace("\n", "") if is_text else value).isprintable():
         raise Refused("out_of_range", f"{field} has characters that cannot be shown", field=field)
     return value
+
+
+def _check_position(value: str, field: str) -> None:
+    try:
+        places.read(value)
+    except ValueError as error:
+        detail = f"{field}: {error}; write it as in 50.8466, 4.3528"
+        raise Refused("out_of_range", detail, field=field) from None
+
+
+def registered_places(file: CaseFile) -> list[Place]:
+    """Return the addresses of which it is known where on earth they are."""
+    found = []
+    for address in file.addresses:
+        with contextlib.suppress(ValueError):
+            found.append(Place(address.what, *places.read(address.position)))
+    return found
 
 
 def changed(before: CaseFile, after: CaseFile) -> list[str]:

@@ -99,8 +99,13 @@ def _differ(one: Position, other: Position) -> bool:
 
 
 def distance_m(one: Fix, other: Fix) -> float:
-    """Return how far apart two positions are (haversine)."""
-    lat_1, lat_2 = math.radians(one.lat), math.radians(other.lat)
-    half_lat, half_lon = (lat_2 - lat_1) / 2, math.radians(other.lon - one.lon) / 2
+    """Return how far apart two positions are."""
+    return metres_between((one.lat, one.lon), (other.lat, other.lon))
+
+
+def metres_between(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Return how far apart two points are, each latitude and longitude in degrees (haversine)."""
+    lat_1, lat_2 = math.radians(one[0]), math.radians(other[0])
+    half_lat, half_lon = (lat_2 - lat_1) / 2, math.radians(other[1] - one[1]) / 2
     chord = math.sin(half_lat) ** 2 + math.cos(lat_1) * math.cos(lat_2) * math.sin(half_lon) ** 2
     return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(chord)))

@@ -4,11 +4,12 @@ import contextlib
 from dataclasses import dataclass, field
 
 from centre.platform.sealing import Broken
-from centre.rules import fair_share, incidents, webhook
+from centre.rules import fair_share, incidents, places, webhook
 from centre.rules.access import Caller
-from centre.rules.cases import DANGERS
+from centre.rules.cases import DANGERS, CaseFile, registered_places
 from centre.rules.incidents import CloseReason
 from centre.rules.newest_position import Newest
+from centre.rules.places import Near
 from centre.rules.refusals import Refused
 from centre.store import Row
 from centre.work import cases, event_log, positions, supervision
@@ -54,6 +55,7 @@ class Card:
     reason: CloseReason | None = None
     version: str = ""  # changes with whatever changes on its sheet
     more_presses: int = 0  # of the same button, that were counted and not kept each
+    near: Near | None = None  # the registered place that its newest position is nearest to
 
     @property
     def is_duress(self) -> bool:
@@ -171,10 +173,11 @@ def _card(core: Core, incident_id: str) -> Card:
     row = core.store.one("card", incident_id=incident_id)
     assert row is not None
     is_open = row["stage"] < receipts.CLOSED or row["duress_at_ms"] is not None
-    danger = ""
+    file = None
     if is_open and row["file_sealed"] is not None:
         with contextlib.suppress(Broken):  # one file that does not open hides no alarm, of nobody
-            danger = cases.opened(core, row["case_id"], row["file_sealed"]).danger
+            file = cases.opened(core, row["case_id"], row["file_sealed"])
+    newest = positions.newest(core, incident_id) if row["fixes"] else None
     pressed_at_ms = row["pressed_at_ms"]
     return Card(
         row["incident_id"],
@@ -186,9 +189,9 @@ def _card(core: Core, incident_id: str) -> Card:
         row["stage"],
         row["stage_at_ms"] or row["opened_at_ms"],
         bool(row["age_is_lower_bound"]),
-        danger,
+        file.danger if file else "",
         call_off_seen(row),
-        positions.newest(core, incident_id) if row["fixes"] else None,
+        newest,
         row["taken_by"] or "",
         CloseReason(row["reason"]) if row["reason"] else None,
         "-".join(
@@ -199,7 +202,15 @@ def _card(core: Core, incident_id: str) -> Card:
             )
         ),
         row["more_presses"],
+        _nearest(file, newest),
     )
+
+
+def _nearest(file: CaseFile | None, newest: Newest | None) -> Near | None:
+    """Return the registered place that the position is nearest to; None where phones say different ones."""
+    if file is None or newest is None or newest.other is not None:
+        return None
+    return next(iter(places.near(newest.position.fix, registered_places(file))), None)
 
 
 def call_off_seen(row: Row | None) -> CallOffSeen | None:

@@ -3,7 +3,7 @@
 import struct
 import zlib
 
-from centre.rules.cases import Address, CaseFile, Child, Person, Stalker
+from centre.rules.cases import Address, CaseFile, Child, Person, SafeContact, Stalker
 
 EXAMPLE = CaseFile(
     number="EX-2026/0042",
@@ -12,8 +12,9 @@ EXAMPLE = CaseFile(
         name="Ann Example",
         born_on="1991-04-12",
         phone="+32 400 00 00 42",
+        ringing="never: he may hold it",
         speaks="French, Dutch",
-        note="Do not ring her phone: he may hold it. Her sister Eve Example has a key.",
+        note="Her sister Eve Example has a key.",
     ),
     stalker=Stalker(
         name="Max Sample",
@@ -26,9 +27,15 @@ EXAMPLE = CaseFile(
     ),
     do_first="Two patrols. One to her, one to the car park behind the house: he waits there.",
     standing_orders="Arrest on sight within 500 m of her home. Tell the duty magistrate.",
+    contact=SafeContact("Eve Example, her sister", "+32 400 00 00 43", "at any hour; she lives elsewhere"),
     addresses=(
-        Address("home", "Rue de l'Exemple 1, 1000 Bruxelles", "second floor, back entrance by the car park"),
-        Address("work", "Sample Bakery, Voorbeeldstraat 2, 1000 Brussel"),
+        Address(
+            "home",
+            "Rue de l'Exemple 1, 1000 Bruxelles",
+            "second floor, back entrance by the car park",
+            "50.8466, 4.3528",
+        ),
+        Address("work", "Sample Bakery, Voorbeeldstraat 2, 1000 Brussel", position="50.8553, 4.3690"),
     ),
     children=(Child("Lou Example", "2019-06-01", "Example school, until 15:30"),),
 )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from centre.rules import access, times
-from centre.rules.cases import Address, CaseFile, Child, Person, Stalker
+from centre.rules.cases import Address, CaseFile, Child, Person, SafeContact, Stalker
 from centre.rules.grants import FIRST, LAST
 from centre.work import assignments, cases, grants
 from sim.realtime.people import EXAMPLE
@@ -38,12 +38,13 @@ def hostile(text: str) -> CaseFile:
     return CaseFile(
         text,
         "extreme",
-        Person(text, text, text, text, text),
+        Person(text, text, text, text, text, text),
         Stalker(text, text, text, text, text, text, text),
         text,
         text,
-        (Address(text, text, text),),
+        (Address(text, text, text, text),),
         (Child(text, text, text),),
+        SafeContact(text, text, text),
     )
 
 

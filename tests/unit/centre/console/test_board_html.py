@@ -13,9 +13,10 @@ from centre.console.board_html import levels, render, render_sheet
 from centre.platform.change_signals import ChangeSignals
 from centre.rules import escalation, newest_position
 from centre.rules.access import LANGUAGES
-from centre.rules.cases import DANGERS, Address, CaseFile, Child, Person, Stalker
+from centre.rules.cases import DANGERS, Address, CaseFile, Child, Person, SafeContact, Stalker
 from centre.rules.incidents import CLOSE_REASONS, CloseReason, Fix
 from centre.rules.newest_position import Newest, Position
+from centre.rules.places import Near, Nearness, Place
 from centre.rules.supervision import LossKind
 from centre.work.board import Board, CallOffSeen, Card, SilentTest
 from centre.work.incident_sheet import Act, Arrival, ButtonHealth, Incident, Sheet
@@ -30,7 +31,7 @@ DURESS = CallOffSeen(1_030_000, 1_030_000, False)
 FILE = CaseFile(
     "XX.1/26",
     "very_high",
-    Person("Lies Voorbeeld", "1991-04-17", "+32 470 00 00 00", "Nederlands"),
+    Person("Lies Voorbeeld", "1991-04-17", "+32 470 00 00 00", "", "Nederlands"),
     Stalker("Jan Verzonnen", "1986-09-02", "former partner", "tall", "grey Golf", "rifle"),
     "Two patrols",
     "On sight",
@@ -158,7 +159,7 @@ def test_no_position_is_said_honestly() -> None:
 def test_a_position_has_radius_source_and_age() -> None:
     """A point without them would mislead."""
     html = sheet(positions=[Position(FIX, "BRIDGE22", 1_000_000)])
-    for word in ("50.84660, 4.35280", "within 18", "satellite", 'data-since="900000"', "BRIDGE22", "68"):
+    for word in ("50.84660, 4.35280", "within 18", "satellite", 'data-since="900000"', "phone 1", "68"):
         assert word in html
 
 
@@ -226,12 +227,13 @@ def test_what_anybody_writes_is_text_and_never_markup() -> None:
     file = CaseFile(
         evil,
         "high",
-        Person(evil, evil, evil, evil, evil),
+        Person(evil, evil, evil, evil, evil, evil),
         Stalker(evil, evil, evil, evil, evil, evil, evil),
         evil,
         evil,
-        (Address(evil, evil, evil),),
+        (Address(evil, evil, evil, evil),),
         (Child(evil, evil, evil),),
+        SafeContact(evil, evil, evil),
     )
     acts = [Act(receipts.DISPATCHED, None, evil, evil)]
     html = sheet(case=file, case_id="C", acts=acts, stages=[(1, 1), (2, 2), (3, 3)])
@@ -240,6 +242,53 @@ def test_what_anybody_writes_is_text_and_never_markup() -> None:
     assert "<script" not in html
     assert "&lt;b&gt;Pixel" in html
     assert "49" not in re.sub(r"data-\w+=\"[^\"]*\"", "", html)
+
+
+def test_the_persons_own_number_never_stands_without_its_warning() -> None:
+    """Neither beside the name nor to click: a ring can betray; nothing softens it under duress."""
+    never = sheet(case=FILE)
+    header, _, after = never.partition("</header>")
+    assert "+32 470" not in header
+    warning = after.index("DO NOT RING the protected person")
+    assert warning < after.index("+32 470 00 00 00")
+    assert "tel:" not in never
+    said = replace(FILE, person=replace(FILE.person, ringing="between 9 and 11"))
+    html = sheet(case=said)
+    assert (
+        html.index("ONLY as the file says") < html.index("between 9 and 11") < html.index("+32 470 00 00 00")
+    )
+    forced = sheet(case=said, call_off=DURESS)
+    assert forced.index("in any case") < forced.index("+32 470 00 00 00")
+    assert "ONLY as the file says" not in forced
+
+
+def test_the_safe_contact_can_be_rung_by_a_click() -> None:
+    """With when it is safe; what is no number is shown, and cannot be clicked."""
+    html = sheet(case=replace(FILE, contact=SafeContact("Eve", "+32 (0)400-00 00 43", "after six")))
+    assert 'href="tel:+32400000043"' in html
+    assert html.index("after six") < html.index("☎")
+    html = sheet(case=replace(FILE, contact=SafeContact("Eve", "ask the desk")))
+    assert "tel:" not in html
+    assert "ask the desk" in html
+    assert "The file names no safe contact." in sheet(case=FILE)
+
+
+def test_a_registered_place_is_named_with_its_distance() -> None:
+    """On the sheet all that are near, on the card the nearest; a wide circle says "could be"."""
+    places = (
+        Address("home", "Street 1", "", "50.8466, 4.3528"),
+        Address("work", "Street 2", "", "50.8553, 4.369"),
+    )
+    position = Position(FIX, None, 1_000_000)
+    html = sheet(case=replace(FILE, addresses=places), positions=[position])
+    assert "at: home" in html
+    assert "1.5\N{NO-BREAK SPACE}km from: work" in html
+    wide = sheet(
+        case=replace(FILE, addresses=places), positions=[replace(position, fix=FIX._replace(radius_m=2000.0))]
+    )
+    assert "could be at: work" in wide
+    near = Near(Place("home", 50.8466, 4.3528), Nearness.AT, 4.0)
+    assert "at: home" in shown(card(near=near, newest=Newest(position)))
 
 
 def test_silent_tests_are_one_quiet_line() -> None:
