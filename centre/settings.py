@@ -226,7 +226,7 @@ class Settings:
         "",
         "URL",
         "it is https://HOST[:PORT]/PATH, without a name or password in it",
-        "a dispatch system that is told of each incident, signed by `webhook-key`",
+        "a dispatch system that is told of each incident, signed by `webhook secret`",
         _endpoint,
     )
     webhook_ca: str = _setting(

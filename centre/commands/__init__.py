@@ -11,7 +11,7 @@ from centre.platform.process import keep_memory_private
 # Each command, its file in this folder, and what it does.
 COMMANDS = {
     "serve": ("serve", "serve bridges and operators until SIGTERM or Ctrl-C"),
-    "webhook-key": ("serve", "print the key that --webhook signs with, making it if needed"),
+    "webhook": ("webhook", "the secrets that --webhook signs with"),
     "ca": ("serve", "print where the development CA is, making it if needed"),
     "console": ("users", "print an address that signs somebody in, once, within 10 minutes"),
     "users": ("users", "who works here"),

@@ -1,4 +1,4 @@
-"""`amr-centre serve`, `amr-centre ca` and `amr-centre webhook-key`."""
+"""`amr-centre serve` and `amr-centre ca`."""
 
 import argparse
 import asyncio
@@ -15,7 +15,6 @@ import uvloop
 from centre.api import connection_limit
 from centre.app import running
 from centre.commands.parts import Commands
-from centre.jobs import webhook
 from centre.platform import tls
 from centre.platform.home import Home
 from centre.platform.log import Log, traces_on_stderr
@@ -58,10 +57,6 @@ def add_ca(commands: Commands) -> None:
         action="store_true",
         help="make it a new certificate with the same key, which is what is pinned",
     )
-
-
-def add_webhook_key(commands: Commands) -> None:
-    commands.add(webhook_key, begins=True)
 
 
 def _reader(rule: Rule) -> Callable[[str], Any]:
@@ -133,10 +128,4 @@ def ca(arguments: argparse.Namespace) -> int:
         print(authority.path)
         return 0
     print(f"CA certificate: {authority.path}\nSHA-256 of its public key: {authority.sha256}")
-    return 0
-
-
-def webhook_key(arguments: argparse.Namespace) -> int:
-    """Print the key that the webhook signs with."""
-    print(webhook.key_of(Home(arguments.home)).hex())
     return 0

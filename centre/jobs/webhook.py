@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import aiohttp
 
@@ -21,28 +21,61 @@ from centre.settings import Settings
 from centre.work import webhook as queue
 from centre.work.webhook import WebhookEvent
 
-KEY_FILE = "webhook.key"
+SECRETS_FILE = "webhook.secrets"
 SEND_S = 1.0
 
 
-def key_of(home: Home) -> bytes:
-    """Return the key that both sides know; made once, as hexadecimal digits to copy. Raises CannotServe."""
-    text = home.secret(KEY_FILE, lambda: secrets.token_hex(webhook.KEY_BYTES).encode() + b"\n")
+def secrets_of(home: Home) -> list[str]:
+    """Return what both sides know, the newest first; one is made where there is none. Raises CannotServe."""
+    text = home.secret(SECRETS_FILE, lambda: _text([_new_secret()]))
+    lines = text.decode("ascii", "replace").split()
     try:
-        key = bytes.fromhex(text.decode("ascii"))
+        _keys(lines)
     except ValueError:
-        key = b""
-    if len(key) != webhook.KEY_BYTES:
-        raise CannotServe(f"{home.path / KEY_FILE} must hold {2 * webhook.KEY_BYTES} hexadecimal digits")
-    return key
+        lines = []
+    if not 0 < len(lines) <= webhook.SECRETS_MAX:
+        why = f"must hold 1 to {webhook.SECRETS_MAX} lines whsec_..., the newest first"
+        raise CannotServe(f"{home.path / SECRETS_FILE} {why}")
+    return lines
+
+
+def rotate(home: Home) -> str | None:
+    """Add a secret, and sign with those before as well; None where too many sign already.
+
+    Raises CannotServe.
+    """
+    known = secrets_of(home)
+    if len(known) == webhook.SECRETS_MAX:
+        return None
+    home.write(SECRETS_FILE, _text([_new_secret(), *known]))
+    return secrets_of(home)[0]
+
+
+def retire(home: Home) -> int:
+    """Sign with the newest secret alone; return how many were dropped. Raises CannotServe."""
+    newest, *others = secrets_of(home)
+    home.write(SECRETS_FILE, _text([newest]))
+    return len(others)
+
+
+def _new_secret() -> str:
+    return webhook.secret(secrets.token_bytes(webhook.KEY_BYTES))
+
+
+def _text(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _keys(lines: list[str]) -> list[bytes]:
+    return [webhook.key_of(line) for line in lines]
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Who is told, what both sign with, and whom we believe to be it."""
+    """Who is told, the home with what both sign with, and whom we believe to be it."""
 
     url: str
-    key: bytes = field(repr=False)
+    home: Home
     context: ssl.SSLContext
     answer_s_max: float
 
@@ -56,7 +89,8 @@ def receiver(home: Home, settings: Settings) -> Receiver | None:
     except OSError as error:  # ssl.SSLError is one
         why = error.strerror or str(error)
         raise CannotServe(f"--webhook-ca {settings.webhook_ca} cannot be used: {why}") from error
-    return Receiver(settings.webhook, key_of(home), context, settings.webhook_s)
+    secrets_of(home)  # it is made, or refused, before anything is served
+    return Receiver(settings.webhook, home, context, settings.webhook_s)
 
 
 class Sender:
@@ -74,10 +108,15 @@ class Sender:
             if await self._worker(queue.is_full, lane=AFTER):
                 text = "too much waits of one button and phone: what comes of it is not told to the webhook"
                 self._trouble("webhook_full", text)
-            await asyncio.gather(*(self._send(event, self._receiver) for event in batch))
+            try:
+                keys = _keys(secrets_of(self._receiver.home))  # anew: they change while we serve
+            except CannotServe as error:
+                self._trouble("webhook_failing", str(error))
+                return
+            await asyncio.gather(*(self._send(event, self._receiver, keys) for event in batch))
 
-    async def _send(self, event: WebhookEvent, receiver: Receiver) -> None:
-        why = await self._post(event, receiver)
+    async def _send(self, event: WebhookEvent, receiver: Receiver, keys: list[bytes]) -> None:
+        why = await self._post(event, receiver, keys)
         if why is None:
             await self._worker(queue.delivered, event, lane=AFTER)
         elif await self._worker(queue.failed, event, lane=AFTER):
@@ -86,7 +125,7 @@ class Sender:
         else:
             self._trouble("webhook_failing", f"the webhook does not take what it is told: {why}")
 
-    async def _post(self, event: WebhookEvent, receiver: Receiver) -> str | None:
+    async def _post(self, event: WebhookEvent, receiver: Receiver, keys: list[bytes]) -> str | None:
         """Post one event; return None where it was taken, else why not."""
         if self._session is None:
             connector = aiohttp.TCPConnector(ssl=receiver.context, limit=queue.SEND_AT_MOST)
@@ -94,12 +133,8 @@ class Sender:
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
             )
-        now_s = int(time.time())
-        headers = {
-            "Content-Type": "application/json",
-            "X-AMR-Timestamp": str(now_s),
-            "X-AMR-Signature": webhook.signature(receiver.key, now_s, event.body),
-        }
+        signed = webhook.headers(keys, event.event_id, int(time.time()), event.body)
+        headers = {"Content-Type": "application/json"} | signed
         try:
             async with self._session.post(
                 receiver.url, data=event.body, headers=headers, allow_redirects=False

@@ -5,10 +5,12 @@ closing: its own right opens the case for those who may. A call-off is told alik
 nothing: `open` stays true until an operator closes.
 """
 
+import base64
+import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from centre.rules import times
@@ -27,6 +29,9 @@ OF_STAGE = {
 FIRST_AGAIN_MS, AGAIN_MS_MAX = 1_000, 60_000
 GIVEN_UP_MS = 86_400_000  # a day later nobody sends a car for it
 KEY_BYTES = 32
+KEY_BYTES_MIN, KEY_BYTES_MAX = 24, 64  # of a secret in the standard's form
+SECRETS_MAX = 3  # that sign at once, while a receiver changes from one to the next
+PREFIX = "whsec_"
 
 
 def body(event_id: str, kind: str, incident: Mapping[str, Any], newest: Newest | None, now_ms: int) -> str:
@@ -43,6 +48,8 @@ def body(event_id: str, kind: str, incident: Mapping[str, Any], newest: Newest |
         "stage": receipts.NAMES[incident["stage"]],
         "open": incident["stage"] != receipts.CLOSED,
         "opened_at": times.write(incident["opened_at_ms"]),
+        # The alarm is silent: a telephone that rings tells whoever stands beside the protected person.
+        "do_not_call": True,
         "fix": newest and _fix(newest.position, now_ms),
         "other_fix": newest and newest.other and _fix(newest.other, now_ms),
     }
@@ -61,9 +68,31 @@ def _fix(position: Position, now_ms: int) -> dict[str, Any]:
     }
 
 
-def signature(key: bytes, timestamp_s: int, content: bytes) -> str:
-    """Sign for `X-AMR-Signature`: HMAC-SHA256 (RFC 2104) over the timestamp's digits, a full stop, body."""
-    return "sha256=" + hmac.new(key, b"%d." % timestamp_s + content, hashlib.sha256).hexdigest()
+def secret(key: bytes) -> str:
+    """Write a key in the form of Standard Webhooks."""
+    return PREFIX + base64.b64encode(key).decode()
+
+
+def key_of(text: str) -> bytes:
+    """Return the key of a secret. Raises ValueError."""
+    try:
+        key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from None
+    if not text.startswith(PREFIX) or not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
+        raise ValueError("it is no secret in the form of Standard Webhooks")
+    return key
+
+
+def headers(keys: Iterable[bytes], event_id: str, timestamp_s: int, content: bytes) -> dict[str, str]:
+    """Sign as Standard Webhooks has it, once with each key: HMAC-SHA256 (RFC 2104) over id, time and body."""
+    signed = f"{event_id}.{timestamp_s}.".encode() + content
+    macs = (hmac.new(key, signed, hashlib.sha256).digest() for key in keys)
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(timestamp_s),
+        "webhook-signature": " ".join(f"v1,{base64.b64encode(mac).decode()}" for mac in macs),
+    }
 
 
 def again_ms(attempts: int) -> int:

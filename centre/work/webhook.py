@@ -1,5 +1,6 @@
 """The webhook's events: on disk with the act itself, then sent until the dispatch system has taken them."""
 
+import json
 import secrets
 from dataclasses import dataclass
 
@@ -20,6 +21,11 @@ class WebhookEvent:
     body: bytes
     attempts: int
     made_at_ms: int
+
+    @property
+    def event_id(self) -> str:
+        """Return what the receiver knows it by: the same at every try."""
+        return str(json.loads(self.body)["id"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,6 @@
 """A dispatch system is told of every incident: by real HTTPS, to a receiver that fails in every way."""
 
 import asyncio
-import hashlib
-import hmac
 import json
 import random
 from collections import Counter
@@ -13,7 +11,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from standardwebhooks import Webhook, WebhookVerificationError
 
+from centre.commands import main
+from centre.jobs.webhook import secrets_of
+from centre.platform.home import CannotServe, Home
 from centre.rules import access, fair_share, incidents, webhook
 from centre.rules.incidents import CloseReason
 from centre.work import administration, board, buttons, presses
@@ -128,15 +130,55 @@ async def test_each_step_of_an_incident_is_told_once_and_in_order(tmp_path: Path
 
 
 async def test_a_receiver_can_check_who_speaks(tmp_path: Path) -> None:
-    """As docs/api.md has it, with nothing of ours but the key."""
+    """With the standard's own verifier; the id in the header is the one in the body; nobody is to be rung."""
     receiver = Receiver()
     async with told(tmp_path, receiver) as (phone, _):
         await phone.post(HAND.alarm(1))
         await receiver.has(1)
     headers, body = receiver.taken[0]
-    key = bytes.fromhex((tmp_path / "webhook.key").read_text())
-    expected = hmac.new(key, headers["X-AMR-Timestamp"].encode() + b"." + body, hashlib.sha256).hexdigest()
-    assert headers["X-AMR-Signature"] == f"sha256={expected}"
+    event = Webhook(secrets_of(Home(tmp_path))[0]).verify(body, headers)
+    assert event["id"] == headers["webhook-id"]
+    assert event["do_not_call"] is True
+
+
+async def test_while_a_secret_changes_the_old_and_the_new_one_are_believed(tmp_path: Path) -> None:
+    """The centre goes on serving; once the old one is retired it counts no more."""
+    receiver, home = Receiver(), str(tmp_path)
+    async with told(tmp_path, receiver) as (phone, _):
+        old = Webhook(secrets_of(Home(tmp_path))[0])
+        assert main(["webhook", "rotate", "--home", home]) == 0
+        new = Webhook(secrets_of(Home(tmp_path))[0])
+        await phone.post(HAND.alarm(1))
+        await receiver.has(1)
+        assert main(["webhook", "retire", "--home", home]) == 0
+        await phone.post(HAND.alarm(2))
+        await receiver.has(2)
+    (headers, body), (later, later_body) = receiver.taken
+    assert old.verify(body, headers) == new.verify(body, headers)
+    assert new.verify(later_body, later)
+    with pytest.raises(WebhookVerificationError):
+        old.verify(later_body, later)
+
+
+def test_secrets_that_sign_at_once_are_bounded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who rotates and never retires is told so; nothing is lost by it."""
+    for _ in range(webhook.SECRETS_MAX - 1):
+        assert main(["webhook", "secret", "--home", str(tmp_path)]) == 0
+        core_at(tmp_path)
+        assert main(["webhook", "rotate", "--home", str(tmp_path)]) == 0
+    known = secrets_of(Home(tmp_path))
+    assert main(["webhook", "rotate", "--home", str(tmp_path)]) == 1
+    assert "webhook retire" in capsys.readouterr().err
+    assert secrets_of(Home(tmp_path)) == known
+
+
+@pytest.mark.parametrize("text", ["", "whsec_\n", "00" * 32, "whsec_###\n", "whsec_" + "AAAA" * 8 + "\nx\n"])
+def test_a_file_of_secrets_that_is_none_is_refused_with_a_sentence(tmp_path: Path, text: str) -> None:
+    """Rather than to sign with less than a key."""
+    home = Home(tmp_path)
+    home.write("webhook.secrets", text.encode())
+    with pytest.raises(CannotServe, match="must hold 1 to 3 lines whsec_"):
+        secrets_of(home)
 
 
 @pytest.mark.parametrize("mood", ["fails", "redirects", "hangs up"])
@@ -289,10 +331,11 @@ def test_the_documented_signature_is_the_one_that_is_made() -> None:
     """The example of docs/api.md, to the last digit."""
     key = bytes(range(32))
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-    assert key.hex() in text
+    assert webhook.secret(key) in text
     body = b'{"id":"5f0c2d9a41b7e386","event":"opened"}'
     assert body.decode() in text
-    assert webhook.signature(key, 1795534800, body) in text
+    signed = webhook.headers([key], "5f0c2d9a41b7e386", 1795534800, body)
+    assert f"`{signed['webhook-signature']}`" in text
 
 
 def test_the_pause_between_attempts_is_bounded() -> None:

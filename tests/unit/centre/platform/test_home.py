@@ -177,7 +177,7 @@ def test_one_home_is_served_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
 @pytest.mark.parametrize(
-    "command", [["webhook-key"], ["ca"], ["users", "add", "ann", "--name", "Ann", "--role", "operator"]]
+    "command", [["webhook", "secret"], ["ca"], ["users", "add", "ann", "--name", "Ann", "--role", "operator"]]
 )
 def test_what_root_makes_belongs_to_whom_the_home_does(tmp_path: Path, command: list[str]) -> None:
     """Else the centre, which is not root's, cannot read its own key."""
