@@ -126,12 +126,12 @@ class Intake:
             known=taken.known,
         )
         self._signals.board_changed()
-        told = {
+        stored = {
             "incident": taken.incident_id,
             "receipt": {"stage": taken.stage, "proof": taken.proof.hex()},
             "dropped": [asdict(dropped) for dropped in taken.dropped],
         }
-        return answer(told, 200 if taken.known else 201)
+        return answer(stored, 200 if taken.known else 201)
 
     async def fixes(self, request: web.Request, bridge_id: str) -> web.Response:
         """Take positions: all of the batch, or a refusal that names the first wrong one."""
@@ -155,21 +155,23 @@ class Intake:
         """Take an alarm back. The answer is the same for the PIN and for the duress PIN."""
         call_off = incidents.read_call_off(await read_json(request))
         async with self._checks.turn(call_off.device_id):
-            given = await self._worker(presses.try_pin, bridge_id, call_off, lane=AFTER)
-            verdict = await self._checks.run(check_pin, call_off.pin, given.pin_hash, given.duress_pin_hash)
+            attempt = await self._worker(presses.try_pin, bridge_id, call_off, lane=AFTER)
+            verdict = await self._checks.run(
+                check_pin, call_off.pin, attempt.pin_hash, attempt.duress_pin_hash
+            )
             if verdict is Verdict.WRONG:
                 raise Refused("wrong_pin")
-            done = await self._worker(presses.call_off, bridge_id, given.incident_id, verdict, lane=AFTER)
+            done = await self._worker(presses.call_off, bridge_id, attempt.incident_id, verdict, lane=AFTER)
         # Not which PIN it was: who reads logs is not always an operator.
         self._log(
             "called_off",
             device_id=done.device_id,
             counter=done.counter,
-            incident=given.incident_id,
+            incident=attempt.incident_id,
             known=done.known,
         )
         self._signals.board_changed()
-        return answer({"incident": given.incident_id, "tracking_s": TRACKING_S})
+        return answer({"incident": attempt.incident_id, "tracking_s": TRACKING_S})
 
     async def alive(self, request: web.Request, bridge_id: str) -> web.Response:
         """Take a heartbeat; never at the cost of an alarm."""
@@ -187,12 +189,12 @@ class Intake:
         await self._load_shedding.until_the_next()
         counters = await self._worker(take_heartbeat, bridge_id, sign, alive_s, lane=SPARE)
         name, now_s = min(counters, default=bridge_id), int(asyncio.get_running_loop().time())
-        told = {
+        instructions = {
             "next_in_s": heartbeats.next_in_s(name, now_s, alive_s),
             "counters": counters,
             "dropped": [asdict(dropped) for dropped in sign.dropped],
         }
-        return answer(told)
+        return answer(instructions)
 
     async def receipts(self, request: web.Request, bridge_id: str) -> web.StreamResponse:
         """From after Last-Event-ID, or from the beginning, until no receipt can follow."""

@@ -1,7 +1,6 @@
 """`amr-centre buttons` and `amr-centre bridges`."""
 
 import argparse
-import sqlite3
 from pathlib import Path
 
 from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
@@ -65,23 +64,23 @@ def import_buttons(arguments: argparse.Namespace) -> int:
 
 
 def list_buttons(arguments: argparse.Namespace) -> int:
-    for row in buttons.all_buttons(core_of(arguments)):
-        bridges = f"{row['bridges']} bridge(s)" if row["bridges"] else "waits for a bridge"
-        state = f"revoked {day(row['revoked_at_ms'])}" if row["revoked_at_ms"] else bridges
-        press = f"last press {day(row['last_press_at_ms'])}" if row["last_press_at_ms"] else "no press yet"
-        state += "  TRACKABLE by a revoked bridge" if row["trackable"] else ""
-        line = f"{row['device_id']}  {row['kind']}  {row['board']}  {state}  {press}  {_life(row)}"
-        lacks = incident_sheet.lacks(row["capabilities"])
+    for button in buttons.all_buttons(core_of(arguments)):
+        bridges = f"{button.bridges} bridge(s)" if button.bridges else "waits for a bridge"
+        state = f"revoked {day(button.revoked_at_ms)}" if button.revoked_at_ms else bridges
+        press = f"last press {day(button.last_press_at_ms)}" if button.last_press_at_ms else "no press yet"
+        state += "  TRACKABLE by a revoked bridge" if button.trackable else ""
+        line = f"{button.device_id}  {button.kind}  {button.board}  {state}  {press}  {_life(button)}"
+        lacks = incident_sheet.lacks(button.capabilities)
         print(f"{line}  lacks: {', '.join(lacks)}" if lacks else line)
     return 0
 
 
-def _life(row: sqlite3.Row) -> str:
+def _life(button: buttons.ImportedButton) -> str:
     """Return what bridges last told of a button."""
-    heard = f"last heard {day(row['heard_at_ms'])}" if row["heard_at_ms"] else "not heard yet"
-    battery = f"  battery {row['battery_mv'] / 1000:.2f} V" if row["battery_mv"] else ""
-    low = "  BATTERY LOW" if row["low"] else ""
-    faults = f"  faults: {', '.join(row['faults'].split())}" if row["faults"] else ""
+    heard = f"last heard {day(button.heard_at_ms)}" if button.heard_at_ms else "not heard yet"
+    battery = f"  battery {button.battery_mv / 1000:.2f} V" if button.battery_mv else ""
+    low = "  BATTERY LOW" if button.low else ""
+    faults = f"  faults: {', '.join(button.faults.split())}" if button.faults else ""
     return heard + battery + low + faults
 
 
@@ -109,15 +108,15 @@ def revoke_button(arguments: argparse.Namespace) -> int:
 
 
 def list_bridges(arguments: argparse.Namespace) -> int:
-    for row in buttons.all_bridges(core_of(arguments)):
+    for bridge in buttons.all_bridges(core_of(arguments)):
         state = "in use"
-        if row["revoked_at_ms"]:
-            state = f"revoked {day(row['revoked_at_ms'])}, its buttons are TRACKABLE by it"
-        alive = f"last alive {day(row['alive_at_ms'])}" if row["alive_at_ms"] else "no sign of life yet"
-        battery = f"  battery {row['battery_percent']} %" if row["battery_percent"] is not None else ""
-        troubles = f"  troubles: {', '.join(row['troubles'].split())}" if row["troubles"] else ""
-        since = f"since {day(row['enrolled_at_ms'])}"
-        print(f"{row['bridge_id']}  {state}  {since}  {row['device_ids']}  {alive}{battery}{troubles}")
+        if bridge.revoked_at_ms:
+            state = f"revoked {day(bridge.revoked_at_ms)}, its buttons are TRACKABLE by it"
+        alive = f"last alive {day(bridge.alive_at_ms)}" if bridge.alive_at_ms else "no sign of life yet"
+        battery = f"  battery {bridge.battery_percent} %" if bridge.battery_percent is not None else ""
+        troubles = f"  troubles: {', '.join(bridge.troubles.split())}" if bridge.troubles else ""
+        since = f"since {day(bridge.enrolled_at_ms)}"
+        print(f"{bridge.bridge_id}  {state}  {since}  {bridge.device_ids}  {alive}{battery}{troubles}")
     return 0
 
 

@@ -37,23 +37,25 @@ def report(arguments: argparse.Namespace) -> int:
         times.check_day(day, grants.FIRST, today, field="--day")
     except Refused as refused:
         return no(BAD_INPUT, refused.detail)
-    made = reports.of_day(core_of(arguments), arguments.zone, day, arguments.test_every_days)
-    print(f"{day}, {f'zone {made.zone}' if made.zone else 'all zones'}")
-    print(f"alarms: {len(made.alarms)}{''.join(f', {reason} {count}' for reason, count in made.outcomes)}")
-    for alarm in made.alarms:
+    report = reports.of_day(core_of(arguments), arguments.zone, day, arguments.test_every_days)
+    print(f"{day}, {f'zone {report.zone}' if report.zone else 'all zones'}")
+    print(
+        f"alarms: {len(report.alarms)}{''.join(f', {reason} {count}' for reason, count in report.outcomes)}"
+    )
+    for alarm in report.alarms:
         reason = alarm.reason or "open"
         print(f"  {times.minute(alarm.opened_at_ms)[11:]}  {alarm.device_id}  case {alarm.case_id}  {reason}")
-    print(f"tests: {len(made.tests)}")
-    for test in made.tests:
+    print(f"tests: {len(report.tests)}")
+    for test in report.tests:
         print(f"  {times.minute(test.opened_at_ms)[11:]}  {test.device_id}  case {test.case_id}")
-    print(f"batteries low: {len(made.low)}")
-    _print_buttons(made.low)
-    print(f"not heard for a day: {len(made.silent)}")
-    _print_buttons(made.silent)
-    print(f"not tested for {arguments.test_every_days} days: {len(made.untested)}")
-    _print_buttons(made.untested)
-    print(f"grants to review, or ended: {len(made.due)}")
-    for case in made.due:
+    print(f"batteries low: {len(report.low)}")
+    _print_buttons(report.low)
+    print(f"not heard for a day: {len(report.silent)}")
+    _print_buttons(report.silent)
+    print(f"not tested for {arguments.test_every_days} days: {len(report.untested)}")
+    _print_buttons(report.untested)
+    print(f"grants to review, or ended: {len(report.due)}")
+    for case in report.due:
         print(f"  case {case.case_id}  since {case.due_on}")
     return 0
 

@@ -39,10 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
         draft.mkdir(mode=0o700)
         which = export.incidents_of(core, arguments.case_id, arguments.incident)
         for incident_id in which:
-            found = export.export(core, event_log.COMMAND, incident_id, key)
+            exported = export.export(core, event_log.COMMAND, incident_id, key)
             name = f"incident-{incident_id}"
-            _write(draft / f"{name}.json", json.dumps(found, indent=1, ensure_ascii=False))
-            page = render("export.html", arguments.language, found=found, utc=utc, local=local)
+            _write(draft / f"{name}.json", json.dumps(exported, indent=1, ensure_ascii=False))
+            page = render("export.html", arguments.language, exported=exported, utc=utc, local=local)
             _write(draft / f"{name}.html", page)
         draft.rename(arguments.to)
     except export.NotHere as error:

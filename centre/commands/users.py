@@ -84,11 +84,11 @@ def change(arguments: argparse.Namespace) -> int:
     if not changes:
         return no(BAD_INPUT, "say what to change: --name, --role, --zone, --language")
     core = core_of(arguments)
-    user = next((row for row in accounts.users(core) if row["login"] == arguments.login), None)
-    if user is None or user["disabled_at_ms"]:
+    user = next((listed for listed in accounts.users(core) if listed.login == arguments.login), None)
+    if user is None or user.disabled_at_ms:
         return no(COULD_NOT, f"there is no user {arguments.login} here")
-    role = changes.get("role", user["role"])
-    zone = changes.get("zone") or (user["zone"] if role == user["role"] else None)
+    role = changes.get("role", user.role)
+    zone = changes.get("zone") or (user.zone if role == user.role else None)
     if (role == access.CASE_MANAGER) != bool(zone):
         return no(BAD_INPUT, "--zone goes with --role case_manager, who needs one")
     accounts.change_user(core, arguments.login, **changes)
@@ -113,9 +113,9 @@ def enable(arguments: argparse.Namespace) -> int:
 
 
 def list_users(arguments: argparse.Namespace) -> int:
-    for row in accounts.users(core_of(arguments)):
-        state = f"disabled {day(row['disabled_at_ms'])}" if row["disabled_at_ms"] else "in use"
-        seen = f"last seen {day(row['seen_at_ms'])}" if row["seen_at_ms"] else "never signed in"
-        zone = f"  zone {row['zone']}" if row["zone"] else ""
-        print(f"{row['login']}  {row['name']}  {row['role']}{zone}  {state}  {seen}")
+    for user in accounts.users(core_of(arguments)):
+        state = f"disabled {day(user.disabled_at_ms)}" if user.disabled_at_ms else "in use"
+        seen = f"last seen {day(user.seen_at_ms)}" if user.seen_at_ms else "never signed in"
+        zone = f"  zone {user.zone}" if user.zone else ""
+        print(f"{user.login}  {user.name}  {user.role}{zone}  {state}  {seen}")
     return 0

@@ -23,10 +23,10 @@ _YOUNG_S = 0.2  # a flood of alarms is read five times a second, not a thousand
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """How a board reads in one language; `told` is what streams tell of it, as JSON without its end."""
+    """How a board reads in one language; `event` is what streams say of it, as JSON without its end."""
 
     html: str
-    told: str
+    event: str
 
 
 @dataclass(slots=True)
@@ -85,8 +85,8 @@ class BoardCache:
                     begun_s = time.monotonic()
             self._made[language] = rendered
             text = html.joined(snapshot.board, language, rendered.items())
-            told = json.dumps({"html": text} | snapshot.state())
-            listed = snapshot._lists[language] = Listed(text, told.removesuffix("}"))
+            event = json.dumps({"html": text} | snapshot.state())
+            listed = snapshot._lists[language] = Listed(text, event.removesuffix("}"))
         return listed
 
     async def escalate(self) -> None:

@@ -1,4 +1,4 @@
-"""The case manager's routes: the list, one case, its file, photos and grants (buttons: handouts.py)."""
+"""The case manager's routes: the list, one case, its file, photos and grants (buttons: assignments.py)."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial

@@ -35,30 +35,30 @@ class Figures:
         )
 
     async def look(self, request: web.Request, caller: Caller) -> web.Response:
-        first, last, known, found = await self._asked(request)
+        first, last, known, months = await self._asked(request)
         say = partial(_say, caller.language)
-        alone = found[first] if first == last and first in found else None
+        alone = months[first] if first == last and first in months else None
         return page(
             "figures.html",
             caller,
             first=first,
             last=last,
             choices=sorted({first, last, *known} - {""}, reverse=True),
-            found=found,
+            months=months,
             counts=tuple(figures.COUNTS),
             cell=partial(_cell, say),
-            charts=_charts(say, alone) if alone is not None else [_by_month(say, found)],
+            charts=_charts(say, alone) if alone is not None else [_by_month(say, months)],
             zones=_zones(say, alone or []),
             spreads=_spreads(say, alone or []),
         )
 
     async def file(self, request: web.Request, _caller: Caller) -> web.Response:
         """RFC 4180, one row for each month, zone, figure and class."""
-        first, last, _, found = await self._asked(request)
+        first, last, _, months = await self._asked(request)
         text = io.StringIO(newline="")
         rows = csv.writer(text)
         rows.writerow(COLUMNS)
-        for month, shown in found.items():
+        for month, shown in months.items():
             for row in shown:
                 value = NO_NUMBER if row.value is None else row.value
                 rows.writerow((month, _no_formula(row.zone), row.figure, row.group, value))
@@ -103,19 +103,21 @@ def _cell(say: partial[str], shown: list[Figure], figure: str) -> str:
 def _charts(say: partial[str], shown: list[Figure]) -> list[tuple[str, Markup]]:
     drawn = []
     for figure, classes in figures.COUNTS.items():
-        told = {row.group: row.value for row in shown if row.figure == figure and row.group != ALL}
-        if told:
+        values = {row.group: row.value for row in shown if row.figure == figure and row.group != ALL}
+        if values:
             rows = [
-                (say(f"class_{c}"), told[c], _number(say, told[c])) for c in (*classes, OTHER) if c in told
+                (say(f"class_{c}"), values[c], _number(say, values[c]))
+                for c in (*classes, OTHER)
+                if c in values
             ]
             title = say(f"chart_{figure}")
             drawn.append((title, bars(figure, title, rows)))
     return drawn
 
 
-def _by_month(say: partial[str], found: Months) -> tuple[str, Markup]:
+def _by_month(say: partial[str], months: Months) -> tuple[str, Markup]:
     rows = []
-    for month, shown in found.items():
+    for month, shown in months.items():
         value = next((r.value for r in shown if (r.zone, r.figure, r.group) == (ALL, "alarms", ALL)), 0)
         rows.append((month, value, _number(say, value)))
     return say("by_month"), bars("months", say("by_month"), rows)
@@ -127,14 +129,14 @@ def _zone(say: partial[str], zone: str) -> str:
 
 def _zones(say: partial[str], shown: list[Figure]) -> list[tuple[str, dict[str, int | None]]]:
     """Each zone that some figure is told of; where one is not, the zone is among its others, or has none."""
-    told = {(r.zone, r.figure): r.value for r in shown if r.group == ALL and r.zone != ALL}
+    values = {(r.zone, r.figure): r.value for r in shown if r.group == ALL and r.zone != ALL}
     names = sorted(
-        {zone for zone, _ in told}, key=lambda zone: (zone == figures.NO_ZONE, zone == OTHER, zone)
+        {zone for zone, _ in values}, key=lambda zone: (zone == figures.NO_ZONE, zone == OTHER, zone)
     )
     return [
         (
             _zone(say, name),
-            {figure: told[name, figure] for figure in figures.COUNTS if (name, figure) in told},
+            {figure: values[name, figure] for figure in figures.COUNTS if (name, figure) in values},
         )
         for name in names
     ]

@@ -165,10 +165,10 @@ class Operator:
                     await stream.send("signed_out", json.dumps({"now_ms": now_ms()}))
                     break
                 now = await self.boards.now()
-                told = (await self.boards.listed(now, caller.language)).told
-                if told != shown:
-                    await stream.send("board", f"{told}, {self._standing()[1:]}")
-                    shown = told
+                event = (await self.boards.listed(now, caller.language)).event
+                if event != shown:
+                    await stream.send("board", f"{event}, {self._standing()[1:]}")
+                    shown = event
                 else:
                     await stream.send("alive", self._standing())
                 await wait_for_change(now.changed, HEARTBEAT_S)

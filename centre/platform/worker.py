@@ -72,11 +72,11 @@ class Worker:
         self._is_busy = False  # a group is being done
         self._will_call = False  # for one, in the loop's next turn
         self._did = threading.Event()  # the jobs of the group; it is being committed now
-        made: Future[Core] = Future()
-        self._thread = threading.Thread(target=self._work, args=(make, made), name="store")
+        opened: Future[Core] = Future()
+        self._thread = threading.Thread(target=self._work, args=(make, opened), name="store")
         self._thread.start()
         try:
-            self._core = made.result()
+            self._core = opened.result()
         except BaseException:
             self._thread.join()
             raise
@@ -124,13 +124,13 @@ class Worker:
         if self._highest() is not None:
             self._call_soon()
 
-    def _work(self, make: Callable[[], Core], made: "Future[Core]") -> None:
+    def _work(self, make: Callable[[], Core], opened: "Future[Core]") -> None:
         try:
             core = make()
         except BaseException as error:
-            made.set_exception(error)
+            opened.set_exception(error)
             return
-        made.set_result(core)
+        opened.set_result(core)
         while self._calls.get():
             self._do_group(core)
         while self._highest() is not None:

@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 
+from centre.rules.incidents import CloseReason
 from centre.rules.refusals import Refused
 
 FIVE = 5
@@ -20,13 +22,26 @@ P95_FROM = 20  # of fewer it would be the slowest one alone
 MONTHS_MAX = 120  # of one page or file
 ALL, OTHER, NO_ZONE = "all", "other", "none"
 
-OUTCOMES = ("real", "mis-press", "called-off", "duress", "technical", "open", "open-called-off", "revoked")
+
+class Outcome(StrEnum):
+    """What has become of an alarm: why it was closed, or why it is not."""
+
+    REAL = "real"
+    MIS_PRESS = "mis-press"
+    CALLED_OFF = "called-off"
+    DURESS = "duress"
+    TECHNICAL = "technical"
+    OPEN = "open"
+    OPEN_CALLED_OFF = "open-called-off"
+    REVOKED = "revoked"
+
+
 HELD = ("0-2", "3-5", "6-11", "12-23", "24+")  # months
 BATTERIES = ("low", "well", "unknown")
 TIMES = ("received", "acknowledged", "dispatched")
 # Counts: figure, its classes. Those of STOCKS are rounded to FIVE.
 COUNTS: dict[str, tuple[str, ...]] = {
-    "alarms": OUTCOMES,
+    "alarms": tuple(Outcome),
     "tests": (),
     "grants_started": (),
     "grants_ended": HELD,
@@ -73,11 +88,13 @@ def _zone(name: str | None) -> str:
     return OTHER if name in (ALL, OTHER) else name or NO_ZONE
 
 
-def outcome(reason: str | None, called_off: bool, held: bool) -> str:
+def outcome(reason: CloseReason | None, called_off: bool, held: bool) -> Outcome:
     """Tell what became of an alarm by the time its month is counted."""
     if held:
-        return "revoked"
-    return reason or ("open-called-off" if called_off else "open")
+        return Outcome.REVOKED
+    if reason is not None:
+        return Outcome(reason)
+    return Outcome.OPEN_CALLED_OFF if called_off else Outcome.OPEN
 
 
 def merge(counts: Mapping[str, int]) -> dict[str, int] | None:

@@ -42,6 +42,16 @@ class CloseReason(StrEnum):
 
 
 CLOSE_REASONS = tuple(CloseReason)
+
+
+class CallOffState(StrEnum):
+    """Whether the protected person did it freely, as far as the PIN tells, and whether an operator knows."""
+
+    FREE = "free"
+    DURESS = "duress"
+    DURESS_SEEN = "duress_seen"  # an operator has acted on it, knowing
+
+
 NOTE_CHARS_MAX = 300
 
 _CODE = re.compile(r"[0-9a-f]{32}", re.ASCII)

@@ -164,8 +164,10 @@ def _check(claims: Mapping[str, Any], client: Client, nonce: str, now_s: int) ->
         raise Untrusted("the ID token has expired")
     if not _is_time(made_s) or not now_s - AGE_S_MAX <= made_s <= now_s + SKEW_S:
         raise Untrusted("the ID token was not made now")
-    told = claims.get("nonce")
-    if not isinstance(told, str) or not hmac.compare_digest(told.encode("utf-8", "replace"), nonce.encode()):
+    answered = claims.get("nonce")
+    if not isinstance(answered, str) or not hmac.compare_digest(
+        answered.encode("utf-8", "replace"), nonce.encode()
+    ):
         raise Untrusted("the ID token answers another question (nonce)")
     if client.acr and claims.get("acr") not in client.acr:
         raise Untrusted("the sign-in was not of the demanded kind (acr)")

@@ -149,10 +149,10 @@ CREATE TABLE call_offs (
 
 CREATE INDEX duress_not_seen ON call_offs (incident_id) WHERE duress AND duress_seen_at_ms IS NULL;
 
--- Tries of a PIN since the last right one, so that a restart forgives nothing.
-CREATE TABLE pin_tries (
+-- Attempts at a PIN since the last right one, so that a restart forgives nothing.
+CREATE TABLE pin_attempts (
     device_id         TEXT PRIMARY KEY REFERENCES devices,
-    tries             INTEGER NOT NULL,
+    attempts          INTEGER NOT NULL,
     locked_until_ms   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -311,17 +311,17 @@ CREATE TABLE grants (
 CREATE INDEX grants_of_case ON grants (case_id, starts_on);
 
 -- Which case a button serves, and when it did.
-CREATE TABLE handouts (
-    handout_id      INTEGER PRIMARY KEY,
+CREATE TABLE assignments (
+    assignment_id   INTEGER PRIMARY KEY,
     device_id       TEXT NOT NULL REFERENCES devices,
     case_id         TEXT NOT NULL REFERENCES cases,
     given_at_ms     INTEGER NOT NULL,
     taken_back_at_ms INTEGER
 ) STRICT;
 
-CREATE UNIQUE INDEX one_case_per_button ON handouts (device_id) WHERE taken_back_at_ms IS NULL;
-CREATE INDEX handouts_of_case ON handouts (case_id);
-CREATE INDEX handouts_of_device ON handouts (device_id, given_at_ms);
+CREATE UNIQUE INDEX one_case_per_button ON assignments (device_id) WHERE taken_back_at_ms IS NULL;
+CREATE INDEX assignments_of_case ON assignments (case_id);
+CREATE INDEX assignments_of_device ON assignments (device_id, given_at_ms);
 
 CREATE INDEX incidents_of_case ON incidents (case_id, opened_at_ms) WHERE case_id IS NOT NULL;
 
@@ -439,8 +439,8 @@ CREATE TABLE escalations (
 ) STRICT, WITHOUT ROWID;
 
 -- What a dispatch system is told, until it has said that it knows.
-CREATE TABLE hooks (
-    hook_id         INTEGER PRIMARY KEY AUTOINCREMENT,
+CREATE TABLE webhook_events (
+    event_id        INTEGER PRIMARY KEY AUTOINCREMENT,
     incident_id     TEXT NOT NULL REFERENCES incidents,
     kind            TEXT NOT NULL,
     body            TEXT NOT NULL,              -- JSON, the same at every try
@@ -451,8 +451,8 @@ CREATE TABLE hooks (
     given_up        INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-CREATE INDEX hooks_to_send ON hooks (next_at_ms) WHERE done_at_ms IS NULL;
-CREATE INDEX hooks_of_incident ON hooks (incident_id, hook_id) WHERE done_at_ms IS NULL;
+CREATE INDEX webhook_events_to_send ON webhook_events (next_at_ms) WHERE done_at_ms IS NULL;
+CREATE INDEX webhook_events_of_incident ON webhook_events (incident_id, event_id) WHERE done_at_ms IS NULL;
 
 -- What retention erases of supervision (centre/work/retention.py).
 CREATE INDEX losses_ended ON losses (ended_at_ms) WHERE ended_at_ms IS NOT NULL;

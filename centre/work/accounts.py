@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 
 from centre.rules import access
 from centre.rules.access import Caller
@@ -9,9 +10,20 @@ from centre.rules.refusals import Refused
 from centre.store import Row
 from centre.work import event_log
 from centre.work.buttons import BASE32
-from centre.work.core import Core
+from centre.work.core import Core, typed
 
 SEEN_EVERY_MS = 60_000  # how exactly a session knows when it was last used
+
+
+@dataclass(frozen=True, slots=True)
+class ListedUser:
+    login: str
+    name: str
+    role: str
+    zone: str | None
+    language: str
+    disabled_at_ms: int | None
+    seen_at_ms: int | None
 
 
 def add_user(core: Core, login: str, name: str, role: str, zone: str | None, language: str) -> str | None:
@@ -26,8 +38,9 @@ def add_user(core: Core, login: str, name: str, role: str, zone: str | None, lan
     return user_id
 
 
-def users(core: Core) -> list[Row]:
-    return core.store.all("users")
+def users(core: Core) -> list[ListedUser]:
+    """Return all, by login."""
+    return [typed(ListedUser, row) for row in core.store.all("users")]
 
 
 def invite(core: Core, login: str, purpose: str, good_for_ms: int) -> str | None:

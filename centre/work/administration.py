@@ -7,6 +7,7 @@ from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.work import accounts, event_log
 from centre.work import webhook as queue
+from centre.work.accounts import ListedUser
 from centre.work.core import Core, typed
 from wire import codes
 
@@ -53,16 +54,6 @@ class ListedBridge:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedUser:
-    login: str
-    name: str
-    role: str
-    zone: str | None
-    disabled_at_ms: int | None
-    seen_at_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
     """What the administrator's page shows.
 
@@ -98,7 +89,7 @@ def overview(core: Core, after: int = 0) -> Overview:
         count["count"],
         shown[-1]["number"] if len(rows) > len(shown) else None,
         [typed(ListedBridge, row) for row in core.store.all("newest_bridges", at_most=BUTTONS_SHOWN_MAX)],
-        [typed(ListedUser, row) for row in accounts.users(core)[:USERS_SHOWN_MAX]],
+        accounts.users(core)[:USERS_SHOWN_MAX],
     )
 
 

@@ -126,7 +126,7 @@ def _end(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
     cut = core.store.run("revoke_bridges_of_device", device_id=device_id, now_ms=now_ms)
     core.store.run("void_enrolments", device_id=device_id, now_ms=now_ms)
     core.store.run("set_pins", device_id=device_id, pin_hash=None, duress_pin_hash=None)
-    core.store.run("forget_pin_tries", device_id=device_id)
+    core.store.run("forget_pin_attempts", device_id=device_id)
     core.store.run("end_assignment", device_id=device_id, now_ms=now_ms)
     which = {"case_id": case_id, "device_id": device_id}
     event_log.note(core, "button_taken_back", caller.actor, **which, bridges_revoked=cut)

@@ -7,7 +7,7 @@ from centre.platform.sealing import Broken
 from centre.rules import fair_share, incidents, places, webhook
 from centre.rules.access import Caller
 from centre.rules.cases import DANGERS, CaseFile, registered_places
-from centre.rules.incidents import CloseReason
+from centre.rules.incidents import CallOffState, CloseReason
 from centre.rules.newest_position import Newest
 from centre.rules.places import Near
 from centre.rules.refusals import Refused
@@ -32,7 +32,11 @@ class CallOffSeen:
 
     called_off_at_ms: int
     duress_at_ms: int | None
-    duress_seen: bool
+    state: CallOffState
+
+    @property
+    def is_duress(self) -> bool:
+        return self.state is not CallOffState.FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Card:
 
     @property
     def is_duress(self) -> bool:
-        return self.call_off is not None and self.call_off.duress_at_ms is not None
+        return self.call_off is not None and self.call_off.is_duress
 
     @property
     def waits_since_ms(self) -> int:
@@ -217,7 +221,10 @@ def call_off_seen(row: Row | None) -> CallOffSeen | None:
     """Read a row with the columns of `call_offs`; None where nothing was called off."""
     if row is None or row["called_off_at_ms"] is None:
         return None
-    return CallOffSeen(row["called_off_at_ms"], row["duress_at_ms"], row["duress_seen_at_ms"] is not None)
+    state = CallOffState.FREE if row["duress_at_ms"] is None else CallOffState.DURESS
+    if row["duress_seen_at_ms"] is not None:
+        state = CallOffState.DURESS_SEEN
+    return CallOffSeen(row["called_off_at_ms"], row["duress_at_ms"], state)
 
 
 def advance(

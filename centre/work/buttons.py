@@ -5,19 +5,51 @@ import json
 import secrets
 import string
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from centre.platform import password_hashing
 from centre.rules import press_counters, registry
 from centre.rules.refusals import Refused
 from centre.store import Row
 from centre.work import event_log
-from centre.work.core import Core
+from centre.work.core import Core, typed
 from wire import codes
 from wire.keys import derive
 
 BASE32 = string.ascii_uppercase + "234567"
 ENROLMENT_CHARS = 20  # 100 bits
 ENROLMENT_MS = 7 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedButton:
+    """A button, and what bridges last told of it. `bridges`: those in use; `trackable`: by a revoked one."""
+
+    device_id: str
+    kind: str
+    board: str
+    revoked_at_ms: int | None
+    capabilities: str | None
+    bridges: int
+    trackable: int
+    last_press_at_ms: int | None
+    heard_at_ms: int | None
+    battery_mv: int | None
+    low: int | None
+    faults: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledBridge:
+    """A phone, and what it last told of itself. `device_ids`: of its buttons, with spaces between them."""
+
+    bridge_id: str
+    enrolled_at_ms: int
+    revoked_at_ms: int | None
+    alive_at_ms: int | None
+    battery_percent: int | None
+    troubles: str | None
+    device_ids: str
 
 
 class Conflict(Exception):
@@ -212,12 +244,14 @@ def revoke_button(core: Core, device_id: str) -> bool:
     return core.store.one("device", device_id=device_id) is not None
 
 
-def all_buttons(core: Core) -> list[Row]:
-    return core.store.all("devices")
+def all_buttons(core: Core) -> list[ImportedButton]:
+    """Return all, as they were imported."""
+    return [typed(ImportedButton, row) for row in core.store.all("devices")]
 
 
-def all_bridges(core: Core) -> list[Row]:
-    return core.store.all("bridges")
+def all_bridges(core: Core) -> list[EnrolledBridge]:
+    """Return all, as they were enrolled."""
+    return [typed(EnrolledBridge, row) for row in core.store.all("bridges")]
 
 
 def _sha256(text: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from centre.rules import figures
 from centre.rules.figures import Facts, Figure
+from centre.rules.incidents import CloseReason
 from centre.store import Row
 from centre.work.core import Core
 from wire import codes
@@ -60,9 +61,8 @@ class Counting:
             self.facts.count("tests", row["zone"])
             return
         opened_ms, pressed_ms = row["opened_at_ms"], row["pressed_at_ms"]
-        self.facts.count(
-            "alarms", row["zone"], figures.outcome(row["reason"], bool(row["called_off"]), bool(row["held"]))
-        )
+        outcome = figures.outcome(_reason(row), bool(row["called_off"]), bool(row["held"]))
+        self.facts.count("alarms", row["zone"], outcome)
         self._times(
             row["zone"],
             None if pressed_ms is None else max(0, opened_ms - pressed_ms),
@@ -76,7 +76,8 @@ class Counting:
         if row["event"] == codes.TEST:
             self.facts.count("tests", row["zone"])
             return
-        self.facts.count("alarms", row["zone"], figures.outcome(row["reason"], called_off=False, held=False))
+        outcome = figures.outcome(_reason(row), called_off=False, held=False)
+        self.facts.count("alarms", row["zone"], outcome)
         self._times(row["zone"], row["received_ms"], row["acknowledged_ms"], row["dispatched_ms"])
 
     def _times(self, zone: str | None, *times_ms: int | None) -> None:
@@ -104,6 +105,10 @@ class Counting:
         if row["lost_ms"]:
             self.facts.count("out_of_reach", row["zone"])
             self.facts.sample("out_of_reach_min", row["zone"], round(row["lost_ms"] / 60_000))
+
+
+def _reason(row: Row) -> CloseReason | None:
+    return CloseReason(row["reason"]) if row["reason"] else None
 
 
 def due(core: Core) -> Counting | None:

@@ -66,7 +66,7 @@ class Incident:
 
     @property
     def is_duress(self) -> bool:
-        return self.call_off is not None and self.call_off.duress_at_ms is not None
+        return self.call_off is not None and self.call_off.is_duress
 
     @property
     def standing(self) -> Arrival | None:

@@ -45,7 +45,7 @@ class FixesStored:
 
 
 @dataclass(frozen=True, slots=True)
-class PinTry:
+class PinAttempt:
     """Which incident, and the hashes that a PIN is to be checked against."""
 
     incident_id: str
@@ -265,8 +265,8 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
     return FixesStored(device_id, sum(stored), len(stored) - sum(stored))
 
 
-def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinTry:
-    """Count a try, and what is needed to check it. Counted before it is checked: a kill wins no free one.
+def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinAttempt:
+    """Count an attempt, before it is checked: a kill wins no free one. Return what is needed to check it.
 
     Raises Refused: unknown_device, unknown_press, no_pin, pin_locked.
     """
@@ -282,18 +282,20 @@ def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinTry:
             raise Refused("unknown_press")
         if device["pin_hash"] is None:
             raise Refused("no_pin")
-        row = core.store.one("pin_tries", device_id=device_id)
+        row = core.store.one("pin_attempts", device_id=device_id)
         if row is not None and now_ms < row["locked_until_ms"]:
             wait_ms = row["locked_until_ms"] - now_ms
             raise Refused("pin_locked", retry_after_s=-(-wait_ms // 1000))
-        tries = 1 + (row["tries"] if row else 0)
-        locked_until_ms = now_ms + access.lock_ms(tries)
-        core.store.run("set_pin_tries", device_id=device_id, tries=tries, locked_until_ms=locked_until_ms)
+        attempts = 1 + (row["attempts"] if row else 0)
+        locked_until_ms = now_ms + access.lock_ms(attempts)
+        core.store.run(
+            "set_pin_attempts", device_id=device_id, attempts=attempts, locked_until_ms=locked_until_ms
+        )
         if locked_until_ms > now_ms:
             incident_id = incident["incident_id"]
             who = {"actor": f"bridge:{bridge_id}", "incident_id": incident_id, "device_id": device_id}
-            event_log.note(core, "pin_locked", **who, tries=tries, until_ms=locked_until_ms)
-    return PinTry(str(incident["incident_id"]), *buttons.pins(core, device))
+            event_log.note(core, "pin_locked", **who, tries=attempts, until_ms=locked_until_ms)
+    return PinAttempt(str(incident["incident_id"]), *buttons.pins(core, device))
 
 
 def call_off(core: Core, bridge_id: str, incident_id: str, verdict: Verdict) -> CalledOff:
@@ -304,7 +306,7 @@ def call_off(core: Core, bridge_id: str, incident_id: str, verdict: Verdict) -> 
     with core.store.transaction():
         incident = core.store.one("incident", incident_id=incident_id)
         assert incident is not None  # `try_pin` has found it, and nothing is ever deleted
-        core.store.run("set_pin_tries", device_id=incident["device_id"], tries=0, locked_until_ms=0)
+        core.store.run("set_pin_attempts", device_id=incident["device_id"], attempts=0, locked_until_ms=0)
         known = core.store.one("call_off", incident_id=incident_id) is not None
         core.store.run("add_call_off", incident_id=incident_id, duress=duress, now_ms=now_ms)
         who = {"incident_id": incident_id, "device_id": incident["device_id"]}

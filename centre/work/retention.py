@@ -9,7 +9,7 @@ from wire import codes, receipts
 # In one transaction, so that an alarm waits for no long one: incidents; positions and entries of the log.
 AT_ONCE_MAX, ROWS_AT_ONCE_MAX = 10, 200
 # All that hangs on an incident, but for its receipts: the button may still ask for their proofs.
-TABLES = ("fixes", "alarms", "acts", "call_offs", "hooks", "escalations")
+TABLES = ("fixes", "alarms", "acts", "call_offs", "webhook_events", "escalations")
 
 
 def erase_due(core: Core, positions_days: int, incidents_days: int) -> int:
@@ -95,7 +95,7 @@ def _erase_positions(core: Core, incident: Row, room: int) -> int:
     count, seqs = _erase_rows(core, "log_with_positions", room, **which)
     room -= count + len(seqs)
     if room > 0:
-        core.store.run("erase_hooks", **which)
+        core.store.run("erase_webhook_events", **which)
         core.store.run("set_positions_erased", now_ms=core.now_ms(), **which)
     event_log.erase_entries(core, event_log.CENTRE, seqs, why="positions_term", fixes=count, **which)
     return room

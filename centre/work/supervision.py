@@ -79,12 +79,12 @@ def _look_at_bridge(core: Core, looked: Looked, row: Row, watching_since_ms: int
         findings = supervision.of_bridge(_bridge(row), kinds, watching_since_ms, now_ms, alive_s)
 
     def cause(loss: Row) -> LossKind:
-        told = (loss["running_since_ms"], row["running_since_ms"])
-        return supervision.cause(LossKind(loss["kind"]), bool(loss["goodbye"]), told)
+        running_since_ms = (loss["running_since_ms"], row["running_since_ms"])
+        return supervision.cause(LossKind(loss["kind"]), bool(loss["goodbye"]), running_since_ms)
 
     subject = {"bridge_id": bridge_id, "device_id": None}
-    told = {"running_since_ms": row["running_since_ms"], "goodbye": row["leaving"]}
-    look_at_ms = _settle(core, looked, subject, told, own, findings, cause)
+    state = {"running_since_ms": row["running_since_ms"], "goodbye": row["leaving"]}
+    look_at_ms = _settle(core, looked, subject, state, own, findings, cause)
     core.store.run("look_at_bridge", bridge_id=bridge_id, look_at_ms=look_at_ms)
 
 
@@ -108,7 +108,7 @@ def _settle(
     core: Core,
     looked: Looked,
     subject: dict[str, str | None],
-    told: dict[str, int | None],
+    state: dict[str, int | None],
     own: Iterable[Row],
     findings: list[Finding] | None,
     cause: Callable[[Row], LossKind],
@@ -126,7 +126,7 @@ def _settle(
         back_at_ms = None if loss is None else loss["back_at_ms"]
         match supervision.step(loss is not None, back_at_ms, finding.lost, finding.since_ms):
             case LossStep.OPEN:
-                _open(core, looked, subject, told, finding)
+                _open(core, looked, subject, state, finding)
             case LossStep.BACK if loss:
                 core.store.run("set_loss_back", loss_id=loss["loss_id"], back_at_ms=finding.since_ms)
             case LossStep.GONE_AGAIN if loss:

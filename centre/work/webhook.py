@@ -75,7 +75,7 @@ def due(core: Core) -> list[WebhookEvent]:
     rows = core.store.all("webhook_events_due", now_ms=core.now_ms(), at_most=SEND_AT_MOST)
     return [
         WebhookEvent(
-            row["hook_id"],
+            row["event_id"],
             row["incident_id"],
             row["kind"],
             row["body"].encode(),
@@ -89,7 +89,7 @@ def due(core: Core) -> list[WebhookEvent]:
 def delivered(core: Core, event: WebhookEvent) -> None:
     """Note that it was taken."""
     with core.store.transaction():
-        core.store.run("webhook_event_done", hook_id=event.number, given_up=0, now_ms=core.now_ms())
+        core.store.run("webhook_event_done", event_id=event.number, given_up=0, now_ms=core.now_ms())
 
 
 def failed(core: Core, event: WebhookEvent) -> bool:
@@ -98,12 +98,12 @@ def failed(core: Core, event: WebhookEvent) -> bool:
     give_up = now_ms - event.made_at_ms > webhook.GIVEN_UP_MS
     with core.store.transaction():
         if give_up:
-            core.store.run("webhook_event_done", hook_id=event.number, given_up=1, now_ms=now_ms)
+            core.store.run("webhook_event_done", event_id=event.number, given_up=1, now_ms=now_ms)
             what = {"incident_id": event.incident_id, "event": event.kind}
             event_log.note(core, "webhook_given_up", event_log.CENTRE, **what)
         else:
             next_at_ms = now_ms + webhook.again_ms(event.attempts + 1)
-            core.store.run("webhook_event_again", hook_id=event.number, next_at_ms=next_at_ms)
+            core.store.run("webhook_event_again", event_id=event.number, next_at_ms=next_at_ms)
     return give_up
 
 

@@ -65,7 +65,7 @@ class History:
         )
         yield "case_words", "word_mac case_id", self._words()
         yield (
-            *("handouts", "device_id case_id given_at_ms taken_back_at_ms"),
+            *("assignments", "device_id case_id given_at_ms taken_back_at_ms"),
             ((self._device_id(n), self._case_id(n), 0, None if n % OPEN_CASES == 0 else 1) for n in every),
         )
         yield (

@@ -47,8 +47,8 @@ async def test_a_sign_of_life_sets_the_pace_and_brings_the_counters(tmp_path: Pa
         assert (await alive(phone, {}))[1]["counters"] == counters
     core = core_at(tmp_path)
     (button,) = buttons.all_buttons(core)
-    assert (button["battery_mv"], button["faults"]) == (3900, "")
-    assert [row["troubles"] for row in buttons.all_bridges(core)] == ["no_position", ""]
+    assert (button.battery_mv, button.faults) == (3900, "")
+    assert [bridge.troubles for bridge in buttons.all_bridges(core)] == ["no_position", ""]
 
 
 async def test_a_bridge_that_says_it_too_often_is_told_when(tmp_path: Path) -> None:

@@ -294,7 +294,7 @@ async def test_the_language_and_being_away_are_the_operators_own(tmp_path: Path)
     (user,) = accounts.users(core)
     (session,) = core.store.db.execute("SELECT is_away FROM sessions").fetchall()
     core.store.close()
-    assert (user["language"], session["is_away"]) == ("nl", 1)
+    assert (user.language, session["is_away"]) == ("nl", 1)
 
 
 def looks(home: Path, kind: str = "case_seen") -> list[tuple[str, str]]:

@@ -166,7 +166,7 @@ async def test_a_revoked_bridge_is_refused_at_once(tmp_path: Path) -> None:
         await phone.enrol(HAND)
         assert (await phone.post(HAND.alarm(1)))[0] == 201  # it was known a moment ago
         (bridge,) = buttons.all_bridges(command(tmp_path))
-        words = ("centre", "bridges", "revoke", bridge["bridge_id"], "--home", str(tmp_path))
+        words = ("centre", "bridges", "revoke", bridge.bridge_id, "--home", str(tmp_path))
         command_line = await asyncio.create_subprocess_exec(sys.executable, "-m", *words)
         assert await command_line.wait() == 0
         assert await phone.post(HAND.alarm(2)) == (403, Problem("revoked"))

@@ -110,7 +110,7 @@ async def test_revoking_a_bridge_ends_its_streams(tmp_path: Path) -> None:
         async with phone.stream(await pressed(phone)) as events:
             await anext(events)
             core = core_at(tmp_path)
-            buttons.revoke_bridge(core, buttons.all_bridges(core)[0]["bridge_id"])
+            buttons.revoke_bridge(core, buttons.all_bridges(core)[0].bridge_id)
             assert [event async for _, event, _ in events if event] == []
 
 

@@ -218,7 +218,7 @@ async def test_whatever_goes_wrong_it_is_tried_again_later_and_later(tmp_path: P
         async with asyncio.timeout(60):
             while tried is None:
                 await asyncio.sleep(0.05)
-                tried = core.store.db.execute("SELECT * FROM hooks WHERE tries > 1").fetchone()
+                tried = core.store.db.execute("SELECT * FROM webhook_events WHERE tries > 1").fetchone()
         core.store.close()
     assert tried["next_at_ms"] - tried["made_at_ms"] >= webhook.again_ms(1) + webhook.again_ms(2)
 

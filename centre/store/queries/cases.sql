@@ -55,7 +55,7 @@ WHERE zone = :zone AND closed_at_ms IS NULL AND due_on <= :today
 ORDER BY due_on LIMIT :at_most;
 
 -- name: buttons_of_case_count
-SELECT count(*) AS count FROM handouts WHERE case_id = :case_id AND taken_back_at_ms IS NULL;
+SELECT count(*) AS count FROM assignments WHERE case_id = :case_id AND taken_back_at_ms IS NULL;
 
 -- name: photo
 SELECT * FROM photos WHERE case_id = :case_id AND shows = :shows;
@@ -95,23 +95,23 @@ UPDATE grants SET reference = '' WHERE case_id = :case_id;
 UPDATE cases SET due_on = :due_on WHERE case_id = :case_id;
 
 -- name: hand_out
-INSERT INTO handouts (device_id, case_id, given_at_ms) VALUES (:device_id, :case_id, :now_ms);
+INSERT INTO assignments (device_id, case_id, given_at_ms) VALUES (:device_id, :case_id, :now_ms);
 
 -- name: end_assignment
-UPDATE handouts SET taken_back_at_ms = :now_ms WHERE device_id = :device_id AND taken_back_at_ms IS NULL;
+UPDATE assignments SET taken_back_at_ms = :now_ms WHERE device_id = :device_id AND taken_back_at_ms IS NULL;
 
 -- name: assignment
-SELECT h.*, c.zone FROM handouts h JOIN cases c USING (case_id)
+SELECT h.*, c.zone FROM assignments h JOIN cases c USING (case_id)
 WHERE device_id = :device_id AND taken_back_at_ms IS NULL;
 
 -- name: last_assignment
-SELECT * FROM handouts WHERE device_id = :device_id ORDER BY given_at_ms DESC, handout_id DESC LIMIT 1;
+SELECT * FROM assignments WHERE device_id = :device_id ORDER BY given_at_ms DESC, assignment_id DESC LIMIT 1;
 
 -- name: assignments_of_case
-SELECT * FROM handouts WHERE case_id = :case_id ORDER BY given_at_ms, handout_id;
+SELECT * FROM assignments WHERE case_id = :case_id ORDER BY given_at_ms, assignment_id;
 
--- Of a press: the first handout that had not ended by then. A phone's clock that is behind makes it no
--- stranger's: no phone has heard anything before it was enrolled. A late press of a former handout, by the
+-- Of a press: the first assignment that had not ended by then. A phone's clock that is behind makes it no
+-- stranger's: no phone has heard anything before it was enrolled. A late press of a former assignment, by the
 -- button's own word (`age_ms`), is about the case of then.
 -- A revoked bridge keeps K_code, which predicts every code to come (wire/SPEC.md).
 -- name: trackable
@@ -134,8 +134,8 @@ WHERE revoked_at_ms IS NULL
 UPDATE enrolments SET expires_at_ms = min(expires_at_ms, :now_ms)
 WHERE device_id = :device_id AND used_at_ms IS NULL;
 
--- name: forget_pin_tries
-DELETE FROM pin_tries WHERE device_id = :device_id;
+-- name: forget_pin_attempts
+DELETE FROM pin_attempts WHERE device_id = :device_id;
 
 -- name: open_alarms_of_device
 SELECT incident_id FROM incidents
@@ -145,7 +145,7 @@ WHERE device_id = :device_id AND event = :alarm AND stage < :closed AND held <> 
 -- name: free_buttons
 SELECT d.device_id, d.board FROM devices d
 WHERE revoked_at_ms IS NULL
-      AND NOT EXISTS (SELECT 1 FROM handouts h WHERE h.device_id = d.device_id AND h.taken_back_at_ms IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM assignments h WHERE h.device_id = d.device_id AND h.taken_back_at_ms IS NULL)
       AND NOT EXISTS (SELECT 1 FROM bridge_devices bd JOIN bridges b USING (bridge_id)
                       WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NOT NULL)
 ORDER BY d.rowid LIMIT :at_most;
@@ -167,7 +167,7 @@ WHERE event = :event AND i.opened_at_ms >= :begins_ms AND i.opened_at_ms < :ends
 ORDER BY i.opened_at_ms;
 
 -- name: handed_out
-SELECT h.device_id, h.case_id, h.given_at_ms, c.zone FROM handouts h JOIN cases c USING (case_id)
+SELECT h.device_id, h.case_id, h.given_at_ms, c.zone FROM assignments h JOIN cases c USING (case_id)
 WHERE taken_back_at_ms IS NULL AND (:zone IS NULL OR zone = :zone) ORDER BY zone, case_id, device_id;
 
 -- name: due_anywhere
@@ -197,7 +197,7 @@ FROM (SELECT device_id, max(trackable) AS trackable
                       WHERE b.revoked_at_ms IS NOT NULL)
       GROUP BY device_id) n
      JOIN devices d USING (device_id)
-     LEFT JOIN handouts h ON h.device_id = d.device_id AND h.taken_back_at_ms IS NULL
+     LEFT JOIN assignments h ON h.device_id = d.device_id AND h.taken_back_at_ms IS NULL
      LEFT JOIN cases c USING (case_id)
 ORDER BY revoked_at_ms IS NOT NULL DESC, trackable DESC, d.rowid LIMIT :at_most;
 
@@ -207,7 +207,7 @@ SELECT d.rowid AS number, d.device_id, d.board, d.revoked_at_ms, h.case_id, c.zo
        EXISTS (SELECT 1 FROM bridge_devices bd JOIN bridges b USING (bridge_id)
                WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NOT NULL) AS trackable,
        (SELECT max(heard_at_ms) FROM button_states s WHERE s.device_id = d.device_id) AS heard_at_ms
-FROM devices d LEFT JOIN handouts h ON h.device_id = d.device_id AND h.taken_back_at_ms IS NULL
+FROM devices d LEFT JOIN assignments h ON h.device_id = d.device_id AND h.taken_back_at_ms IS NULL
      LEFT JOIN cases c USING (case_id)
 WHERE d.rowid > :after ORDER BY d.rowid LIMIT :at_most;
 

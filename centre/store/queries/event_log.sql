@@ -119,8 +119,8 @@ DELETE FROM call_offs WHERE incident_id = :incident_id;
 -- name: erase_escalations
 DELETE FROM escalations WHERE incident_id = :incident_id;
 
--- name: erase_hooks
-DELETE FROM hooks WHERE incident_id = :incident_id;
+-- name: erase_webhook_events
+DELETE FROM webhook_events WHERE incident_id = :incident_id;
 
 -- name: erase_losses
 DELETE FROM losses WHERE loss_id IN (

@@ -51,25 +51,25 @@ WHERE g.rowid > :after ORDER BY g.rowid LIMIT :at_most;
 
 -- Those handed out at the end of the month, with the last that was said of each.
 -- name: buttons_to_count
-SELECT h.handout_id AS number, c.zone, s.battery_mv, s.low
-FROM handouts h JOIN cases c USING (case_id)
+SELECT h.assignment_id AS number, c.zone, s.battery_mv, s.low
+FROM assignments h JOIN cases c USING (case_id)
      LEFT JOIN button_states s ON s.device_id = h.device_id AND s.bridge_id =
          (SELECT bridge_id FROM button_states b WHERE b.device_id = h.device_id
           ORDER BY told_at_ms DESC, bridge_id LIMIT 1)
-WHERE h.handout_id > :after AND given_at_ms < :until_ms
+WHERE h.assignment_id > :after AND given_at_ms < :until_ms
   AND (taken_back_at_ms IS NULL OR taken_back_at_ms >= :until_ms)
-ORDER BY h.handout_id LIMIT :at_most;
+ORDER BY h.assignment_id LIMIT :at_most;
 
 -- How long each button was out of reach within the month, by the zone of the case that it served.
 -- name: losses_to_count
-SELECT h.handout_id AS number, c.zone,
+SELECT h.assignment_id AS number, c.zone,
        (SELECT sum(min(coalesce(l.ended_at_ms, :until_ms), coalesce(h.taken_back_at_ms, :until_ms), :until_ms)
                    - max(l.found_at_ms, h.given_at_ms, :since_ms))
         FROM losses l
         WHERE l.device_id = h.device_id AND l.kind = 'button_out_of_reach'
           AND l.found_at_ms < min(coalesce(h.taken_back_at_ms, :until_ms), :until_ms)
           AND coalesce(l.ended_at_ms, :until_ms) > max(h.given_at_ms, :since_ms)) AS lost_ms
-FROM handouts h JOIN cases c USING (case_id)
-WHERE h.handout_id > :after AND h.given_at_ms < :until_ms
+FROM assignments h JOIN cases c USING (case_id)
+WHERE h.assignment_id > :after AND h.given_at_ms < :until_ms
   AND (h.taken_back_at_ms IS NULL OR h.taken_back_at_ms > :since_ms)
-ORDER BY h.handout_id LIMIT :at_most;
+ORDER BY h.assignment_id LIMIT :at_most;

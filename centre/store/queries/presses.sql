@@ -110,7 +110,7 @@ UPDATE bridges SET revoked_at_ms = coalesce(revoked_at_ms, :now_ms) WHERE bridge
 -- name: press_of_bridge
 SELECT d.device_id, d.epoch, d.root_sealed, d.revoked_at_ms, b.revoked_at_ms AS bridge_revoked_at_ms,
        i.incident_id, i.erased_at_ms, i.stage,
-       (SELECT case_id FROM handouts h
+       (SELECT case_id FROM assignments h
         WHERE h.device_id = d.device_id AND (taken_back_at_ms IS NULL
               OR taken_back_at_ms > max(:heard_at_ms, b.enrolled_at_ms) - :age_ms)
         ORDER BY given_at_ms LIMIT 1) AS case_id
@@ -179,12 +179,12 @@ SELECT * FROM receipts WHERE incident_id = :incident_id ORDER BY seq;
 -- name: fixes_of_bridge
 SELECT count(*) AS count FROM fixes WHERE incident_id = :incident_id AND bridge_id = :bridge_id;
 
--- name: pin_tries
-SELECT * FROM pin_tries WHERE device_id = :device_id;
+-- name: pin_attempts
+SELECT * FROM pin_attempts WHERE device_id = :device_id;
 
--- name: set_pin_tries
-INSERT INTO pin_tries (device_id, tries, locked_until_ms) VALUES (:device_id, :tries, :locked_until_ms)
-ON CONFLICT DO UPDATE SET tries = :tries, locked_until_ms = :locked_until_ms;
+-- name: set_pin_attempts
+INSERT INTO pin_attempts (device_id, attempts, locked_until_ms) VALUES (:device_id, :attempts, :locked_until_ms)
+ON CONFLICT DO UPDATE SET attempts = :attempts, locked_until_ms = :locked_until_ms;
 
 -- name: call_off
 SELECT * FROM call_offs WHERE incident_id = :incident_id;

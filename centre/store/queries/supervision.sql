@@ -16,15 +16,15 @@ UPDATE watched_buttons SET look_at_ms = :look_at_ms WHERE device_id = :device_id
 -- name: is_button_watched
 SELECT 1 FROM devices d
 WHERE device_id = :device_id AND revoked_at_ms IS NULL
-  AND (NOT EXISTS (SELECT 1 FROM handouts h WHERE h.device_id = d.device_id)
-       OR EXISTS (SELECT 1 FROM handouts h WHERE h.device_id = d.device_id AND taken_back_at_ms IS NULL));
+  AND (NOT EXISTS (SELECT 1 FROM assignments h WHERE h.device_id = d.device_id)
+       OR EXISTS (SELECT 1 FROM assignments h WHERE h.device_id = d.device_id AND taken_back_at_ms IS NULL));
 
 -- A bridge is watched while it is not revoked and has a button that is.
 -- name: is_bridge_watched
 SELECT 1 FROM bridge_devices bd JOIN bridges b USING (bridge_id) JOIN devices d USING (device_id)
 WHERE bridge_id = :bridge_id AND b.revoked_at_ms IS NULL AND d.revoked_at_ms IS NULL
-  AND (NOT EXISTS (SELECT 1 FROM handouts h WHERE h.device_id = d.device_id)
-       OR EXISTS (SELECT 1 FROM handouts h WHERE h.device_id = d.device_id AND taken_back_at_ms IS NULL))
+  AND (NOT EXISTS (SELECT 1 FROM assignments h WHERE h.device_id = d.device_id)
+       OR EXISTS (SELECT 1 FROM assignments h WHERE h.device_id = d.device_id AND taken_back_at_ms IS NULL))
 LIMIT 1;
 
 -- name: listeners_of_button
@@ -92,7 +92,7 @@ FROM losses WHERE ended_at_ms IS NULL AND burst_ms IS NOT NULL
 GROUP BY burst_ms ORDER BY burst_ms DESC LIMIT :at_most;
 
 -- name: case_served_by
-SELECT case_id FROM handouts WHERE device_id = :device_id AND taken_back_at_ms IS NULL;
+SELECT case_id FROM assignments WHERE device_id = :device_id AND taken_back_at_ms IS NULL;
 
 -- Of a button and of its bridges, open ones first.
 -- name: losses_of_button
@@ -118,40 +118,40 @@ WHERE place <= :of_one_share ORDER BY place, opened_at_ms LIMIT :at_most;
 INSERT INTO escalations (incident_id, at_ms) VALUES (:incident_id, :now_ms);
 
 -- name: webhook_events_waiting
-SELECT count(*) AS count FROM hooks WHERE done_at_ms IS NULL;
+SELECT count(*) AS count FROM webhook_events WHERE done_at_ms IS NULL;
 
 -- name: webhook_events_of_share
-SELECT count(*) AS count FROM hooks h JOIN incidents i USING (incident_id)
+SELECT count(*) AS count FROM webhook_events w JOIN incidents i USING (incident_id)
 WHERE done_at_ms IS NULL AND i.device_id = :device_id AND i.first_bridge_id IS :bridge_id;
 
 -- name: webhook_shares_full
 SELECT count(*) AS count FROM (
-    SELECT 1 FROM hooks h JOIN incidents i USING (incident_id) WHERE done_at_ms IS NULL
+    SELECT 1 FROM webhook_events w JOIN incidents i USING (incident_id) WHERE done_at_ms IS NULL
     GROUP BY i.device_id, i.first_bridge_id HAVING count(*) >= :at_most);
 
 -- name: add_webhook_event
-INSERT INTO hooks (incident_id, kind, body, made_at_ms, next_at_ms)
+INSERT INTO webhook_events (incident_id, kind, body, made_at_ms, next_at_ms)
 VALUES (:incident_id, :kind, :body, :now_ms, :now_ms);
 
 -- Of each share in turn (centre/rules/fair_share.py); of each incident only the first that is not done: their
 -- order is kept.
 -- name: webhook_events_due
 SELECT * FROM (
-    SELECT h.*, row_number() OVER (PARTITION BY i.device_id, i.first_bridge_id ORDER BY hook_id) AS place
-    FROM hooks h JOIN incidents i USING (incident_id)
+    SELECT w.*, row_number() OVER (PARTITION BY i.device_id, i.first_bridge_id ORDER BY event_id) AS place
+    FROM webhook_events w JOIN incidents i USING (incident_id)
     WHERE done_at_ms IS NULL AND next_at_ms <= :now_ms
-      AND NOT EXISTS (SELECT 1 FROM hooks e WHERE e.incident_id = h.incident_id AND e.hook_id < h.hook_id
-                                              AND e.done_at_ms IS NULL))
-ORDER BY place, hook_id LIMIT :at_most;
+      AND NOT EXISTS (SELECT 1 FROM webhook_events e WHERE e.incident_id = w.incident_id
+                      AND e.event_id < w.event_id AND e.done_at_ms IS NULL))
+ORDER BY place, event_id LIMIT :at_most;
 
 -- name: webhook_event_done
-UPDATE hooks SET done_at_ms = :now_ms, given_up = :given_up, tries = tries + 1 WHERE hook_id = :hook_id;
+UPDATE webhook_events SET done_at_ms = :now_ms, given_up = :given_up, tries = tries + 1 WHERE event_id = :event_id;
 
 -- name: webhook_event_again
-UPDATE hooks SET tries = tries + 1, next_at_ms = :next_at_ms WHERE hook_id = :hook_id;
+UPDATE webhook_events SET tries = tries + 1, next_at_ms = :next_at_ms WHERE event_id = :event_id;
 
 -- name: clamp_webhook_events
-UPDATE hooks SET next_at_ms = :now_ms WHERE done_at_ms IS NULL AND next_at_ms > :latest_ms;
+UPDATE webhook_events SET next_at_ms = :now_ms WHERE done_at_ms IS NULL AND next_at_ms > :latest_ms;
 
 -- name: check_write
 INSERT INTO write_checks (only, at_ms, filler) VALUES (1, :now_ms, :filler)

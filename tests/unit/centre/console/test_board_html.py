@@ -14,7 +14,7 @@ from centre.platform.change_signals import ChangeSignals
 from centre.rules import escalation, newest_position
 from centre.rules.access import LANGUAGES
 from centre.rules.cases import DANGERS, Address, CaseFile, Child, Person, SafeContact, Stalker
-from centre.rules.incidents import CLOSE_REASONS, CloseReason, Fix
+from centre.rules.incidents import CLOSE_REASONS, CallOffState, CloseReason, Fix
 from centre.rules.newest_position import Newest, Position
 from centre.rules.places import Near, Nearness, Place
 from centre.rules.supervision import LossKind
@@ -26,8 +26,8 @@ from wire import receipts
 
 HAND = Hand()
 FIX = Fix(50.8466, 4.3528, 18.0, 68.0, "GNSS", 900_000)
-CALLED_OFF = CallOffSeen(1_030_000, None, False)
-DURESS = CallOffSeen(1_030_000, 1_030_000, False)
+CALLED_OFF = CallOffSeen(1_030_000, None, CallOffState.FREE)
+DURESS = CallOffSeen(1_030_000, 1_030_000, CallOffState.DURESS)
 FILE = CaseFile(
     "XX.1/26",
     "very_high",
@@ -340,7 +340,7 @@ def test_duress_is_said_in_words_at_every_stage() -> None:
 
 def test_duress_that_was_seen_stays_marked() -> None:
     """Taken, it is shown as such until it is closed, and there too."""
-    seen = replace(DURESS, duress_seen=True)
+    seen = replace(DURESS, state=CallOffState.DURESS_SEEN)
     taken = shown(taken=[card(receipts.DISPATCHED, call_off=seen)])
     assert "DURESS: the protected person is in danger" in taken
     assert "DURESS" in shown(closed=[card(receipts.CLOSED, call_off=seen)])
@@ -372,7 +372,7 @@ def test_an_alarm_that_nobody_takes_says_how_far_it_has_escalated() -> None:
         html = shown(card(), now_ms=1_000_000 + level * 30_000)
         assert words in html
         assert "▮" * level + "▯" * (3 - level) in html
-    raised = card(2, call_off=CallOffSeen(1_500_000, 1_500_000, False))
+    raised = card(2, call_off=CallOffSeen(1_500_000, 1_500_000, CallOffState.DURESS))
     assert "▮" not in shown(raised=[raised], now_ms=1_500_000)
 
 

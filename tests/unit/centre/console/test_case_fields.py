@@ -72,7 +72,7 @@ def export_page() -> str:
             "opened_at_ms": 1, "erased_at_ms": None,
         },
     }  # fmt: skip
-    return render("export.html", "en", found=exported, utc=str, local=str)
+    return render("export.html", "en", exported=exported, utc=str, local=str)
 
 
 @pytest.mark.parametrize("place", [form, case_page, sheet, export_page], ids=lambda place: place.__name__)

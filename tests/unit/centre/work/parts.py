@@ -95,7 +95,7 @@ class Night:
         self.core = Core(store_at(str(path)), self.sealer, lambda: self.now_ms)
         buttons.import_buttons(self.core, [HAND.registered])
         buttons.enrol(self.core, HAND.enrolment_code, *PINS)
-        self.bridge = str(buttons.all_bridges(self.core)[0]["bridge_id"])
+        self.bridge = buttons.all_bridges(self.core)[0].bridge_id
         self.operator = signed_in(self.core)
 
     def press(self, counter: int = 1, **more: object) -> str:

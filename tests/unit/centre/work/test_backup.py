@@ -27,7 +27,7 @@ class House:
         self.key = signing.key_of(self.home)
         buttons.import_buttons(self.core, [HAND.registered])
         buttons.enrol(self.core, HAND.enrolment_code, None, None)
-        self.bridge = str(buttons.all_bridges(self.core)[0]["bridge_id"])
+        self.bridge = buttons.all_bridges(self.core)[0].bridge_id
 
     def press(self, counter: int, core: Core | None = None) -> presses.Taken:
         return presses.take_alarm(core or self.core, self.bridge, read(HAND.alarm(counter, fix=FIX)))

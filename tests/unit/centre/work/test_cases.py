@@ -76,7 +76,7 @@ def world() -> Zone:
 
 
 def test_a_press_is_about_the_case_that_its_button_served_then(world: Zone) -> None:
-    """One of a phone whose clock is behind is no stranger's; one before the handout is nobody's."""
+    """One of a phone whose clock is behind is no stranger's; one before the assignment is nobody's."""
     case_id, bridge = world.case(), world.bridge()
     assert world.case_of(world.press(bridge, 1)) is None, "nobody's yet"
     world.clock.ms += 60_000
@@ -183,7 +183,7 @@ def test_an_operator_comes_to_no_case_by_a_test_nor_by_an_alarm_of_somebody_else
         board.advance(core, world.operator, held, receipts.CLOSED)
 
 
-def test_a_late_press_of_a_former_handout_belongs_to_the_former_case(world: Zone) -> None:
+def test_a_late_press_of_a_former_assignment_belongs_to_the_former_case(world: Zone) -> None:
     """Whatever the button serves when the press arrives."""
     former, now = world.case(), world.case()
     assignments.hand_out(world.core, world.manager, former, HAND.device_id)

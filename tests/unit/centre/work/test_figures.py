@@ -18,7 +18,7 @@ from tests.unit.centre.parts import centre, core_at
 from tests.unit.centre.work.parts import HAND, World, month_of_alarms
 
 ZONES = ("5340", "5341", "5342", None)
-people = st.lists(st.tuples(st.sampled_from(ZONES), st.sampled_from(figures.OUTCOMES)), max_size=60)
+people = st.lists(st.tuples(st.sampled_from(ZONES), st.sampled_from(figures.Outcome)), max_size=60)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_no_group_of_one_to_four_can_be_reckoned_out(alarms: list[tuple[str | No
     told = [row for row in figures.told(facts) if row.figure == "alarms" and row.value is not None]
     assert all(not 0 < (row.value or 0) < FIVE for row in told)
     # Which of these nobody was in is not told, but for whole zones and whole outcomes.
-    cells = [(zone or figures.NO_ZONE, outcome) for zone in ZONES for outcome in figures.OUTCOMES]
+    cells = [(zone or figures.NO_ZONE, outcome) for zone in ZONES for outcome in figures.Outcome]
     zones = {row.zone for row in told} - {ALL, OTHER}
     groups = {row.group for row in told} - {ALL, OTHER}
 

@@ -51,7 +51,7 @@ def test_grants_buttons_and_time_out_of_reach() -> None:
             (device_id, begins),
         )
         db.execute(
-            "INSERT INTO handouts (device_id, case_id, given_at_ms) VALUES (?, ?, ?)",
+            "INSERT INTO assignments (device_id, case_id, given_at_ms) VALUES (?, ?, ?)",
             (device_id, case_id, begins - 10 * DAY_MS),
         )
         db.execute(

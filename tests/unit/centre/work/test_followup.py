@@ -5,7 +5,7 @@ import pytest
 from centre.platform.pin_hashing import Verdict
 from centre.rules import incidents
 from centre.rules.heartbeats import read as read_alive
-from centre.rules.incidents import CallOff, CloseReason, read, read_fixes
+from centre.rules.incidents import CallOff, CallOffState, CloseReason, read, read_fixes
 from centre.rules.refusals import Refused
 from centre.rules.registry import Button
 from centre.work import board as desk
@@ -115,7 +115,7 @@ def test_what_cannot_be_called_off_is_told_apart(world: Called) -> None:
     presses.take_alarm(world.core, theirs, read(other.alarm(1)))
     with pytest.raises(Refused, match="no_pin"):
         presses.try_pin(world.core, theirs, CallOff(other.device_id, 1, ""))
-    assert world.rows("pin_tries") == [], "none of it is a try"
+    assert world.rows("pin_attempts") == [], "none of it is a try"
 
 
 def test_wrong_pins_are_counted_and_locked_ever_longer(world: Called) -> None:
@@ -155,9 +155,9 @@ def test_both_pins_leave_the_same_traces(world: Called) -> None:
     twin = Called()
     world.call_off(Verdict.RIGHT)
     twin.call_off(Verdict.DURESS)
-    for table in ("pin_tries", "receipts", "acts"):
+    for table in ("pin_attempts", "receipts", "acts"):
         assert len(world.rows(table)) == len(twin.rows(table))
-    assert world.rows("pin_tries") == twin.rows("pin_tries")
+    assert world.rows("pin_attempts") == twin.rows("pin_attempts")
     (right,), (duress,) = world.rows("call_offs"), twin.rows("call_offs")
     assert right[1:3] == duress[1:3] == (1_001_000, 1_001_000)
 
@@ -173,7 +173,7 @@ def test_duress_rises_and_never_falls(world: Called) -> None:
     assert called_off is not None
     assert called_off.called_off_at_ms == first_at_ms.called_off_at_ms == 1_001_000
     assert called_off.duress_at_ms == 1_002_000
-    assert not called_off.duress_seen
+    assert called_off.state is CallOffState.DURESS
 
 
 def test_duress_stands_above_plain_alarms(world: Called) -> None:
@@ -263,15 +263,15 @@ def test_the_last_state_is_kept_of_each_bridge_and_button(world: Called) -> None
     """What a bridge forgot over a restart is not forgotten here; a wrong clock hears nothing tomorrow."""
     alive(world, heard_at="1970-01-01T00:10:00Z", battery_mv=3900, low=True, faults=["stuck"])
     alive(world, heard_at=None, low=False)
-    (row,) = buttons.all_buttons(world.core)
-    assert (row["heard_at_ms"], row["battery_mv"], row["low"], row["faults"]) == (600_000, 3900, 0, "")
+    (button,) = buttons.all_buttons(world.core)
+    assert (button.heard_at_ms, button.battery_mv, button.low, button.faults) == (600_000, 3900, 0, "")
     other = world.bridge()
     alive(world, other, heard_at="2999-01-01T00:00:00Z", battery_mv=3800)
-    (row,) = buttons.all_buttons(world.core)
-    assert (row["heard_at_ms"], row["battery_mv"]) == (1_000_000, 3800)
-    told = {row["bridge_id"]: row["alive_at_ms"] for row in buttons.all_bridges(world.core)}
-    assert told[world.phone] == told[other] == 1_000_000
-    assert list(told.values()).count(None) == 1, "the third has said nothing"
+    (button,) = buttons.all_buttons(world.core)
+    assert (button.heard_at_ms, button.battery_mv) == (1_000_000, 3800)
+    alive_at_ms = {bridge.bridge_id: bridge.alive_at_ms for bridge in buttons.all_bridges(world.core)}
+    assert alive_at_ms[world.phone] == alive_at_ms[other] == 1_000_000
+    assert list(alive_at_ms.values()).count(None) == 1, "the third has said nothing"
 
 
 def test_a_bridge_speaks_for_its_own_buttons_only(world: Called) -> None:
