@@ -17,6 +17,10 @@ COMMANDS = {
     "users": ("users", "who works here"),
     "buttons": ("buttons", "hand out and take back buttons"),
     "bridges": ("buttons", "the phones that are enrolled"),
+    "lost": (
+        "lost",
+        "a phone or a button was lost or stolen: cut it off, and say what is left of it",
+    ),
     "report": ("cases", "one day: presses, tests, outcomes, batteries, grants due"),
     "erase": ("cases", "erase a closed case: its file, photos and names, for ever"),
     "verify-log": ("verify_log", "check that the event log is as it was written"),

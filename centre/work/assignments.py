@@ -100,7 +100,7 @@ def _take_from(core: Core, caller: Caller, case_id: str, device_id: str) -> None
         raise Refused("button_elsewhere")
     if core.store.all("bridges_of_device", device_id=device_id):
         raise Refused("button_elsewhere")
-    _end(core, caller, holder["case_id"], device_id)
+    end(core, caller.actor, holder["case_id"], device_id)
 
 
 def is_trackable(core: Core, device_id: str) -> bool:
@@ -114,14 +114,20 @@ def take_back(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
     Raises Refused: unknown_case, unknown_device, alarm_open.
     """
     with core.store.transaction():
-        _held_by(core, caller, case_id, device_id)
-        closed = {"alarm": codes.ALARM, "closed": receipts.CLOSED}
-        if core.store.all("open_alarms_of_device", device_id=device_id, **closed):
+        check_held(core, caller, case_id, device_id)
+        if alarm_open(core, device_id):
             raise Refused("alarm_open")
-        _end(core, caller, case_id, device_id)
+        end(core, caller.actor, case_id, device_id)
 
 
-def _end(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+def alarm_open(core: Core, device_id: str) -> bool:
+    """Whether an alarm of a button is not closed."""
+    closed = {"alarm": codes.ALARM, "closed": receipts.CLOSED}
+    return bool(core.store.all("open_alarms_of_device", device_id=device_id, **closed))
+
+
+def end(core: Core, actor: str, case_id: str, device_id: str) -> None:
+    """End an assignment, with all that its phones could do. Within a transaction."""
     now_ms = core.now_ms()
     cut = core.store.run("revoke_bridges_of_device", device_id=device_id, now_ms=now_ms)
     core.store.run("void_enrolments", device_id=device_id, now_ms=now_ms)
@@ -129,7 +135,7 @@ def _end(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
     core.store.run("forget_pin_attempts", device_id=device_id)
     core.store.run("end_assignment", device_id=device_id, now_ms=now_ms)
     which = {"case_id": case_id, "device_id": device_id}
-    event_log.note(core, "button_taken_back", caller.actor, **which, bridges_revoked=cut)
+    event_log.note(core, "button_taken_back", actor, **which, bridges_revoked=cut)
 
 
 def issue_enrolment(core: Core, caller: Caller, case_id: str, device_id: str) -> str:
@@ -137,18 +143,23 @@ def issue_enrolment(core: Core, caller: Caller, case_id: str, device_id: str) ->
 
     Raises Refused: unknown_case, unknown_device, button_revoked.
     """
-    _held_by(core, caller, case_id, device_id)
+    check_held(core, caller, case_id, device_id)
     code = buttons.issue_enrolment(core, device_id, caller.actor)
     if code is None:
         raise Refused("button_revoked")
     return code
 
 
-def _held_by(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
+def case_of(core: Core, device_id: str) -> str | None:
+    """Return the case that a button serves now, or None."""
+    holder = core.store.one("assignment", device_id=device_id)
+    return None if holder is None else str(holder["case_id"])
+
+
+def check_held(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
     """Check that the case has the button. Raises Refused: unknown_case, unknown_device."""
     case_access.of_zone(core, caller, case_id)
-    holder = core.store.one("assignment", device_id=device_id)
-    if holder is None or holder["case_id"] != case_id:
+    if case_of(core, device_id) != case_id:
         raise Refused("unknown_device")
 
 
