@@ -15,7 +15,7 @@ from centre.rules import cases as rules
 from centre.rules import times
 from centre.rules.access import CASE_MANAGER, Caller
 from centre.rules.refusals import REASONS, Refused
-from centre.work import assignments, cases, grants, reports
+from centre.work import assignments, case_history, cases, grants, reports
 
 LIST = "/console/cases"
 ROWS_SPARE = 3  # empty ones, in each of a form's lists; more once they are filled
@@ -212,10 +212,20 @@ def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int, alive_
         "former": former,
         "free": assignments.free(core),
         "alarms": reports.of_case(core, case_id),
+        "history": case_history.of_case(core, case_id),
+        "field_words": field_words,
         "today": times.day(core.now_ms()),
         "minute": times.minute,
         "grouped": grouped,
     }
+
+
+def field_words(name: str) -> list[str]:
+    """Return the words by which people know a field of the file: "addresses.0.what" is addresses, what."""
+    parts = [part for part in name.split(".") if not part.isdigit()]
+    if parts[0] in rules.LISTS:
+        return [f"cases.{parts[0]}", f"cases.{parts[0]}_{parts[1]}"]
+    return [f"cases.{part}" for part in parts]
 
 
 def grouped(device_id: str) -> str:

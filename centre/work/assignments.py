@@ -144,7 +144,7 @@ def issue_enrolment(core: Core, caller: Caller, case_id: str, device_id: str) ->
     Raises Refused: unknown_case, unknown_device, button_revoked.
     """
     check_held(core, caller, case_id, device_id)
-    code = buttons.issue_enrolment(core, device_id, caller.actor)
+    code = buttons.issue_enrolment(core, device_id, caller.actor, case_id=case_id)
     if code is None:
         raise Refused("button_revoked")
     return code

@@ -127,7 +127,9 @@ def _add_enrolment(core: Core, device_id: str, code_sha256: str, now_ms: int) ->
     core.store.run("add_enrolment", code_sha256=code_sha256, device_id=device_id, expires_at_ms=expires_at_ms)
 
 
-def issue_enrolment(core: Core, device_id: str, actor: str = event_log.COMMAND) -> str | None:
+def issue_enrolment(
+    core: Core, device_id: str, actor: str = event_log.COMMAND, *, case_id: str | None = None
+) -> str | None:
     """Issue a code for another bridge, good for 7 days; None where there is no such living button."""
     code = "".join(secrets.choice(BASE32) for _ in range(ENROLMENT_CHARS))
     with core.store.transaction():
@@ -135,7 +137,7 @@ def issue_enrolment(core: Core, device_id: str, actor: str = event_log.COMMAND) 
         if device is None or device["revoked_at_ms"] is not None:
             return None
         _add_enrolment(core, device_id, _sha256(code), core.now_ms())
-        event_log.note(core, "code_issued", actor, device_id=device_id)
+        event_log.note(core, "code_issued", actor, device_id=device_id, case_id=case_id)
     return code
 
 

@@ -73,7 +73,7 @@ def _lose_phone(core: Core, actor: str, case_id: str | None, device_id: str, bri
         core.store.run("revoke_bridge", bridge_id=bridge_id, now_ms=now_ms)
         core.store.run("void_enrolments", device_id=device_id, now_ms=now_ms)
         event_log.note(core, "phone_lost", actor, bridge_id=bridge_id, **which)
-    code = buttons.issue_enrolment(core, device_id, actor)
+    code = buttons.issue_enrolment(core, device_id, actor, case_id=case_id)
     return _lost(core, Thing.PHONE, device_id, code)
 
 

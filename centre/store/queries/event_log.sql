@@ -167,3 +167,8 @@ SELECT * FROM log WHERE seq BETWEEN :first AND :last ORDER BY seq;
 
 -- name: signatures_of_span
 SELECT * FROM log_signatures WHERE seq BETWEEN :first AND :last ORDER BY seq, day;
+
+-- The newest first; `kinds`: a JSON list.
+-- name: log_of_case_of_kinds
+SELECT * FROM log WHERE case_id = :case_id AND kind IN (SELECT value FROM json_each(:kinds))
+ORDER BY seq DESC LIMIT :at_most;

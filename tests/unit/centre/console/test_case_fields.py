@@ -14,6 +14,7 @@ from centre.rules import access, cases
 from centre.rules.access import Caller
 from centre.rules.cases import CaseFile
 from centre.work.case_access import CaseRecord
+from centre.work.case_history import History
 from centre.work.incident_sheet import Incident, Sheet
 from wire import receipts
 
@@ -54,7 +55,14 @@ def case_page() -> str:
     frame: Any = {"caller": MANAGER, "links": pages.LINKS[MANAGER.role], "home": "/", "csrf": ""}
     none: Any = {name: [] for name in ("photos", "shows", "grants", "buttons", "former", "free", "alarms")}
     shown = {"case": record, "file": FILE, "runs": None, "today": "2026-11-29", "form": {}, "refused": None}
-    more: Any = {"minute": str, "grouped": str, "lists": cases.LISTS, "names": cases.FIELD_NAMES}
+    none["history"] = History([], [], True)
+    more: Any = {
+        "field_words": case_pages.field_words,
+        "minute": str,
+        "grouped": str,
+        "lists": cases.LISTS,
+        "names": cases.FIELD_NAMES,
+    }
     return render("case.html", "en", **shown, **none, **more, **frame)
 
 
