@@ -97,7 +97,14 @@ async def test_a_case_from_its_opening_to_the_button_taken_back(tmp_path: Path, 
         await page.open(serving.url + case_at)
         await page.until("/A loss is found after/.test(document.getElementById('buttons')?.innerText)")
         await picture(page, "case-manager", guide=True)
-        await press(page, "#buttons summary")
+        await page.value("document.querySelector(\"form[action*='/phones/']\").parentElement.open = true")
+        await press(page, "form[action*='/phones/'] button")
+        await page.until("Boolean(document.querySelector('svg.qr'))")
+        assert "cut off since" in await page.value("document.querySelector('[role=alert]').innerText")
+        await picture(page, "case-phone-lost")
+        await press(page, "main .heading a")
+        await page.until("/Phone lost or stolen/.test(document.getElementById('history')?.innerText)")
+        await picture(page, "case-history")
         await page.value(
             "[...document.querySelectorAll('#buttons summary')]"
             ".find((one) => /Take the button back/.test(one.innerText)).parentElement.open = true"
