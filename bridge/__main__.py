@@ -9,8 +9,9 @@ def console() -> None:
     """Run the command line, and end the process with its exit code; 2 where the extra `bridge` is missing."""
     try:
         from bridge.commands import main  # late: Ctrl-C during an import is no traceback, either
+        from bridge.commands.printing import run_printing
 
-        code = main(sys.argv[1:])
+        code = run_printing("amr-bridge", lambda: main(sys.argv[1:]))
     except KeyboardInterrupt:
         code = INTERRUPTED
     except ModuleNotFoundError as missing:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from firmware.flash.printing import run_printing
 from sim.commands import city, demo, exec_air_board, explore, recording, run, stalk
 
 INTERRUPTED = 130
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> None:
     """Run `amr-sim` as a program."""
-    sys.exit(main())
+    sys.exit(run_printing("amr-sim", main))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from centre.commands.exit_codes import INTERRUPTED
+from centre.commands.printing import run_printing
 from centre.platform.process import keep_memory_private
 
 # Each command, its file in this folder, and what it does.
@@ -92,4 +93,4 @@ def main(argv: Sequence[str]) -> int:
 def console() -> None:
     """Be the program `amr-centre`."""
     keep_memory_private()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_printing("amr-centre", lambda: main(sys.argv[1:])))

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO, TypeVar, cast
+from typing import TypeVar
 
 from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
 from centre.platform import tls
@@ -64,22 +64,12 @@ class Commands:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run the command; return its exit code, whatever becomes of what it prints."""
+    """Run the command; return its exit code."""
     try:
         if not arguments.begins and not (arguments.home / DATABASE).exists():
             return no(COULD_NOT, f"there is no centre in {arguments.home}")
     except OSError as error:  # a name that is too long, a folder that nobody may look into
         return no(BAD_INPUT, f"cannot use {arguments.home}: {error.strerror}")
-    output = GuardedOutput(sys.stdout)
-    with contextlib.redirect_stdout(cast(TextIO, output)):
-        code = _run(arguments)
-    output.flush()
-    if output.error is not None and not isinstance(output.error, BrokenPipeError):
-        no(code, f"cannot write to stdout: {output.error.strerror}")
-    return code
-
-
-def _run(arguments: argparse.Namespace) -> int:
     try:
         with contextlib.ExitStack() as arguments.at_end:
             return int(arguments.run(arguments))
@@ -92,37 +82,6 @@ def _run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         code = BAD_INPUT if error.errno == errno.ENAMETOOLONG else COULD_NOT
         return no(code, f"cannot use {error.filename}: {error.strerror}" if error.filename else str(error))
-
-
-class GuardedOutput:
-    """What is printed; where it cannot be written, the act goes on, and `error` says why not."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self.error: OSError | None = None
-
-    def write(self, text: str) -> int:
-        """Write it, if anything is still taken."""
-        self._guard(lambda: self._stream.write(text))
-        return len(text)
-
-    def flush(self) -> None:
-        """Write what waits."""
-        self._guard(self._stream.flush)
-
-    def fileno(self) -> int:
-        """Return the stream's own."""
-        return self._stream.fileno()
-
-    def _guard(self, write: Callable[[], object]) -> None:
-        if self.error is not None:
-            return
-        try:
-            write()
-        except OSError as error:
-            self.error = error
-            with contextlib.suppress(OSError, ValueError):  # else Python tries once more at its end
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 def core_of(arguments: argparse.Namespace) -> Core:

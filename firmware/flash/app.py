@@ -14,6 +14,7 @@ from firmware.flash import battery, label
 from firmware.flash.build import compile_firmware
 from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import KINDS, check_image, write_interpreter
+from firmware.flash.printing import run_printing
 from firmware.flash.provision import Provisioned, known_button, provision, provision_board
 from firmware.flash.registry import default_registry
 
@@ -325,4 +326,4 @@ def main(argv: list[str]) -> int:
 
 def console() -> None:
     """The entry point of the `amr-button` command."""
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_printing("amr-button", lambda: main(sys.argv[1:])))

@@ -117,7 +117,7 @@ def host_port(text: str) -> tuple[str, int]:
 
 
 def from_btsnoop(capture: Path, path: Path) -> None:
-    """All or nothing. Raises CannotRecord."""
+    """Write down what the capture holds, and say what of it was left out. Raises CannotRecord."""
     skipped = btsnoop.Skipped()
     try:
         with capture.open("rb") as file:
@@ -129,5 +129,10 @@ def from_btsnoop(capture: Path, path: Path) -> None:
     with writing(path, "btsnoop") as writer:
         for heard in adverts:
             writer.take(heard)
-    if skipped.packets:
-        print(f"{skipped.packets} advertising event(s) were cut or broken, and left out", file=sys.stderr)
+    for count, text in (
+        (skipped.packets, "advertising event(s) were cut or broken, and left out"),
+        (skipped.clock_steps, "time(s) the clock was set: what follows is written as if at once"),
+        (skipped.rest_bytes, "byte(s) at the end are no whole record, and left out"),
+    ):
+        if count:
+            print(f"{count} {text}", file=sys.stderr)

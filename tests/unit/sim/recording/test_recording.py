@@ -172,13 +172,17 @@ def snooped(data: bytes) -> tuple[list[Heard], int]:
     return list(btsnoop.read(io.BytesIO(data), skipped)), skipped.packets
 
 
-@pytest.mark.parametrize("framing", [1001, 1002], ids=["H1", "H4"])
-def test_advertising_reports_are_found_among_other_packets(framing: int) -> None:
-    """Both framings; commands, data and other events are passed over; extended reports count, too."""
+@pytest.mark.parametrize(
+    ("framing", "event", "other"),
+    [(1001, 3, 2), (1002, 3, 2), (2001, 0x0001_0003, 0x0001_0002)],
+    ids=["H1", "H4", "btmon"],
+)
+def test_advertising_reports_are_found_among_other_packets(framing: int, event: int, other: int) -> None:
+    """Each framing; commands, data and other events are passed over; extended reports count, too."""
     command = bytes.fromhex("01030c00")
     complete = bytes.fromhex("040e0401030c00")
     packets = (report(OURS), complete, report(FOREIGN), EXTENDED)
-    found, skipped = snooped(capture(*packets, framing=framing))
+    found, skipped = snooped(capture(*packets, framing=framing, flags=event))
     assert skipped == 0
     assert [(one.at_ms, one.rssi_dbm, one.address) for one in found] == [
         (0.0, -50, OURS.address),
@@ -187,7 +191,7 @@ def test_advertising_reports_are_found_among_other_packets(framing: int) -> None
     ]
     assert [one.data for one in found] == [OURS.data, FOREIGN.data, OURS.data]
     assert {one.kind for one in found} == {"ADV_IND"}
-    assert snooped(capture(command, framing=framing, flags=2)) == ([], 0)
+    assert snooped(capture(command, framing=framing, flags=other)) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -195,13 +199,12 @@ def test_advertising_reports_are_found_among_other_packets(framing: int) -> None
     [
         (b"", "does not begin like one"),
         (b"text, not a capture at all", "does not begin like one"),
-        (capture(framing=2001), "framed as Linux monitor"),
-        (capture(report(OURS))[:-3], "record 1: the capture ends in the middle"),
-        (capture(report(OURS), report(OURS))[: -len(report(OURS)) - 4], "record 2: the capture ends"),
-        (capture(report(OURS), report(OURS), times_us=(5_000_000, 0)), "record 2: its time is -5000 ms"),
+        (capture(framing=1003), "framed as BCSP"),
+        (capture(report(OURS))[:-3], "its first record is cut"),
+        (capture(report(OURS))[:20], "its first record is cut"),
         (
-            b"btsnoop\0" + struct.pack(">II", 1, 1002) + struct.pack(">IIIIQ", 1 << 31, 1 << 31, 3, 0, 0),
-            "record 1: a packet of",
+            capture() + struct.pack(">IIIIQ", 1 << 31, 1 << 31, 3, 0, 0),
+            "its first record is cut, or cannot be",
         ),
     ],
 )
@@ -212,6 +215,35 @@ def test_a_capture_that_cannot_be_used_is_told(tmp_path: Path, data: bytes, told
         from_btsnoop(tmp_path / "capture", tmp_path / "recording")
     assert caught.value.code == 2
     assert not (tmp_path / "recording").exists()
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        capture(report(OURS))[16:-3],
+        capture(report(OURS))[16:30],
+        struct.pack(">IIIIQ", 1 << 31, 1 << 31, 3, 0, 0) + bytes(100_000),
+    ],
+    ids=["cut packet", "cut head", "a length that cannot be"],
+)
+def test_a_capture_that_breaks_off_is_read_as_far_as_it_is_whole(
+    tmp_path: Path, rest: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What comes before counts, and how many bytes were left is told."""
+    (tmp_path / "capture").write_bytes(capture(report(OURS), report(FOREIGN)) + rest)
+    from_btsnoop(tmp_path / "capture", tmp_path / "recording")
+    output = capsys.readouterr()
+    assert "2 adverts are in" in output.out
+    assert f"{len(rest)} byte(s) at the end" in output.err
+
+
+@pytest.mark.parametrize("second_us", [-3_600_000_000, 40 * 86_400_000_000], ids=["back", "far ahead"])
+def test_a_clock_that_is_set_begins_a_new_stretch(second_us: int) -> None:
+    """The next record follows at once, and those after it by their own times."""
+    skipped = btsnoop.Skipped()
+    data = capture(*[report(OURS)] * 4, times_us=(0, 7_000, second_us, second_us + 2_000))
+    assert [one.at_ms for one in btsnoop.read(io.BytesIO(data), skipped)] == [0.0, 7.0, 7.0, 9.0]
+    assert skipped.clock_steps == 1
 
 
 def test_a_broken_event_is_counted_and_the_others_are_kept() -> None:
