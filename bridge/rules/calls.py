@@ -11,11 +11,15 @@
     the same code, another address      a visit that has      it has 1 s to show its state, at the second
                                         not shown a state     try 2 s, then 4: it may be an impostor
     the same code, another address      a visit that has      nothing: somebody repeats it
+                                        shown a state
+    the same code, an address that has  RECEIVED was taken    end it: the button would be silent, so it has
+    not taken RECEIVED                  over 1 s ago          taken nothing; its state was passed on
 
     several addresses have the code     then
     -------------------------------     ----
     at every other turn                 the nearest of those that were tried least
     in between                          the one that has waited longest: new addresses keep nobody out
+    one of them has taken RECEIVED      only where no other is left
 
     the visit has ended                 then
     -------------------                 ----
@@ -38,6 +42,7 @@ PRESS_FRESH_MS = 330_000
 CONTACT_FRESH_MS = 4_000
 ATTEMPT_MS_MIN = 1_000
 ATTEMPT_MS_MAX = 8_000
+OFF_AIR_MS = 1_000  # RECEIVED takes a button off the air at once; systems tell of adverts a little later
 AGAIN_MS_MIN = 50
 AGAIN_MS_LOST_MAX = 1_000
 AGAIN_MS_IDLE_MAX = 8_000
@@ -63,6 +68,7 @@ class _Sender:
     number: int
     place: int
     tries: int = 0
+    has_taken: bool = False  # RECEIVED, for this code
 
     def is_fresh(self, now_ms: int) -> bool:
         is_contact = self.sighting.event == codes.CONTACT
@@ -80,6 +86,7 @@ class Calls:
         self._visit: _Sender | None = None
         self._is_proven = self._has_progress = False
         self._began_ms = 0
+        self._taken_ms: int | None = None  # when the one who is visited took the centre's stage
         self._again_ms = AGAIN_MS_MIN
         self._check_in = ""  # the code of the last CONTACT that had nothing open
 
@@ -105,11 +112,25 @@ class Calls:
         known = self._senders.pop(address, None)
         sender = _Sender(address, sighting, rssi, now_ms, self._number, self._next_place())
         if known is not None and known.sighting.uuid == sighting.uuid:
-            sender.place, sender.tries = known.place, known.tries
+            sender.place, sender.tries, sender.has_taken = known.place, known.tries, known.has_taken
         self._make_room()
         self._senders[address] = sender
+        if self._is_still_on_air(sender):
+            return Reaction.END
         is_elsewhere = self._visit is not None and sighting.uuid != self._visit.sighting.uuid
         return Reaction.END if is_elsewhere and sighting.new else Reaction.NOTE
+
+    def _is_still_on_air(self, sender: _Sender) -> bool:
+        """Return whether the button sends on, so that it was another that has taken its receipt."""
+        visit = self._visit
+        return (
+            visit is not None
+            and self._taken_ms is not None
+            and sender.heard_ms - self._taken_ms > OFF_AIR_MS
+            and sender.sighting.uuid == visit.sighting.uuid
+            and sender.address != visit.address
+            and not sender.has_taken
+        )
 
     def _next_place(self) -> int:
         self._place += 1
@@ -144,9 +165,9 @@ class Calls:
         rivals = self._rivals(now_ms)
         assert rivals, "only what was heard is visited"
         if self._turn % 2:
-            sender = min(rivals, key=lambda rival: rival.place)
+            sender = min(rivals, key=lambda rival: (rival.has_taken, rival.place))
         else:
-            sender = min(rivals, key=lambda rival: (rival.tries, -rival.rssi))
+            sender = min(rivals, key=lambda rival: (rival.has_taken, rival.tries, -rival.rssi))
         self._turn += 1
         self._visit_number, self._has_progress = self._number, False
         return sender.address, sender.sighting
@@ -158,6 +179,7 @@ class Calls:
             return
         sender.place = self._next_place()
         self._visit, self._is_proven, self._began_ms = sender, False, now_ms
+        self._taken_ms = None
 
     def is_contested(self) -> bool:
         """Return whether other addresses have the code of the visit that goes on."""
@@ -193,10 +215,12 @@ class Calls:
         sender = None if visit is None else self._senders.get(visit.address)
         if sender is not None and visit is not None and sender.sighting.uuid == visit.sighting.uuid:
             sender.tries = 0 if self._is_proven else visit.tries + 1
+            sender.has_taken = self._taken_ms is not None
 
-    def brought(self) -> None:
-        """Take note that the button has taken something new."""
-        self._has_progress = True
+    def taken(self, now_ms: int, is_news: bool) -> None:
+        """Take note that the centre's stage was taken; `is_news`: none so high was before."""
+        self._taken_ms = now_ms if self._taken_ms is None else self._taken_ms
+        self._has_progress = self._has_progress or is_news
 
     def was_check_in(self, sighting: Sighting) -> None:
         """Take note that nothing was open: to visit this CONTACT again would tell nothing new."""

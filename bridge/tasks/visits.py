@@ -234,8 +234,7 @@ class Visitor:
         press = None if visit.key is None else self._host.press(visit.key)
         if press is None or visit.taken is None:
             return
-        if visit.taken > press.delivered:
-            self._calls.brought()
+        self._calls.taken(self._clock.monotonic_ms(), is_news=visit.taken > press.delivered)
         self._host.taken(press.key, visit.taken)
 
     async def _prove(self, link: Link, sighting: Sighting, visit: Visit) -> None:

@@ -1,6 +1,7 @@
 """Others send the code that is on the air: the hand feels what it feels without them, about as soon.
 
-An impostor has a link, answers every write and shows a *state* that is none; a shouter accepts no link.
+An impostor has a link, answers every write and shows a *state* that is none, or the one that it reads from
+the button at that moment; a shouter accepts no link.
 """
 
 from collections.abc import Callable
@@ -23,6 +24,7 @@ NO_STATES: dict[str, Callable[[Random], bytes | None]] = {
     "not sealed": lambda random: random.randbytes(state.VALUE_BYTES),
     "none": lambda _: None,
 }
+PASSED_ON = "passed on"
 
 
 class Impostor:
@@ -55,8 +57,17 @@ class Impostor:
         return True
 
     def read(self, _connection: int) -> bytes | None:
-        """Show what is no state of this button."""
-        return NO_STATES[self._shows](self._random)
+        """Show what is no state of this button, or pass its own on."""
+        return self._passed_on() if self._shows == PASSED_ON else NO_STATES[self._shows](self._random)
+
+    def _passed_on(self) -> bytes | None:
+        button = self._world.buttons["button"].ble
+        connection = button.connect(Central(self.sender.name, lambda: None), button.sender.address)
+        if connection is None:
+            return None
+        value = button.read(connection)
+        button.disconnect(connection)
+        return value
 
 
 class CrowdedWorld(World):
@@ -111,6 +122,19 @@ def test_one_impostor_takes_no_receipt(seed: int, shows: str, fault: Step) -> No
     world = crowded(seed, fault)
     world.add(2.0, 1.0, shows)
     assert received_s(world) < without_s + 5.0
+
+
+@pytest.mark.parametrize("fault", [ADAPTER_OFF, ASLEEP], ids=["off", "asleep"])
+@pytest.mark.parametrize("seed", range(6))
+def test_who_passes_the_buttons_state_on_holds_its_receipt_back_for_seconds(seed: int, fault: Step) -> None:
+    """The button is heard on: whoever took RECEIVED in its place was not the button."""
+    world = crowded(seed, fault)
+    world.add(2.0, 3600.0, PASSED_ON)
+    world.run()
+    felt = vibrations([event for event in world.events if event.by == "button"])
+    patterns = [one.pattern for one in felt]
+    assert RECEIVED in patterns
+    assert NOT_CONFIRMED not in patterns
 
 
 @pytest.mark.parametrize("crowd", [10, 30])

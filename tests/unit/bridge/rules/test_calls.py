@@ -173,8 +173,44 @@ def test_the_pauses_double_up_to_a_bound_and_begin_anew_with_progress() -> None:
     assert [button.ended(is_lost=False, is_received=False) for _ in range(4)] == [2000, 4000, 8000, 8000]
     button.heard(HERE, sighting(new=False), RSSI, 1)
     button.begin(1)
-    button.brought()
+    button.taken(1, is_news=True)
     assert button.ended(is_lost=True, is_received=False) == calls.AGAIN_MS_MIN
+
+
+def test_who_is_still_on_the_air_after_received_has_not_taken_it() -> None:
+    """It is visited next, before the one that took it in its place; that one comes where no other is left."""
+    button, late_ms = visiting(linked=True), 100 + calls.OFF_AIR_MS
+    button.taken(100, is_news=True)
+    assert button.heard(THERE, sighting(new=False), RSSI - 30, late_ms) is Reaction.NOTE
+    assert button.heard(HERE, sighting(new=False), RSSI, late_ms + 1) is Reaction.NOTE
+    assert button.heard(THERE, sighting(new=False), RSSI - 30, late_ms + 1) is Reaction.END
+    button.disconnected()
+    button.ended(is_lost=True, is_received=True)
+    for _ in range(2):  # whichever way the turn chooses
+        assert try_next(button, late_ms + 2) == THERE
+    button.is_false(THERE)
+    assert try_next(button, late_ms + 3) == HERE
+
+
+@pytest.mark.parametrize("heard", [sighting(counter=2, new=False), sighting(CONTACT, new=False)])
+def test_another_code_on_the_air_says_nothing_of_the_one_that_was_received(heard: Sighting) -> None:
+    """It may be what a system remembers."""
+    button = visiting(linked=True)
+    button.taken(100, is_news=True)
+    assert button.heard(THERE, heard, RSSI, 60_000) is Reaction.NOTE
+
+
+def test_each_address_takes_a_receipt_once() -> None:
+    """Two that pass the state on do not send the phone to and fro between them."""
+    button = visiting(linked=True)
+    button.taken(0, is_news=True)
+    assert button.heard(THERE, sighting(new=False), RSSI, 2_000) is Reaction.END
+    button.disconnected()
+    button.ended(is_lost=True, is_received=True)
+    address, _ = button.begin(2_000)
+    button.connecting(address, 2_000)
+    button.taken(2_100, is_news=False)
+    assert (address, button.heard(HERE, sighting(new=False), RSSI, 9_000)) == (THERE, Reaction.NOTE)
 
 
 def test_a_check_in_is_not_called_on_again() -> None:
