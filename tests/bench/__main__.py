@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable
 
 from sim.physics.medium import share_heard
-from tests.bench import adverts, awake, bluez, button, centre, city, explore, hot, press, size
+from tests.bench import adverts, awake, bluez, button, centre, city, explore, hot, press, size, strangers
 
 _COLUMNS = ("what", "measured", "wanted", "beside it")
 
@@ -32,6 +32,7 @@ MEASURES: dict[str, Callable[[int], list[tuple[str, str, str, str]]]] = {
     "size": size.rows,
     "explore": explore.rows,
     "city": city.rows,
+    "strangers": strangers.rows,
     "air": lambda _runs: air_rows(1000),
 }
 
