@@ -9,8 +9,6 @@ Trust comes from the label alone: the pin in its QR text, then that one CA.
 """
 
 import asyncio
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
@@ -20,10 +18,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import aiohttp
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from yarl import URL
 
+from bridge.centre.authority import pem_of, pinned
 from bridge.centre.endpoint import (
     ANSWER_S_MAX,
     CLOCK_SKEW_S_MAX,
@@ -78,12 +75,6 @@ def parse_label(text: str) -> Label:
     if not good:
         raise ValueError(f"the label names no centre that can be reached: {centre}")
     return Label(centre, code, bytes.fromhex(pin))
-
-
-def spki_sha256(pem: bytes) -> bytes:
-    """Return SHA-256 of a certificate's SubjectPublicKeyInfo. Raises ValueError for what is none."""
-    key = x509.load_pem_x509_certificate(pem).public_key()
-    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +147,15 @@ class Centre:
             if response.status != 200:
                 raise refusal(response.status, body)
         try:
-            same = hmac.compare_digest(spki_sha256(body), pin)
+            certificate = pinned(body, pin)
         except ValueError:
             raise NotACentre("no_ca", f"{endpoint.url}/ca.pem is not a certificate") from None
-        if not same:
+        if certificate is None:
             raise TlsWrong(
                 "pin_mismatch",
                 "the certificate authority at this address is not the one on the label; nothing was sent",
             )
-        # One certificate, as checked: whatever else is in the file must not become trusted.
-        return x509.load_pem_x509_certificate(body).public_bytes(Encoding.PEM).decode()
+        return pem_of(certificate)
 
     async def enrol(self, code: str, pin: str | None, duress_pin: str | None) -> dict[str, Any]:
         """Use up the label's code; the answer as the centre gave it (settings.py reads it)."""

@@ -5,13 +5,16 @@ whose battery was empty wakes up years ago. An alarm must not fail by that. So t
 but the time, and before anything is sent the dates of the certificate in hand are judged here: by our
 clock, or by the centre's own (its Date header) where that is known to differ. A handshake that failed by
 the time would be taken for a failure of that one network address, and hidden by the silence of another.
+
+Where the CA's own certificate is what has ended, the centre is asked for the present one (/ca.pem), over a
+connection that our CA vouches for in all but the time. It is taken if it has the key that was pinned.
 """
 
 import json
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -22,6 +25,7 @@ from aiohttp.connector import Connection
 from cryptography import x509
 from yarl import URL
 
+from bridge.centre.authority import pem_of, pinned, spki_sha256
 from bridge.centre.early_post import EarlyPost
 from bridge.centre.errors import CentreDown, CentreError, TlsWrong, no_centre
 from bridge.reporting.log import place
@@ -40,13 +44,18 @@ _NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME
 class _NotNow(aiohttp.ClientError):
     """The certificate is the centre's, and not valid now by any clock that we know."""
 
-    def __init__(self, validity: "_Validity") -> None:
+    def __init__(self, leaf: "_Validity", ca: "_Validity") -> None:
         super().__init__("not valid now")
-        self.validity = validity
+        self.leaf, self.ca = leaf, ca
+
+    @property
+    def validity(self) -> "_Validity":
+        """Return when both of them are valid."""
+        return _Validity(max(self.leaf.from_s, self.ca.from_s), min(self.leaf.to_s, self.ca.to_s))
 
 
 class _Validity(NamedTuple):
-    """From when to when a certificate is valid, and the CA's with it; seconds since 1970."""
+    """From when to when a certificate is valid; seconds since 1970."""
 
     from_s: float
     to_s: float
@@ -94,11 +103,15 @@ class Endpoint:
         self.url = url.rstrip("/")
         self.skew_s: float | None = None  # how far the centre's clock is ahead of ours
         self._ahead_s = 0.0  # the same, while it is so much that certificates are judged by it
-        self._ca = None if ca_pem is None else _validity_of_ca(ca_pem)
-        context = _context(ca_pem)
-        self._session = _session(_Connector(self._judge, **_options(context, resolver)), answer_s_max)
-        # It asks for the time, and says nothing.
-        self._clock_session = _session(aiohttp.TCPConnector(**_options(context, resolver)), answer_s_max)
+        ca = None if ca_pem is None else x509.load_pem_x509_certificate(ca_pem.encode())
+        self._ca = None if ca is None else _validity_of(ca)
+        self._pin = b"" if ca is None else spki_sha256(ca)
+        self._context = _context(ca_pem)
+        self._session = _session(_Connector(self._judge, **_options(self._context, resolver)), answer_s_max)
+        # It asks for the time and for the CA's certificate, and says nothing.
+        self._asking_session = _session(
+            aiohttp.TCPConnector(**_options(self._context, resolver)), answer_s_max
+        )
         self._early: EarlyPost | None = None
         self._early_request: tuple[str, str, Any] = ("", "", None)  # method, path, headers
 
@@ -107,7 +120,7 @@ class Endpoint:
         if self._early is not None:
             await self._early.cancel()
         await self._session.close()
-        await self._clock_session.close()
+        await self._asking_session.close()
 
     def prepare(self, path: str, headers: dict[str, str]) -> None:
         """Connect for a post like this one, which is about to come. It says nothing, and fails silently."""
@@ -126,7 +139,7 @@ class Endpoint:
             try:
                 response = await self._send_early_or_now(method, path, options)
             except _NotNow as error:
-                await self._need_a_wrong_clock(error)
+                await self._look_again(error)
                 response = await self._send(self._session, method, path, options)
             async with response:
                 self._note_clock(response)
@@ -151,24 +164,45 @@ class Endpoint:
         """Raise _NotNow for a certificate that is not valid now; its chain has been checked."""
         if self._ca is None:
             return
-        validity = _Validity(
-            max(self._ca.from_s, ssl.cert_time_to_seconds(certificate["notBefore"])),
-            min(self._ca.to_s, ssl.cert_time_to_seconds(certificate["notAfter"])),
+        leaf = _Validity(
+            ssl.cert_time_to_seconds(certificate["notBefore"]),
+            ssl.cert_time_to_seconds(certificate["notAfter"]),
         )
-        now_s = time.time()
-        if not (validity.holds(now_s) or (self._ahead_s and validity.holds(now_s + self._ahead_s))):
-            raise _NotNow(validity)
+        self._need_validity(_NotNow(leaf, self._ca))
 
-    async def _need_a_wrong_clock(self, error: _NotNow) -> None:
-        """Return if it is our clock, and not the certificate, that is wrong; else raise `error`."""
-        async with await self._send(self._clock_session, "GET", "/ca.pem", {}) as response:
+    def _need_validity(self, error: _NotNow) -> None:
+        now_s = time.time()
+        times_s = (now_s, now_s + self._ahead_s) if self._ahead_s else (now_s,)
+        if not any(error.validity.holds(at_s) for at_s in times_s):
+            raise error
+
+    async def _look_again(self, error: _NotNow) -> None:
+        """Return if our clock, or our copy of the CA's certificate, is what is wrong; else raise `error`."""
+        async with await self._send(self._asking_session, "GET", "/ca.pem", {}) as response:
             theirs_s = _date_s(response)
+            self._take_renewed(await body_of(response))
+        assert self._ca is not None, "certificates are judged"
+        error = _NotNow(error.leaf, self._ca)
+        with suppress(_NotNow):
+            self._need_validity(error)
+            return
         if theirs_s is None or not error.validity.holds(theirs_s):
             raise error
         ahead_s = theirs_s - time.time()
         if abs(ahead_s) < CLOCK_SKEW_S_MAX:
             raise error
         self._ahead_s = ahead_s
+
+    def _take_renewed(self, pem: bytes) -> None:
+        """Trust the CA's present certificate, if it has the pinned key and ends later than ours."""
+        try:
+            certificate = pinned(pem, self._pin)
+        except ValueError:
+            return
+        if certificate is None or self._ca is None or _validity_of(certificate).to_s <= self._ca.to_s:
+            return
+        self._context.load_verify_locations(cadata=pem_of(certificate))
+        self._ca = _validity_of(certificate)
 
     def _note_clock(self, response: aiohttp.ClientResponse) -> None:
         theirs_s = _date_s(response)
@@ -198,9 +232,10 @@ class Endpoint:
             return False
 
 
-def _validity_of_ca(ca_pem: str) -> _Validity:
-    ca = x509.load_pem_x509_certificate(ca_pem.encode())
-    return _Validity(ca.not_valid_before_utc.timestamp(), ca.not_valid_after_utc.timestamp())
+def _validity_of(certificate: x509.Certificate) -> _Validity:
+    return _Validity(
+        certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+    )
 
 
 def _context(ca_pem: str | None) -> ssl.SSLContext:

@@ -19,8 +19,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from bridge import app
-from bridge.centre.client import Centre, spki_sha256
+from bridge.centre.authority import spki_sha256
+from bridge.centre.client import Centre
 from bridge.centre.errors import CentreError
 from bridge.clock import now_ms
 from bridge.commands import errors
@@ -252,7 +255,7 @@ async def _centres(credentials: Credentials | None) -> list[Finding]:
 
 async def _centre(url: str, ca_pem: str) -> Finding:
     try:
-        pin = spki_sha256(ca_pem.encode())
+        pin = spki_sha256(x509.load_pem_x509_certificate(ca_pem.encode()))
         async with Centre(url, ca_pem, CENTRE_S_MAX) as centre:
             try:
                 await centre.fetch_ca(pin)

@@ -21,7 +21,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from bridge.centre import client
 from bridge.centre.client import Centre
@@ -492,6 +497,55 @@ async def test_another_ca_with_another_clock_is_still_another_ca(authority: Auth
     async with serve(Authority(), routes, years=6) as url, Centre(url, authority.pem.decode()) as centre:
         with pytest.raises(TlsWrong):
             await centre.post_alarm(TOKEN, ALARM)
+
+
+def signed(ca: trustme.CA, days: int, by: trustme.CA | None = None) -> str:
+    """Return another certificate for the CA's key, signed by it or by another, that ends in so many days."""
+    now = datetime.now(UTC)
+    certificate = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    builder = x509.CertificateBuilder(
+        certificate.issuer,
+        certificate.subject,
+        certificate.public_key(),
+        x509.random_serial_number(),
+        now - timedelta(days=400),
+        now + timedelta(days=days),
+        list(certificate.extensions),
+    )
+    key = load_pem_private_key((by or ca).private_key_pem.bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def renewed(pem: str) -> dict[tuple[str, str], Any]:
+    return {
+        ("GET", "/ca.pem"): always(lambda: web.Response(text=pem)),
+        ("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD)),
+    }
+
+
+async def test_a_ca_that_was_renewed_with_its_key_is_trusted_on() -> None:
+    """The phone was enrolled with the old certificate: the alarm goes, and the next one, too."""
+    ca = trustme.CA()
+    async with serve(Authority(ca), renewed(signed(ca, 400))) as url, Centre(url, signed(ca, -1)) as centre:
+        for _ in range(2):
+            assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
+
+
+@pytest.mark.parametrize("shown", ["another's", "forged", "old", "none"])
+async def test_no_other_certificate_takes_the_place_of_a_ca_that_has_ended(shown: str) -> None:
+    """Another key; the pinned key in a certificate that it has not signed; an old one; none."""
+    ca, other = trustme.CA(), trustme.CA()
+    pem = {
+        "another's": signed(other, 400),
+        "forged": signed(ca, 400, by=other),
+        "old": signed(ca, -1),
+        "none": "<html>",
+    }[shown]
+    async with serve(Authority(ca), renewed(pem)) as url, Centre(url, signed(ca, -1)) as centre:
+        with pytest.raises(TlsWrong) as caught:
+            await centre.post_alarm(TOKEN, ALARM)
+    assert caught.value.reason == "certificate_expired"
 
 
 class Names(AbstractResolver):
