@@ -35,7 +35,9 @@ _CLOCK_AHEAD_MS = 5_000
 def levels(board: Board, now_ms: float, after_s: int) -> dict[str, int]:
     """How far each alarm that waits for somebody has escalated."""
     return {
-        card.incident_id: escalation.level(card.waits_since_ms, int(now_ms), after_s)
+        card.incident_id: escalation.level(
+            card.waits_since_ms, int(now_ms), after_s, given_back=card.given_back_at_ms is not None
+        )
         for card in board.waiting
     }
 

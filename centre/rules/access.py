@@ -7,6 +7,7 @@ what revoked buttons do. No role includes another.
 
 import hmac
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyotp
 
@@ -18,6 +19,18 @@ ENTER_MS = 10 * 60_000  # how long an address that lets somebody in is good
 SET_MS = 24 * 3_600_000  # and one where a user sets a password
 SESSION_MS = 12 * 3_600_000  # a long shift
 IDLE_MS = 2 * 3_600_000
+
+
+class Author(Protocol):
+    """Who acts on an alarm: a user, or another system under its own name."""
+
+    @property
+    def actor(self) -> str:
+        """Return how the event log names them."""
+
+    @property
+    def name(self) -> str:
+        """Return how colleagues know them."""
 
 
 @dataclass(frozen=True, slots=True)

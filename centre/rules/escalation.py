@@ -8,9 +8,14 @@ AFTER_S_MIN, AFTER_S_MAX = 5, 600
 WAITS, LOUDER, OTHERS, TOLD = range(4)
 
 
-def level(opened_at_ms: int, now_ms: int, after_s: int) -> int:
-    """How far an alarm that came at `opened_at_ms` and that nobody has taken has escalated."""
+def level(opened_at_ms: int, now_ms: int, after_s: int, *, given_back: bool = False) -> int:
+    """How far an alarm that nobody has had since `opened_at_ms` has escalated.
+
+    One that was given back starts a step further: the protected person has been told that somebody has it.
+    """
     step_ms = max(1, after_s * 1000)
+    if given_back:
+        opened_at_ms -= step_ms
     if opened_at_ms - now_ms > step_ms:
         return TOLD  # the clock was set back: nobody knows how long it has waited
     return min(max(0, now_ms - opened_at_ms) // step_ms, TOLD)

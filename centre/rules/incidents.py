@@ -193,15 +193,14 @@ def _mac(root: bytes, label: str, epoch: int) -> Mac:
     return Mac(derive(root, label, epoch))
 
 
-def advances(event: int, current: int, wanted: int) -> bool:
-    """Whether `wanted` must be written; False where it, or a later stage, already is.
+def to_reach(current: int, wanted: int) -> tuple[int, ...]:
+    """Return the stages to be written, in order; none where `wanted`, or a later one, already is.
 
-    Raises Refused("not_an_alarm"): nobody is called to a silent test.
+    Who sends help or closes has taken the alarm: ACKNOWLEDGED is never left out. That it is over does not say
+    that help was sent.
     """
     assert receipts.RECEIVED <= current <= receipts.CLOSED
-    if event == codes.TEST and wanted > receipts.RECEIVED:
-        raise Refused("not_an_alarm")
-    return wanted > current
+    return tuple(stage for stage in sorted({receipts.ACKNOWLEDGED, wanted}) if current < stage <= wanted)
 
 
 def is_last(event: int, stage: int) -> bool:

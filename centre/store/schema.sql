@@ -61,11 +61,13 @@ CREATE TABLE incidents (
     -- Presses of the same button by the same bridge that are counted here, and not kept each.
     more_presses    INTEGER NOT NULL DEFAULT 0,
     -- The bridge that told of it first: what one bridge tells of one button is a share (rules/fair_share.py).
-    first_bridge_id TEXT REFERENCES bridges
+    first_bridge_id TEXT REFERENCES bridges,
+    follows         TEXT REFERENCES incidents   -- opened again by an operator, after that one was closed too early
 ) STRICT;
 
--- Exactly one incident per press, whoever sends it and however often (protocol).
-CREATE UNIQUE INDEX one_incident_per_press ON incidents (device_id, event, counter);
+-- Exactly one incident per press, whoever sends it and however often (protocol); and one after each that was
+-- closed too early.
+CREATE UNIQUE INDEX one_incident_per_press ON incidents (device_id, event, counter, coalesce(follows, ''));
 CREATE INDEX incidents_by_time ON incidents (event, opened_at_ms);
 CREATE INDEX incidents_of_share ON incidents (device_id, first_bridge_id, event, opened_at_ms);
 
@@ -159,13 +161,73 @@ CREATE TABLE pin_attempts (
 -- What an operator adds to a stage: the receipt itself is in `receipts`.
 CREATE TABLE acts (
     incident_id       TEXT NOT NULL REFERENCES incidents,
-    stage             INTEGER NOT NULL,         -- DISPATCHED, CLOSED
+    stage             INTEGER NOT NULL,         -- ACKNOWLEDGED, DISPATCHED, CLOSED
     reason            TEXT,                     -- of CLOSED
     note              TEXT,
     at_ms             INTEGER NOT NULL,
-    user_id           TEXT REFERENCES users,    -- who took the alarm, sent help, closed it
+    actor             TEXT NOT NULL,            -- who took the alarm, sent help, closed it: as the log has it
+    name              TEXT NOT NULL,            -- as colleagues knew them then
     PRIMARY KEY (incident_id, stage)
 ) STRICT, WITHOUT ROWID;
+
+-- Who has an alarm that somebody has taken. All else of its running log is in the event log alone.
+CREATE TABLE owners (
+    incident_id       TEXT PRIMARY KEY REFERENCES incidents,
+    actor             TEXT,                     -- NULL: it was given back, and waits again
+    name              TEXT NOT NULL,
+    since_ms          INTEGER NOT NULL,
+    is_new            INTEGER NOT NULL DEFAULT 0 -- it was handed over, and not looked at since
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX alarms_of_owner ON owners (actor);
+
+-- A closing that the button has not been told of yet: until then it can be undone.
+CREATE TABLE closings (
+    incident_id       TEXT PRIMARY KEY REFERENCES incidents,
+    reason            TEXT NOT NULL,
+    actor             TEXT NOT NULL,
+    name              TEXT NOT NULL,
+    at_ms             INTEGER NOT NULL,
+    due_at_ms         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX closings_by_time ON closings (due_at_ms);
+
+-- What somebody else than who closed it has found since; nothing is overwritten, the last word counts.
+CREATE TABLE corrections (
+    number            INTEGER PRIMARY KEY,
+    incident_id       TEXT NOT NULL REFERENCES incidents,
+    reason            TEXT NOT NULL,
+    actor             TEXT NOT NULL,
+    name              TEXT NOT NULL,
+    at_ms             INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX corrections_of_incident ON corrections (incident_id, number);
+
+-- What is to be done at an alarm of a police zone, a step a line; operators tick them off in the running log.
+CREATE TABLE standing_orders (
+    zone              TEXT PRIMARY KEY,
+    steps             TEXT NOT NULL,            -- one a line
+    changed_at_ms     INTEGER NOT NULL,         -- who changes it names the one that was read
+    actor             TEXT NOT NULL,
+    name              TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a closed alarm was, and whose word that is.
+CREATE VIEW findings AS
+SELECT a.incident_id, coalesce(c.reason, a.reason) AS reason, coalesce(c.actor, a.actor) AS actor
+FROM acts a LEFT JOIN corrections c
+     ON c.number = (SELECT max(number) FROM corrections l WHERE l.incident_id = a.incident_id)
+WHERE a.stage = 4;
+
+-- What a press turned out to be: where its alarm was closed too early and opened again, by the last of them.
+CREATE VIEW press_findings AS
+SELECT i.incident_id,
+       (SELECT (SELECT reason FROM findings f WHERE f.incident_id = l.incident_id) FROM incidents l
+        WHERE l.device_id = i.device_id AND l.event = i.event AND l.counter = i.counter
+        ORDER BY l.rowid DESC LIMIT 1) AS reason
+FROM incidents i WHERE i.follows IS NULL;
 
 -- The last that a bridge said of itself and of each button.
 CREATE TABLE bridge_states (
@@ -351,6 +413,10 @@ CREATE TABLE log (
 
 CREATE INDEX log_of_incident ON log (incident_id, seq) WHERE incident_id IS NOT NULL;
 CREATE INDEX log_of_case ON log (case_id, seq) WHERE case_id IS NOT NULL;
+-- What people did and wrote, apart from the many positions: centre/rules/running_log.py.
+CREATE INDEX running_log ON log (incident_id, seq) WHERE kind IN
+    ('advanced', 'called_off', 'escalated', 'remark', 'patrol', 'passed_on', 'given_back', 'taken_over',
+     'closing', 'close_undone', 'corrected', 'reopened', 'order_step');
 
 CREATE TRIGGER log_is_not_deleted BEFORE DELETE ON log BEGIN
     SELECT raise(ABORT, 'the log is append-only');

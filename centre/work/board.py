@@ -2,10 +2,11 @@
 
 import contextlib
 from dataclasses import dataclass, field
+from typing import Any
 
 from centre.platform.sealing import Broken
 from centre.rules import fair_share, incidents, places, webhook
-from centre.rules.access import Caller
+from centre.rules.access import Author
 from centre.rules.cases import DANGERS, CaseFile, registered_places
 from centre.rules.incidents import CallOffState, CloseReason
 from centre.rules.newest_position import Newest
@@ -14,7 +15,7 @@ from centre.rules.refusals import Refused
 from centre.store import Row
 from centre.work import cases, event_log, positions, supervision
 from centre.work import webhook as queue
-from centre.work.core import Core
+from centre.work.core import Core, typed
 from centre.work.supervision import Loss
 from wire import codes, receipts
 
@@ -40,6 +41,15 @@ class CallOffSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """An operator has closed it, and can undo that until the button is told of it."""
+
+    reason: CloseReason
+    by: str
+    due_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """An alarm on the board: what is needed to choose it, and not more."""
 
@@ -60,6 +70,10 @@ class Card:
     version: str = ""  # changes with whatever changes on its sheet
     more_presses: int = 0  # of the same button, that were counted and not kept each
     near: Near | None = None  # the registered place that its newest position is nearest to
+    owner: str = ""  # who has it, as the log names them; "" where nobody has
+    is_new_to_owner: bool = False  # it was handed over, and not looked at since
+    given_back_at_ms: int | None = None  # since then nobody has it
+    closing: Closing | None = None
 
     @property
     def is_duress(self) -> bool:
@@ -67,7 +81,9 @@ class Card:
 
     @property
     def waits_since_ms(self) -> int:
-        """For an operator: from its coming, or from the duress PIN where somebody had it before."""
+        """For an operator: from its coming, from being given back, or from a duress PIN that came after."""
+        if self.given_back_at_ms is not None:
+            return self.given_back_at_ms
         if self.stage > receipts.RECEIVED and self.call_off and self.call_off.duress_at_ms is not None:
             return self.call_off.duress_at_ms
         return self.opened_at_ms
@@ -122,6 +138,20 @@ class OpenAlarms:
 
     cards: list[Card]
     next: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm that operators act on, and what its receipts are made of."""
+
+    incident_id: str
+    device_id: str
+    event: int
+    counter: int
+    stage: int
+    case_id: str | None
+    epoch: int
+    root_sealed: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,17 +226,21 @@ def _card(core: Core, incident_id: str) -> Card:
         file.danger if file else "",
         call_off_seen(row),
         newest,
-        row["taken_by"] or "",
+        row["owner_name"] or "",
         CloseReason(row["reason"]) if row["reason"] else None,
         "-".join(
             str(row[name] or 0)
             for name in (
                 *("stage", "fixes", "arrivals", "ages", "called_off_at_ms", "duress_at_ms"),
-                "more_presses",
+                *("more_presses", "last_seq"),
             )
         ),
         row["more_presses"],
         _nearest(file, newest),
+        row["owner"] or "",
+        bool(row["is_new_to_owner"]),
+        row["owner_since_ms"] if row["owner"] is None else None,
+        closing_seen(row),
     )
 
 
@@ -215,6 +249,13 @@ def _nearest(file: CaseFile | None, newest: Newest | None) -> Near | None:
     if file is None or newest is None or newest.other is not None:
         return None
     return next(iter(places.near(newest.position.fix, registered_places(file))), None)
+
+
+def closing_seen(row: Row) -> Closing | None:
+    """Read a row with the columns of a closing that can still be undone; None where there is none."""
+    if row["closing_at_ms"] is None:
+        return None
+    return Closing(CloseReason(row["closing_reason"]), row["closing_by"], row["closing_at_ms"])
 
 
 def call_off_seen(row: Row | None) -> CallOffSeen | None:
@@ -227,9 +268,22 @@ def call_off_seen(row: Row | None) -> CallOffSeen | None:
     return CallOffSeen(row["called_off_at_ms"], row["duress_at_ms"], state)
 
 
+def alarm_of(core: Core, incident_id: str) -> Alarm:
+    """Return an alarm that operators act on; of a revoked button, only once an administrator has ruled.
+
+    Raises Refused: unknown_incident, not_an_alarm.
+    """
+    incident = core.store.one("incident", incident_id=incident_id)
+    if incident is None or incident["held"] or incident["erased_at_ms"] is not None:
+        raise Refused("unknown_incident")
+    if incident["event"] != codes.ALARM:
+        raise Refused("not_an_alarm")
+    return typed(Alarm, incident)
+
+
 def advance(
     core: Core,
-    caller: Caller,
+    author: Author,
     incident_id: str,
     stage: int,
     *,
@@ -244,52 +298,97 @@ def advance(
     Raises Refused: unknown_incident, not_an_alarm.
     """
     with core.store.transaction():
-        incident = core.store.one("incident", incident_id=incident_id)
-        if incident is None or incident["held"]:  # of a revoked button: none of an operator's
-            raise Refused("unknown_incident")
-        event, counter = incident["event"], incident["counter"]
-        is_new = incidents.advances(event, incident["stage"], stage)
-        if is_new:
-            proof = incidents.proof(core.root(incident), incident["epoch"], stage, event, counter)
-            core.store.run(
-                "add_receipt", incident_id=incident_id, stage=stage, proof=proof, now_ms=core.now_ms()
-            )
-            core.store.run(
-                "add_act",
-                incident_id=incident_id,
-                stage=stage,
-                reason=reason,
-                note=note,
-                user_id=caller.user_id,
-                now_ms=core.now_ms(),
-            )
-            queue.add(core, incident_id, webhook.OF_STAGE[stage])
-        is_seen = bool(
-            seen_duress and core.store.run("see_duress", incident_id=incident_id, now_ms=core.now_ms())
-        )
-        if is_new or is_seen:
-            event_log.note(
-                core,
-                "advanced",
-                caller.actor,
-                incident_id=incident_id,
-                device_id=incident["device_id"],
-                stage=max(stage, incident["stage"]),
-                reason=reason,
-                note=note,
-                seen_duress=int(is_seen),
-            )
-        last = core.store.one("last_receipt", incident_id=incident_id)
-        acts = core.store.all("acts", incident_id=incident_id)
+        alarm = alarm_of(core, incident_id)
+        is_new = reach(core, author, alarm, stage, reason=reason, note=note, seen_duress=seen_duress)
+        if stage < receipts.CLOSED:
+            is_new |= _take_over(core, author, incident_id)
+        return advanced(core, alarm, stage, is_new=is_new)
+
+
+def reach(
+    core: Core,
+    author: Author,
+    alarm: Alarm,
+    stage: int,
+    *,
+    reason: CloseReason | None = None,
+    note: str | None = None,
+    seen_duress: bool = False,
+) -> bool:
+    """Write the receipt of `stage`, and of the taking that it implies; whether anything was new.
+
+    In a transaction.
+    """
+    which = {"incident_id": alarm.incident_id, "device_id": alarm.device_id}
+    new = incidents.to_reach(alarm.stage, stage)
+    for reached in new:
+        _write_stage(core, author, alarm, reached, *((reason, note) if reached == stage else (None, None)))
+    is_seen = seen_duress and bool(
+        core.store.run("see_duress", incident_id=which["incident_id"], now_ms=core.now_ms())
+    )
+    told = [(reached, reason, note) if reached == stage else (reached, None, None) for reached in new]
+    if is_seen and not told:
+        told = [(max(stage, alarm.stage), None, None)]
+    for reached, why, what in told:
+        seen = int(is_seen and reached == told[-1][0])
+        content: dict[str, Any] = {"stage": reached, "reason": why, "note": what, "seen_duress": seen}
+        event_log.note(core, "advanced", author.actor, **which, **content)
+    if new and core.store.one("owner", incident_id=which["incident_id"]) is None:
+        own(core, author, which["incident_id"])
+    return bool(told)
+
+
+def _write_stage(
+    core: Core, author: Author, alarm: Alarm, stage: int, reason: CloseReason | None, note: str | None
+) -> None:
+    write_receipt(core, alarm, stage)
+    who = {"actor": author.actor, "name": author.name, "now_ms": core.now_ms()}
+    what = {"stage": stage, "reason": reason, "note": note}
+    core.store.run("add_act", incident_id=alarm.incident_id, **what, **who)
+    queue.add(core, alarm.incident_id, webhook.OF_STAGE[stage])
+
+
+def write_receipt(core: Core, alarm: Alarm, stage: int) -> None:
+    """Write down that the alarm is at `stage`, with the proof for its button. In a transaction."""
+    root = core.sealer.unseal(alarm.device_id, alarm.root_sealed)
+    proof = incidents.proof(root, alarm.epoch, stage, alarm.event, alarm.counter)
+    which = {"incident_id": alarm.incident_id, "stage": stage}
+    core.store.run("add_receipt", proof=proof, now_ms=core.now_ms(), **which)
+
+
+def own(core: Core, owner: Author | None, incident_id: str, *, is_new: bool = False) -> None:
+    """Write down who has an alarm: somebody, or nobody. In a transaction."""
+    who = {"actor": owner and owner.actor, "name": owner.name if owner else "", "is_new": is_new}
+    core.store.run("set_owner", incident_id=incident_id, now_ms=core.now_ms(), **who)
+
+
+def _take_over(core: Core, author: Author, incident_id: str) -> bool:
+    """Take what was given back; whether it was."""
+    owner = core.store.one("owner", incident_id=incident_id)
+    if owner is None or owner["actor"] is not None:
+        return False
+    own(core, author, incident_id)
+    event_log.note(core, "taken_over", author.actor, incident_id=incident_id)
+    return True
+
+
+def advanced(core: Core, alarm: Alarm, stage: int, *, is_new: bool) -> Advanced:
+    """Return where an incident stands now, and who brought it to `stage`, or has it."""
+    incident_id = alarm.incident_id
+    last = core.store.one("last_receipt", incident_id=incident_id)
+    owner = core.store.one("owner", incident_id=incident_id)
+    acts = core.store.all("acts", incident_id=incident_id)
     assert last is not None
-    deciding = [act for act in acts if act["stage"] >= stage] or acts
+    names = [act["name"] for act in acts if act["stage"] >= stage]
+    if owner is not None and owner["actor"] is not None and (stage == receipts.ACKNOWLEDGED or not names):
+        names.insert(0, owner["name"])
     return Advanced(
         incident_id,
-        incident["device_id"],
-        event,
-        counter,
+        alarm.device_id,
+        alarm.event,
+        alarm.counter,
         last["stage"],
         last["at_ms"],
-        is_new or is_seen,
-        (deciding[0]["name"] or "") if deciding else "",
+        is_new,
+        names[0] if names else "",
     )

@@ -5,7 +5,6 @@ from centre.rules.cap import Standing
 from centre.rules.refusals import Refused
 from centre.work import positions
 from centre.work.core import Core
-from wire import receipts
 
 
 def standing(core: Core, incident_id: str) -> Standing:
@@ -14,7 +13,7 @@ def standing(core: Core, incident_id: str) -> Standing:
     Raises Refused("unknown_incident").
     """
     which = {"incident_id": incident_id}
-    row = core.store.one("cap_incident", closed=receipts.CLOSED, **which)
+    row = core.store.one("cap_incident", **which)
     if row is None:
         raise Refused("unknown_incident")
     stages = [(receipt["at_ms"], receipt["stage"]) for receipt in core.store.all("receipts", **which)]

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,13 @@ def of_incident(core: Core, incident_id: str) -> list[LoggedEntry]:
 def of_case(core: Core, case_id: str) -> list[LoggedEntry]:
     """All that was noted of it, the oldest first. Raises sealing.Broken."""
     return [told(core, row) for row in core.store.all("log_of_case", case_id=case_id)]
+
+
+def people(core: Core, actors: Iterable[str]) -> dict[str, str]:
+    """Return the names of those who did something, by how the log names them."""
+    known = sorted({actor for actor in actors if actor.startswith("user:")})
+    users = {actor: core.store.one("user", user_id=actor.partition(":")[2]) for actor in known}
+    return {actor: user["name"] for actor, user in users.items() if user is not None}
 
 
 def erase_entries(

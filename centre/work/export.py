@@ -73,7 +73,7 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
             "positions": [dict(row) for row in core.store.all("all_fixes", **which)],
             "call_off": _call_off(core.store.one("call_off", **which)),
             "stages": [_stage(core, row) for row in core.store.all("receipts", **which)],
-            "people": _people(core, entries),
+            "people": event_log.people(core, [one.entry.actor for one in entries]),
             "chain": _chain(core, entries, key) if entries else None,
         }
     with core.store.transaction():
@@ -107,17 +107,10 @@ def _stage(core: Core, receipt: Row) -> dict[str, Any]:
         "stage": STAGES[receipt["stage"]],
         "at_ms": receipt["at_ms"],
         "proof": receipt["proof"].hex(),
-        "user_id": act and act["user_id"],
+        "by": act and act["actor"],
         "reason": act and act["reason"],
         "note": act and act["note"],
     }
-
-
-def _people(core: Core, entries: list[LoggedEntry]) -> dict[str, str]:
-    """Return the names of those who did something, by `user:ID`."""
-    actors = {entry.entry.actor for entry in entries if entry.entry.actor.startswith("user:")}
-    users = {actor: core.store.one("user", user_id=actor.partition(":")[2]) for actor in sorted(actors)}
-    return {actor: user["name"] for actor, user in users.items() if user is not None}
 
 
 def _chain(core: Core, entries: list[LoggedEntry], key: Ed25519PrivateKey) -> dict[str, Any]:

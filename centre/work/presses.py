@@ -169,8 +169,12 @@ def _add_arrival(
     if before is not None and before["age_s"] is None and press.age_s is not None:
         _tell_age(core, before, press)
     if is_closed and fix is not None:
-        press.dropped.append(Dropped("fix", "incident_closed"))  # nobody is followed any more
-        fix = None
+        goes_on_in = _that_goes_on(core, incident_id)
+        if goes_on_in is None:
+            press.dropped.append(Dropped("fix", "incident_closed"))  # nobody is followed any more
+            fix = None
+        else:
+            incident_id = goes_on_in
     if repeated and fix is not None and _count_fixes(core, incident_id, bridge_id) >= limit:
         press.dropped.append(Dropped("fix", "too_many_fixes"))  # the press itself is never refused
         fix = None
@@ -230,6 +234,12 @@ def _add_fix(core: Core, device_id: str, incident_id: str, bridge_id: str, fix: 
     return bool(core.store.run("add_fix", **where, **values, now_ms=now_ms))
 
 
+def _that_goes_on(core: Core, incident_id: str) -> str | None:
+    """Return the open alarm that follows a closed one, or None."""
+    row = core.store.one("open_after", incident_id=incident_id, closed=receipts.CLOSED)
+    return None if row is None else str(row["incident_id"])
+
+
 def _count_fixes(core: Core, incident_id: str, bridge_id: str) -> int:
     """Return how many positions one bridge has told of an incident."""
     row = core.store.one("fixes_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
@@ -248,7 +258,10 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
         if incident["event"] == codes.TEST:
             raise Refused("not_an_alarm")  # nobody is followed for having tested
         if incident["stage"] == receipts.CLOSED:
-            raise Refused("incident_closed")
+            goes_on_in = _that_goes_on(core, incident_id)
+            if goes_on_in is None:
+                raise Refused("incident_closed")
+            incident_id = goes_on_in
         now_ms, device_id = core.now_ms(), incident["device_id"]
         stored = [_add_fix(core, device_id, incident_id, bridge_id, fix, now_ms) for fix in fixes]
         if _count_fixes(core, incident_id, bridge_id) > incidents.FIXES_PER_BRIDGE_MAX:

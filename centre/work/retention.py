@@ -9,7 +9,10 @@ from wire import codes, receipts
 # In one transaction, so that an alarm waits for no long one: incidents; positions and entries of the log.
 AT_ONCE_MAX, ROWS_AT_ONCE_MAX = 10, 200
 # All that hangs on an incident, but for its receipts: the button may still ask for their proofs.
-TABLES = ("fixes", "alarms", "acts", "call_offs", "webhook_events", "escalations")
+TABLES = (
+    *("fixes", "alarms", "acts", "call_offs", "webhook_events", "escalations"),
+    *("owners", "closings", "corrections"),
+)
 
 
 def erase_due(core: Core, positions_days: int, incidents_days: int) -> int:
@@ -122,13 +125,15 @@ def _erase_rows(core: Core, log: str, room: int, **which: str) -> tuple[int, lis
 
 
 def _keep_outcome(core: Core, incident: Row) -> None:
-    """Of a test or a true alarm; nothing in it says whose it was."""
+    """Of a test or a true alarm; nothing in it says whose it was. Of a press once, also where it went on."""
+    if incident["follows"] is not None:
+        return
     which = {"incident_id": incident["incident_id"]}
     stages = {row["stage"]: row["at_ms"] for row in core.store.all("receipts", **which)}
     arrival = core.store.one("standing_arrival", **which)
-    reasons = [row["reason"] for row in core.store.all("acts", **which) if row["reason"]]
+    finding = core.store.one("press_finding", **which)
     case = core.store.one("case", case_id=incident["case_id"])
     pressed_at_ms = arrival["pressed_at_ms"] if arrival else None
     outcome = retention.outcome(incident["event"], incident["opened_at_ms"], pressed_at_ms, stages)
-    zone, reason = case["zone"] if case else None, reasons[-1] if reasons else None
+    zone, reason = case["zone"] if case else None, finding["reason"] if finding else None
     core.store.run("add_outcome", zone=zone, reason=reason, **outcome)

@@ -15,7 +15,7 @@ from centre.work.core import Core
 from centre.work.event_log import ERASED, LoggedEntry, told
 from wire import receipts
 
-RECEIVED, ADVANCED = "received", "advanced"
+RECEIVED, REOPENED, ADVANCED = "received", "reopened", "advanced"
 ERASED_STAGE = 0  # one or more, of which the log no longer tells
 Findings = Iterator[str]
 
@@ -122,7 +122,7 @@ def _content(core: Core, row: Row, erased_by: Row | None) -> Findings:
 
 def _take_stage(core: Core, logged: LoggedEntry) -> None:
     """Which receipt the entry tells of, to be held against the table."""
-    stage = receipts.RECEIVED if logged.entry.kind == RECEIVED else None
+    stage = receipts.RECEIVED if logged.entry.kind in (RECEIVED, REOPENED) else None
     if logged.entry.kind == ADVANCED:
         try:
             stage = ERASED_STAGE if logged.content is None else logged.facts["stage"]

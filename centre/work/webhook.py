@@ -119,7 +119,7 @@ def escalate(core: Core, after_s: int) -> list[Escalated]:
     """Find alarms that nobody took, and that now go beyond this room; each once, of each share in turn."""
     now_ms = core.now_ms()
     until_ms = now_ms - escalation.TOLD * after_s * 1000
-    when = {"until_ms": until_ms, "ahead_ms": now_ms + after_s * 1000}
+    when = {"until_ms": until_ms, "step_ms": after_s * 1000, "ahead_ms": now_ms + after_s * 1000}
     query = {"alarm": codes.ALARM, "of_one_share": fair_share.SHOWN_MAX, "at_most": ESCALATE_AT_MOST} | when
     rows = core.store.all("to_escalate", **query)
     if not rows:

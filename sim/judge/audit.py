@@ -26,8 +26,12 @@ def centre_has(query: Query, incident: str, stage: int) -> bool:
 
 
 def incidents(query: Query) -> Iterator[dict[str, Any]]:
-    """Yield each incident as the data of an auditor's event: which press it stands for, and its stages."""
-    for row in query("SELECT incident_id, device_id, event, counter FROM incidents ORDER BY rowid"):
+    """Yield each incident as the data of an auditor's event: which press it stands for, and its stages.
+
+    One that an operator opened after another is of the same press.
+    """
+    columns, order = "incident_id, device_id, event, counter", "WHERE follows IS NULL ORDER BY rowid"
+    for row in query(f"SELECT {columns} FROM incidents {order}"):  # noqa: S608
         stages = query("SELECT stage FROM receipts WHERE incident_id = ? ORDER BY seq", row[0])
         press = dict(zip(("incident", "device_id", "event", "counter"), row, strict=True))
         yield press | {"stages": [stage for (stage,) in stages]}

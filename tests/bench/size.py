@@ -95,9 +95,12 @@ class History:
             ),
         )
         yield (
-            *("acts", "incident_id stage reason user_id at_ms"),
+            *("acts", "incident_id stage reason actor name at_ms"),
             (
-                (self._incident_id(n), receipts.CLOSED, "mis-press", self.operator.user_id, self._at_ms(n))
+                (
+                    *(self._incident_id(n), receipts.CLOSED, "mis-press"),
+                    *(self.operator.actor, self.operator.name, self._at_ms(n)),
+                )
                 for n in range(count - 1)
             ),
         )

@@ -1,4 +1,4 @@
--- Alarms that nobody has taken: duress first, then who has waited longest; but of one share only so many
+-- Alarms that nobody has taken, or that were given back: duress first, then who has waited longest; but of one share only so many
 -- (centre/rules/fair_share.py): whoever floods us with one must not hide another.
 -- name: untaken_alarms
 SELECT * FROM (
@@ -7,7 +7,10 @@ SELECT * FROM (
            row_number() OVER (PARTITION BY i.device_id, i.first_bridge_id
                               ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC) AS place
     FROM incidents i LEFT JOIN call_offs c USING (incident_id)
-    WHERE event = :alarm AND stage = 1 AND held = 0 AND erased_at_ms IS NULL)
+         LEFT JOIN owners o USING (incident_id)
+    WHERE event = :alarm AND stage IN (1, 2, 3) AND held = 0 AND erased_at_ms IS NULL
+          AND (stage = 1 OR (o.since_ms IS NOT NULL AND o.actor IS NULL
+                             AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL))))
 WHERE place <= :of_one_share ORDER BY is_duress DESC, opened_at_ms, number LIMIT :at_most;
 
 -- A duress PIN that nobody has seen, of alarms that somebody had taken, or closed, before.
@@ -21,8 +24,9 @@ ORDER BY c.duress_at_ms DESC, i.rowid DESC LIMIT :at_most;
 -- Taken and not closed: duress first, then those for which nothing was sent yet, then the oldest.
 -- name: taken_alarms
 SELECT incident_id, count(*) OVER () AS in_all
-FROM incidents i LEFT JOIN call_offs c USING (incident_id)
+FROM incidents i LEFT JOIN call_offs c USING (incident_id) LEFT JOIN owners o USING (incident_id)
 WHERE event = :alarm AND stage IN (2, 3) AND held = 0 AND erased_at_ms IS NULL
+      AND NOT (o.since_ms IS NOT NULL AND o.actor IS NULL)
       AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
 ORDER BY coalesce(c.duress, 0) DESC, stage, opened_at_ms, i.rowid LIMIT :at_most;
 
@@ -45,7 +49,7 @@ ORDER BY opened_at_ms DESC, i.rowid DESC LIMIT :at_most;
 SELECT * FROM incidents WHERE event = :test AND stage = 1 AND erased_at_ms IS NULL
 ORDER BY opened_at_ms DESC, rowid DESC LIMIT :at_most;
 
--- What the board shows of one alarm. Who acted first has it.
+-- What the board shows of one alarm.
 -- name: card
 SELECT i.incident_id, i.device_id, i.device_revoked, i.opened_at_ms, i.stage, i.case_id, i.more_presses,
        k.file_sealed,
@@ -54,13 +58,18 @@ SELECT i.incident_id, i.device_id, i.device_revoked, i.opened_at_ms, i.stage, i.
        (SELECT count(*) FROM fixes n WHERE n.incident_id = i.incident_id) AS fixes,
        (SELECT count(*) FROM alarms n WHERE n.incident_id = i.incident_id) AS arrivals,
        (SELECT count(n.age_s) FROM alarms n WHERE n.incident_id = i.incident_id) AS ages,
-       (SELECT u.name FROM acts t JOIN users u USING (user_id)
-        WHERE t.incident_id = i.incident_id ORDER BY t.stage LIMIT 1) AS taken_by,
-       (SELECT reason FROM acts t WHERE t.incident_id = i.incident_id AND t.stage = 4) AS reason,
+       o.actor AS owner, o.name AS owner_name, o.since_ms AS owner_since_ms, o.is_new AS is_new_to_owner,
+       g.reason AS closing_reason, g.name AS closing_by, g.due_at_ms AS closing_at_ms,
+       (SELECT reason FROM findings f WHERE f.incident_id = i.incident_id) AS reason,
+       (SELECT max(seq) FROM log l WHERE l.incident_id = i.incident_id AND kind IN
+           ('advanced', 'called_off', 'escalated', 'remark', 'patrol', 'passed_on', 'given_back', 'taken_over',
+            'closing', 'close_undone', 'corrected', 'reopened', 'order_step')) AS last_seq,
        (SELECT at_ms FROM receipts r WHERE r.incident_id = i.incident_id AND r.stage = i.stage) AS stage_at_ms
 FROM incidents i
      LEFT JOIN cases k USING (case_id)
      LEFT JOIN call_offs c USING (incident_id)
+     LEFT JOIN owners o USING (incident_id)
+     LEFT JOIN closings g USING (incident_id)
      LEFT JOIN (SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY weight_ms DESC, received_at_ms LIMIT 1) a
 WHERE i.incident_id = :incident_id;
 
@@ -70,8 +79,7 @@ FROM incidents i JOIN devices d USING (device_id)
 WHERE incident_id = :incident_id AND event = :alarm AND held = 0 AND erased_at_ms IS NULL;
 
 -- name: acts
-SELECT t.*, u.name FROM acts t LEFT JOIN users u USING (user_id)
-WHERE incident_id = :incident_id ORDER BY stage;
+SELECT * FROM acts WHERE incident_id = :incident_id ORDER BY stage;
 
 -- name: alarms
 SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY received_at_ms;
@@ -110,11 +118,11 @@ SELECT * FROM button_states WHERE device_id = :device_id ORDER BY heard_at_ms DE
 
 -- As other systems are told of it (CAP). Of a call-off when it first came: the same for either PIN.
 -- name: cap_incident
-SELECT i.incident_id, i.event, i.case_id, i.opened_at_ms, c.called_off_at_ms, t.reason AS close_reason,
+SELECT i.incident_id, i.event, i.case_id, i.opened_at_ms, c.called_off_at_ms,
+       (SELECT reason FROM findings f WHERE f.incident_id = i.incident_id) AS close_reason,
        (SELECT pressed_at_ms FROM alarms a WHERE a.incident_id = i.incident_id
         ORDER BY weight_ms DESC LIMIT 1) AS pressed_at_ms
 FROM incidents i LEFT JOIN call_offs c USING (incident_id)
-     LEFT JOIN acts t ON t.incident_id = i.incident_id AND t.stage = :closed
 WHERE i.incident_id = :incident_id AND held = 0 AND erased_at_ms IS NULL;
 
 -- When else it changed than by its receipts; the newest first.
@@ -122,4 +130,5 @@ WHERE i.incident_id = :incident_id AND held = 0 AND erased_at_ms IS NULL;
 SELECT DISTINCT received_at_ms AS at_ms FROM fixes WHERE incident_id = :incident_id
 UNION SELECT called_off_at_ms FROM call_offs WHERE incident_id = :incident_id
 UNION SELECT redated_at_ms FROM alarms WHERE incident_id = :incident_id AND redated_at_ms IS NOT NULL
+UNION SELECT at_ms FROM corrections WHERE incident_id = :incident_id
 ORDER BY at_ms DESC LIMIT :at_most;

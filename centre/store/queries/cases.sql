@@ -152,17 +152,20 @@ ORDER BY d.rowid LIMIT :at_most;
 
 -- name: last_of_button
 SELECT max(opened_at_ms) AS at_ms, count(*) AS count FROM incidents
-WHERE device_id = :device_id AND event = :event AND case_id = :case_id;
+WHERE device_id = :device_id AND event = :event AND case_id = :case_id AND follows IS NULL;
 
 -- That a duress PIN was used is for operators alone: to the zone it was a real alarm.
 -- name: alarms_of_case
-SELECT i.*, iif(a.reason = 'duress', 'real', a.reason) AS reason FROM incidents i LEFT JOIN acts a ON a.incident_id = i.incident_id AND a.stage = 4
+SELECT i.*, (SELECT iif(reason = 'duress', 'real', reason) FROM findings f
+             WHERE f.incident_id = i.incident_id) AS reason
+FROM incidents i
 WHERE case_id = :case_id AND event = :alarm ORDER BY opened_at_ms DESC LIMIT :at_most;
 
 -- name: alarms_of_day
-SELECT i.*, c.zone, iif(a.reason = 'duress', 'real', a.reason) AS reason FROM incidents i JOIN cases c USING (case_id)
-     LEFT JOIN acts a ON a.incident_id = i.incident_id AND a.stage = 4
-WHERE event = :event AND i.opened_at_ms >= :begins_ms AND i.opened_at_ms < :ends_ms
+SELECT i.*, c.zone, (SELECT iif(reason = 'duress', 'real', reason) FROM press_findings f
+                     WHERE f.incident_id = i.incident_id) AS reason
+FROM incidents i JOIN cases c USING (case_id)
+WHERE event = :event AND follows IS NULL AND i.opened_at_ms >= :begins_ms AND i.opened_at_ms < :ends_ms
       AND (:zone IS NULL OR zone = :zone)
 ORDER BY i.opened_at_ms;
 

@@ -34,11 +34,11 @@ SELECT i.rowid AS number, i.opened_at_ms, i.held, c.zone,
         ORDER BY weight_ms DESC LIMIT 1) AS pressed_at_ms,
        (SELECT at_ms FROM receipts r WHERE r.incident_id = i.incident_id AND r.stage = 2) AS acknowledged_at_ms,
        (SELECT at_ms FROM receipts r WHERE r.incident_id = i.incident_id AND r.stage = 3) AS dispatched_at_ms,
-       (SELECT reason FROM acts a WHERE a.incident_id = i.incident_id AND a.stage = 4) AS reason,
+       (SELECT reason FROM press_findings f WHERE f.incident_id = i.incident_id) AS reason,
        EXISTS (SELECT 1 FROM call_offs o WHERE o.incident_id = i.incident_id) AS called_off,
        i.erased_at_ms IS NOT NULL AS erased
 FROM incidents i LEFT JOIN cases c ON c.case_id = i.case_id
-WHERE event = :event AND (i.opened_at_ms, i.rowid) > (:after_ms, :after) AND i.opened_at_ms < :until_ms
+WHERE event = :event AND follows IS NULL AND (i.opened_at_ms, i.rowid) > (:after_ms, :after) AND i.opened_at_ms < :until_ms
 ORDER BY i.opened_at_ms, i.rowid LIMIT :at_most;
 
 -- name: outcomes_to_count

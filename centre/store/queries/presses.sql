@@ -116,10 +116,13 @@ SELECT d.device_id, d.epoch, d.root_sealed, d.revoked_at_ms, b.revoked_at_ms AS 
         ORDER BY given_at_ms LIMIT 1) AS case_id
 FROM bridge_devices bd JOIN devices d USING (device_id) JOIN bridges b USING (bridge_id)
      LEFT JOIN incidents i ON i.device_id = d.device_id AND i.event = :event AND i.counter = :counter
+                              AND i.follows IS NULL
 WHERE bd.bridge_id = :bridge_id AND bd.device_id = :device_id;
 
+-- Of a press whose alarm was closed too early and opened again: the one that goes on.
 -- name: incident_of_press
-SELECT * FROM incidents WHERE device_id = :device_id AND event = :event AND counter = :counter;
+SELECT * FROM incidents WHERE device_id = :device_id AND event = :event AND counter = :counter
+ORDER BY rowid DESC LIMIT 1;
 
 -- name: incident
 SELECT i.*, d.kind, d.board, d.epoch, d.root_sealed
@@ -201,5 +204,5 @@ UPDATE call_offs SET duress_seen_at_ms = :now_ms
 WHERE incident_id = :incident_id AND duress AND duress_seen_at_ms IS NULL;
 
 -- name: add_act
-INSERT INTO acts (incident_id, stage, reason, note, user_id, at_ms)
-VALUES (:incident_id, :stage, :reason, :note, :user_id, :now_ms);
+INSERT INTO acts (incident_id, stage, reason, note, actor, name, at_ms)
+VALUES (:incident_id, :stage, :reason, :note, :actor, :name, :now_ms);

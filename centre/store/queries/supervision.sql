@@ -102,15 +102,17 @@ WHERE (l.device_id = :device_id
   AND coalesce(l.ended_at_ms, :since_ms) >= :since_ms
 ORDER BY ended_at_ms IS NOT NULL, found_at_ms DESC LIMIT :at_most;
 
--- Alarms that nobody has taken since `until_ms`, and that were not told further yet; of revoked buttons those
+-- Alarms that nobody has taken since `until_ms`, or that were given back a step (`step_ms`) later, and that were not told further yet; of revoked buttons those
 -- that no administrator has ruled on. From after `ahead_ms`: the clock was set back.
 -- Of each share in turn (centre/rules/fair_share.py).
 -- name: to_escalate
 SELECT * FROM (
     SELECT i.*, row_number() OVER (PARTITION BY device_id, first_bridge_id ORDER BY opened_at_ms, i.rowid) AS place
-    FROM incidents i
-    WHERE event = :alarm AND stage = 1 AND held <> 2 AND erased_at_ms IS NULL
-      AND (opened_at_ms <= :until_ms OR opened_at_ms > :ahead_ms)
+    FROM incidents i LEFT JOIN owners o USING (incident_id)
+    WHERE event = :alarm AND stage IN (1, 2, 3) AND held <> 2 AND erased_at_ms IS NULL
+      AND ((stage = 1 AND (opened_at_ms <= :until_ms OR opened_at_ms > :ahead_ms))
+           OR (o.since_ms IS NOT NULL AND o.actor IS NULL
+               AND (o.since_ms <= :until_ms + :step_ms OR o.since_ms > :ahead_ms)))
       AND NOT EXISTS (SELECT 1 FROM escalations e WHERE e.incident_id = i.incident_id))
 WHERE place <= :of_one_share ORDER BY place, opened_at_ms LIMIT :at_most;
 
