@@ -13,6 +13,9 @@ import json
 IDENTITY_FILE = "identity.json"
 CONFIG_FILE = "config.json"
 
+# For so long a prompt stays before the button takes the board back, where the board has a watchdog.
+PROMPT_MS = 300_000
+
 # name: (default, least, most). Pins as the board's file numbers them; these are the generic ESP32's, and
 # each board has its own defaults.
 SETTINGS = {

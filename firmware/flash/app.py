@@ -196,10 +196,10 @@ def _provision(options: argparse.Namespace) -> int:
             again=options.again,
             settings=_settings(options),
         )
+        _print_made(made)
     else:
         with _link(options.port) as link:
-            made = _provision_board(options, link, options.label)
-    _print_made(made)
+            _print_made(_provision_board(options, link, options.label))
     return DONE
 
 
@@ -249,12 +249,15 @@ def _selftest(options: argparse.Namespace) -> int:
 
     with _link(options.port) as link:
         report = _test(link)
-    if options.json:
-        save(report, options.json)
-    lacks = sorted(name for name, has in report.capabilities.items() if not has)
-    if lacks:
-        print(f"this kind of board has no {', no '.join(lacks)}".replace("_", " "))
-    print("passed" if report.passed else f"FAILED: {', '.join(report.failed())}")
+        if options.json:
+            save(report, options.json)
+        lacks = sorted(name for name, has in report.capabilities.items() if not has)
+        if lacks:
+            print(f"this kind of board has no {', no '.join(lacks)}".replace("_", " "))
+        if report.passed:
+            print("passed")
+    if not report.passed:
+        print(f"FAILED: {', '.join(report.failed())}")
     return DONE if report.passed else FAILED
 
 

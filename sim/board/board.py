@@ -321,6 +321,10 @@ class Board:
     def set_adc(self, gpio: int, microvolts: int) -> None:
         self._chip.adc_uv[gpio] = microvolts
 
+    def starve(self, ms: int) -> None:
+        """Let so much time pass for the watchdog, if it runs, as if nobody fed it meanwhile."""
+        self._chip.starve(ms)
+
     async def cut_power_at_write(self, operations: int) -> None:
         """The power fails in the middle of the n-th flash operation (write or erase) from now, through resets
         and sleeps; 0 takes it back. Counts only: a number that is never reached, and `flash_operations`."""

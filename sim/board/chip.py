@@ -411,10 +411,18 @@ class Chip:
         self._do_wdt_feed()
 
     def _do_wdt_feed(self) -> None:
+        self._bite_at(asyncio.get_running_loop().time() + self._wdt_ms / 1000)
+
+    def starve(self, ms: int) -> None:
+        """Let so much time pass for the watchdog, if it runs, as if nobody fed it meanwhile."""
+        if self._wdt:
+            self._bite_at(self._wdt.when() - ms / 1000)
+
+    def _bite_at(self, due_s: float) -> None:
         if self._wdt:
             self._wdt.cancel()
         stop = Stop("watchdog", cause=WDT_RESET)
-        self._wdt = asyncio.get_running_loop().call_later(self._wdt_ms / 1000, self._stop, stop)
+        self._wdt = asyncio.get_running_loop().call_at(due_s, self._stop, stop)
 
     def _do_rtc_memory(self, data: bytes | str | None = None) -> bytes | None:
         if data is None:

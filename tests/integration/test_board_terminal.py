@@ -259,13 +259,18 @@ async def test_the_watchdog_goes_on_at_the_prompt(at: Callable[..., Any]) -> Non
     await board.until(lambda: [e.data["cause"] for e in board.seen if e.kind == "reset"] == [5, 3])
 
 
+@pytest.mark.slow
 async def test_amr_sim_board_becomes_a_button_on_a_laptop(tmp_path: Path) -> None:
-    """As the guide has it, without hardware: flash, provision and self-test; its battery is measured."""
+    """As the guide has it, without hardware: flash, provision and self-test; its battery is measured.
+
+    It sleeps when a command has ended, so the next one asks for RESET: `r`.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sim.app", "board", "--image", tmp_path / "board", "--battery-mv", "3700"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
+    assert process.stdin
     assert process.stdout
     port = (await process.stdout.readline()).decode().strip()
     ready = (sys.executable, "-c", "from firmware.flash.app import console; console()")
@@ -273,9 +278,14 @@ async def test_amr_sim_board_becomes_a_button_on_a_laptop(tmp_path: Path) -> Non
     client = await asyncio.create_subprocess_exec(*ready, *words, "--ports", port)
     assert await client.wait() == 0
     tested = await asyncio.create_subprocess_exec(
-        *ready, "selftest", "--port", port, "--json", tmp_path / "report.json"
+        *(*ready, "selftest", "--port", port, "--json", tmp_path / "report.json"),
+        stdout=asyncio.subprocess.PIPE,
     )
-    assert await tested.wait() == 0
+    assert tested.stdout
+    assert b"press RESET" in await tested.stdout.readline()
+    process.stdin.write(b"r\n")
+    assert (await tested.communicate())[0].endswith(b"it sleeps and answers\n")
+    assert tested.returncode == 0
     items = {item["name"]: item for item in json.loads((tmp_path / "report.json").read_text())["items"]}
     assert items["battery"] == {"name": "battery", "result": "pass", "detail": "3700 mV"}
     process.send_signal(signal.SIGINT)

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import serial
 
-from firmware.board.config import SETTINGS
+from firmware.board.config import PROMPT_MS, SETTINGS
 from firmware.board.memory import sealed
 from firmware.flash.build import MAIN, compile_firmware, flash_image
 from firmware.flash.interpreter import KINDS
 from sim.board.board import Board
+from sim.board.chip import WDT_RESET
 from tests.integration.parts import Box
 from wire.codes import ALARM
 
@@ -61,8 +62,11 @@ async def test_an_erased_board_becomes_a_working_button(box: Box) -> None:
     made = await box.done("provision", *label, board=board)
     (line,) = box.registry()
     device_id, root = line["device_id"], line["root"]
+    assert made.splitlines()[-1] == f"button {device_id} has restarted: it sleeps and answers"
     assert await box.says(board, "boot") == f"boot {device_id} False"
+    assert flashed.splitlines()[-1].endswith("it is no button yet, so provision it")
     tested = await box.done("selftest", "--json", "report.json", board=board)
+    assert tested.splitlines()[-1] == made.splitlines()[-1]
     report = json.loads((box.home / "report.json").read_text())
     assert (report["passed"], report["device_id"]) == (True, device_id)
     assert {item["name"] for item in report["items"]} >= {"pin", "motor", "radio", "flash", "rtc", "battery"}
@@ -88,6 +92,7 @@ async def test_an_erased_board_becomes_a_working_button(box: Box) -> None:
         assert stat.S_IMODE(box.registry_file.with_name(name).stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 async def test_an_update_keeps_the_button(box: Box, firmware: dict[str, bytes]) -> None:
     """Only what differs is written, our old modules go; identity, settings and others' files stay."""
     board = await box.board(flash=flash_image(firmware))
@@ -106,6 +111,7 @@ async def test_an_update_keeps_the_button(box: Box, firmware: dict[str, bytes]) 
     assert "0 of them new" in await box.done("flash", board=board)
 
 
+@pytest.mark.slow
 async def test_a_button_is_not_overwritten(box: Box, firmware: dict[str, bytes]) -> None:
     """Without --again it stays who it is; with it, it is another, with counters from the beginning."""
     assert "flash it first" in await box.refused("provision", board=await box.board())
@@ -121,6 +127,7 @@ async def test_a_button_is_not_overwritten(box: Box, firmware: dict[str, bytes])
     assert json.loads(box.files(board)["identity.json"])["device_id"] == second != first
 
 
+@pytest.mark.slow
 async def test_a_board_of_another_kind_is_refused(box: Box) -> None:
     """Its firmware knows what it was made for; nothing is written, neither there nor in the registry."""
     board = await box.board()
@@ -133,6 +140,33 @@ async def test_a_board_of_another_kind_is_refused(box: Box) -> None:
     await box.says(board, "boot")
     board.set_pin(KINDS["esp32s3"].pins[0], 0)  # its own pin, which no setting names
     await box.says(board, "advert 1")
+
+
+@pytest.mark.parametrize("damaged", ["", "firmware/board/app.mpy", "firmware/board/boards/this.mpy"])
+async def test_a_prompt_gives_the_board_back_to_the_button(
+    box: Box, firmware: dict[str, bytes], damaged: str
+) -> None:
+    """Minutes after somebody looked, or after the firmware did not even start: then a hold is an alarm."""
+    board = await in_need(box, firmware)
+    await box.says(board, "boot")
+    if damaged:
+        whole = box.files(board)[damaged]
+        await board.power_off()
+        box.put(board, damaged, b"no bytecode")
+        await board.power_on()
+    looked = await box.run("mpremote", "connect", str(board.port), "fs", "ls")
+    assert "identity.json" in looked.out
+    if damaged:
+        (box.home / "whole").write_bytes(whole)
+        await box.run("mpremote", "connect", str(board.port), "resume", "fs", "cp", "whole", f":{damaged}")
+    box.lines.clear()
+    box.seen.clear()
+    board.starve(PROMPT_MS - 60_000)
+    assert "1" in (await box.run("mpremote", "connect", str(board.port), "resume", "exec", "print(1)")).out
+    assert "reset" not in [event.kind for event in box.seen]
+    board.starve(60_000)
+    await box.says(board, "advert 1")
+    assert [event.data["cause"] for event in box.seen if event.kind == "reset"] == [WDT_RESET]
 
 
 @pytest.mark.parametrize(
@@ -289,6 +323,7 @@ async def test_a_registry_that_is_locked_elsewhere(box: Box, firmware: dict[str,
     assert box.files(board) == before
 
 
+@pytest.mark.slow
 async def test_a_fleet_goes_on_after_a_failure(box: Box) -> None:
     """A line per board and run, an exit code, and a second run that leaves alone what is ready."""
     board = await box.board()

@@ -5,6 +5,7 @@ import time
 import esp32
 import machine
 
+from firmware.board.config import PROMPT_MS
 from firmware.board.gesture import SETTLE_MS
 from firmware.board.hand import Hand
 
@@ -17,7 +18,6 @@ CAPABILITIES = {
     "battery": True,
 }
 _WATCHDOG_MS = 20_000
-_PROMPT_MS = 86_400_000
 _REST_MS = 10_000
 _RESTART_MS = 200
 _FEED_EVERY_MS = 1000
@@ -70,9 +70,9 @@ class Board(Hand):
             self._watchdog.feed()
 
     def rest(self) -> None:
-        """Leave the board to whoever is at its prompt: the watchdog cannot be stopped, but put off."""
+        """Leave the board to whoever is at its prompt, until the watchdog gives it back to the button."""
         self._motor.value(0)
-        machine.WDT(timeout=_PROMPT_MS)
+        machine.WDT(timeout=PROMPT_MS)
 
     def restart(self, urgent: bool) -> None:
         """Start from the beginning; RTC memory and flash know what is open. No return.
