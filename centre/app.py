@@ -20,6 +20,7 @@ from centre.console.assignments import AssignmentPages
 from centre.console.board_cache import ESCALATE_TICK_S
 from centre.console.cap import Cap
 from centre.console.cases import Cases
+from centre.console.event_log import EventLogPage
 from centre.console.figures import Figures
 from centre.console.guard import Guard
 from centre.console.oidc_sign_in import OidcSignInPages
@@ -28,10 +29,13 @@ from centre.console.pages import Static
 from centre.console.report import DailyReport
 from centre.console.sign_in import SignInPages
 from centre.console.tiles import Archive, Tiles
+from centre.console.users import UserPages
 from centre.jobs import certificates as certificate_job
-from centre.jobs import webhook
+from centre.jobs import condition, log_check, webhook
 from centre.jobs.certificates import CertificateWatch
+from centre.jobs.condition import ConditionWatch
 from centre.jobs.housekeeping import Housekeeping
+from centre.jobs.log_check import LogCheck
 from centre.jobs.schedule import Jobs
 from centre.jobs.store_check import CHECK_S, StoreCheck
 from centre.jobs.supervision import ESCALATE_S, LOOK_S, Escalation, SupervisionJob
@@ -41,6 +45,7 @@ from centre.platform.home import CannotServe, Home
 from centre.platform.log import Log
 from centre.platform.oidc_provider import Provider
 from centre.platform.tls import ServerCertificate
+from centre.platform.troubles import TroubleLog
 from centre.platform.worker import SPARE, Worker
 from centre.settings import Settings
 from centre.work import event_log
@@ -80,6 +85,7 @@ class Running:
     url: str
     authority: tls.Authority
     routes: tuple[Route, ...]
+    log: Log  # that remembers what is wrong
 
 
 @contextlib.asynccontextmanager
@@ -92,6 +98,7 @@ async def running(
 ) -> AsyncGenerator[Running]:
     """Serve until the block ends. Raises CannotServe."""
     archive, settings = tiles.opened(settings or Settings())
+    log = TroubleLog(log)
     host, port = settings.host, settings.port
     certificate = certificate or tls.own_certificate(home, host, *settings.hosts)
     certificate_watch = CertificateWatch(certificate, settings.hosts or _specific(host), log)
@@ -102,7 +109,9 @@ async def running(
     reader, looks = _readers(home, worker)
     signals = ChangeSignals()
     store_check = StoreCheck(worker, signals, log)
-    means = _Means(worker, reader, looks, signals, log, settings, store_check)
+    watch = ConditionWatch(looks, log, home, certificate, tells=receiver is not None)
+    checking = LogCheck(worker, looks, home)
+    means = _Means(worker, reader, looks, signals, log, settings, store_check, watch, checking)
     parts = _parts(means, certificate.authority, vouching, archive)
     refusals, sender, jobs = Refusals(log), webhook.Sender(worker, log, receiver), Jobs(log)
     _add_jobs(jobs, means, parts)
@@ -120,9 +129,10 @@ async def running(
         except OSError as error:
             raise CannotServe(f"cannot listen on {host} port {port}: {_why(error)}") from error
         jobs.start()
-        yield Running(_url(host, connection_limit.port), certificate.authority, parts.routes)
+        yield Running(_url(host, connection_limit.port), certificate.authority, parts.routes, log)
     finally:
         await jobs.stop()
+        await checking.stop()
         await asyncio.gather(sender.close(), parts.provided.close(), parts.tiles.close())
         parts.intake.streams.stopping = parts.operator.streams.stopping = True
         means.signals.wake_all()
@@ -142,9 +152,11 @@ class _Means:
     reader: Core  # in the loop's own thread
     looks: Worker  # that only reads, and for long
     signals: ChangeSignals
-    log: Log
+    log: TroubleLog
     settings: Settings
     store_check: StoreCheck
+    watch: ConditionWatch
+    log_check: LogCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +183,19 @@ def _parts(
     map_tiles = Tiles(archive, guard, log)
     with_routes = (
         *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
-        *(Figures(means.looks, guard), Administration(worker, means.looks, signals, guard)),
+        *(Figures(means.looks, guard), *_administrators_pages(means, guard)),
         *(provided, map_tiles),
         *_case_pages(means, guard, authority.sha256),
     )
     routes = tuple(route for part in with_routes for route in part.routes)
     return _Parts(intake, entrance, operator, provided, map_tiles, routes)
+
+
+def _administrators_pages(means: _Means, guard: Guard) -> tuple[Administration, UserPages, EventLogPage]:
+    worker, looks, signals = means.worker, means.looks, means.signals
+    overview = Administration(worker, looks, signals, guard, means.log, means.watch, means.log_check)
+    users = UserPages(worker, signals, guard, means.settings.public_url)
+    return overview, users, EventLogPage(worker, looks, guard, means.log)
 
 
 def _runner(routes: tuple[Route, ...], refusals: Refusals, settings: Settings) -> web.AppRunner:
@@ -209,6 +228,8 @@ def _add_jobs(jobs: Jobs, means: _Means, parts: _Parts) -> None:
     jobs.add(CHECK_S, means.store_check.look)
     jobs.add(ESCALATE_S, Escalation(worker, signals, log, settings).look)
     jobs.add(LOOK_S, SupervisionJob(worker, signals, log, settings).look)
+    jobs.add(condition.LOOK_S, means.watch.look, first_s=condition.LOOK_S)
+    jobs.add(log_check.LOOK_S, means.log_check.look)
     housekeeping = Housekeeping(worker, looks, settings)
     jobs.add(FIGURES_S, housekeeping.make_figures)  # first: what is erased is counted already
     jobs.add(ERASE_S, housekeeping.erase_due)

@@ -105,7 +105,7 @@ def serve(arguments: argparse.Namespace) -> int:
             log("listening", url=centre.url, ca=str(authority.path), ca_sha256=authority.sha256)
             if connections < settings.connections:
                 text = f"at most {connections} connections are held, not {settings.connections}: ulimit -Hn"
-                log("trouble", reason="open_files", text=text)
+                centre.log("trouble", reason="open_files", text=text)
             await stop.wait()
 
     # What is there now stays: looking through it for garbage is a tenth of what an alarm costs.

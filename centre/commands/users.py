@@ -1,14 +1,11 @@
 """`amr-centre users` and `amr-centre console`."""
 
 import argparse
-import re
 
 from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
 from centre.commands.parts import Commands, address, core_of, day, line, no
 from centre.rules import access
 from centre.work import accounts
-
-_LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,31}", re.ASCII)
 
 
 def add_console(commands: Commands) -> None:
@@ -59,7 +56,7 @@ def enter(arguments: argparse.Namespace) -> int:
 
 
 def add_user(arguments: argparse.Namespace) -> int:
-    if not _LOGIN.fullmatch(arguments.login):
+    if not access.LOGIN.fullmatch(arguments.login):
         return no(BAD_INPUT, "a login is 2 to 32 of a-z 0-9 . _ -")
     if (arguments.role == access.CASE_MANAGER) != bool(arguments.zone):
         return no(BAD_INPUT, "--zone goes with --role case_manager, who needs one")

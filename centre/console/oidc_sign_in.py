@@ -5,7 +5,7 @@ from aiohttp import web
 from centre.api.routing import Route, anyone, shown_as_page, wants_html
 from centre.console import pages, words
 from centre.console.guard import set_session
-from centre.console.sign_in import language_of, sign_in_page
+from centre.console.sign_in import language_of, sign_in_page, where_of
 from centre.platform.log import now_ms
 from centre.platform.oidc_provider import JOURNEY_S, Provider
 from centre.platform.worker import AFTER, SPARE, Worker
@@ -51,7 +51,7 @@ class OidcSignInPages:
         provider = self._there()
         try:
             login = await provider.arrive(request.query, request.cookies.get(COOKIE, ""))
-            token, caller = await self._worker(sign_in.vouched, login, lane=AFTER)
+            token, caller = await self._worker(sign_in.vouched, login, where_of(request), lane=AFTER)
         except Refused as refused:
             await self._note(refused)
             response = _mistake(request, refused)

@@ -20,7 +20,11 @@ LINKS: dict[str, tuple[tuple[str, str], ...]] = {
     access.OPERATOR: (("/console", "common.board"),),
     access.CASE_MANAGER: (("/console/cases", "cases.title"), ("/console/report", "report.title")),
     access.INSTITUTE: (("/console/figures", "figures.title"),),
-    access.ADMINISTRATOR: (("/console/administration", "administration.title"),),
+    access.ADMINISTRATOR: (
+        ("/console/administration", "administration.title"),
+        ("/console/administration/users", "administration.users"),
+        ("/console/administration/log", "log_page.title"),
+    ),
 }
 LANGUAGES = {"fr": "Français", "nl": "Nederlands", "de": "Deutsch", "en": "English"}
 assert tuple(LANGUAGES) == access.LANGUAGES

@@ -28,6 +28,9 @@ from centre.work.sign_in import Invited
 
 LOGIN_CHARS_MAX = 32
 BROWSER = "__Host-amr-browser"  # the cookie of a browser in which somebody has signed in; it lets nobody in
+# What a session was opened from, in a word each: the first that the browser names.
+BROWSERS = ("Edg", "Firefox", "Chrome", "Safari")
+SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Macintosh", "Linux")
 MISTAKES = {"wrong_sign_in": "wrong", "sign_in_locked": "locked", "busy": "busy"}
 
 
@@ -57,7 +60,7 @@ class SignInPages:
         """Swap the key in the address, good once, for a session; and the address for a clean one."""
         key = request.query.get("key", "")
         accounts.invitation(self._reader, key, "enter")  # a stranger's guess takes no place in any queue
-        return _in(*await self._worker(accounts.enter, key, lane=AFTER))
+        return _in(*await self._worker(accounts.enter, key, where_of(request), lane=AFTER))
 
     async def sign_in_page(self, request: web.Request, _caller: str) -> web.Response:
         language = language_of(request)
@@ -75,7 +78,7 @@ class SignInPages:
             async with self.queues.turn(place.kind, login) as checks:
                 tried = await self._worker(signin.try_sign_in, login, place, lane=AFTER)
                 is_right = await checks.run(password_hashing.matches, password, tried.password_hash)
-                finish = partial(signin.sign_in, is_right=is_right)
+                finish = partial(signin.sign_in, is_right=is_right, where=where_of(request))
                 return _in(*await self._worker(finish, tried, code, lane=AFTER), place)
         except Refused as refused:
             if refused.reason not in MISTAKES or not wants_html(request):
@@ -119,7 +122,7 @@ class SignInPages:
                 place = self._place(request)
                 async with self.queues.turn(KNOWN_BROWSER, user.login) as checks:  # who was invited is known
                     password_hash = await checks.run(password_hashing.hash_of, password)
-                    filled = key, password_hash, six_digits(form), place
+                    filled = key, password_hash, six_digits(form), place, where_of(request)
                     return _in(*await self._worker(signin.set_password, *filled, lane=AFTER), place)
             except Refused as refused:
                 if refused.reason != "wrong_code" or not wants_html(request):
@@ -203,6 +206,13 @@ def _set_page(user: Invited, key: str, mistake: str = "") -> web.Response:
     grouped = " ".join(re.findall(".{1,4}", user.secret))
     shown = {"user": user, "key": key, "secret": grouped, "mistake": mistake}
     return _page("set-password.html", user.language, 400 if mistake else 200, **shown)
+
+
+def where_of(request: web.Request) -> str:
+    """Return the address and the browser of who signs in, as an administrator reads them."""
+    agent = request.headers.get(hdrs.USER_AGENT, "")
+    parts = [next((name for name in names if name in agent), "") for names in (BROWSERS, SYSTEMS)]
+    return " · ".join(part for part in (request.remote or "", *parts) if part)
 
 
 def language_of(request: web.Request) -> str:

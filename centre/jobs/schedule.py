@@ -16,22 +16,23 @@ class Jobs:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._jobs: list[tuple[float, Job]] = []
+        self._jobs: list[tuple[float, float, Job]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    def add(self, every_s: float, job: Job) -> None:
-        """`job` does its own waiting for the store: `worker(..., lane=SPARE)`."""
-        self._jobs.append((every_s, job))
+    def add(self, every_s: float, job: Job, *, first_s: float = 0.0) -> None:
+        """Add a job, which does its own waiting for the store (`lane=SPARE`); `first_s`: after the start."""
+        self._jobs.append((first_s, every_s, job))
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._repeat(every_s, job)) for every_s, job in self._jobs]
+        self._tasks = [asyncio.create_task(self._repeat(*job)) for job in self._jobs]
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _repeat(self, every_s: float, job: Job) -> None:
+    async def _repeat(self, first_s: float, every_s: float, job: Job) -> None:
+        await asyncio.sleep(first_s)
         while True:
             try:
                 await job()

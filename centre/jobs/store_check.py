@@ -24,7 +24,7 @@ class StoreCheck:
         if (why is None) != self.takes_alarms:
             self.takes_alarms = why is None
             text = "alarms are taken again" if why is None else f"no alarm can be taken: {why}"
-            self._log("trouble", reason="store_unavailable", text=text)
+            self._log("trouble", reason="store_unavailable", text=text, over=why is None)
             self._signals.board_changed()
 
     async def _try(self) -> str | None:

@@ -119,6 +119,7 @@ class Sender:
         why = await self._post(event, receiver, keys)
         if why is None:
             await self._worker(queue.delivered, event, lane=AFTER)
+            self._trouble.over("webhook_failing", "the webhook takes what it is told again")
         elif await self._worker(queue.failed, event, lane=AFTER):
             text = f"incident {event.incident_id} ({event.kind}) was never taken: {why}"
             self._log("trouble", reason="webhook_given_up", text=text)

@@ -19,3 +19,8 @@ class LogThrottle:
         if now_s - self._told_s.get(reason, -EVERY_S) >= EVERY_S:
             self._told_s[reason] = now_s
             self._log("trouble", reason=reason, text=text)
+
+    def over(self, reason: str, text: str) -> None:
+        """Tell that it is over, where it was told."""
+        if self._told_s.pop(reason, None) is not None:
+            self._log("trouble", reason=reason, text=text, over=True)

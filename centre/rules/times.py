@@ -52,6 +52,11 @@ def check_day(text: str, first: str, last: str, *, field: str) -> None:
         raise Refused("out_of_range", detail, field=field) from None
 
 
+def second(at_ms: int) -> str:
+    """As people read it where seconds count, where the centre stands."""
+    return datetime.fromtimestamp(at_ms / 1000).isoformat(" ", "seconds")
+
+
 def minute(at_ms: int) -> str:
     """As people read it, where the centre stands."""
     return datetime.fromtimestamp(at_ms / 1000).isoformat(" ", "minutes")

@@ -281,7 +281,8 @@ CREATE TABLE sessions (
     opened_at_ms    INTEGER NOT NULL,
     seen_at_ms      INTEGER NOT NULL,
     closed_at_ms    INTEGER,
-    is_away         INTEGER NOT NULL DEFAULT 0  -- of an operator: others shall take what comes
+    is_away         INTEGER NOT NULL DEFAULT 0, -- of an operator: others shall take what comes
+    where_sealed    BLOB                        -- address and browser that it was opened from
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX sessions_of_user ON sessions (user_id);
@@ -417,6 +418,10 @@ CREATE INDEX log_of_case ON log (case_id, seq) WHERE case_id IS NOT NULL;
 CREATE INDEX running_log ON log (incident_id, seq) WHERE kind IN
     ('advanced', 'called_off', 'escalated', 'remark', 'patrol', 'passed_on', 'given_back', 'taken_over',
      'closing', 'close_undone', 'corrected', 'reopened', 'order_step');
+-- For who reads it, with filters.
+CREATE INDEX log_of_kind ON log (kind, seq);
+CREATE INDEX log_of_actor ON log (actor, seq);
+CREATE INDEX log_by_time ON log (at_ms);
 
 CREATE TRIGGER log_is_not_deleted BEFORE DELETE ON log BEGIN
     SELECT raise(ABORT, 'the log is append-only');

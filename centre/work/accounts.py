@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
+from centre.platform.sealing import Broken
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
@@ -12,6 +13,7 @@ from centre.work import event_log
 from centre.work.buttons import BASE32
 from centre.work.core import Core, typed
 
+SESSION_ID_CHARS = 16
 SEEN_EVERY_MS = 60_000  # how exactly a session knows when it was last used
 
 
@@ -26,7 +28,40 @@ class ListedUser:
     seen_at_ms: int | None
 
 
-def add_user(core: Core, login: str, name: str, role: str, zone: str | None, language: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session that has not ended. `where`: address and browser, "" where they are not known."""
+
+    session_id: str  # the first characters of its hash: a name, by which nobody comes in
+    login: str
+    name: str
+    role: str
+    opened_at_ms: int
+    seen_at_ms: int
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An address that somebody can still come in by."""
+
+    invitation_id: str
+    login: str
+    name: str
+    purpose: str
+    expires_at_ms: int
+
+
+def add_user(
+    core: Core,
+    login: str,
+    name: str,
+    role: str,
+    zone: str | None,
+    language: str,
+    *,
+    actor: str = event_log.COMMAND,
+) -> str | None:
     """Add a user; return the user_id, or None where the login is taken."""
     assert role in access.ROLES
     user_id = "".join(secrets.choice(BASE32) for _ in range(8))
@@ -34,7 +69,7 @@ def add_user(core: Core, login: str, name: str, role: str, zone: str | None, lan
     with core.store.transaction():
         if not core.store.run("add_user", user_id=user_id, now_ms=core.now_ms(), **values):
             return None
-        event_log.note(core, "user_added", event_log.COMMAND, user_id=user_id, role=role, zone=zone)
+        event_log.note(core, "user_added", actor, user_id=user_id, role=role, zone=zone)
     return user_id
 
 
@@ -43,22 +78,35 @@ def users(core: Core) -> list[ListedUser]:
     return [typed(ListedUser, row) for row in core.store.all("users")]
 
 
-def invite(core: Core, login: str, purpose: str, good_for_ms: int) -> str | None:
+def invite(
+    core: Core, login: str, purpose: str, good_for_ms: int, *, actor: str = event_log.COMMAND
+) -> str | None:
     """Make a token for an address that is good once; None where nobody has that login."""
     user = _in_use(core, login)
     if user is None:
         return None
-    token = secrets.token_urlsafe(32)
     with core.store.transaction():
-        core.store.run(
-            "add_invitation",
-            token_sha256=sha256(token),
-            user_id=user["user_id"],
-            purpose=purpose,
-            expires_at_ms=core.now_ms() + good_for_ms,
-        )
-        event_log.note(core, "user_invited", event_log.COMMAND, user_id=user["user_id"], purpose=purpose)
+        return _add_invitation(core, user["user_id"], purpose, good_for_ms, actor)
+
+
+def _add_invitation(core: Core, user_id: str, purpose: str, good_for_ms: int, actor: str) -> str:
+    """Return its token. Within a transaction."""
+    token = secrets.token_urlsafe(32)
+    core.store.run(
+        "add_invitation",
+        token_sha256=sha256(token),
+        user_id=user_id,
+        purpose=purpose,
+        expires_at_ms=core.now_ms() + good_for_ms,
+    )
+    event_log.note(core, "user_invited", actor, user_id=user_id, purpose=purpose)
     return token
+
+
+def id_of(core: Core, login: str) -> str | None:
+    """Return whose login it is, or None."""
+    user = core.store.one("user_of_login", login=login)
+    return None if user is None else str(user["user_id"])
 
 
 def _in_use(core: Core, login: str) -> Row | None:
@@ -66,20 +114,98 @@ def _in_use(core: Core, login: str) -> Row | None:
     return user if user and user["disabled_at_ms"] is None else None
 
 
-def disable(core: Core, login: str) -> bool:
+def invitations(core: Core) -> list[Invitation]:
+    """Return those that are still good, the first to end first."""
+    return [typed(Invitation, row) for row in core.store.all("open_invitations", now_ms=core.now_ms())]
+
+
+def revoke_invitation(core: Core, invitation_id: str, actor: str) -> None:
+    """Make an invitation good for nothing, if it is not yet."""
+    with core.store.transaction():
+        if core.store.run("revoke_invitation", invitation_id=invitation_id, now_ms=core.now_ms()):
+            event_log.note(core, "invitation_revoked", actor, invitation_id=invitation_id)
+
+
+def reset(core: Core, login: str, good_for_ms: int, actor: str) -> str | None:
+    """Void password and second factor at once, end the sessions, and invite anew; None: nobody.
+
+    For who has lost the phone with the second factor: its finder must not be in.
+    """
+    user = _in_use(core, login)
+    if user is None:
+        return None
+    with core.store.transaction():
+        core.store.run("forget_credentials", user_id=user["user_id"])
+        _end_all(core, user["user_id"])
+        event_log.note(core, "user_reset", actor, user_id=user["user_id"])
+        return _add_invitation(core, user["user_id"], "set", good_for_ms, actor)
+
+
+def _end_all(core: Core, user_id: str) -> int:
+    """End the sessions of a user, streams too, and void the invitations. Within a transaction."""
+    ended = core.store.run("close_sessions_of_user", user_id=user_id, now_ms=core.now_ms())
+    core.store.run("use_invitations_of_user", user_id=user_id, now_ms=core.now_ms())
+    return ended
+
+
+def open_sessions(core: Core) -> list[OpenSession]:
+    """Return all that have not ended, by login."""
+    now_ms = core.now_ms()
+    rows = [
+        row
+        for row in core.store.all("open_sessions")
+        if not access.is_over(*access.after_a_jump(row["opened_at_ms"], row["seen_at_ms"], now_ms), now_ms)
+    ]
+    return [
+        OpenSession(
+            *(row["token_sha256"][:SESSION_ID_CHARS], row["login"], row["name"], row["role"]),
+            *(row["opened_at_ms"], row["seen_at_ms"], _where(core, row)),
+        )
+        for row in rows
+    ]
+
+
+def _where(core: Core, row: Row) -> str:
+    try:
+        sealed = row["where_sealed"]
+        return core.sealer.unseal(f"session:{row['token_sha256']}", sealed).decode() if sealed else ""
+    except Broken:
+        return ""
+
+
+def end_session(core: Core, session_id: str, actor: str) -> None:
+    """End one session, if it has not ended."""
+    with core.store.transaction():
+        row = core.store.one("session_of_id", session_id=session_id)
+        if row is not None:
+            core.store.run("close_session", token_sha256=row["token_sha256"], now_ms=core.now_ms())
+            event_log.note(core, "sessions_ended", actor, user_id=row["user_id"], count=1)
+
+
+def end_sessions(core: Core, login: str, actor: str) -> None:
+    """End all sessions of a user."""
+    user = core.store.one("user_of_login", login=login)
+    if user is None:
+        return
+    with core.store.transaction():
+        count = core.store.run("close_sessions_of_user", user_id=user["user_id"], now_ms=core.now_ms())
+        if count:
+            event_log.note(core, "sessions_ended", actor, user_id=user["user_id"], count=count)
+
+
+def disable(core: Core, login: str, actor: str = event_log.COMMAND) -> bool:
     """Keep a user from signing in, and end the sessions, streams too. False: nobody (any more)."""
     user = _in_use(core, login)
     if user is None:
         return False
-    who = {"user_id": user["user_id"], "now_ms": core.now_ms()}
     with core.store.transaction():
-        for query in ("disable_user", "close_sessions_of_user", "use_invitations_of_user"):
-            core.store.run(query, **who)
-        event_log.note(core, "user_disabled", event_log.COMMAND, user_id=user["user_id"])
+        core.store.run("disable_user", user_id=user["user_id"], now_ms=core.now_ms())
+        _end_all(core, user["user_id"])
+        event_log.note(core, "user_disabled", actor, user_id=user["user_id"])
     return True
 
 
-def enable(core: Core, login: str) -> bool:
+def enable(core: Core, login: str, actor: str = event_log.COMMAND) -> bool:
     """Let a disabled user sign in again, with the same password; nothing that had ended begins again.
 
     False: no such disabled user.
@@ -89,11 +215,11 @@ def enable(core: Core, login: str) -> bool:
         return False
     with core.store.transaction():
         core.store.run("enable_user", user_id=user["user_id"])
-        event_log.note(core, "user_enabled", event_log.COMMAND, user_id=user["user_id"])
+        event_log.note(core, "user_enabled", actor, user_id=user["user_id"])
     return True
 
 
-def change_user(core: Core, login: str, **changes: str | None) -> bool:
+def change_user(core: Core, login: str, *, actor: str = event_log.COMMAND, **changes: str | None) -> bool:
     """Change name, role, zone, language, as given; it counts from the user's next click. False: nobody."""
     user = _in_use(core, login)
     if user is None:
@@ -104,15 +230,18 @@ def change_user(core: Core, login: str, **changes: str | None) -> bool:
     with core.store.transaction():
         core.store.run("set_user", user_id=user["user_id"], **values)
         change = {"user_id": user["user_id"], "role": values["role"], "zone": values["zone"]}
-        event_log.note(core, "user_changed", event_log.COMMAND, **change)
+        event_log.note(core, "user_changed", actor, **change)
     return True
 
 
-def enter(core: Core, token: str) -> tuple[str, Caller]:
-    """Use an invitation up: a new session's token, and whose it is. Raises Refused("unauthorised")."""
+def enter(core: Core, token: str, where: str = "") -> tuple[str, Caller]:
+    """Use an invitation up: a new session's token, and whose it is. `where`: address and browser.
+
+    Raises Refused("unauthorised").
+    """
     with core.store.transaction():
         user_id = use_invitation(core, token, "enter")
-        session = open_session(core, user_id)
+        session = open_session(core, user_id, where)
     return session, session_of(core, session)
 
 
@@ -131,10 +260,13 @@ def use_invitation(core: Core, token: str, purpose: str) -> str:
     return str(row["user_id"])
 
 
-def open_session(core: Core, user_id: str, **how: str) -> str:
+def open_session(core: Core, user_id: str, where: str = "", **how: str) -> str:
     """Its token, of which only the hash is kept. Within a transaction."""
     token = secrets.token_urlsafe(32)
-    core.store.run("add_session", token_sha256=sha256(token), user_id=user_id, now_ms=core.now_ms())
+    name = sha256(token)
+    where_sealed = core.sealer.seal(f"session:{name}", where.encode())
+    values = {"user_id": user_id, "where_sealed": where_sealed}
+    core.store.run("add_session", token_sha256=name, now_ms=core.now_ms(), **values)
     event_log.note(core, "signed_in", f"user:{user_id}", **how)
     return token
 

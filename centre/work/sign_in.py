@@ -49,7 +49,7 @@ def invited(core: Core, token: str) -> Invited:
 
 
 def set_password(
-    core: Core, token: str, password_hash: str, code: str, place: Place | None = None
+    core: Core, token: str, password_hash: str, code: str, place: Place | None = None, where: str = ""
 ) -> tuple[str, Caller]:
     """Use the invitation up: the user's other sessions end, and a new one begins, as `accounts.enter`.
 
@@ -75,7 +75,7 @@ def set_password(
         if place is not None:
             login_attempts.know(core, place)
         event_log.note(core, "password_set", f"user:{user_id}")
-        session = accounts.open_session(core, user_id)
+        session = accounts.open_session(core, user_id, where)
     return session, accounts.session_of(core, session)
 
 
@@ -107,7 +107,7 @@ def try_sign_in(core: Core, login: str, place: Place) -> Try:
     )
 
 
-def sign_in(core: Core, tried: Try, code: str, *, is_right: bool) -> tuple[str, Caller]:
+def sign_in(core: Core, tried: Try, code: str, *, is_right: bool, where: str = "") -> tuple[str, Caller]:
     """After the password was checked, the code, which is good once; then as `accounts.enter`.
 
     Raises Refused("wrong_sign_in").
@@ -116,7 +116,7 @@ def sign_in(core: Core, tried: Try, code: str, *, is_right: bool) -> tuple[str, 
     with core.store.transaction():
         if _has_shown(core, tried, code, is_right) and tried.user_id is not None:
             login_attempts.know(core, tried.place)
-            session = accounts.open_session(core, tried.user_id)
+            session = accounts.open_session(core, tried.user_id, where)
     if session is None:
         raise Refused("wrong_sign_in")
     return session, accounts.session_of(core, session)
@@ -176,7 +176,7 @@ def _has_shown(core: Core, tried: Try, code: str, is_right: bool) -> bool:
     return bool(used)
 
 
-def vouched(core: Core, login: str) -> tuple[str, Caller]:
+def vouched(core: Core, login: str, where: str = "") -> tuple[str, Caller]:
     """Sign in a user for whom the provider vouches, if known here; then as `accounts.enter`.
 
     Raises Refused("wrong_sign_in").
@@ -189,7 +189,7 @@ def vouched(core: Core, login: str) -> tuple[str, Caller]:
         elif user["disabled_at_ms"] is not None:
             attempt_counters.add(core, "provider_refused", f"user {user['user_id']} is disabled")
         else:
-            session = accounts.open_session(core, user["user_id"], by="provider")
+            session = accounts.open_session(core, user["user_id"], where, by="provider")
     if session is None:
         raise Refused("wrong_sign_in")
     return session, accounts.session_of(core, session)

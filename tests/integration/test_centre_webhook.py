@@ -192,7 +192,8 @@ async def test_who_does_not_take_it_is_told_again(tmp_path: Path, mood: str) -> 
     assert [one["event"] for one in events] == ["opened", "acknowledged"]
     assert receiver.refused[0] == receiver.taken[0][1]
     assert receiver.elsewhere == 0
-    assert [line["reason"] for line in log.of("trouble")] == ["webhook_failing"]
+    assert [line["reason"] for line in log.of("trouble")] == ["webhook_failing"] * 2
+    assert [bool(line.get("over")) for line in log.of("trouble")] == [False, True]
 
 
 async def test_a_receiver_whom_nobody_vouches_for_is_told_nothing(tmp_path: Path) -> None:

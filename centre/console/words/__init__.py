@@ -33,6 +33,12 @@ def say(language: str, key: str) -> str:
     return _words()[key][language]
 
 
+def find(language: str, key: str) -> str | None:
+    """Return the words of `key`, or None without any: of what is a name in the code, and may be new."""
+    said = _words().get(key)
+    return said[language] if said else None
+
+
 def of_page(language: str, page: str) -> dict[str, str]:
     """All words of one page, for its script."""
     start = f"{page}."

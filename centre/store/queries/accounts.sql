@@ -14,8 +14,29 @@ VALUES (:user_id, :login, :name, :role, :zone, :language, :now_ms)
 ON CONFLICT DO NOTHING;
 
 -- name: add_session
-INSERT INTO sessions (token_sha256, user_id, opened_at_ms, seen_at_ms)
-VALUES (:token_sha256, :user_id, :now_ms, :now_ms);
+INSERT INTO sessions (token_sha256, user_id, opened_at_ms, seen_at_ms, where_sealed)
+VALUES (:token_sha256, :user_id, :now_ms, :now_ms, :where_sealed);
+
+-- name: open_sessions
+SELECT s.token_sha256, u.login, u.name, u.role, s.opened_at_ms, s.seen_at_ms, s.where_sealed
+FROM sessions s JOIN users u USING (user_id)
+WHERE closed_at_ms IS NULL AND disabled_at_ms IS NULL ORDER BY login, opened_at_ms;
+
+-- By the first characters of its hash, which lets nobody in.
+-- name: session_of_id
+SELECT token_sha256, user_id FROM sessions WHERE substr(token_sha256, 1, 16) = :session_id AND closed_at_ms IS NULL;
+
+-- name: open_invitations
+SELECT substr(token_sha256, 1, 16) AS invitation_id, u.login, u.name, i.purpose, i.expires_at_ms
+FROM invitations i JOIN users u USING (user_id)
+WHERE used_at_ms IS NULL AND expires_at_ms > :now_ms ORDER BY expires_at_ms;
+
+-- name: revoke_invitation
+UPDATE invitations SET used_at_ms = :now_ms
+WHERE substr(token_sha256, 1, 16) = :invitation_id AND used_at_ms IS NULL;
+
+-- name: forget_credentials
+UPDATE users SET password_sealed = NULL, totp_sealed = NULL WHERE user_id = :user_id;
 
 -- name: session
 SELECT s.*, u.login, u.name, u.role, u.zone, u.language

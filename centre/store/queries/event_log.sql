@@ -172,3 +172,55 @@ SELECT * FROM log_signatures WHERE seq BETWEEN :first AND :last ORDER BY seq, da
 -- name: log_of_case_of_kinds
 SELECT * FROM log WHERE case_id = :case_id AND kind IN (SELECT value FROM json_each(:kinds))
 ORDER BY seq DESC LIMIT :at_most;
+
+-- name: log_first
+SELECT at_ms FROM log ORDER BY seq LIMIT 1;
+
+-- name: log_last_of_kind
+SELECT * FROM log WHERE kind = :kind ORDER BY seq DESC LIMIT 1;
+
+-- name: signature_last
+SELECT day, at_ms FROM log_signatures ORDER BY seq DESC, day DESC LIMIT 1;
+
+-- name: webhook_waits
+SELECT count(*) AS waiting, min(made_at_ms) AS oldest_ms FROM webhook_events WHERE done_at_ms IS NULL;
+
+-- Of presses that were told once: one that was sent again had waited.
+-- name: clocks_of_phones
+SELECT a.bridge_id, a.received_at_ms - a.heard_at_ms AS ahead_ms
+FROM incidents i JOIN alarms a USING (incident_id)
+WHERE i.event IN (:alarm, :test) AND i.opened_at_ms >= :since_ms AND a.heard_at_ms IS NOT NULL AND a.posts = 1
+ORDER BY i.opened_at_ms DESC LIMIT :at_most;
+
+-- A page of the log, the newest first. Each filter has its index; what else is asked is looked at row by row.
+-- name: log_page
+SELECT * FROM log WHERE seq < :before_seq
+      AND (:kind IS NULL OR kind = :kind) AND (:actor IS NULL OR actor = :actor)
+      AND at_ms >= :from_ms AND at_ms < :until_ms
+ORDER BY seq DESC LIMIT :at_most;
+
+-- name: log_page_of_kind
+SELECT * FROM log WHERE kind = :kind AND seq < :before_seq
+      AND (:actor IS NULL OR actor = :actor) AND at_ms >= :from_ms AND at_ms < :until_ms
+ORDER BY seq DESC LIMIT :at_most;
+
+-- name: log_page_of_actor
+SELECT * FROM log WHERE actor = :actor AND seq < :before_seq
+      AND (:kind IS NULL OR kind = :kind) AND at_ms >= :from_ms AND at_ms < :until_ms
+ORDER BY seq DESC LIMIT :at_most;
+
+-- name: log_page_of_incident
+SELECT * FROM log WHERE incident_id = :incident_id AND seq < :before_seq
+      AND (:kind IS NULL OR kind = :kind) AND (:actor IS NULL OR actor = :actor)
+      AND (:case_id IS NULL OR case_id = :case_id) AND at_ms >= :from_ms AND at_ms < :until_ms
+ORDER BY seq DESC LIMIT :at_most;
+
+-- name: log_page_of_case
+SELECT * FROM log WHERE case_id = :case_id AND seq < :before_seq
+      AND (:kind IS NULL OR kind = :kind) AND (:actor IS NULL OR actor = :actor)
+      AND at_ms >= :from_ms AND at_ms < :until_ms
+ORDER BY seq DESC LIMIT :at_most;
+
+-- The entries of a span of time lie between these two.
+-- name: log_span_of_time
+SELECT min(seq) AS first, max(seq) AS last FROM log WHERE at_ms >= :from_ms AND at_ms < :until_ms;
