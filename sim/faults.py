@@ -9,8 +9,12 @@ from dataclasses import dataclass
 PHONE, CENTRE, BUTTON = "phone", "centre", "button"
 REAL, VIRTUAL = "real", "virtual"  # worlds: `amr-sim run`, `amr-sim explore`
 STRANGERS = ("stay", "linger", "forge", "repeat", "shout")
+SHOWN = ("rubbish", "echo", "nothing")
+RTC_KEPT, ALL_LOST = "clock", "nothing"
+DATES = ("rollover", "1980", "2099", "none")
 _DAY_MS = 86_400_000
 _YEARS_MS = 3650 * _DAY_MS
+_CLOCKS_MS = (-_DAY_MS, -3_600_000, -120_000, 120_000, 3_600_000, _DAY_MS)
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ FAULTS: dict[str, Fault] = {
         "by `by_ms`; back after `for_ms`. In real time it needs libfaketime (`apt-get install faketime`)",
         (PHONE, CENTRE),
         (Value("by_ms", -_YEARS_MS, _YEARS_MS, "milliseconds"),),
-        drawn=(-_DAY_MS, -3_600_000, -120_000, 120_000, 3_600_000, _DAY_MS),
+        drawn=(*_CLOCKS_MS, -_YEARS_MS, -600 * _DAY_MS, -11_000, 61_000, 600 * _DAY_MS, _YEARS_MS),
     ),
     "clock_drifts": Fault(
         "it is too fast by this `part` from then on",
@@ -130,6 +134,20 @@ FAULTS: dict[str, Fault] = {
         (Value("operation", 0, 10_000),),
         drawn=tuple(range(10)),
     ),
+    "brown_out": Fault(
+        "the button's battery gives in whenever its motor starts, which ends its program; it comes back by "
+        "itself, and `keeps` its clock and RTC memory (`clock`), or `nothing` but flash",
+        (BUTTON,),
+        (Value("keeps", words=(RTC_KEPT, ALL_LOST)),),
+        drawn=(RTC_KEPT, ALL_LOST),
+    ),
+    "button_late": Fault(
+        "its program gets its turn up to `late_ms` late: flash is erased, its processor is busy",
+        (BUTTON,),
+        (Value("late_ms", 1, 124, "milliseconds"),),
+        worlds=(VIRTUAL,),
+        drawn=(60, 124),
+    ),
     "button_reset": Fault("the button's reset pin is touched", (BUTTON,), lasts=False),
     "button_destroyed": Fault("the button is broken for good", (BUTTON,), lasts=False),
     "flash_fails": Fault("the button's flash cannot be written", (BUTTON,), worlds=(VIRTUAL,)),
@@ -149,7 +167,26 @@ FAULTS: dict[str, Fault] = {
         (Value("manner", words=STRANGERS, default="stay"), Value("count", 1, 3, default=1)),
         drawn=STRANGERS,
     ),
+    "impostors": Fault(
+        "`count` devices send the code that is on the air, take the link and answer each write; who reads "
+        "their *state* is shown `shows`: rubbish, an echo of what was written, or nothing",
+        (BUTTON,),
+        (Value("shows", words=SHOWN), Value("count", 1, 10, default=1)),
+        drawn=SHOWN,
+    ),
+    "receiver_date": Fault(
+        "the phone's satellite receiver says another `date`: 1,024 weeks back (`rollover`), in `1980`, in "
+        "`2099`, or `none`; it is at the phone's `fix`",
+        (PHONE,),
+        (Value("date", words=DATES),),
+        drawn=DATES,
+    ),
 }
+
+
+def drawn_for(what: str, who: str) -> tuple[float | str, ...]:
+    """Return what a random schedule may draw for it: nobody sets a centre's clock by years."""
+    return _CLOCKS_MS if (what, who) == ("clock_jumps", CENTRE) else FAULTS[what].drawn
 
 
 def value_of(what: str, values: dict[str, float | str]) -> float | str:

@@ -12,6 +12,7 @@ from sim.city.statistics import Key, TakenPress, Tally
 from sim.judge import promises
 from sim.judge.events import WorldEvent
 from sim.judge.promises import Judgement
+from sim.judge.story import ALARM
 from sim.judge.vibrations import TAKEN
 
 _HOLD_MS, _CLICK_MS = 2000, 150
@@ -24,6 +25,10 @@ BLIND = {
     promises.LATE: _COUNTED,
     promises.FELT: "a city has no motors",
     promises.TOLD: "a city has no motors",
+    promises.ON_AIR: "a burst is one event here, and has no address",
+    promises.BROUGHT: _COUNTED,
+    promises.AGED: _COUNTED,
+    promises.PLACED: "a city has no positions",
     promises.REUSED: "a burst is one event here, and has no address",
     promises.LINKED: "a burst is one event here, and has no address",
     promises.SOUND: "no program runs by itself here",
@@ -60,7 +65,7 @@ def _press(
     button, event, counter = key
     at_ms = press.at_ms
     yield WorldEvent(at_ms - _HOLD_MS, button, "boot", {"args": [button]})
-    if event == promises.ALARM:
+    if event == ALARM:
         yield from _finger(button, at_ms - _HOLD_MS, at_ms)
     else:
         for click in (5, 3, 1):

@@ -1,21 +1,17 @@
 """The promises, each checked on a list of events and on nothing else. Pure.
 
-Whoever made the events, the world in virtual time, real processes or a city: the hand presses (`hand`), the
-button says what it does on its serial line and by its motor, the air shows codes and addresses, the centre
-and the bridges log, an auditor reads the database at the end. How any of it works is not known here.
+Whoever made the events, the world in virtual time, real processes or a city (story.py sorts them): how any of
+it works is not known here.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from sim.judge.events import WorldEvent
-from sim.judge.vibrations import CLOSED, NOT_CONFIRMED, RECEIVED, TAKEN, Vibration, vibrations
-
-ALARM, TEST = 1, 2
-_ON_AIR_MS = 200  # a radio whose peers are let go first is on the air so late
-_BOUNCE_MS = 50  # a contact that opens for less under a finger is no release
+from sim.judge.story import ALARM, TEST, Bounds, ButtonStory, Press, Session, Story
+from sim.judge.vibrations import CLOSED, NOT_CONFIRMED, RECEIVED, TAKEN, Vibration
 
 LOST = "no press is lost"
 INVENTED = "no press is invented"
@@ -29,33 +25,23 @@ HEARD = "HEARD means that the bridge has it on disk"
 KEPT = "what the centre gave is on its disk, and stays"
 FELT = "a press that was held for long enough is felt as taken"
 TOLD = "who presses is told within a minute"
+ON_AIR = "a press that waits for its receipt is on the air"
+BROUGHT = "a receipt counts as brought only where its button has it"
+AGED = "a press is as old as its button says"
+PLACED = "the newest position is where the phone was last"
 SOUND = "no part fails by itself"
-PROMISES = (LOST, INVENTED, ONCE, FORGED, ORDER, REUSED, LATE, LINKED, HEARD, KEPT, FELT, TOLD, SOUND)
+_OF_A_PRESS = (LOST, INVENTED, ONCE, FORGED, ORDER, REUSED, LATE, LINKED)
+PROMISES = (*_OF_A_PRESS, HEARD, KEPT, FELT, TOLD, ON_AIR, BROUGHT, AGED, PLACED, SOUND)
 
-
-class Press(NamedTuple):
-    """Which press of which button."""
-
-    device_id: str
-    event: int
-    counter: int
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How long things may take in the world that is judged."""
-
-    # From the last fault's end until every open press must be delivered, and every stage felt. It is the
-    # sum of what the protocol allows: the next CONTACT (60 s), a connection (10 s), the retry queue's pause
-    # (57 s) or a dead stream's silence and pause (50 + 57 s), and one more CONTACT for the way back (60 s).
-    delivery_ms: float = 240_000
-    told_ms: float = 75_000  # not confirmed after 60 s, and the patterns before it
-    hold_ms_min: float = 1800  # the firmware's hold is 2 s; a clock may be some percent off
-    hold_ms_sure: float = 2290  # no clock is so slow, and no wake so late, that this is not long enough
-    taken_ms: float = 4000  # from there to the pulse: the pattern before it may have to end first
-    clicks_ms_max: float = 2600
-    cut_ms: float = 50  # from a receipt's proof to flash
-    pulses_may_stretch: bool = False  # a busy machine holds the motor on: one pulse is CLOSED only if proven
+_ABOUT_MS = 3_000  # what is cut off about a moment may be seen on one side alone
+_BEGINS_MS = 150  # from a receipt's proof to the motor; a hand that holds on feels TAKEN later
+_AT_ONCE_MS = 10_000  # a start, and the patterns before it
+_ON_AIR_FOR_MS = 285_000  # 30 s and 5 min, by a clock that is too fast
+_SILENT_MS_MAX = 3_000
+_AGE_MS, _AGE_SHARE = 15_000, 0.05  # an age is said in steps of 10 s, by a clock that is off
+_FAR_M = 200.0
+_FOLLOWED_MS = 900_000  # for so long a position is followed in any case
+_METRES_PER_DEGREE = 111_195.0
 
 
 @dataclass(frozen=True)
@@ -94,17 +80,6 @@ class Judgement:
         return [promise for promise in PROMISES if promise not in others]
 
 
-@dataclass(frozen=True)
-class Session:
-    """One code under one address."""
-
-    at_ms: float
-    address: str
-    code: str
-    event: int
-    counter: int
-
-
 def judge(
     events: Sequence[WorldEvent],
     calm_from_ms: float,
@@ -117,7 +92,7 @@ def judge(
     """
     assert events, "nothing has happened"
     blind = blind or {}
-    story = _Story(events, calm_from_ms, bounds or Bounds())
+    story = Story(events, calm_from_ms, bounds or Bounds())
     broken: list[Broken] = []
     reasons = dict(blind)
     for finding in _all(story):
@@ -135,12 +110,15 @@ def judge(
     )
 
 
-def _all(story: "_Story") -> Iterator[_Finding]:
-    yield from story.failures
-    yield from story.heard
+def _all(story: Story) -> Iterator[_Finding]:
+    for e in story.failures:
+        yield Broken(SOUND, e.at_ms, f"{e.by} says: {e.data.get('text') or e.data.get('args') or e.what}")
+    yield from _heard(story)
     yield from _kept(story)
     yield from _once(story)
     yield from _linked(story)
+    yield from _brought(story)
+    yield from _placed(story)
     for button in story.buttons.values():
         yield from _lost(button, story)
         yield from _invented(button, story)
@@ -149,256 +127,21 @@ def _all(story: "_Story") -> Iterator[_Finding]:
         yield from _late(button, story)
         yield from _felt(button, story)
         yield from _told(button, story)
-
-
-# -- who did what -------------------------------------------------------------------------------------
-
-
-class _Button:
-    """All that happened to one button and its hand, in order."""
-
-    def __init__(self, name: str, bounds: Bounds) -> None:
-        self.name, self.device_id = name, ""
-        self.own: list[WorldEvent] = []
-        self.felt: list[Vibration] = []
-        self.receipts: list[tuple[float, int]] = []
-        self.ends: list[float] = []  # the program ended: power, reset, wake
-        self.power_off: list[float] = []
-        self.unsaved_at: list[tuple[float, bool]] = []  # flash failed, or has it all again
-        self.destroyed_ms: float | None = None
-        self.sessions: list[Session] = []
-        self.restarts: list[float] = []  # but for a wake from deep sleep: power, reset
-        self.presses: list[tuple[float, float]] = []  # when the finger went down, and up
-        self.holds: list[float] = []  # when each hold was long enough
-        self.clicks: list[float] = []  # when each three clicks were complete
-        self.heard: dict[tuple[int, int], float] = {}  # when a bridge first wrote HEARD of an event
-        self._clicks_ms_max, self._hold_ms_min = bounds.clicks_ms_max, bounds.hold_ms_min
-        self._pulses_may_stretch = bounds.pulses_may_stretch
-        self._ups: list[float] = []
-        self._down_ms: float | None = None  # since when this start of the button sees the finger
-        self._touched_ms = 0.0
-        self._on_air: WorldEvent | None = None
-
-    def add_own(self, e: WorldEvent) -> None:
-        """Add what the button itself says or does."""
-        self.own.append(e)
-        if e.what == "advert":
-            self._add_session(e)
-        elif e.what == "boot":
-            self.device_id = e.data["args"][0]
-            self.ends.append(e.at_ms)
-            if e.data["args"][1:] != ["True"]:
-                self.restarts.append(e.at_ms)
-                self._begin_again(e.at_ms)
-        elif e.what == "reset":
-            self.restarts.append(e.at_ms)
-        elif e.what == "receipt":
-            self.receipts.append((e.at_ms, int(e.data["args"][0])))
-        elif e.what == "power" and not e.data["on"]:
-            self.power_off.append(e.at_ms)
-            self.ends.append(e.at_ms)
-            self.restarts.append(e.at_ms)
-        elif e.what in ("flash", "saved"):
-            self.unsaved_at.append((e.at_ms, e.what == "flash"))
-        elif e.what == "destroyed":
-            self.destroyed_ms = e.at_ms
-        elif e.what == "provisioned":
-            self.device_id, self._hold_ms_min = e.data["device_id"], 0.9 * e.data["hold_ms"]
-
-    def add_on_air(self, e: WorldEvent) -> None:
-        """Add a code that the air shows under a new address; the serial line then says what it means."""
-        self._on_air = e
-
-    def _add_session(self, e: WorldEvent) -> None:
-        """Add a session; an advert that is told again as it slows down is the same one."""
-        shown, self._on_air = self._on_air, None
-        if shown is not None:
-            event, counter = (int(word) for word in e.data["args"][:2])
-            session = Session(shown.at_ms, shown.data["address"], shown.data["code"], event, counter)
-            self.sessions.append(session)
-
-    def add_hand(self, e: WorldEvent) -> None:
-        """Add a finger that goes down or up."""
-        if e.what == "pressed":
-            self._down_ms = e.at_ms
-            if not self.presses or e.at_ms - self.presses[-1][1] > _BOUNCE_MS:
-                self._touched_ms = e.at_ms
-        elif e.what == "released" and self._down_ms is not None:
-            self.presses.append((self._touched_ms, e.at_ms))
-            if not self._add_hold(e.at_ms):
-                self._ups.append(e.at_ms)
-                if len(self._ups) >= 3 and e.at_ms - self._ups[-3] <= self._clicks_ms_max:
-                    self.clicks.append(e.at_ms)
-            self._down_ms = None
-
-    def _begin_again(self, at_ms: float) -> None:
-        """Take a finger that is down at a start for a press of its own: the button cannot know better."""
-        if self._down_ms is not None:
-            self._add_hold(at_ms)
-            self._down_ms = at_ms
-
-    def _add_hold(self, until_ms: float) -> bool:
-        is_hold = self._down_ms is not None and until_ms - self._down_ms >= self._hold_ms_min
-        if is_hold and self._down_ms is not None:
-            self.holds.append(self._down_ms + self._hold_ms_min)
-        return is_hold
-
-    def end(self, at_ms: float) -> None:
-        """Close the story."""
-        self._add_hold(at_ms)
-        self.felt = [self._understood(one) for one in vibrations(self.own)]
-
-    def _understood(self, one: Vibration) -> Vibration:
-        if one.pattern != CLOSED or not self._pulses_may_stretch:
-            return one
-        is_proven = any(at_ms <= one.from_ms and stage == CLOSED for at_ms, stage in self.receipts)
-        return one if is_proven else one._replace(pattern=TAKEN)
-
-    def stage_of(self, one: Vibration, last: int) -> int:
-        """Return the stage that is felt after stage `last` of the same press."""
-        assert isinstance(one.pattern, int)
-        if one.pattern > last or not self._pulses_may_stretch:
-            return one.pattern
-        # A pause that a busy machine stretched cuts a pattern in two: its first part reads as a lower stage.
-        return max((stage for at_ms, stage in self.receipts if at_ms <= one.from_ms), default=one.pattern)
-
-    def is_alarm(self, taken: Vibration) -> bool:
-        """Return whether the hand's last gesture before it felt this was a hold."""
-        hold = max((at for at in self.holds if at <= taken.from_ms), default=0.0)
-        return hold > max((at for at in self.clicks if at <= taken.from_ms), default=-1.0)
-
-    def pressed_ms(self, taken: Vibration) -> float:
-        """Return when the press that this pulse tells of was first on the air: a pulse may have to wait."""
-        press = self.press_of(taken)
-        sessions = (one.at_ms for one in self.sessions if (one.event, one.counter) == press)
-        return min(sessions, default=taken.from_ms)
-
-    def was_on(self, from_ms: float, until_ms: float) -> bool:
-        """Return whether it was started before, and neither was off nor began anew in between."""
-        before = [at_ms for at_ms in self.ends if at_ms < from_ms]
-        is_on = bool(before) and before[-1] not in self.power_off
-        return is_on and not any(from_ms < at_ms < until_ms for at_ms in self.restarts)
-
-    def forgot(self, at_ms: float) -> bool:
-        """Return whether power was lost before, while flash had not everything: then nothing is promised."""
-        return any(self._unsaved(off_ms) for off_ms in self.power_off if off_ms <= at_ms)
-
-    def _unsaved(self, at_ms: float) -> bool:
-        before = [unsaved for when_ms, unsaved in self.unsaved_at if when_ms <= at_ms]
-        return bool(before) and before[-1]
-
-    def press_of(self, taken: Vibration) -> tuple[int, int]:
-        """Return event and counter of the press that this pulse tells of: it is on the air just after it."""
-        return self.press_at(taken.at_ms + _ON_AIR_MS)
-
-    def press_at(self, at_ms: float) -> tuple[int, int]:
-        """Return event and counter of the last press that it had on the air."""
-        for session in reversed(self.sessions):
-            if session.at_ms <= at_ms and session.event in (ALARM, TEST):
-                return (session.event, session.counter)
-        return (0, 0)
-
-
-class _Story:
-    """The events, sorted by whom they concern."""
-
-    def __init__(self, events: Sequence[WorldEvent], calm_from_ms: float, bounds: Bounds) -> None:
-        self.calm_from_ms, self.bounds = calm_from_ms, bounds
-        self.end_ms = max(e.at_ms for e in events)
-        self.failures: list[_Finding] = []
-        self.heard: list[_Finding] = []
-        names = dict.fromkeys(
-            e.data["button"] for e in events if e.by in ("hand", "air") and "button" in e.data
-        )
-        self.buttons = {name: _Button(name, bounds) for name in names}
-        self.press_of: dict[str, Press] = {}
-        self.incidents_of: dict[Press, dict[str, float]] = {}
-        self.gave: list[tuple[float, str, int, bool]] = []  # at, incident, stage, on disk
-        self.audit: dict[str, list[int]] = {}
-        self.two_presses: list[tuple[float, str]] = []
-        for e in events:
-            self._add(e)
-        for button in self.buttons.values():
-            button.end(self.end_ms)
-        self._index()
-
-    def _add(self, e: WorldEvent) -> None:
-        if e.by in self.buttons:
-            self.buttons[e.by].add_own(e)
-        elif e.by == "hand" and "button" in e.data:
-            self.buttons[e.data["button"]].add_hand(e)
-        elif e.by == "air" and e.what == "session":
-            self.buttons[e.data["button"]].add_on_air(e)
-        elif e.by in ("centre", "auditor") and "incident" in e.data:
-            self._add_incident(e)
-        elif e.what == "wrote" and e.data["stage"] == 0:
-            self._add_heard(e)
-        if e.what in ("mistake", "fault", "crashed"):
-            self.failures.append(
-                Broken(SOUND, e.at_ms, f"{e.by} says: {e.data.get('text') or e.data.get('args') or e.what}")
-            )
-
-    def _add_heard(self, e: WorldEvent) -> None:
-        event, counter = e.data["event"], e.data["counter"]
-        if e.data["button"] in self.buttons:
-            self.buttons[e.data["button"]].heard.setdefault((event, counter), e.at_ms)
-        if not e.data["on_disk"]:
-            text = f"{e.by} says HEARD of event {event} number {counter}, not on its disk"
-            self.heard.append(Broken(HEARD, e.at_ms, text))
-
-    def _add_incident(self, e: WorldEvent) -> None:
-        incident = e.data["incident"]
-        if "counter" in e.data and "event" in e.data:
-            press = Press(e.data["device_id"], e.data["event"], e.data["counter"])
-            if self.press_of.setdefault(incident, press) != press:
-                self.two_presses.append((e.at_ms, incident))
-            self.incidents_of.setdefault(press, {}).setdefault(incident, e.at_ms)
-        if e.what == "gave":
-            self.gave.append((e.at_ms, incident, e.data["stage"], e.data["on_disk"]))
-        elif e.by == "auditor":
-            self.audit[incident] = e.data["stages"]
-
-    def _index(self) -> None:
-        self._gave_of: dict[Press, list[tuple[float, int]]] = {}
-        for at_ms, incident, stage, _ in self.gave:
-            if incident in self.press_of:
-                self._gave_of.setdefault(self.press_of[incident], []).append((at_ms, stage))
-        self._presses_of: dict[tuple[str, int], list[tuple[float, Press]]] = {}
-        for press, incidents in self.incidents_of.items():
-            if any(one in self.audit for one in incidents):
-                told = (min(incidents.values()), press)
-                self._presses_of.setdefault((press.device_id, press.event), []).append(told)
-
-    def presses(self, device_id: str, event: int) -> list[tuple[float, Press]]:
-        """Return those of one button that have an incident in the end, by when that was first told."""
-        return sorted(self._presses_of.get((device_id, event), ()))
-
-    def has(self, press: Press) -> bool:
-        """Return whether the auditor has found an incident of this press."""
-        return any(one in self.audit for one in self.incidents_of.get(press, ()))
-
-    def gave_button(self, device_id: str) -> list[tuple[float, int]]:
-        """Return when the centre gave which stage to any press of one button."""
-        return [one for press, gave in self._gave_of.items() if press.device_id == device_id for one in gave]
-
-    def gave_press(self, press: Press) -> list[tuple[float, int]]:
-        """Return when the centre gave which stage to this press."""
-        return self._gave_of.get(press, [])
-
-    def waits_ms(self, since_ms: float) -> float:
-        """Return for how long nothing was wrong since then."""
-        return self.end_ms - max(since_ms, self.calm_from_ms)
-
-    def too_short(self, since_ms: float) -> str:
-        """Return why the bound has not passed."""
-        waits_s, bound_s = max(0, self.waits_ms(since_ms)) / 1000, self.bounds.delivery_ms / 1000
-        return f"the play ends {waits_s:.0f} s after it and the last fault, the bound is {bound_s:.0f} s"
+        yield from _on_air(button)
+        yield from _aged(button)
 
 
 # -- the promises -------------------------------------------------------------------------------------
 
 
-def _kept(story: _Story) -> Iterator[Broken]:
+def _heard(story: Story) -> Iterator[Broken]:
+    for e in story.heard:
+        if not e.data["on_disk"]:
+            which = f"event {e.data['event']} number {e.data['counter']}"
+            yield Broken(HEARD, e.at_ms, f"{e.by} says HEARD of {which}, not on its disk")
+
+
+def _kept(story: Story) -> Iterator[Broken]:
     for at_ms, incident, stage, on_disk in story.gave:
         if not on_disk:
             yield Broken(KEPT, at_ms, f"stage {stage} of {incident} was given and is not on disk")
@@ -410,7 +153,7 @@ def _kept(story: _Story) -> Iterator[Broken]:
             yield Broken(ORDER, story.end_ms, f"the centre wrote stages {stages} of {incident}")
 
 
-def _once(story: _Story) -> Iterator[Broken]:
+def _once(story: Story) -> Iterator[Broken]:
     for press, incidents in story.incidents_of.items():
         if len(incidents) > 1:
             text = f"press {press.counter} (event {press.event}) has {', '.join(sorted(incidents))}"
@@ -419,7 +162,7 @@ def _once(story: _Story) -> Iterator[Broken]:
         yield Broken(ONCE, at_ms, f"{incident} stands for two presses")
 
 
-def _lost(button: _Button, story: _Story) -> Iterator[_Finding]:
+def _lost(button: ButtonStory, story: Story) -> Iterator[_Finding]:
     """Find alarms that were taken and not received, though their button still lives."""
     # Proven is enough: the power may fail while the motor still tells it.
     received = [at_ms for at_ms, stage in button.receipts if stage >= RECEIVED]
@@ -448,7 +191,7 @@ def _lost(button: _Button, story: _Story) -> Iterator[_Finding]:
         yield Broken(LOST, max(alarms), text)
 
 
-def _lost_with_its_button(button: _Button, story: _Story, taken: Vibration) -> Iterator[_Finding]:
+def _lost_with_its_button(button: ButtonStory, story: Story, taken: Vibration) -> Iterator[_Finding]:
     """Find an alarm of a broken button: a bridge that had said HEARD must bring it alone."""
     press = button.press_of(taken)
     heard_ms = button.heard.get(press)
@@ -461,7 +204,7 @@ def _lost_with_its_button(button: _Button, story: _Story, taken: Vibration) -> I
         yield Unseen(LOST, f"a broken button's alarm still waits: {story.too_short(heard_ms)}")
 
 
-def _invented(button: _Button, story: _Story) -> Iterator[Broken]:
+def _invented(button: ButtonStory, story: Story) -> Iterator[Broken]:
     for event, gestures in ((ALARM, button.holds), (TEST, button.clicks)):
         for number, (at_ms, press) in enumerate(story.presses(button.device_id, event), 1):
             if sum(gesture <= at_ms for gesture in gestures) < number:
@@ -469,7 +212,7 @@ def _invented(button: _Button, story: _Story) -> Iterator[Broken]:
                 yield Broken(INVENTED, at_ms, f"{text}, which no hand made")
 
 
-def _receipts(button: _Button, story: _Story) -> Iterator[Broken]:
+def _receipts(button: ButtonStory, story: Story) -> Iterator[Broken]:
     """Every stage that is felt was given for that press before, and each once, upwards."""
     last: tuple[tuple[int, int], int] = ((0, 0), 0)
     for one in button.felt:
@@ -488,9 +231,25 @@ def _receipts(button: _Button, story: _Story) -> Iterator[Broken]:
         if last[0] == current and stage <= last[1] and not button.forgot(one.at_ms):
             yield Broken(ORDER, one.at_ms, f"{button.name} feels stage {stage} after stage {last[1]}")
         last = (current, stage)
+    yield from _begun_again(button)
 
 
-def _reused(button: _Button, bounds: Bounds) -> Iterator[Broken]:
+def _begun_again(button: ButtonStory) -> Iterator[Broken]:
+    """Find a stage that a motor began to tell, and begins to tell again after it has cost a restart."""
+    begun: set[tuple[tuple[int, int], int]] = set()
+    for motor_ms in button.broken_off:
+        proven = [(at, stage) for at, stage in button.receipts if 0 <= motor_ms - at <= _BEGINS_MS]
+        if not proven or button.forgot(motor_ms):
+            continue
+        at_ms, stage = proven[-1]
+        told = (button.press_at(at_ms), stage)
+        if stage >= RECEIVED and told in begun:
+            text = f"{button.name} begins to feel stage {stage} again, which has cost a restart before"
+            yield Broken(ORDER, motor_ms, text)
+        begun.add(told)
+
+
+def _reused(button: ButtonStory, bounds: Bounds) -> Iterator[Broken]:
     """Counters only go up; but for the spare range, which is drawn from at random."""
     highest: dict[bool, int] = {}
     codes: dict[str, Session] = {}
@@ -508,7 +267,7 @@ def _reused(button: _Button, bounds: Bounds) -> Iterator[Broken]:
         highest[is_press] = max(highest.get(is_press, -1), session.counter)
 
 
-def _is_received(button: _Button, before: Session, again: Session, bounds: Bounds) -> bool:
+def _is_received(button: ButtonStory, before: Session, again: Session, bounds: Bounds) -> bool:
     """Return whether a press had its receipt, for good, before it was on the air again."""
     for at_ms, stage in button.receipts:
         if stage >= RECEIVED and before.at_ms < at_ms < again.at_ms:
@@ -518,7 +277,7 @@ def _is_received(button: _Button, before: Session, again: Session, bounds: Bound
     return False
 
 
-def _linked(story: _Story) -> Iterator[Broken]:
+def _linked(story: Story) -> Iterator[Broken]:
     addresses: dict[str, Session] = {}
     codes: dict[str, str] = {}
     for button in story.buttons.values():
@@ -529,7 +288,7 @@ def _linked(story: _Story) -> Iterator[Broken]:
                 yield Broken(LINKED, session.at_ms, f"{button.name} has another's code on the air")
 
 
-def _late(button: _Button, story: _Story) -> Iterator[_Finding]:
+def _late(button: ButtonStory, story: Story) -> Iterator[_Finding]:
     """Every later stage of the press that is open reaches the button."""
     if button.destroyed_ms is not None or button.forgot(story.end_ms):
         return
@@ -553,7 +312,7 @@ def _late(button: _Button, story: _Story) -> Iterator[_Finding]:
             yield Unseen(LATE, f"stage {stage} is not felt yet: {story.too_short(at_ms)}")
 
 
-def _felt(button: _Button, story: _Story) -> Iterator[_Finding]:
+def _felt(button: ButtonStory, story: Story) -> Iterator[_Finding]:
     """Find holds that were not taken by a button that was on, and stayed on."""
     for down_ms, up_ms in button.presses:
         until_ms = down_ms + story.bounds.hold_ms_sure + story.bounds.taken_ms
@@ -569,13 +328,14 @@ def _felt(button: _Button, story: _Story) -> Iterator[_Finding]:
             )
 
 
-def _told(button: _Button, story: _Story) -> Iterator[_Finding]:
+def _told(button: ButtonStory, story: Story) -> Iterator[_Finding]:
     taken = [one for one in button.felt if one.pattern == TAKEN]
     for number, one in enumerate(taken):
-        until_ms = one.at_ms + story.bounds.told_ms
-        interrupted = any(one.from_ms < at < until_ms for at in button.ends)
+        until_ms = _told_until_ms(button, one.at_ms, story.bounds.told_ms)
+        if until_ms is None or button.forgot(until_ms):
+            continue
         again = number + 1 < len(taken) and taken[number + 1].from_ms < until_ms
-        if interrupted or again or _has_been_told(button, one.at_ms, until_ms):
+        if again or _has_been_told(button, one.at_ms, until_ms):
             continue
         if until_ms > story.end_ms:
             yield Unseen(
@@ -586,10 +346,102 @@ def _told(button: _Button, story: _Story) -> Iterator[_Finding]:
             yield Broken(TOLD, one.at_ms, text)
 
 
-def _has_been_told(button: _Button, from_ms: float, until_ms: float) -> bool:
-    """Return whether the hand felt a receipt or *not confirmed*."""
+def _told_until_ms(button: ButtonStory, taken_ms: float, told_ms: float) -> float | None:
+    """Return until when the hand must be told; None where the button is dead by then.
+
+    From the press on, whatever resets there are. Where the power was off, the clock was lost with it: from
+    the first start after that, and at the second one at once.
+    """
+    until_ms = taken_ms + told_ms
+    for count, off_ms in enumerate(off_ms for off_ms in button.power_off if off_ms > taken_ms):
+        if off_ms > until_ms:
+            break
+        starts = [at_ms for at_ms in button.starts_after_loss if at_ms > off_ms]
+        if not starts:
+            return None
+        until_ms = starts[0] + (_AT_ONCE_MS if count else told_ms)
+    return until_ms
+
+
+def _has_been_told(button: ButtonStory, from_ms: float, until_ms: float) -> bool:
+    """Return whether the hand felt a receipt or *not confirmed*, or would have, but for the power."""
     for one in button.felt:
         is_answer = isinstance(one.pattern, int) or one.pattern == NOT_CONFIRMED
         if is_answer and from_ms < one.at_ms <= until_ms:
             return True
-    return False
+    begun = [*button.broken_off, *(at_ms for at_ms, stage in button.receipts if stage >= RECEIVED)]
+    return any(from_ms < at_ms <= until_ms and button.ended_about(at_ms, _ABOUT_MS) for at_ms in begun)
+
+
+def _on_air(button: ButtonStory) -> Iterator[Broken]:
+    """Find presses that fell silent before they were received, though their button went on."""
+    presses = [one for one in button.sessions if one.event in (ALARM, TEST)]
+    received = [at_ms for at_ms, stage in button.receipts if stage >= RECEIVED]
+    ends = [*received, *button.restarts, *(one.at_ms for one in button.sessions)]
+    for one in presses:
+        until_ms = min([one.at_ms + _ON_AIR_FOR_MS, *(at_ms for at_ms in ends if at_ms > one.at_ms)])
+        for silent_ms, sends_ms in button.silences:
+            if min(sends_ms, until_ms) - max(silent_ms, one.at_ms) > _SILENT_MS_MAX:
+                text = f"{button.name} falls silent while event {one.event} number {one.counter} waits"
+                yield Broken(ON_AIR, silent_ms, text)
+                break
+
+
+def _brought(story: Story) -> Iterator[Broken]:
+    buttons = {button.device_id: button for button in story.buttons.values()}
+    for at_ms, bridge, press, stage in story.brought:
+        button = buttons.get(press.device_id)
+        if button is None or stage < RECEIVED or button.ended_about(at_ms, _ABOUT_MS):
+            continue
+        since_ms = button.first_on_air_ms((press.event, press.counter)) or 0.0
+        has = (
+            proven_ms for proven_ms, proven in button.receipts if proven >= stage and proven_ms >= since_ms
+        )
+        if not any(proven_ms <= at_ms + _ABOUT_MS for proven_ms in has):
+            text = f"{bridge} says that {button.name} has stage {stage} of event {press.event}"
+            yield Broken(BROUGHT, at_ms, f"{text} number {press.counter}, which it has not")
+
+
+def _aged(button: ButtonStory) -> Iterator[Broken]:
+    for told in button.ages:
+        since_ms = button.first_on_air_ms(told.which)
+        if since_ms is None or button.forgot(told.at_ms):
+            continue
+        true_ms = told.at_ms - since_ms
+        room_ms = _AGE_MS + _AGE_SHARE * true_ms
+        is_too_young = not told.is_lower_bound and told.age_ms < true_ms - room_ms
+        if is_too_young or told.age_ms > true_ms + room_ms:
+            text = f"{button.name} says that its press of {true_ms / 1000:.0f} s is"
+            at_least = " at least" if told.is_lower_bound else ""
+            yield Broken(AGED, told.at_ms, f"{text}{at_least} {told.age_ms / 1000:.0f} s old")
+
+
+def _placed(story: Story) -> Iterator[Broken]:
+    """Find alarms whose newest position, in the end, is none at which a phone has lately been.
+
+    Nothing is promised where a clock is set by which the alarm is dated while it is followed: the centre's,
+    or a phone's over a restart of its bridge.
+    """
+    lately = [
+        (lat, lon) for at_ms, lat, lon in story.places if at_ms > story.end_ms - story.bounds.delivery_ms
+    ]
+    if not lately:
+        return
+    for incident, stages in story.audit.items():
+        press = story.press_of[incident]
+        begun_ms = story.incidents_of[press][incident]
+        is_followed = press.event == ALARM and CLOSED not in stages and story.redated_ms < begun_ms
+        is_settled = story.bounds.delivery_ms <= story.waits_ms(begun_ms) <= _FOLLOWED_MS
+        if not (is_followed and is_settled):
+            continue
+        position = story.position_of.get(incident)
+        if position is None:
+            yield Broken(PLACED, story.end_ms, f"{incident} has no position, and its phone knows where it is")
+        elif min(_metres(position, place) for place in lately) > _FAR_M:
+            text = f"{incident} is shown where no phone was in the last minutes"
+            yield Broken(PLACED, story.end_ms, text)
+
+
+def _metres(one: tuple[float, float], other: tuple[float, float]) -> float:
+    east = (one[1] - other[1]) * math.cos(math.radians(one[0]))
+    return math.hypot(one[0] - other[0], east) * _METRES_PER_DEGREE

@@ -25,7 +25,7 @@ _LONG_ALONE_MS, _LONG_MS = 500.0, 285.0
 # Longer than the pauses within a pattern (160 ms; 250 between long pulses), shorter than between two (400).
 _PAUSE_MS = 330.0
 # After the first or second pulse of such a length only more of the same can come: no need to hurry.
-_OF_THREE_MS, _PAUSE_OF_THREE_MS = (380.0, 575.0), 700.0
+_OF_THREE_MS, _PAUSE_OF_THREE_MS = (380.0, 600.0), 700.0
 
 
 class Vibration(NamedTuple):

@@ -27,8 +27,10 @@ from centre.rules import access
 from firmware.board.config import SETTINGS
 from firmware.flash.provision import Provisioned, provision
 from sim.board.board import Board, BoardEvent
+from sim.judge import promises
 from sim.judge.events import WorldEvent
-from sim.judge.promises import Bounds, Judgement, judge
+from sim.judge.promises import Judgement, judge
+from sim.judge.story import Bounds
 from sim.radio.air import Air, Medium, OnAir
 from sim.realtime import setup
 from sim.realtime.auditor import Auditor
@@ -56,6 +58,12 @@ BOUNDS = Bounds(
     cut_ms=1000,
     pulses_may_stretch=True,
 )
+
+BLIND = {
+    promises.ON_AIR: "the air in real time does not tell when a button falls silent",
+    promises.AGED: "what is read over a link is not looked into in real time",
+    promises.PLACED: "in real time nobody asks the operator's page where it shows an alarm",
+}
 
 
 class Trouble(Exception):
@@ -396,7 +404,7 @@ class World:
         # A program's line says when it was said; it may arrive after another's later one.
         seen = sorted(self.events, key=lambda event: event.at_ms)
         events = [*seen, *tracebacks, *self.auditor.incidents(now_ms)]
-        return judge(events, now_ms if calm_from_ms is None else calm_from_ms, BOUNDS)
+        return judge(events, now_ms if calm_from_ms is None else calm_from_ms, BOUNDS, BLIND)
 
     def _add(self, event: WorldEvent) -> None:
         self.events.append(event)

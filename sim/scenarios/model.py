@@ -379,13 +379,7 @@ def _check_references(scenario: Scenario, lines: Lines) -> None:
         if does == "operator" and act.who:
             raise Wrong(f"line {line}: `{act.does}` takes no `who`: some operator does it")
         known(act.who, who_does[does], line, act.does)
-    names = {BUTTON: buttons, PHONE: phones, CENTRE: (CENTRE,)}
-    for number, fault in enumerate(scenario.faults):
-        line = lines.of("fault", number, "who")
-        if fault.who and not FAULTS[fault.what].hits:
-            raise Wrong(f"line {line}: `{fault.what}` takes no `who`: it is everybody's air")
-        allowed = tuple(name for kind in FAULTS[fault.what].hits for name in names[kind])
-        known(fault.who, allowed or ("",), line, fault.what)
+    _check_faults(scenario, lines)
     for number, move in enumerate(scenario.moves):
         known(move.who, (*buttons, *phones), lines.of("move", number, "who"), "move")
     for number, expect in enumerate(scenario.expects):
@@ -394,6 +388,25 @@ def _check_references(scenario: Scenario, lines: Lines) -> None:
         if expect.who and allowed == ("",):
             raise Wrong(f"line {line}: `{expect.what}` takes no `who`: it is of all that happens")
         known(expect.who, allowed, line, expect.what)
+
+
+def _check_faults(scenario: Scenario, lines: Lines) -> None:
+    buttons = tuple(button.name for button in scenario.buttons)
+    phones = {phone.name: phone for phone in scenario.phones}
+    names = {BUTTON: buttons, PHONE: tuple(phones), CENTRE: (CENTRE,)}
+    for number, fault in enumerate(scenario.faults):
+        line = lines.of("fault", number, "who")
+        if fault.who and not FAULTS[fault.what].hits:
+            raise Wrong(f"line {line}: `{fault.what}` takes no `who`: it is everybody's air")
+        allowed = tuple(name for kind in FAULTS[fault.what].hits for name in names[kind])
+        known(fault.who, allowed or ("",), line, fault.what)
+        if (
+            fault.what == "receiver_date"
+            and not next(one for one in scenario.phones if one.name == fault.who).fix
+        ):
+            raise Wrong(f"line {line}: `{fault.what}` needs a `fix` of {fault.who}: where its receiver is")
+        if fault.what == "receiver_date" and not phones[fault.who].fix:
+            raise Wrong(f"line {line}: `{fault.what}` needs a `fix` of {fault.who}: where its receiver is")
 
 
 def _whose(expect: Expect, buttons: tuple[str, ...], phones: tuple[str, ...]) -> tuple[str, ...]:

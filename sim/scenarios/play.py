@@ -15,9 +15,12 @@ import aiohttp
 from bridge.store.home import Home as BridgeHome
 from sim.judge.events import WorldEvent
 from sim.physics.medium import PROFILES
+from sim.realtime.brown_out import brown_outs
 from sim.realtime.clock import SettableClock
+from sim.realtime.impostor import impersonate
 from sim.realtime.network import Network
 from sim.realtime.protected_person import ProtectedPerson, free_port
+from sim.realtime.receiver import Receiver
 from sim.realtime.small_disk import SmallDisk
 from sim.realtime.stranger import Stranger
 from sim.realtime.vibrations import VibrationListener
@@ -75,6 +78,8 @@ class Play:
         self._pages: dict[str, tuple[int, str]] = {}
         self._strangers: list[Stranger] = []
         self._disks: dict[str, SmallDisk] = {}
+        self._receivers: dict[str, Receiver] = {}
+        self._going_on: dict[int, asyncio.Task[None]] = {}  # by line: faults that are somebody's work
         self._out_of_reach: set[str] = set()
         # Lines of acts that were done and of faults that have struck; and of those that are over.
         self._begun: set[int] = set()
@@ -162,6 +167,9 @@ class Play:
                 with world.watching(feel):
                     yield
         finally:
+            await asyncio.gather(*(self._end_work(line) for line in list(self._going_on)))
+            for receiver in self._receivers.values():
+                receiver.close()
             await asyncio.gather(*(one.leave() for one in self._strangers), return_exceptions=True)
             await asyncio.gather(*(network.close() for network in self._networks.values()))
             for disk in self._disks.values():
@@ -181,7 +189,11 @@ class Play:
             await world.enrol(spec.name, enrolment, *spec.pins)
         page = free_port()
         options = ["--set", f"page.port={page}"]
-        if spec.fix:
+        if any((one.what, one.who) == ("receiver_date", spec.name) for one in self.scenario.faults):
+            receiver = self._receivers[spec.name] = Receiver(*spec.fix[:2])
+            receiver.begin()
+            options += ["--set", 'position.sources=["nmea"]', "--set", f"position.nmea={receiver.port}"]
+        elif spec.fix:
             options += ["--fix", ",".join(f"{part:g}" for part in spec.fix)]
         if spec.gpx:
             options += ["--gpx", str(self._beside / spec.gpx)]
@@ -348,6 +360,8 @@ class Play:
         if fault.what == "flood":
             fleet = world.programs[_fleet(fault)]
             return _later(partial(fleet.signal, signal.SIGUSR1)), fleet.stop
+        if fault.what in ("impostors", "brown_out"):
+            return _later(lambda: self._begin_work(fault)), lambda: self._end_work(fault.line)
         if who in world.buttons and fault.what != "strangers":
             return self._button_faults(fault)
         begin, end = self._quick_faults(fault)
@@ -387,6 +401,9 @@ class Play:
             return lambda: away.add(who), lambda: away.discard(who)
         if fault.what == "adapter_gone":
             return lambda: air.unplug(who), lambda: air.plug_in(who)
+        if fault.what == "receiver_date":
+            receiver, date = self._receivers[who], fault.values["date"]
+            return lambda: setattr(receiver, "date", date), lambda: setattr(receiver, "date", "")
         if fault.what == "clock_jumps":
             by_ms, clock = fault.values["by_ms"], self._clocks[who]
             return lambda: clock.jump(by_ms), lambda: clock.jump(-by_ms)
@@ -403,6 +420,18 @@ class Play:
             return lambda: setattr(radio, "profile", asleep), lambda: setattr(radio, "profile", before)
         assert fault.what == "strangers"
         return lambda: self._gather_strangers(fault.values["count"]), self._strangers.clear
+
+    def _begin_work(self, fault: Fault) -> None:
+        if fault.what == "impostors":
+            work = impersonate(self._world, fault.who, fault.values["shows"], fault.values["count"])
+        else:
+            work = brown_outs(self._world, fault.who, fault.values["keeps"])
+        self._going_on[fault.line] = asyncio.create_task(work)
+
+    async def _end_work(self, line: int) -> None:
+        work = self._going_on.pop(line)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
 
     def _gather_strangers(self, count: int) -> None:
         for number in range(count):

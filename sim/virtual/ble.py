@@ -45,7 +45,7 @@ class Central:
 
 class Ble:
     """`wake()` is called when an interrupt has something for the program; `on_air(address, uuid)` when an
-    advert is new."""
+    advert is new; `on_silent(True)` when the adverts stop, `on_silent(False)` when they go on."""
 
     def __init__(
         self,
@@ -55,9 +55,10 @@ class Ble:
         random: Random,
         wake: Callable[[], None],
         on_air: Callable[[str, str], None],
+        on_silent: Callable[[bool], None],
     ) -> None:
         self._time, self._air, self._random = time, air, random
-        self._wake, self._on_air = wake, on_air
+        self._wake, self._on_air, self._on_silent = wake, on_air, on_silent
         self.sender = Sender(name)
         self._public = _address(random)
         self._irq: Callable[[int, tuple[int, ...]], None] | None = None
@@ -98,7 +99,9 @@ class Ble:
             raise OSError(errno.ENOMEM)
         sender = self.sender
         sender.uuid, sender.connectable = _listed(adv_data), connectable
-        sender.interval_us = interval_us
+        was_silent, sender.interval_us = not sender.interval_us, interval_us
+        if was_silent:
+            self._on_silent(False)
         if self._last != (sender.address, sender.uuid):
             self._last = (sender.address, sender.uuid)
             self._on_air(sender.address, sender.uuid)
@@ -143,6 +146,7 @@ class Ble:
         if self.sender.interval_us:
             self.sender.interval_us = 0
             self._air.send(self.sender)
+            self._on_silent(True)
 
     def _lose(self, connection: int) -> None:
         self._ending.discard(connection)

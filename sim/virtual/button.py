@@ -13,6 +13,7 @@ from typing import Any
 from firmware.board.config import SETTINGS, Identity
 from firmware.board.gesture import SETTLE_MS
 from firmware.board.memory import ALIVE_FILE, PRESS_FILE, sealed
+from sim.faults import RTC_KEPT
 from sim.virtual import ble
 from sim.virtual.flash import Flash, PowerCut, Rtc
 from sim.virtual.radio_world import Air
@@ -30,8 +31,13 @@ WAKE_S = 0.2
 STEP_S = 0.001
 RESTART_S = 0.2  # boards/esp32.py's
 BROWN_OUT_S = 0.5
+LATE_SHARE = 0.5  # of the turns of a program that is late
 REST_MS = 10_000
 CLOCK_FROM_MS = 1000
+
+
+class BrownOut(BaseException):
+    """The voltage fell so far that the chip began anew; what its RTC domain holds is still there."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +97,15 @@ class Button:
         self.is_down = self.is_on = self._is_broken = False
         self.flash = Flash({PRESS_FILE: sealed(">IBB", 0, 0, 0), ALIVE_FILE: sealed(">I", RESERVE)})
         self.rtc = Rtc()
-        self.ble = ble.Ble(name, time, air, random, self._interrupt, self._on_air)
+        self.ble = ble.Ble(name, time, air, random, self._interrupt, self._on_air, self._on_silent)
         self._since_s, self._since_ms = 0.0, CLOCK_FROM_MS
         self._app: Any = None
         self._board: Board | None = None
         self._timer: Handle | None = None
         self._stuck_asleep = False
-        self.motor_browns_out = False
+        self.brown_out_keeps = ""  # what is left where the motor's start ends the program; empty: it does not
+        self.late_s = 0.0  # how late the program gets its turn at most
+        self._busy_until_s = 0.0
 
     # -- the hand -------------------------------------------------------------------------------------
 
@@ -145,7 +153,9 @@ class Button:
 
     def motor_starts(self) -> None:
         """End the program where the motor's first moment takes more than the battery gives."""
-        if self.motor_browns_out:
+        if self.brown_out_keeps == RTC_KEPT:
+            raise BrownOut
+        if self.brown_out_keeps:
             self._time.after(BROWN_OUT_S, self.power_on)
             raise PowerCut
 
@@ -184,6 +194,11 @@ class Button:
         self._step()
 
     def _run(self) -> None:
+        now_s = self._time.now_s
+        if self.late_s and now_s > self._busy_until_s and self.random.random() < LATE_SHARE:
+            self._busy_until_s = now_s + self.late_s
+            self._again(self._busy_until_s, self._run)
+            return
         self._guarded(self._step)
 
     def _step(self) -> None:
@@ -198,6 +213,8 @@ class Button:
         """As the firmware's main() has it, where the work fails; and the battery may be out."""
         try:
             work(*args)
+        except BrownOut:
+            self._restart(RESTART_S)
         except PowerCut:
             self.happen(self.name, "cut")
             self.power_off()
@@ -231,7 +248,7 @@ class Button:
     def _again(self, when_s: float, work: Callable[..., None], *args: Any) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._time.at(max(when_s, self.ble.busy_until_s), work, *args)
+        self._timer = self._time.at(max(when_s, self.ble.busy_until_s, self._busy_until_s), work, *args)
 
     def _interrupt(self) -> None:
         if self._app is not None:
@@ -244,3 +261,6 @@ class Button:
 
     def _on_air(self, address: str, uuid: str) -> None:
         self.happen("air", "session", button=self.name, address=address, code=uuid)
+
+    def _on_silent(self, silent: bool) -> None:
+        self.happen("air", "silent" if silent else "sends", button=self.name)

@@ -29,6 +29,7 @@ from centre.rules.refusals import Refused
 from centre.settings import Settings
 from centre.store import Store
 from centre.work import board as desk
+from centre.work import positions
 from centre.work.core import Core
 from sim.judge.audit import centre_has, incidents
 from sim.virtual.disk import DISK_S, Disk
@@ -92,6 +93,10 @@ class Centre:
     def now_s(self) -> float:
         return self._clock_ms() / 1000
 
+    def clock_is_set(self) -> None:
+        """Tell it: what it says of times after that is not what it said before."""
+        self._happen(NAME, "clock_set")
+
     # -- its life -------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -104,7 +109,7 @@ class Centre:
         self.disk.open()
         self.disk.on_kill = _nobody
         try:
-            core = Core(Store("", self.disk.connect), self._sealer, self._clock_ms)
+            core = self._core = Core(Store("", self.disk.connect), self._sealer, self._clock_ms)
         except Killed:  # while it opens its database
             self.disk.fence()
             return
@@ -218,6 +223,10 @@ class Centre:
         """What is in the database, read as somebody does who knows nothing of the program."""
         for incident in incidents(self.disk.query):
             self._happen("auditor", "incident", **incident)
+            newest = positions.newest(self._core, incident["incident"]) if self.is_up else None
+            if newest is not None:  # what an operator sees
+                fix = newest.position.fix
+                self._happen("auditor", "position", incident=incident["incident"], lat=fix.lat, lon=fix.lon)
 
 
 class Request(dict[Any, Any]):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from random import Random
 
-from sim.faults import BUTTON, CENTRE, FAULTS, PHONE, VIRTUAL
-from sim.judge.promises import Bounds
+from sim.faults import BUTTON, CENTRE, FAULTS, PHONE, VIRTUAL, drawn_for
+from sim.judge.story import Bounds
 from wire import receipts
 
 BOUND_S = Bounds().delivery_ms / 1000  # from the last fault's end on
@@ -145,7 +145,7 @@ class _Drawing:
         for _ in range(random.choice((1, 1, 1, 2, 2, 3))):
             steps += self._press()
         for _ in range(random.choice((3, 3, 4, 4, 5, 6))):
-            steps.append(self._fault(random.choice(steps).at_s))
+            steps += self._fault(random.choice(steps).at_s)
         steps.sort(key=lambda step: step.at_s)
         return Schedule(
             self._seed,
@@ -156,7 +156,7 @@ class _Drawing:
             loss=random.choice((0.0, 0.0, 0.1, 0.3)),
             filtered=random.random() < 0.25,
             repeats=random.random() < 0.7,
-            fixes=random.random() < 0.15,
+            fixes=random.random() < 0.15 or any(step.what in _OF_POSITIONS for step in steps),
             alive_period_s=random.choice((60, 300, 900, 900)),
         )
 
@@ -185,7 +185,7 @@ class _Drawing:
                 steps.append(Step(round(call_off_s, 1), "call_off", phone, value=pin))
         return steps
 
-    def _fault(self, near_s: float) -> Step:
+    def _fault(self, near_s: float) -> list[Step]:
         """Most faults strike near something that people do."""
         random = self._random
         at_s = random.uniform(SETTLE_S, self._end_s - 20)
@@ -197,9 +197,11 @@ class _Drawing:
         )
         what = self._kind()
         who, value = self._whom(what)
-        if what == "clock_jumps" or not FAULTS[what].lasts:
-            for_s = 0.0
-        return Step(at_s, what, who, for_s, value)
+        if not FAULTS[what].lasts or (what == "clock_jumps" and random.random() < 0.5):
+            for_s = 0.0  # of a clock: nobody puts it right
+        # Four links are all that a button has.
+        count = 4 if value == "linger" and random.random() < 0.4 else 1
+        return [Step(at_s, what, who, for_s, value)] * count
 
     def _kind(self) -> str:
         """Draw what goes wrong; a button that is broken for good shows little, and is seldom drawn."""
@@ -217,7 +219,7 @@ class _Drawing:
         # A bridge does more on its own than a centre.
         hits = (PHONE, PHONE, CENTRE) if fault.hits == (PHONE, CENTRE) else fault.hits
         who = named[random.choice(hits)] if hits else ""
-        value = random.choice(fault.drawn)
+        value = random.choice(drawn_for(what, who))
         if what == "clock_drifts" and who == phone:
             value = float(value) / 100  # a phone's clock is better than a button's
         return who, value
@@ -229,6 +231,7 @@ _NETWORK = (
     *("network_cut", "network_gone", "network_hangs", "answers_lost", "centre_answers", "network_captive"),
     *("network_lies", "network_redirects", "certificate_foreign", "requests_doubled"),
 )
+_OF_POSITIONS = ("receiver_date", "clock_jumps")  # they strike a phone that knows where it is
 _KINDS: tuple[tuple[str, ...], ...] = (
     ("radio_loss",),
     ("out_of_reach",),
@@ -246,7 +249,11 @@ _KINDS: tuple[tuple[str, ...], ...] = (
     ("power_cut",),
     ("power_cut_at",),
     ("button_reset",),
+    ("brown_out",),
+    ("button_late",),
     ("flash_fails",),
     ("strangers",),
+    ("impostors",),
+    ("receiver_date",),
     ("button_destroyed",),
 )

@@ -8,20 +8,26 @@ from random import Random
 from typing import Any
 
 from bridge.centre.client import Centre
+from bridge.location.nmea import Reader
 from bridge.model import Device, Fix, Key, rfc3339
 from bridge.ports import Source
 from bridge.rules.accuracy import CONFIDENCE
 from bridge.rules.expected_codes import ExpectedCodes, quick_texts
 from bridge.store.journal import Journal
 from bridge.tasks.relay import Relay
+from sim.physics.receiver import sentences
 from sim.virtual.disk import DISK_S, Disk
 from sim.virtual.network import Network, VirtualEndpoint
 from sim.virtual.radio import REPORTS_AGAIN_S, Aether, PhoneRadio
-from sim.virtual.radio_world import Air, Receiver
+from sim.virtual.radio_world import Air
+from sim.virtual.radio_world import Receiver as Scanner
 from sim.virtual.time import Loop, Time
 
 START_S = 1.0
-FIX_EVERY_S = 40.0
+FIX_EVERY_S, CIRCLE_EVERY_S, FOLLOW_EVERY_S = 10.0, 30.0, 20
+START_LAT, START_LON = 50.8466, 4.3528
+SPEED_DEG_S = 5.0 / 111_195  # five metres a second
+CIRCLE_M, CIRCLE_OFF_DEG = 5000.0, 0.03
 
 
 @cache
@@ -56,22 +62,49 @@ class Clock:
         return self.monotonic_ms()
 
 
-class Walk:
-    """A source of positions: somebody who walks."""
+def place_at(now_s: float) -> tuple[float, float]:
+    """Return where the protected person is: on the way north, on a bicycle."""
+    return START_LAT + SPEED_DEG_S * now_s, START_LON
 
-    name = "gpsd"
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+class Receiver:
+    """A satellite receiver at the serial port, read by the bridge's own reader: it knows the time of day."""
+
+    name = "nmea"
+
+    def __init__(self, phone: "Phone", time: Time, epoch_ms: int) -> None:
+        self._phone, self._time, self._epoch_ms = phone, time, epoch_ms
 
     async def run(self, report: Callable[[Fix], None]) -> None:
-        north = 50.8466
+        """Report each position until cancelled."""
+        reader = Reader()
         while True:
-            report(
-                Fix(north, 4.3528, 12.0, CONFIDENCE, "GNSS", rfc3339(self._clock.now_ms()), source=self.name)
-            )
-            north += 0.0004
+            lat, lon = place_at(self._time.now_s)
+            at_ms = self._epoch_ms + int(self._time.now_s * 1000)
+            said = sentences(lat, lon, at_ms, self._phone.receiver_date)
+            self._phone.is_at(lat, lon)
+            for fix in (*reader.feed(said, self._phone.clock.now_ms()), *reader.pause()):
+                report(fix)
             await asyncio.sleep(FIX_EVERY_S)
+
+
+class Circle:
+    """A guess by the network: a wide circle around another place, with the phone's own time."""
+
+    name = "geoclue"
+
+    def __init__(self, clock: Clock, time: Time) -> None:
+        self._clock, self._time = clock, time
+
+    async def run(self, report: Callable[[Fix], None]) -> None:
+        """Report each guess until cancelled."""
+        while True:
+            lat, lon = place_at(self._time.now_s)
+            taken_at = rfc3339(self._clock.now_ms())
+            report(
+                Fix(lat + CIRCLE_OFF_DEG, lon, CIRCLE_M, CONFIDENCE, "NETWORK", taken_at, source=self.name)
+            )
+            await asyncio.sleep(CIRCLE_EVERY_S)
 
 
 class Phone:
@@ -98,8 +131,9 @@ class Phone:
         self._devices, self._time, self._air, self._network = devices, time, air, network
         self._aether, self._random, self._happen = aether, random, happen
         self._is_filtered, self._has_fixes = is_filtered, has_fixes
-        self.clock = Clock(time, epoch_ms)
-        self.receiver = Receiver(name, lambda *_: None, REPORTS_AGAIN_S if repeats else None)
+        self.clock, self._epoch_ms = Clock(time, epoch_ms), epoch_ms
+        self.receiver_date = ""  # what the satellite receiver has instead of the right day
+        self.receiver = Scanner(name, lambda *_: None, REPORTS_AGAIN_S if repeats else None)
         self.slow_s = DISK_S
         self.is_up = self.adapter_is_gone = False
         self._starts = 0
@@ -121,7 +155,9 @@ class Phone:
 
     async def _run(self) -> None:
         endpoint = VirtualEndpoint(self._network, self.name, lambda: self.clock.now_ms() / 1000)
-        sources: list[Source] = [Walk(self.clock)] if self._has_fixes else []
+        sources: list[Source] = []
+        if self._has_fixes:
+            sources = [Receiver(self, self._time, self._epoch_ms), Circle(self.clock, self._time)]
         async with Centre(endpoint.url, None, endpoint=lambda *_: endpoint) as centre:
             self.relay = Relay(
                 self._devices,
@@ -131,7 +167,7 @@ class Phone:
                 log=self._log,
                 random=self._random.random,
                 sources=sources,
-                follow_every_s=int(FIX_EVERY_S),
+                follow_every_s=FOLLOW_EVERY_S,
                 clock=self.clock,
                 expected=ExpectedCodes(remembered),
             )
@@ -185,6 +221,15 @@ class Phone:
         """Who is linked may be out of reach."""
         if self.is_up and hasattr(self, "radio"):
             self.radio.out_of_reach()
+
+    def set_clock(self, by_ms: int) -> None:
+        """Somebody sets its clock."""
+        self.clock.set_ms += by_ms
+        self._happen(self.name, "clock_set")
+
+    def is_at(self, lat: float, lon: float) -> None:
+        """Tell where it truly is, as far as it has anything that could know."""
+        self._happen(self.name, "is_at", lat=lat, lon=lon)
 
     def _disk_s(self) -> float:
         return self.slow_s * self._random.random() + 0.0002

@@ -36,6 +36,9 @@ class Aether(Protocol):
     def wrote(self, phone: str, button: str, value: bytes) -> None:
         """A value is on its way: everybody near can read it."""
 
+    def read(self, button: str, value: bytes) -> None:
+        """A phone has read the state of a button, or of whoever passes for it."""
+
 
 class PhoneRadio:
     """Belongs to one run of a bridge. `is_gone()`: the adapter is away."""
@@ -186,6 +189,7 @@ class VirtualLink:
         value = None if self._connection is None else self._peripheral.read(self._connection)
         if value is None:
             raise LinkLost("read_failed")
+        self._radio._aether.read(self.button, value)
         return value
 
     async def _packet(self, what: str) -> None:

@@ -11,7 +11,7 @@ from sim.scenarios.model import Act, Fault, Scenario
 from sim.virtual.fault_script import DURESS_PIN, PIN, Schedule, Step, names
 from wire import receipts
 
-HOLD_MS, TAP_MS = 2300, 800
+HOLD_MS, TAP_MS = 2500, 800
 PHONE_M = 3.0
 _OPERATES = {
     receipts.ACKNOWLEDGED: "acknowledge",

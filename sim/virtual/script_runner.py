@@ -12,14 +12,15 @@ from sim.virtual.fault_script import Step
 from sim.virtual.network import FINE, TROUBLES, Network
 from sim.virtual.phone import Clock, Phone
 from sim.virtual.radio_world import Air
-from sim.virtual.stranger import Overheard, Stranger
+from sim.virtual.stranger import Impostor, Overheard, Stranger
 from sim.virtual.time import Time
 
-HOLD_S = 2.3
+HOLD_S = 2.5
 TAP_S = 0.8
 CLICK_S = 0.15
 FAR_M = 400.0
 PHONE_M = 3.0
+NEARER_M = 1.0  # an impostor stands nearer to the phone than the button
 # What is done alike to a phone's program and to the centre.
 _SAME = {
     f"{program}_{key}": method
@@ -55,6 +56,7 @@ class ScriptRunner:
     def __init__(self, parts: Parts, random: Random) -> None:
         self._world, self._random = parts, random
         self._stranger_count = 0
+        self.impostors: dict[str, Impostor] = {}
         self._over: dict[tuple[str, str], int] = {}  # how many faults of a kind last, by whom they struck
 
     def do(self, step: Step) -> None:
@@ -151,6 +153,15 @@ class ScriptRunner:
             kind, self._stranger_count, button, world.time, world.air, world.overheard, self._random, until_s
         )
 
+    def _impostors(self, step: Step) -> None:
+        self._stranger_count += 1
+        name, world = f"impostor-{self._stranger_count}", self._world
+        world.air.place_m[name] = world.air.place_m.get(step.who, 0.0) + NEARER_M
+        shows, until_s = str(step.value), world.time.now_s + step.for_s
+        self.impostors[name] = Impostor(
+            name, shows, step.who, world.time, world.air, world.overheard, self._random, until_s
+        )
+
     # -- programs -------------------------------------------------------------------------------------
 
     def _kill(self, step: Step) -> None:
@@ -188,15 +199,16 @@ class ScriptRunner:
 
     def _clock_jumps(self, step: Step) -> None:
         """Set a clock, and set it back when the fault ends; without an end nobody puts it right."""
-        is_centre = step.who == CENTRE
-        clock = self._world.centre_clock if is_centre else self._world.phones[step.who].clock
-        self._set(clock, int(step.value))
+        self._set(step.who, int(step.value))
         if step.for_s:
-            self._after(step.for_s, self._set, clock, -int(step.value))
+            self._after(step.for_s, self._set, step.who, -int(step.value))
 
-    @staticmethod
-    def _set(clock: Clock, by_ms: int) -> None:
-        clock.set_ms += by_ms
+    def _set(self, who: str, by_ms: int) -> None:
+        if who == CENTRE:
+            self._world.centre_clock.set_ms += by_ms
+            self._world.centre.clock_is_set()
+        else:
+            self._world.phones[who].set_clock(by_ms)
 
     def _clock_drifts(self, step: Step) -> None:
         if step.who in self._world.phones:
@@ -206,6 +218,14 @@ class ScriptRunner:
 
     def _program(self, name: str) -> Centre | Phone:
         return self._world.centre if name == CENTRE else self._world.phones[name]
+
+    def _receiver_date(self, step: Step) -> None:
+        phone = self._world.phones[step.who]
+        self._lasting(
+            step,
+            lambda: setattr(phone, "receiver_date", step.value),
+            lambda: setattr(phone, "receiver_date", ""),
+        )
 
     # -- the network ----------------------------------------------------------------------------------
 
@@ -249,6 +269,22 @@ class ScriptRunner:
                 button.power_on()
 
         self._after(step.for_s, over)
+
+    def _brown_out(self, step: Step) -> None:
+        button = self._world.buttons[step.who]
+        self._lasting(
+            step,
+            lambda: setattr(button, "brown_out_keeps", step.value),
+            lambda: setattr(button, "brown_out_keeps", ""),
+        )
+
+    def _button_late(self, step: Step) -> None:
+        button = self._world.buttons[step.who]
+        self._lasting(
+            step,
+            lambda: setattr(button, "late_s", float(step.value) / 1000),
+            lambda: setattr(button, "late_s", 0.0),
+        )
 
     def _button_reset(self, step: Step) -> None:
         self._world.buttons[step.who].reset()

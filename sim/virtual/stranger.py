@@ -1,14 +1,18 @@
-"""Strangers: who stays, cannot be let go of, forges receipts, repeats what was heard, shouts old codes."""
+"""Strangers: who stays, cannot be let go of, forges receipts, repeats what was heard, shouts old codes.
+
+And impostors, who send the code that is on the air and answer for the button.
+"""
 
 from random import Random
 
 from sim.virtual.ble import Ble, Central
 from sim.virtual.radio_world import Air, Sender
 from sim.virtual.time import Time
-from wire import receipts
+from wire import receipts, state
 
 TRY_S = 0.7
 LINGERS_S = 32.0  # the longest supervision timeout that there is (Core 6.0, Vol 6, Part B, 4.5.2)
+NEW_ADDRESS_S = 1.0
 _HEARD_MAX = 64
 
 
@@ -17,6 +21,7 @@ class Overheard:
 
     def __init__(self) -> None:
         self.codes: list[str] = []
+        self.newest: dict[str, str] = {}  # code of each button
         self.values: list[bytes] = []
 
     def value(self, value: bytes) -> None:
@@ -24,7 +29,7 @@ class Overheard:
 
 
 class Stranger:
-    """One of schedule.STRANGERS, near `button` until `until_s`."""
+    """One of faults.STRANGERS, near `button` until `until_s`."""
 
     def __init__(
         self,
@@ -83,3 +88,60 @@ class Stranger:
         if self._sender.interval_us:
             self._sender.interval_us = 0
             self._air.send(self._sender)
+
+
+class Impostor:
+    """Sends the newest code of `button` until `until_s`, under a new address every `every_s`.
+
+    It takes the link and answers each write, as the button does; `shows`: what whoever reads its state gets.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shows: str,
+        button: str,
+        time: Time,
+        air: Air,
+        overheard: Overheard,
+        random: Random,
+        until_s: float,
+        every_s: float = NEW_ADDRESS_S,
+    ) -> None:
+        self._every_s = every_s
+        self._shows, self._button, self._time, self._air = shows, button, time, air
+        self._overheard, self._random, self._until_s = overheard, random, until_s
+        self._written = b""
+        self.sender = Sender(name)
+        self._send()
+
+    def _send(self) -> None:
+        sender, code = self.sender, self._overheard.newest.get(self._button)
+        if self._time.now_s >= self._until_s:
+            sender.interval_us = 0
+        elif code is not None:
+            sender.uuid = code
+            sender.address = f"{self._random.randrange(0xC0_00_00_00_00_00, 1 << 48):012X}"
+            sender.interval_us, sender.connectable = 20_000, True
+        if sender.address:
+            self._air.send(sender)
+        if self._time.now_s < self._until_s:
+            self._time.after(self._every_s, self._send)
+
+    def connect(self, _central: Central, address: str) -> int | None:
+        """Take the link."""
+        return 1 if self.sender.interval_us and address == self.sender.address else None
+
+    def disconnect(self, _connection: int) -> None:
+        """Let go."""
+
+    def write(self, _connection: int, value: bytes) -> bool:
+        """Answer, as the button does."""
+        self._written = value
+        return True
+
+    def read(self, _connection: int) -> bytes | None:
+        """Show what is no state of this button."""
+        if self._shows == "echo":
+            return self._written
+        return self._random.randbytes(state.VALUE_BYTES) if self._shows == "rubbish" else None

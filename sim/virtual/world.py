@@ -9,6 +9,7 @@ step that is left out changes as little as can be of the rest.
 """
 
 import json
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -25,6 +26,8 @@ from sim.virtual.radio_world import Air
 from sim.virtual.script_runner import Parts, ScriptRunner
 from sim.virtual.stranger import Overheard
 from sim.virtual.time import Time
+from wire import codes, state
+from wire.keys import InvalidMessage, Mac, derive
 
 EVENTS_MAX = 200_000
 
@@ -90,6 +93,7 @@ class World:
             schedule.loss,
         )
         self._runner = ScriptRunner(parts, self._random("strangers"))
+        self.impostors = self._runner.impostors
         for step in schedule.steps:
             self.time.at(step.at_s, self.do, step)
 
@@ -145,6 +149,7 @@ class World:
             data["incident"] = self._incidents.setdefault(incident, f"incident-{len(self._incidents) + 1}")
         if what == "session":
             self.overheard.codes.append(data["code"])
+            self.overheard.newest[data["button"]] = data["code"]
         elif what == "advert":
             self._on_air[by] = (int(data["args"][0]), int(data["args"][1]))
         self.events.append(WorldEvent(EPOCH_MS + self.time.now_s * 1000, by, what, data))
@@ -160,13 +165,30 @@ class World:
     # -- radio.Aether ---------------------------------------------------------------------------------
 
     def peripheral(self, name: str) -> Any:
-        return self.buttons[name].ble if name in self.buttons else None
+        return self.buttons[name].ble if name in self.buttons else self.impostors.get(name)
 
     def wrote(self, phone: str, button: str, value: bytes) -> None:
         self.overheard.value(value)
+        if button not in self.buttons:
+            self.record(phone, "wrote_elsewhere", stage=value[0])
+            return
         event, counter = self._on_air.get(button, (0, 0))
         data: dict[str, Any] = {"button": button, "stage": value[0], "event": event, "counter": counter}
         if value[0] == 0:
             device_id = self.buttons[button].made.device_id
             data["on_disk"] = journal_has(self.phones[phone].disk.query, device_id, event, counter)
         self.record(phone, "wrote", **data)
+
+    def read(self, button: str, value: bytes) -> None:
+        """Record how old the button says that its press is."""
+        if button not in self.buttons:
+            return
+        code = bytes.fromhex(self.overheard.newest[button].replace("-", ""))
+        mac = Mac(derive(self.buttons[button].made.root, "state", 0))
+        with suppress(InvalidMessage):  # the code may be another one by now
+            said = state.unseal(mac, code, value)
+            if said.flags & state.OPEN and said.age_10s != state.AGE_UNKNOWN:
+                is_bound = bool(said.flags & state.AGE_LOWER_BOUND)
+                event = codes.TEST if said.flags & state.IS_TEST else codes.ALARM
+                which = {"event": event, "counter": said.press_counter, "age_s": said.age_10s * 10}
+                self.record("air", "age", button=button, is_lower_bound=is_bound, **which)

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from sim.faults import ALL_LOST
 from sim.judge.events import WorldEvent
 from sim.judge.vibrations import NOT_CONFIRMED, RECEIVED, TAKEN, Vibration, vibrations
 from sim.virtual.fault_script import Schedule, Step
@@ -106,7 +107,7 @@ def test_a_motor_that_browns_the_board_out_costs_one_start_for_each_stage() -> N
     world = World(
         Schedule(1, (Step(10, "hold", "button"), Step(60, "operate", "centre", value=4)), minutes=20)
     )
-    world.buttons["button"].motor_browns_out = True
+    world.buttons["button"].brown_out_keeps = ALL_LOST
     world.run()
     cuts_s = [(h.at_ms - EPOCH_MS) / 1000 for h in of_button(world, "cut")]
     assert len(cuts_s) == 3  # TAKEN, RECEIVED, CLOSED
@@ -119,7 +120,7 @@ def test_a_motor_that_browns_the_board_out_tells_not_confirmed_once() -> None:
     world = World(
         Schedule(1, (Step(8.5, "out_of_reach", "bridge", 900), Step(10, "hold", "button")), minutes=20)
     )
-    world.buttons["button"].motor_browns_out = True
+    world.buttons["button"].brown_out_keeps = ALL_LOST
     world.run()
     before_s = [h for h in of_button(world, "cut") if h.at_ms < EPOCH_MS + 900_000]
     assert len(before_s) == 2  # TAKEN, NOT_CONFIRMED

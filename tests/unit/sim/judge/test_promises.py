@@ -6,7 +6,8 @@ import pytest
 
 from sim.judge import promises
 from sim.judge.events import WorldEvent
-from sim.judge.promises import Bounds, judge
+from sim.judge.promises import judge
+from sim.judge.story import Bounds
 
 DEVICE = "AAAA"
 WHICH = {"device_id": DEVICE, "event": 1, "counter": 7}
@@ -71,6 +72,37 @@ def again(part: str, number: int, **data: object) -> list[WorldEvent]:
     return [*events, replace(events[number], data=events[number].data | data)]
 
 
+def later(part: str, by_ms: float) -> list[WorldEvent]:
+    return [replace(event, at_ms=event.at_ms + by_ms) for event in WHOLE[part]]
+
+
+def broken_off(at_ms: float) -> list[WorldEvent]:
+    """A proven stage, whose motor takes the battery's last volt."""
+    receipt = WorldEvent(at_ms, "button", "receipt", {"args": ["2"]})
+    return [
+        receipt,
+        WorldEvent(at_ms, "button", "motor", {"on": True}),
+        WorldEvent(at_ms, "button", "reset", {}),
+    ]
+
+
+def silent(at_ms: float, is_silent: bool) -> WorldEvent:
+    return WorldEvent(at_ms, "air", "silent" if is_silent else "sends", {"button": "button"})
+
+
+def age(at_ms: float, age_s: int, is_lower_bound: bool) -> WorldEvent:
+    told = {"button": "button", "age_s": age_s, "is_lower_bound": is_lower_bound}
+    return WorldEvent(at_ms, "air", "age", told | {"event": 1, "counter": 7})
+
+
+def is_at(at_ms: float, lat: float = 50.9) -> WorldEvent:
+    return WorldEvent(at_ms, "phone", "is_at", {"lat": lat, "lon": 4.3})
+
+
+def position(lat: float) -> WorldEvent:
+    return WorldEvent(400_000, "auditor", "position", {"incident": "i", "lat": lat, "lon": 4.3})
+
+
 @pytest.mark.parametrize(
     ("promise", "changed"),
     [
@@ -95,6 +127,14 @@ def again(part: str, number: int, **data: object) -> list[WorldEvent]:
         (promises.KEPT, {"audit": []}),
         (promises.FELT, {"taken": []}),
         (promises.TOLD, {"gave": [], "receipt": [], "audit": []}),
+        (promises.TOLD, {"receipt": [WorldEvent(9000, "button", "reset", {}), *WHOLE["boot"]]}),
+        (promises.ORDER, {"end": [*broken_off(9000), *broken_off(10_000), *WHOLE["end"]]}),
+        (promises.ON_AIR, {"receipt": [silent(3100, True), silent(9000, False), *later("receipt", 6000)]}),
+        (promises.BROUGHT, {"receipt": [WorldEvent(3600, "phone", "receipt", {**WHICH, "stage": 1})]}),
+        (promises.AGED, {"end": [age(100_000, 20, False), *WHOLE["end"]]}),
+        (promises.AGED, {"end": [age(100_000, 200, True), *WHOLE["end"]]}),
+        (promises.PLACED, {"end": [is_at(390_000), *WHOLE["end"]]}),
+        (promises.PLACED, {"end": [is_at(100_000, 50.8), is_at(390_000), position(50.8), *WHOLE["end"]]}),
         (
             promises.SOUND,
             {"end": [WorldEvent(9000, "centre", "mistake", {"text": "KeyError"}), *WHOLE["end"]]},
@@ -104,6 +144,17 @@ def again(part: str, number: int, **data: object) -> list[WorldEvent]:
 def test_a_promise_that_is_broken_is_found(promise: str, changed: dict[str, list[WorldEvent]]) -> None:
     """Each by the smallest change of the story."""
     assert promise in broken(**changed)
+
+
+def test_what_is_within_the_bounds_breaks_nothing() -> None:
+    """A silence of a moment, an age to its steps, a lower bound, a place of the last minutes."""
+    end = [
+        *(silent(3200, True), silent(3500, False)),
+        *(age(100_000, 90, False), age(100_000, 0, True)),
+        *(is_at(200_000, 50.8), is_at(390_000), position(50.8), *WHOLE["end"]),
+    ]
+    told = WorldEvent(3650, "phone", "receipt", {**WHICH, "stage": 1})
+    assert broken(end=end, receipt=[*WHOLE["receipt"], told]) == []
 
 
 def test_what_a_play_is_too_short_for_is_not_seen() -> None:
@@ -152,7 +203,7 @@ def test_clicks_may_take_as_long_as_the_world_allows() -> None:
 
 def test_a_pulse_that_a_busy_machine_stretches_is_no_closing() -> None:
     """TAKEN held for long is read as CLOSED; where machines are busy that needs the proof, too."""
-    events = [e for part in (WHOLE | {"taken": motor(2500, 580)}).values() for e in part]
+    events = [e for part in (WHOLE | {"taken": motor(2500, 620)}).values() for e in part]
     assert promises.FORGED in [one.promise for one in judge(events, 0.0).broken]
     assert judge(events, 0.0, Bounds(pulses_may_stretch=True)).broken == []
 
