@@ -215,7 +215,7 @@ def _said(language: str) -> dict[str, Any]:
         "since": _since,
         "grouped": grouped,
         "metres": _metres,
-        "nearness": lambda one: _nearness(one, language),
+        "nearness": lambda one, position: _nearness(one, position, language),
         "before": lambda position: _lasting(max(0, position.received_at_ms - position.at_ms), language),
     }
 
@@ -275,11 +275,13 @@ def _metres(radius_m: float) -> str:
     return f"{math.ceil(radius_m / 100) / 10:.1f}{NBSP}km"
 
 
-def _nearness(one: Near, language: str) -> str:
-    """Say how far a registered place is from a position; to the metre nobody knows it."""
+def _nearness(one: Near, position: Position, language: str) -> str:
+    """Say how far a registered place is from a position; "then", where that was old as it came."""
     near_m, far_km = f"{round(one.distance_m, -1):.0f}{NBSP}m", f"{one.distance_m / 1000:.1f}{NBSP}km"
     distance = near_m if one.distance_m < 995 else far_km
-    return words.say(language, f"board.near_{one.nearness}").format(distance=distance, place=one.place.name)
+    near = words.say(language, f"board.near_{one.nearness}").format(distance=distance, place=one.place.name)
+    is_old = position.received_at_ms - position.at_ms >= LATE_MS
+    return words.say(language, "board.near_then").format(near=near) if is_old else near
 
 
 def grouped(device_id: str) -> str:

@@ -117,6 +117,12 @@ def _facts(core: Core, row: Row) -> dict[str, Any]:
     if row["kind"] == "cases_listed":
         return {}
     try:
-        return event_log.told(core, row).facts
+        facts = event_log.told(core, row).facts
     except Broken:
         return {}
+    user = core.store.one("user", user_id=facts.get("user_id"))
+    return (
+        {"user": user["login"]} | {name: facts[name] for name in facts if name != "user_id"}
+        if user
+        else facts
+    )

@@ -287,6 +287,12 @@ def test_a_registered_place_is_named_with_its_distance() -> None:
         case=replace(FILE, addresses=places), positions=[replace(position, fix=FIX._replace(radius_m=2000.0))]
     )
     assert "could be at: work" in wide
+    old = sheet(
+        case=replace(FILE, addresses=places),
+        positions=[replace(position, received_at_ms=FIX.taken_at_ms + 120_000)],
+    )
+    assert "then at: home" in old
+    assert "then at: home" not in html
     near = Near(Place("home", 50.8466, 4.3528), Nearness.AT, 4.0)
     assert "at: home" in shown(card(near=near, newest=Newest(position)))
 

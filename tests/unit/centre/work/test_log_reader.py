@@ -51,7 +51,7 @@ def test_what_an_entry_tells_of_somebody_is_not_shown() -> None:
     assert shown["received"].facts == {}
     assert shown["received"].incident_id == world.incident
     assert shown["case_opened"].by == "Cas Example"
-    assert shown["user_added"].facts["role"] == access.ADMINISTRATOR
+    assert shown["user_added"].facts == {"user": "administrator", "role": access.ADMINISTRATOR, "zone": None}
     for entry in entries:
         if entry.incident_id or entry.case_id or entry.device_id or entry.kind == "cases_listed":
             assert entry.facts == {}, entry.kind
