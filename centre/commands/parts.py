@@ -16,7 +16,9 @@ from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
 from centre.platform import tls
 from centre.platform.home import DATABASE, CannotServe, Home, default_path
 from centre.rules import retention
+from centre.rules import text as typed
 from centre.rules.cases import LINE_CHARS_MAX
+from centre.rules.refusals import Refused
 from centre.settings import SettingsError, https_address
 from centre.store import MIGRATIONS
 from centre.work.core import Core, is_older, open_core
@@ -142,9 +144,21 @@ def address(text: str) -> str:
 
 def line(text: str) -> str:
     """Read what is shown on pages and terminals as it stands, for argparse."""
-    text = text.strip()
-    if not 0 < len(text) <= LINE_CHARS_MAX or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"it is one line of 1 to {LINE_CHARS_MAX} characters")
+    return _checked(lambda: typed.check(typed.clean(text), "it", LINE_CHARS_MAX))
+
+
+def zone(text: str) -> str:
+    """Read a police zone's name, for argparse."""
+    return _checked(lambda: typed.zone(text))
+
+
+def _checked(read: Callable[[], str]) -> str:
+    try:
+        text = read()
+    except Refused as refused:
+        raise argparse.ArgumentTypeError(refused.detail) from None
+    if not text:
+        raise argparse.ArgumentTypeError("it must not be empty")
     return text
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
-from centre.commands.parts import Commands, address, core_of, day, line, no
+from centre.commands.parts import Commands, address, core_of, day, line, no, zone
 from centre.rules import access
 from centre.work import accounts
 
@@ -20,7 +20,7 @@ def add_users(commands: Commands) -> None:
     parser.add_argument("login", metavar="LOGIN", help="2 to 32 of a-z 0-9 . _ -")
     parser.add_argument("--name", type=line, required=True, help="as colleagues know the person")
     parser.add_argument("--role", required=True, choices=access.ROLES)
-    parser.add_argument("--zone", type=line, help="the police zone of a case manager")
+    parser.add_argument("--zone", type=zone, help="the police zone of a case manager")
     parser.add_argument("--language", default="en", choices=access.LANGUAGES, help="(default: %(default)s)")
     group.add(list_users, "list", "one line per user")
     parser = group.add(invite, "invite", "print an address where the user sets password and second factor")
@@ -30,7 +30,7 @@ def add_users(commands: Commands) -> None:
     parser.add_argument("login", metavar="LOGIN")
     parser.add_argument("--name", type=line, help="as colleagues know the person")
     parser.add_argument("--role", choices=access.ROLES)
-    parser.add_argument("--zone", type=line, help="the police zone of a case manager")
+    parser.add_argument("--zone", type=zone, help="the police zone of a case manager")
     parser.add_argument("--language", choices=access.LANGUAGES)
     parser = group.add(disable, "disable", "the user can no longer sign in, and open sessions end")
     parser.add_argument("login", metavar="LOGIN")

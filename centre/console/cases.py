@@ -12,7 +12,7 @@ from centre.console.guard import Guard
 from centre.platform.log import now_ms
 from centre.platform.worker import Worker
 from centre.rules import cases as rules
-from centre.rules import times
+from centre.rules import text, times
 from centre.rules.access import CASE_MANAGER, Caller
 from centre.rules.refusals import REASONS, Refused
 from centre.work import assignments, case_history, cases, grants, reports
@@ -236,7 +236,7 @@ def grouped(device_id: str) -> str:
 def _recording(form: dict[str, str]) -> Callable[..., Any]:
     days = {name: form.get(name, "").strip() for name in ("starts_on", "review_on", "ends_on")}
     recording: Callable[..., Any] = grants.record
-    return partial(recording, reference=form.get("reference", "").strip(), **days)
+    return partial(recording, reference=text.clean(form.get("reference", "")), **days)
 
 
 def _reviewing(form: dict[str, str]) -> Callable[..., Any]:

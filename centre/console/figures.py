@@ -1,7 +1,5 @@
 """The Institute's pages: monthly figures without anyone's name, with charts and as a file."""
 
-import csv
-import io
 from functools import partial
 from itertools import groupby
 
@@ -13,6 +11,7 @@ from centre.console import words
 from centre.console.charts import bars
 from centre.console.guard import Guard
 from centre.console.pages import page
+from centre.console.spreadsheet import as_csv
 from centre.platform.worker import AFTER, Worker
 from centre.rules import access, figures
 from centre.rules.access import Caller
@@ -53,18 +52,18 @@ class Figures:
         )
 
     async def file(self, request: web.Request, _caller: Caller) -> web.Response:
-        """RFC 4180, one row for each month, zone, figure and class."""
+        """Send one row for each month, zone, figure and class."""
         first, last, _, months = await self._asked(request)
-        text = io.StringIO(newline="")
-        rows = csv.writer(text)
-        rows.writerow(COLUMNS)
-        for month, shown in months.items():
-            for row in shown:
-                value = NO_NUMBER if row.value is None else row.value
-                rows.writerow((month, _no_formula(row.zone), row.figure, row.group, value))
+        rows = [
+            (month, row.zone, row.figure, row.group, NO_NUMBER if row.value is None else row.value)
+            for month, shown in months.items()
+            for row in shown
+        ]
         name = f"figures-{first or 'none'}-{last or 'none'}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-        return web.Response(text=text.getvalue(), content_type="text/csv", charset="utf-8", headers=headers)
+        return web.Response(
+            text=as_csv([COLUMNS, *rows]), content_type="text/csv", charset="utf-8", headers=headers
+        )
 
     async def _asked(self, request: web.Request) -> tuple[str, str, list[str], Months]:
         """Return the months asked for, all that there are, and what is shown of the former."""
@@ -78,11 +77,6 @@ class Figures:
         )
         figures.check_range(first, last)
         return first, last, known, await self._looks(work.shown, first, last, lane=AFTER)
-
-
-def _no_formula(text: str) -> str:
-    """Put an apostrophe before what a spreadsheet would take for a formula: behind it, it is text."""
-    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text
 
 
 def _say(language: str, key: str) -> str:

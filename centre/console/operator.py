@@ -19,7 +19,7 @@ from centre.jobs.store_check import StoreCheck
 from centre.platform.change_signals import ChangeSignals, wait_for_change
 from centre.platform.log import Log, now_ms
 from centre.platform.worker import Worker
-from centre.rules import cases, incidents
+from centre.rules import cases, incidents, text
 from centre.rules.access import OPERATOR, Caller
 from centre.rules.incidents import CloseReason
 from centre.rules.newest_position import Newest, Position
@@ -204,13 +204,8 @@ class Operator:
         """Bring the incident to `stage` once; on disk, then logged, then told to all who wait for it."""
         incident_id = request.match_info["incident"]
         reason = CloseReason(form["reason"]) if stage == receipts.CLOSED else None
-        note = form.get("note", "").strip() or None if stage == receipts.DISPATCHED else None
-        if note and (len(note) > incidents.NOTE_CHARS_MAX or not note.isprintable()):
-            raise Refused(
-                "out_of_range",
-                f"a note is one line of at most {incidents.NOTE_CHARS_MAX} characters",
-                field="note",
-            )
+        typed = text.clean(form.get("note", "")) if stage == receipts.DISPATCHED else ""
+        note = text.check(typed, "note", incidents.NOTE_CHARS_MAX) or None
         advance = partial(board.advance, reason=reason, note=note, seen_duress=form.get("seen_duress") == "1")
         advanced: Advanced = await self._worker(advance, caller, incident_id, stage)
         if advanced.now:

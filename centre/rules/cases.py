@@ -2,12 +2,11 @@
 
 import contextlib
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from centre.rules import places, times
+from centre.rules import places, text, times
 from centre.rules.places import Place
 from centre.rules.refusals import Refused
 
@@ -117,7 +116,7 @@ def read(content: bytes) -> CaseFile:
 def from_form(form: Mapping[str, str]) -> CaseFile:
     """Read a form's fields, named as in "person.name" or "addresses.0.where"; empty rows are left out.
 
-    Raises Refused("out_of_range"), with the field that is to blame.
+    Raises Refused: out_of_range, bad_text, with the field that is to blame.
     """
     values: dict[str, Any] = {name: _value(form, name) for name in SINGLE}
     values |= {part: kind(**_part(form, part, kind)) for part, kind in PARTS.items()}
@@ -143,9 +142,9 @@ def to_form(file: CaseFile) -> dict[str, str]:
     for name, value in asdict(file).items():
         if name in LISTS:
             for number, row in enumerate(value):
-                form |= {f"{name}.{number}.{part}": text for part, text in row.items()}
+                form |= {f"{name}.{number}.{part}": words for part, words in row.items()}
         elif name in PARTS:
-            form |= {f"{name}.{part}": text for part, text in value.items()}
+            form |= {f"{name}.{part}": words for part, words in value.items()}
         else:
             form[name] = value
     return form
@@ -163,19 +162,15 @@ def _rows(form: Mapping[str, str], at: str, kind: type) -> Iterator[dict[str, st
 
 
 def _value(form: Mapping[str, str], field: str) -> str:
-    """Read one field. Raises Refused("out_of_range")."""
+    """Read one field. Raises Refused: out_of_range, bad_text."""
     name = field.rpartition(".")[2]
-    value = unicodedata.normalize("NFC", form.get(field, "").replace("\r\n", "\n")).strip()
+    value = text.clean(form.get(field, ""))
     if name == "born_on" and value:
         times.check_day(value, *_BORN, field=field)
     is_text = name in TEXTS
-    at_most = TEXT_CHARS_MAX if is_text else LINE_CHARS_MAX
-    if len(value) > at_most:
-        raise Refused("out_of_range", f"{field} has more than {at_most} characters", field=field)
+    value = text.check(value, field, TEXT_CHARS_MAX if is_text else LINE_CHARS_MAX, is_long=is_text)
     if name == "position" and value:
         _check_position(value, field)
-    if not (value.replace("\n", "") if is_text else value).isprintable():
-        raise Refused("out_of_range", f"{field} has characters that cannot be shown", field=field)
     return value
 
 
@@ -202,17 +197,15 @@ def changed(before: CaseFile, after: CaseFile) -> list[str]:
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
-def words(text: str) -> list[str]:
-    """Split a text into words as they are looked for: without case, accents and punctuation."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    spaced = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
-    return spaced.split()
-
-
 def words_of(file: CaseFile) -> set[str]:
-    """Return the words by which a case is found: its number and its names."""
+    """Return what a case is found by: the words of its number and names, and telephone numbers."""
     names = [file.number, file.person.name, file.stalker.name, *(child.name for child in file.children)]
-    return {word for name in names for word in words(name)} | {"".join(words(file.number))}
+    phones = (text.phone(number) for number in (file.person.phone, file.contact.phone))
+    return {
+        *(word for name in names for word in text.words(name)),
+        "".join(text.words(file.number)),
+        *filter(None, phones),
+    }
 
 
 def media_type(image: bytes) -> str:

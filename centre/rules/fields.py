@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from centre.rules import times
+from centre.rules import text, times
 from centre.rules.refusals import Refused
 
 COUNTER_MAX = 0xFFFFFFFF
@@ -128,6 +128,10 @@ def words(value: object, at_most: int) -> tuple[str, ...]:
 def model(value: object) -> str:
     if not isinstance(value, str):
         raise Bad("wrong_type")
-    if not (0 < len(value) <= MODEL_CHARS_MAX and value.isprintable()):
+    try:
+        value = text.check(text.clean(value), "model", MODEL_CHARS_MAX)
+    except Refused:
+        value = ""
+    if not value:
         raise Bad("out_of_range")
     return value

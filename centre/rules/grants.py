@@ -7,7 +7,7 @@ ended_on                               ended early: from that day on it no longe
 from dataclasses import dataclass
 from enum import StrEnum
 
-from centre.rules import times
+from centre.rules import text, times
 from centre.rules.refusals import Refused
 
 FIRST, LAST = "1970-01-01", "2199-12-31"
@@ -51,9 +51,8 @@ class Grant:
 
 def check(reference: str, starts_on: str, review_on: str, ends_on: str) -> None:
     """Check a new grant. Raises Refused: out_of_range, bad_dates."""
-    if not 0 < len(reference) <= REFERENCE_CHARS_MAX or not reference.isprintable():
-        detail = f"a reference is one line of 1 to {REFERENCE_CHARS_MAX} characters"
-        raise Refused("out_of_range", detail, field="reference")
+    if not text.check(reference, "reference", REFERENCE_CHARS_MAX):
+        raise Refused("out_of_range", "a reference must not be empty", field="reference")
     for name, day in (("starts_on", starts_on), ("review_on", review_on), ("ends_on", ends_on)):
         times.check_day(day, FIRST, LAST, field=name)
     if not starts_on <= review_on <= ends_on:

@@ -5,12 +5,12 @@ Nothing of it is kept elsewhere, so nothing can be overwritten. A patrol goes fo
     SENT --> ON_THE_WAY --> ON_SCENE --> SAFE
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from centre.rules import text as typed
 from centre.rules.incidents import CloseReason
 from centre.rules.refusals import Refused
 
@@ -23,8 +23,6 @@ ONCE_CHARS_MAX = 64
 # A closing reaches the button only after so long, and can be undone until then: time to read what one has
 # chosen and to move the hand back. The button is none the worse for it: nothing waits for CLOSED.
 UNDO_MS = 10_000
-
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Kind(StrEnum):
@@ -147,7 +145,7 @@ def goes_on(patrol: Patrol, step: PatrolStep) -> bool:
 
 def remark(text: str) -> str:
     """Read a remark, of one line or several. Raises Refused("bad_text")."""
-    value = _text(text.replace("\r\n", "\n"), REMARK_CHARS_MAX, "remark", lines=True)
+    value = typed.check(typed.clean(text), "remark", REMARK_CHARS_MAX, is_long=True)
     if not value:
         raise Refused("bad_text", "a remark must not be empty", field="remark")
     return value
@@ -155,28 +153,13 @@ def remark(text: str) -> str:
 
 def patrol_name(text: str) -> str:
     """Read the name of a patrol, which may be empty. Raises Refused("bad_text")."""
-    return _text(text, NAME_CHARS_MAX, "note", lines=False)
+    return typed.check(typed.clean(text), "note", NAME_CHARS_MAX)
 
 
 def order_steps(text: str) -> tuple[str, ...]:
     """Read a standing order, a step a line; the same step twice is one. Raises Refused("bad_text")."""
-    lines = (_text(line, NAME_CHARS_MAX, "steps", lines=False) for line in text.splitlines())
+    lines = (typed.check(line.strip(), "steps", NAME_CHARS_MAX) for line in typed.clean(text).split("\n"))
     steps = tuple(dict.fromkeys(filter(None, lines)))
     if len(steps) > ORDER_STEPS_MAX:
         raise Refused("bad_text", f"at most {ORDER_STEPS_MAX} steps; these are {len(steps)}", field="steps")
     return steps
-
-
-def _text(text: str, at_most: int, field: str, *, lines: bool) -> str:
-    """Take letters and joiners of every script; no controls, and nothing that turns others' text around."""
-    value = unicodedata.normalize("NFC", text).strip()
-    if len(value) > at_most:
-        raise Refused("bad_text", f"at most {at_most} characters; these are {len(value)}", field=field)
-    for character in value:
-        kind = unicodedata.category(character)
-        if character == "\n" and not lines:
-            raise Refused("bad_text", "this takes one line", field=field)
-        if kind == "Cs" or character in _DIRECTIONS or (kind == "Cc" and character not in "\n\t"):
-            why = f"a character cannot be kept, for it does not show: U+{ord(character):04X}"
-            raise Refused("bad_text", why, field=field)
-    return value

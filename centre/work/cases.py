@@ -4,10 +4,11 @@ A case manager works on the cases of one police zone; another zone's is as unkno
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from centre.platform.sealing import Broken
-from centre.rules import cases, times
+from centre.rules import cases, text, times
 from centre.rules.access import Caller
 from centre.rules.cases import CaseFile
 from centre.rules.grants import Grant
@@ -142,18 +143,18 @@ def change_case(core: Core, caller: Caller, case_id: str, file: CaseFile, read_a
 
 
 def listing(core: Core, caller: Caller, *, closed: bool, find: str, after: str) -> Listing:
-    """List one page of the zone's cases, the newest first; `find`: words, all of which must be there.
+    """List one page of the zone's cases, the newest first.
+
+    `find`: a case's or a button's id, a telephone number, or words, all of which must be there.
 
     Raises Refused("out_of_range") for an `after` that no page has given.
     """
-    words = cases.words(find)[: cases.WORDS_ASKED_MAX]
-    if find.strip() and not words:
-        return Listing([], [], "")
-    rows = _found(core, caller, words, after) if words else _page(core, caller, closed, after)
+    find = find.strip()
+    rows = _found(core, caller, find, after) if find else _page(core, caller, closed, after)
     shown = rows[:PAGE_CASES]
-    following = _cursor(shown[-1], closed, bool(words)) if len(rows) > PAGE_CASES else ""
+    following = _cursor(shown[-1], closed, bool(find)) if len(rows) > PAGE_CASES else ""
     due: list[Row] = []
-    if not (closed or words or after):
+    if not (closed or find or after):
         today = times.day(core.now_ms())
         due = core.store.all("due_cases", zone=caller.zone, today=today, at_most=DUE_SHOWN_MAX)
     with core.store.transaction():
@@ -174,11 +175,22 @@ def _page(core: Core, caller: Caller, closed: bool, after: str) -> list[Row]:
     return core.store.all("open_cases", **values)
 
 
-def _found(core: Core, caller: Caller, words: list[str], after: str) -> list[Row]:
+def _found(core: Core, caller: Caller, find: str, after: str) -> list[Row]:
+    """Return the cases of the id that is asked for, else of the telephone number, else of the words."""
+    words = text.words(find)
+    page = {"zone": caller.zone, "after_id": after, "at_most": PAGE_CASES + 1}
+    found = core.store.all("case_of_id", any_id="".join(words).upper(), **page)
+    for asked in ([text.phone(find)], words[: cases.WORDS_ASKED_MAX]):
+        if not found and asked and asked[0]:
+            found = _found_by_words(core, list(filter(None, asked)), page)
+    return found
+
+
+def _found_by_words(core: Core, words: list[str], page: Mapping[str, object]) -> list[Row]:
     macs = [core.sealer.word(word) for word in words]
     macs += [macs[0]] * (cases.WORDS_ASKED_MAX - len(macs))
     named = {f"word_{number}": mac for number, mac in enumerate(macs, 1)}
-    return core.store.all("found_cases", zone=caller.zone, after_id=after, at_most=PAGE_CASES + 1, **named)
+    return core.store.all("found_cases", **page, **named)
 
 
 def _cursor(row: Row, closed: bool, found: bool) -> str:

@@ -49,6 +49,13 @@ WHERE w.word_mac = :word_1 AND zone = :zone AND erased_at_ms IS NULL
       AND w.case_id > :after_id
 ORDER BY w.case_id LIMIT :at_most;
 
+-- By its own id, or by that of a button that it has or had.
+-- name: case_of_id
+SELECT * FROM cases
+WHERE case_id IN (SELECT :any_id UNION ALL SELECT case_id FROM assignments WHERE device_id = :any_id)
+      AND +zone = :zone AND erased_at_ms IS NULL AND case_id > :after_id
+ORDER BY case_id LIMIT :at_most;
+
 -- name: due_cases
 SELECT * FROM cases
 WHERE zone = :zone AND closed_at_ms IS NULL AND due_on <= :today
