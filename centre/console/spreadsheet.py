@@ -1,4 +1,4 @@
-"""Rows as a file for spreadsheets. Pure."""
+"""Rows as a file for spreadsheets, in which no text is run."""
 
 import csv
 import io
