@@ -124,6 +124,7 @@ class Intake:
             counter=press.counter,
             incident=taken.incident_id,
             known=taken.known,
+            **({"exercise": True} if taken.is_exercise else {}),
         )
         self._signals.board_changed()
         stored = {

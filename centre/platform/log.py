@@ -127,7 +127,7 @@ class Log:
         if self._as_json:
             return json_text.write({"at_ms": at_ms, "what": what, **fields}).decode()
         words = {
-            "name": codes.NAMES.get(fields.get("event", 0), ""),
+            "name": ("EXERCISE " if fields.get("exercise") else "") + codes.NAMES.get(fields.get("event", 0), ""),
             "again": " (known)" if fields.get("known") else "",
         }
         clock = time.strftime("%H:%M:%S", time.localtime(at_ms / 1000))

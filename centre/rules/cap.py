@@ -39,6 +39,7 @@ class Standing:
     called_off_at_ms: int | None = None
     close_reason: str | None = None
     newest: Newest | None = None
+    is_exercise: bool = False
 
     @property
     def stage(self) -> int:
@@ -66,10 +67,12 @@ def document(now: Standing, sender: str, languages: Mapping[str, Mapping[str, st
     _add(alert, "identifier", identifiers[-1])
     _add(alert, "sender", sender)
     _add(alert, "sent", sent[-1])
-    _add(alert, "status", "Test" if now.event == codes.TEST else "Actual")
+    _add(alert, "status", "Exercise" if now.is_exercise else "Test" if now.event == codes.TEST else "Actual")
     _add(alert, "msgType", message_type(now))
     _add(alert, "scope", "Restricted")
     _add(alert, "restriction", RESTRICTION)
+    if now.is_exercise:  # which one: CAP 1.2, 3.2.1, status
+        _add(alert, "note", f"Exercise {now.incident_id}")
     earlier = [f"{sender},{name},{at}" for name, at in zip(identifiers, sent, strict=True)][:-1]
     if earlier:
         _add(alert, "references", " ".join(earlier[-REFERENCES_MAX:]))
@@ -105,7 +108,7 @@ def _add_info(alert: ElementTree.Element, now: Standing, language: str, words: M
     response, urgency, severity, certainty = judged(now)
     _add(info, "language", language)
     _add(info, "category", "Security")
-    _add(info, "event", words["test" if now.event == codes.TEST else "alarm"])
+    _add(info, "event", words["exercise" if now.is_exercise else "test" if now.event == codes.TEST else "alarm"])
     _add(info, "responseType", response)
     _add(info, "urgency", urgency)
     _add(info, "severity", severity)

@@ -49,6 +49,8 @@ REASONS = {
     "button_elsewhere": (409, "Somebody else has this button"),
     "button_trackable": (409, "A former phone can still follow this button: provision it again first"),
     "button_revoked": (409, "The button has been revoked"),
+    "button_exercises": (409, "The button is for exercises: no protected person may hold it"),
+    "not_a_check": (409, "This alarm is none of a check button"),
     "alarm_open": (409, "An alarm of this button is not closed: its phone must not be cut off"),
     "login_taken": (409, "Somebody has this login already"),
     "own_user": (409, "Nobody shuts themselves out: ask another administrator"),

@@ -45,6 +45,7 @@ def body(event_id: str, kind: str, incident: Mapping[str, Any], newest: Newest |
         "at": times.write(now_ms),
         "incident": incident["incident_id"],
         "case": incident["case_id"],
+        "exercise": incident["exercise"] is not None,
         "stage": receipts.NAMES[incident["stage"]],
         "open": incident["stage"] != receipts.CLOSED,
         "opened_at": times.write(incident["opened_at_ms"]),

@@ -60,6 +60,8 @@ CREATE TABLE incidents (
     positions_erased_at_ms INTEGER,             -- earlier: its positions
     -- Presses of the same button by the same bridge that are counted here, and not kept each.
     more_presses    INTEGER NOT NULL DEFAULT 0,
+    -- The zone that exercises; NULL: a true alarm. Ruled once, when it is opened (centre/rules/exercises.py).
+    exercise        TEXT,
     -- The bridge that told of it first: what one bridge tells of one button is a share (rules/fair_share.py).
     first_bridge_id TEXT REFERENCES bridges,
     follows         TEXT REFERENCES incidents   -- opened again by an operator, after that one was closed too early
@@ -544,3 +546,32 @@ CREATE TABLE figure_months (
     month           TEXT PRIMARY KEY,
     made_at_ms      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Exercises: whose presses are no alarms of anybody (centre/rules/exercises.py).
+
+-- A check button is for nothing else, for ever: a program of ours holds it (centre/commands/check.py).
+CREATE TABLE check_buttons (
+    device_id       TEXT PRIMARY KEY REFERENCES devices,
+    zone            TEXT NOT NULL,
+    added_at_ms     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Any other button that nobody holds: for some hours, and the last time it was.
+CREATE TABLE exercises (
+    device_id       TEXT PRIMARY KEY REFERENCES devices,
+    zone            TEXT NOT NULL,
+    begins_at_ms    INTEGER NOT NULL,
+    ends_at_ms      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What an operator said of a test alarm of a check button.
+CREATE TABLE desk_checks (
+    incident_id     TEXT PRIMARY KEY REFERENCES incidents,
+    zone            TEXT NOT NULL,
+    opened_at_ms    INTEGER NOT NULL,
+    confirmed_at_ms INTEGER NOT NULL,
+    user_id         TEXT NOT NULL REFERENCES users,
+    sound_heard     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX desk_checks_by_desk ON desk_checks (zone, user_id, confirmed_at_ms);

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from centre.rules import heartbeats
+from centre.rules import exercises, heartbeats
 from centre.rules import supervision as rules
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
@@ -83,6 +83,8 @@ def hand_out(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
             raise Refused("unknown_device")
         if device["revoked_at_ms"] is not None:
             raise Refused("button_revoked")
+        if exercises.is_running(buttons.exercise_of(core, device_id), core.now_ms()):
+            raise Refused("button_exercises")
         before = core.store.one("last_assignment", device_id=device_id)
         if before is not None and before["case_id"] != case_id and is_trackable(core, device_id):
             raise Refused("button_trackable")

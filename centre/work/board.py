@@ -69,6 +69,8 @@ class Card:
     reason: CloseReason | None = None
     version: str = ""  # changes with whatever changes on its sheet
     more_presses: int = 0  # of the same button, that were counted and not kept each
+    exercise: str | None = None  # the zone that exercises; None: a true alarm
+    is_check: bool = False  # of a check button: the desk says what it saw and heard
     near: Near | None = None  # the registered place that its newest position is nearest to
     owner: str = ""  # who has it, as the log names them; "" where nobody has
     is_new_to_owner: bool = False  # it was handed over, and not looked at since
@@ -236,6 +238,8 @@ def _card(core: Core, incident_id: str) -> Card:
             )
         ),
         row["more_presses"],
+        exercise=row["exercise"],
+        is_check=bool(row["is_check"]),
         _nearest(file, newest),
         row["owner"] or "",
         bool(row["is_new_to_owner"]),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from centre.platform import password_hashing
 from centre.rules import press_counters, registry
+from centre.rules.exercises import Exercise
 from centre.rules.refusals import Refused
 from centre.store import Row
 from centre.work import event_log
@@ -79,28 +80,33 @@ def import_buttons(core: Core, buttons: Iterable[registry.Button]) -> tuple[int,
                     # It was imported before its registry line named any.
                     core.store.run("set_capabilities", device_id=button.device_id, capabilities=capabilities)
                 continue
-            now_ms = core.now_ms()
-            core.store.run(
-                "add_device",
-                device_id=button.device_id,
-                kind=button.kind,
-                board=button.board,
-                root_sealed=core.sealer.seal(button.device_id, button.root),
-                alive_period_s=button.alive_period_s,
-                capabilities=capabilities,
-                now_ms=now_ms,
-            )
-            _add_enrolment(core, button.device_id, button.enrolment_sha256, now_ms)
-            event_log.note(
-                core,
-                "button_imported",
-                event_log.COMMAND,
-                device_id=button.device_id,
-                kind_of_button=button.kind,
-                board=button.board,
-            )
+            take_in(core, button)
             new += 1
     return new, known
+
+
+def take_in(core: Core, button: registry.Button) -> None:
+    """Make a new button known, within a transaction."""
+    now_ms = core.now_ms()
+    core.store.run(
+        "add_device",
+        device_id=button.device_id,
+        kind=button.kind,
+        board=button.board,
+        root_sealed=core.sealer.seal(button.device_id, button.root),
+        alive_period_s=button.alive_period_s,
+        capabilities=_as_json(button.capabilities),
+        now_ms=now_ms,
+    )
+    _add_enrolment(core, button.device_id, button.enrolment_sha256, now_ms)
+    event_log.note(
+        core,
+        "button_imported",
+        event_log.COMMAND,
+        device_id=button.device_id,
+        kind_of_button=button.kind,
+        board=button.board,
+    )
 
 
 def _already(core: Core, button: registry.Button) -> Row | None:
@@ -139,6 +145,12 @@ def issue_enrolment(
         _add_enrolment(core, device_id, _sha256(code), core.now_ms())
         event_log.note(core, "code_issued", actor, device_id=device_id, case_id=case_id)
     return code
+
+
+def exercise_of(core: Core, device_id: str) -> Exercise:
+    """Return whether a button is for exercises, and when."""
+    row = core.store.one("exercise_of_device", device_id=device_id)
+    return Exercise() if row is None else typed(Exercise, row)
 
 
 def pins(core: Core, device: Row) -> tuple[str, str | None]:

@@ -28,4 +28,5 @@ def standing(core: Core, incident_id: str) -> Standing:
         row["called_off_at_ms"],
         row["close_reason"],
         positions.newest(core, incident_id),
+        row["exercise"] is not None,
     )

@@ -63,6 +63,8 @@ class Incident:
     acts: list[Act] = field(default_factory=list)
     lacks: tuple[str, ...] = ()  # capabilities that its kind of board is known not to have
     more_presses: int = 0  # of the same button, that were counted and not kept each
+    exercise: str | None = None  # the zone that exercises; None: a true alarm
+    is_check: bool = False  # of a check button: the desk says what it saw and heard
 
     @property
     def is_duress(self) -> bool:
@@ -183,6 +185,8 @@ def incident(core: Core, incident_id: str) -> Incident | None:
         ],
         lacks(row["capabilities"]),
         row["more_presses"],
+        exercise=row["exercise"],
+        is_check=bool(row["is_check"]),
     )
 
 

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from centre.platform.pin_hashing import Verdict
-from centre.rules import access, fair_share, incidents, webhook
+from centre.rules import access, exercises, fair_share, incidents, webhook
+from centre.rules.exercises import Exercise
 from centre.rules.fields import Dropped
 from centre.rules.incidents import CallOff, Fix, Press
 from centre.rules.refusals import Refused
 from centre.store import Row
 from centre.work import buttons, event_log
 from centre.work import webhook as queue
-from centre.work.core import Core
+from centre.work.core import Core, typed
 from wire import codes, receipts
 
 
@@ -26,6 +27,7 @@ class Taken:
     proof: bytes
     dropped: list[Dropped]
     press: Press
+    is_exercise: bool = False  # told of a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,10 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
         root = core.root(known)
         incidents.check_code(root, known["epoch"], press)
         if known["incident_id"] is None:
-            counted = _count(core, bridge_id, press, now_ms)
+            exercise = _exercise(core, press, known, now_ms)
+            counted = _count(core, bridge_id, press, exercise, now_ms)
             if counted is None:
-                return _open(core, bridge_id, press, known, root, now_ms)
+                return _open(core, bridge_id, press, known, exercise, root, now_ms)
             stage = receipts.RECEIVED
             proof = incidents.proof(root, known["epoch"], stage, press.event, press.counter)
             return Taken(counted, True, stage, proof, press.dropped, press)
@@ -95,17 +98,29 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
     return Taken(incident_id, True, last["stage"], last["proof"], press.dropped, press)
 
 
-def _count(core: Core, bridge_id: str, press: Press, now_ms: int) -> str | None:
+def _exercise(core: Core, press: Press, of: Row, now_ms: int) -> str | None:
+    """Return the zone that exercises with a press, or None: it is a true alarm."""
+    return exercises.zone_of(
+        typed(Exercise, of),
+        serves_case=of["case_id"] is not None,
+        is_revoked=of["revoked_at_ms"] is not None,
+        pressed_at_ms=incidents.pressed_at_ms(press.heard_at_ms, press.age_s, now_ms),
+        now_ms=now_ms,
+    )
+
+
+def _count(core: Core, bridge_id: str, press: Press, exercise: str | None, now_ms: int) -> str | None:
     """Count a press beyond its share on the last incident of it; return that, or None where it opens its own.
 
-    None also where that incident is closed: an alarm is never answered by what is over.
+    None also where that incident is closed, or an exercise and this press is none: an alarm is never answered
+    by what is over, nor by what was not meant.
     """
     share = {"device_id": press.device_id, "bridge_id": bridge_id, "event": press.event}
     lately = core.store.one("share_of_presses", since_ms=now_ms - fair_share.HOUR_MS, **share)
     if lately is None or lately["count"] < fair_share.PRESSES_AN_HOUR:
         return None
     last = core.store.one("last_of_share", **share)
-    if last is None or last["stage"] == receipts.CLOSED:
+    if last is None or last["stage"] == receipts.CLOSED or last["exercise"] != exercise:
         return None
     incident_id = str(last["incident_id"])
     core.store.run("count_press", incident_id=incident_id)
@@ -117,7 +132,9 @@ def _count(core: Core, bridge_id: str, press: Press, now_ms: int) -> str | None:
     return incident_id
 
 
-def _open(core: Core, bridge_id: str, press: Press, of: Row, root: bytes, now_ms: int) -> Taken:
+def _open(
+    core: Core, bridge_id: str, press: Press, of: Row, exercise: str | None, root: bytes, now_ms: int
+) -> Taken:
     """Open an incident of a press that is new; `of`: its button, and the case that this serves."""
     incident_id = incidents.new_id(now_ms, secrets.token_bytes(4))
     core.store.run(
@@ -130,14 +147,15 @@ def _open(core: Core, bridge_id: str, press: Press, of: Row, root: bytes, now_ms
         case_id=of["case_id"],
         # It may be in a thief's hand, or still in the right one: it is taken, and an administrator rules.
         device_revoked=of["revoked_at_ms"] is not None,
+        exercise=exercise,
         now_ms=now_ms,
     )
     stage = receipts.RECEIVED
     proof = incidents.proof(root, of["epoch"], stage, press.event, press.counter)
     core.store.run("add_receipt", incident_id=incident_id, stage=stage, proof=proof, now_ms=now_ms)
-    _add_arrival(core, incident_id, bridge_id, press, now_ms, known=False)
+    _add_arrival(core, incident_id, bridge_id, press, now_ms, known=False, exercise=exercise)
     queue.add(core, incident_id, webhook.OPENED)
-    return Taken(incident_id, False, stage, proof, press.dropped, press)
+    return Taken(incident_id, False, stage, proof, press.dropped, press, exercise is not None)
 
 
 def _add_arrival(
@@ -149,6 +167,7 @@ def _add_arrival(
     *,
     known: bool,
     is_closed: bool = False,
+    exercise: str | None = None,
 ) -> None:
     path = press.path or "unknown"
     phone, fix, limit = press.phone, press.fix, incidents.FIXES_PER_BRIDGE_MAX
@@ -188,6 +207,7 @@ def _add_arrival(
         incident_id=incident_id,
         device_id=press.device_id,
         **({} if repeated else _told(press, path, known)),
+        **({"exercise": exercise} if exercise is not None else {}),
         fixes=[fix._asdict()] if fix is not None and new_fix else [],
     )
 

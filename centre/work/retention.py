@@ -11,7 +11,7 @@ AT_ONCE_MAX, ROWS_AT_ONCE_MAX = 10, 200
 # All that hangs on an incident, but for its receipts: the button may still ask for their proofs.
 TABLES = (
     *("fixes", "alarms", "acts", "call_offs", "webhook_events", "escalations"),
-    *("owners", "closings", "corrections"),
+    *("owners", "closings", "corrections", "desk_checks"),
 )
 
 
@@ -126,7 +126,7 @@ def _erase_rows(core: Core, log: str, room: int, **which: str) -> tuple[int, lis
 
 def _keep_outcome(core: Core, incident: Row) -> None:
     """Of a test or a true alarm; nothing in it says whose it was. Of a press once, also where it went on."""
-    if incident["follows"] is not None:
+    if incident["follows"] is not None or incident["exercise"] is not None:
         return
     which = {"incident_id": incident["incident_id"]}
     stages = {row["stage"]: row["at_ms"] for row in core.store.all("receipts", **which)}

@@ -2,7 +2,7 @@
 -- (centre/rules/fair_share.py): whoever floods us with one must not hide another.
 -- name: untaken_alarms
 SELECT * FROM (
-    SELECT incident_id, opened_at_ms, i.rowid AS number, coalesce(c.duress, 0) AS is_duress,
+    SELECT incident_id, opened_at_ms, i.rowid AS number, coalesce(c.duress, 0) AS is_duress, exercise,
            count(*) OVER () AS in_all,
            row_number() OVER (PARTITION BY i.device_id, i.first_bridge_id
                               ORDER BY coalesce(c.duress, 0) DESC, opened_at_ms DESC, i.rowid DESC) AS place
@@ -11,7 +11,8 @@ SELECT * FROM (
     WHERE event = :alarm AND stage IN (1, 2, 3) AND held = 0 AND erased_at_ms IS NULL
           AND (stage = 1 OR (o.since_ms IS NOT NULL AND o.actor IS NULL
                              AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL))))
-WHERE place <= :of_one_share ORDER BY is_duress DESC, opened_at_ms, number LIMIT :at_most;
+WHERE place <= :of_one_share
+ORDER BY exercise IS NOT NULL, is_duress DESC, opened_at_ms, number LIMIT :at_most;
 
 -- A duress PIN that nobody has seen, of alarms that somebody had taken, or closed, before.
 -- name: unseen_duress
@@ -28,7 +29,7 @@ FROM incidents i LEFT JOIN call_offs c USING (incident_id) LEFT JOIN owners o US
 WHERE event = :alarm AND stage IN (2, 3) AND held = 0 AND erased_at_ms IS NULL
       AND NOT (o.since_ms IS NOT NULL AND o.actor IS NULL)
       AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
-ORDER BY coalesce(c.duress, 0) DESC, stage, opened_at_ms, i.rowid LIMIT :at_most;
+ORDER BY exercise IS NOT NULL, coalesce(c.duress, 0) DESC, stage, opened_at_ms, i.rowid LIMIT :at_most;
 
 -- All that are open, or wait because of a duress PIN, as they came: an incident's id rises with time.
 -- name: open_alarms
@@ -52,7 +53,8 @@ ORDER BY opened_at_ms DESC, rowid DESC LIMIT :at_most;
 -- What the board shows of one alarm.
 -- name: card
 SELECT i.incident_id, i.device_id, i.device_revoked, i.opened_at_ms, i.stage, i.case_id, i.more_presses,
-       k.file_sealed,
+       k.file_sealed, i.exercise,
+       EXISTS (SELECT 1 FROM check_buttons b WHERE b.device_id = i.device_id) AS is_check,
        c.called_off_at_ms, c.duress_at_ms, c.duress_seen_at_ms,
        a.pressed_at_ms, a.age_s, a.age_is_lower_bound,
        (SELECT count(*) FROM fixes n WHERE n.incident_id = i.incident_id) AS fixes,
@@ -74,7 +76,8 @@ FROM incidents i
 WHERE i.incident_id = :incident_id;
 
 -- name: incident_on_sheet
-SELECT i.*, d.kind, d.board, d.capabilities
+SELECT i.*, d.kind, d.board, d.capabilities,
+       EXISTS (SELECT 1 FROM check_buttons b WHERE b.device_id = i.device_id) AS is_check
 FROM incidents i JOIN devices d USING (device_id)
 WHERE incident_id = :incident_id AND event = :alarm AND held = 0 AND erased_at_ms IS NULL;
 
@@ -118,7 +121,7 @@ SELECT * FROM button_states WHERE device_id = :device_id ORDER BY heard_at_ms DE
 
 -- As other systems are told of it (CAP). Of a call-off when it first came: the same for either PIN.
 -- name: cap_incident
-SELECT i.incident_id, i.event, i.case_id, i.opened_at_ms, c.called_off_at_ms,
+SELECT i.incident_id, i.event, i.case_id, i.opened_at_ms, i.exercise, c.called_off_at_ms,
        (SELECT reason FROM findings f WHERE f.incident_id = i.incident_id) AS close_reason,
        (SELECT pressed_at_ms FROM alarms a WHERE a.incident_id = i.incident_id
         ORDER BY weight_ms DESC LIMIT 1) AS pressed_at_ms

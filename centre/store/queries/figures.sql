@@ -38,7 +38,8 @@ SELECT i.rowid AS number, i.opened_at_ms, i.held, c.zone,
        EXISTS (SELECT 1 FROM call_offs o WHERE o.incident_id = i.incident_id) AS called_off,
        i.erased_at_ms IS NOT NULL AS erased
 FROM incidents i LEFT JOIN cases c ON c.case_id = i.case_id
-WHERE event = :event AND follows IS NULL AND (i.opened_at_ms, i.rowid) > (:after_ms, :after) AND i.opened_at_ms < :until_ms
+WHERE event = :event AND follows IS NULL AND exercise IS NULL
+      AND (i.opened_at_ms, i.rowid) > (:after_ms, :after) AND i.opened_at_ms < :until_ms
 ORDER BY i.opened_at_ms, i.rowid LIMIT :at_most;
 
 -- name: outcomes_to_count

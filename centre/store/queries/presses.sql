@@ -110,6 +110,7 @@ UPDATE bridges SET revoked_at_ms = coalesce(revoked_at_ms, :now_ms) WHERE bridge
 -- name: press_of_bridge
 SELECT d.device_id, d.epoch, d.root_sealed, d.revoked_at_ms, b.revoked_at_ms AS bridge_revoked_at_ms,
        i.incident_id, i.erased_at_ms, i.stage,
+       k.zone AS check_zone, e.zone, e.begins_at_ms, e.ends_at_ms,
        (SELECT case_id FROM assignments h
         WHERE h.device_id = d.device_id AND (taken_back_at_ms IS NULL
               OR taken_back_at_ms > max(:heard_at_ms, b.enrolled_at_ms) - :age_ms)
@@ -117,6 +118,7 @@ SELECT d.device_id, d.epoch, d.root_sealed, d.revoked_at_ms, b.revoked_at_ms AS 
 FROM bridge_devices bd JOIN devices d USING (device_id) JOIN bridges b USING (bridge_id)
      LEFT JOIN incidents i ON i.device_id = d.device_id AND i.event = :event AND i.counter = :counter
                               AND i.follows IS NULL
+     LEFT JOIN check_buttons k ON k.device_id = d.device_id LEFT JOIN exercises e ON e.device_id = d.device_id
 WHERE bd.bridge_id = :bridge_id AND bd.device_id = :device_id;
 
 -- Of a press whose alarm was closed too early and opened again: the one that goes on.
@@ -136,9 +138,9 @@ WHERE incident_id = :incident_id AND bridge_id = :bridge_id;
 
 -- name: open_incident
 INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, case_id, device_revoked, held,
-                       first_bridge_id)
+                       exercise, first_bridge_id)
 VALUES (:incident_id, :device_id, :event, :counter, :now_ms, :case_id, :device_revoked, :device_revoked,
-        :bridge_id);
+        :exercise, :bridge_id);
 
 -- name: add_alarm
 INSERT INTO alarms (incident_id, bridge_id, path, heard_at_ms, age_s, age_is_lower_bound, pressed_at_ms,

@@ -62,8 +62,8 @@ WHERE i.incident_id = :incident_id AND l.rowid > i.rowid AND l.stage < :closed
 ORDER BY l.rowid DESC LIMIT 1;
 
 -- name: open_again
-INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, case_id, device_revoked, follows)
-SELECT :incident_id, device_id, event, counter, :now_ms, case_id, device_revoked, incident_id
+INSERT INTO incidents (incident_id, device_id, event, counter, opened_at_ms, case_id, device_revoked, exercise, follows)
+SELECT :incident_id, device_id, event, counter, :now_ms, case_id, device_revoked, exercise, incident_id
 FROM incidents WHERE incident_id = :follows;
 
 -- What was known of the press goes on with the alarm that follows.
