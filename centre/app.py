@@ -21,6 +21,7 @@ from centre.console.board_cache import ESCALATE_TICK_S
 from centre.console.cap import Cap
 from centre.console.cases import Cases
 from centre.console.event_log import EventLogPage
+from centre.console.exercises import DeskChecks
 from centre.console.figures import Figures
 from centre.console.guard import Guard
 from centre.console.oidc_sign_in import OidcSignInPages
@@ -184,7 +185,7 @@ def _parts(
     with_routes = (
         *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
         *(Figures(means.looks, guard), *_administrators_pages(means, guard)),
-        *(provided, map_tiles),
+        *(provided, map_tiles, DeskChecks(worker, signals, log, guard)),
         *_case_pages(means, guard, authority.sha256),
     )
     routes = tuple(route for part in with_routes for route in part.routes)

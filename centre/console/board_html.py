@@ -60,12 +60,20 @@ class Item:
 
 
 def items(board: Board, levels: dict[str, int]) -> list[Item]:
-    """Put the cards in the order of the page: duress, then by step, danger, and who has waited longest."""
+    """Put the cards in order: true alarms, duress, then by step, danger, and who has waited longest."""
     waiting = sorted(
-        board.waiting, key=lambda card: (
-            card.exercise is not None, not card.is_duress, -levels[card.incident_id], *card.urgency)
+        board.waiting,
+        key=lambda card: (
+            card.exercise is not None,
+            not card.is_duress,
+            -levels[card.incident_id],
+            *card.urgency,
+        ),
     )
-    taken = sorted(board.taken, key=lambda card: (card.exercise is not None, not card.is_duress, card.stage, *card.urgency))
+    taken = sorted(
+        board.taken,
+        key=lambda card: (card.exercise is not None, not card.is_duress, card.stage, *card.urgency),
+    )
     return [
         *(Item(Part.WAITING, card, levels[card.incident_id]) for card in waiting),
         *(Item(Part.TAKEN, card) for card in taken),

@@ -25,6 +25,7 @@ EVENTS = {
     "acknowledged": "{name} {counter} of {device_id}: incident {incident} has been acknowledged",
     "dispatched": "{name} {counter} of {device_id}: help has been sent to incident {incident}",
     "closed": "{name} {counter} of {device_id}: incident {incident} has been closed ({reason})",
+    "desk_checked": "{device_id}: test alarm {incident} was seen at a desk (sound: {sound})",
     "fixes": "{stored} position(s) of {device_id} are on disk for incident {incident}",
     "called_off": "press {counter} of {device_id}, incident {incident}, was called off{again}",
     "escalated": "ALARM {counter} of {device_id}: nobody has taken incident {incident}",
@@ -127,7 +128,8 @@ class Log:
         if self._as_json:
             return json_text.write({"at_ms": at_ms, "what": what, **fields}).decode()
         words = {
-            "name": ("EXERCISE " if fields.get("exercise") else "") + codes.NAMES.get(fields.get("event", 0), ""),
+            "name": ("EXERCISE " if fields.get("exercise") else "")
+            + codes.NAMES.get(fields.get("event", 0), ""),
             "again": " (known)" if fields.get("known") else "",
         }
         clock = time.strftime("%H:%M:%S", time.localtime(at_ms / 1000))

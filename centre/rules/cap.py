@@ -108,7 +108,11 @@ def _add_info(alert: ElementTree.Element, now: Standing, language: str, words: M
     response, urgency, severity, certainty = judged(now)
     _add(info, "language", language)
     _add(info, "category", "Security")
-    _add(info, "event", words["exercise" if now.is_exercise else "test" if now.event == codes.TEST else "alarm"])
+    _add(
+        info,
+        "event",
+        words["exercise" if now.is_exercise else "test" if now.event == codes.TEST else "alarm"],
+    )
     _add(info, "responseType", response)
     _add(info, "urgency", urgency)
     _add(info, "severity", severity)

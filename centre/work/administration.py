@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from centre.rules import webhook
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
-from centre.work import accounts, event_log
+from centre.work import accounts, event_log, exercises
 from centre.work import webhook as queue
 from centre.work.accounts import ListedUser
 from centre.work.core import Core, typed
+from centre.work.exercises import DeskCheck, Running
 from wire import codes
 
 HELD_SHOWN_MAX = 50
@@ -69,6 +70,8 @@ class Overview:
     next: int | None
     bridges: list[ListedBridge]  # the newest
     users: list[ListedUser]
+    desk_checks: list[DeskCheck]  # the last of each zone and operator
+    exercises: list[Running]  # buttons that are in exercise now
 
 
 def overview(core: Core, after: int = 0) -> Overview:
@@ -90,6 +93,8 @@ def overview(core: Core, after: int = 0) -> Overview:
         shown[-1]["number"] if len(rows) > len(shown) else None,
         [typed(ListedBridge, row) for row in core.store.all("newest_bridges", at_most=BUTTONS_SHOWN_MAX)],
         accounts.users(core)[:USERS_SHOWN_MAX],
+        exercises.last_desk_checks(core),
+        exercises.running(core),
     )
 
 

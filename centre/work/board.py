@@ -69,13 +69,13 @@ class Card:
     reason: CloseReason | None = None
     version: str = ""  # changes with whatever changes on its sheet
     more_presses: int = 0  # of the same button, that were counted and not kept each
-    exercise: str | None = None  # the zone that exercises; None: a true alarm
-    is_check: bool = False  # of a check button: the desk says what it saw and heard
     near: Near | None = None  # the registered place that its newest position is nearest to
     owner: str = ""  # who has it, as the log names them; "" where nobody has
     is_new_to_owner: bool = False  # it was handed over, and not looked at since
     given_back_at_ms: int | None = None  # since then nobody has it
     closing: Closing | None = None
+    exercise: str | None = None  # the zone that exercises; None: a true alarm
+    is_check: bool = False  # of a check button: the desk says what it saw and heard
 
     @property
     def is_duress(self) -> bool:
@@ -238,13 +238,13 @@ def _card(core: Core, incident_id: str) -> Card:
             )
         ),
         row["more_presses"],
-        exercise=row["exercise"],
-        is_check=bool(row["is_check"]),
         _nearest(file, newest),
         row["owner"] or "",
         bool(row["is_new_to_owner"]),
         row["owner_since_ms"] if row["owner"] is None else None,
         closing_seen(row),
+        exercise=row["exercise"],
+        is_check=bool(row["is_check"]),
     )
 
 

@@ -27,6 +27,15 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckButton:
+    """A button that a program of ours holds, to check a zone's desks with."""
+
+    device_id: str
+    zone: str
+    added_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeskCheck:
     """An operator has seen a test alarm, and heard its sound, or not."""
 
@@ -60,8 +69,8 @@ def begin(core: Core, device_id: str, zone: str, minutes: int) -> int:
         now_ms = core.now_ms()
         ends_at_ms = now_ms + minutes * 60_000
         core.store.run("set_exercise", device_id=device_id, zone=zone, now_ms=now_ms, ends_at_ms=ends_at_ms)
-        what = {"zone": zone, "ends_at_ms": ends_at_ms}
-        event_log.note(core, "exercise_begun", event_log.COMMAND, device_id=device_id, **what)
+        who = {"actor": event_log.COMMAND, "device_id": device_id}
+        event_log.note(core, "exercise_begun", **who, zone=zone, ends_at_ms=ends_at_ms)
     return ends_at_ms
 
 
@@ -77,6 +86,11 @@ def end(core: Core, device_id: str) -> bool:
 def running(core: Core) -> list[Running]:
     """Return the buttons in exercise, those that end first before the others."""
     return [typed(Running, row) for row in core.store.all("exercises_running", now_ms=core.now_ms())]
+
+
+def check_buttons(core: Core) -> list[CheckButton]:
+    """Return the check buttons, by zone."""
+    return [typed(CheckButton, row) for row in core.store.all("check_buttons")]
 
 
 def add_check_button(core: Core, zone: str, button: Button) -> None:

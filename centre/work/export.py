@@ -67,7 +67,9 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
         exported = {
             "format": FORMAT,
             "exported_at": times.write(core.now_ms()),
-            "incident": _columns(incident, "incident_id device_id event counter opened_at_ms exercise erased_at_ms"),
+            "incident": _columns(
+                incident, "incident_id device_id event counter opened_at_ms exercise erased_at_ms"
+            ),
             "case": case,
             "arrivals": [_columns(row, ARRIVAL) for row in core.store.all("alarms", **which)],
             "positions": [dict(row) for row in core.store.all("all_fixes", **which)],

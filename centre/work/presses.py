@@ -82,7 +82,7 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
         root = core.root(known)
         incidents.check_code(root, known["epoch"], press)
         if known["incident_id"] is None:
-            exercise = _exercise(core, press, known, now_ms)
+            exercise = _exercise(press, known, now_ms)
             counted = _count(core, bridge_id, press, exercise, now_ms)
             if counted is None:
                 return _open(core, bridge_id, press, known, exercise, root, now_ms)
@@ -98,7 +98,7 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
     return Taken(incident_id, True, last["stage"], last["proof"], press.dropped, press)
 
 
-def _exercise(core: Core, press: Press, of: Row, now_ms: int) -> str | None:
+def _exercise(press: Press, of: Row, now_ms: int) -> str | None:
     """Return the zone that exercises with a press, or None: it is a true alarm."""
     return exercises.zone_of(
         typed(Exercise, of),

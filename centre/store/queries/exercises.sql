@@ -31,4 +31,7 @@ SELECT c.*, u.name FROM desk_checks c JOIN users u USING (user_id) WHERE inciden
 -- The last of each zone and each operator, the newest first.
 -- name: last_desk_checks
 SELECT c.*, u.name, max(confirmed_at_ms) FROM desk_checks c JOIN users u USING (user_id)
-GROUP BY zone, user_id ORDER BY zone, confirmed_at_ms DESC LIMIT :at_most;
+GROUP BY c.zone, c.user_id ORDER BY c.zone, confirmed_at_ms DESC LIMIT :at_most;
+
+-- name: erase_desk_checks
+DELETE FROM desk_checks WHERE incident_id = :incident_id;

@@ -77,7 +77,7 @@ def export_page() -> str:
         "people": {}, "chain": None, "case": {"case_id": "C", "file": asdict(FILE)},
         "incident": {
             "incident_id": "i", "device_id": "D", "event": 1, "counter": 1,
-            "opened_at_ms": 1, "erased_at_ms": None,
+            "opened_at_ms": 1, "exercise": None, "erased_at_ms": None,
         },
     }  # fmt: skip
     return render("export.html", "en", exported=exported, utc=str, local=str)

@@ -25,6 +25,7 @@ FIELDS: dict[str, Any] = {
     "stored": 4,
     "found": 5,
     "ended": 6,
+    "sound": "heard",
 }
 
 

@@ -219,6 +219,7 @@ def test_exactly_one_is_a_law_of_the_database(world: World) -> None:
             counter=1,
             now_ms=0,
             device_revoked=False,
+            exercise=None,
             case_id=None,
             bridge_id=None,
         )
