@@ -3,6 +3,7 @@
 import json
 from dataclasses import astuple
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ class Drilled(World):
         self.manager = signed_in(self.core, access.CASE_MANAGER, zone=ZONE)
         self.phone = self.bridge()
 
-    def press(self, counter: int, **more: object) -> str:
+    def press(self, counter: int, **more: Any) -> str:
         return presses.take_alarm(self.core, self.phone, read(HAND.alarm(counter, **more))).incident_id
 
     def exercise(self, incident_id: str) -> str | None:
