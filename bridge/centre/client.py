@@ -25,7 +25,6 @@ from bridge.centre.endpoint import (
     ANSWER_S_MAX,
     CLOCK_SKEW_S_MAX,
     CONNECT_S_MAX,
-    GOODBYE_S,
     Endpoint,
     body_of,
 )
@@ -44,7 +43,7 @@ T = TypeVar("T")
 
 # The centre's heartbeat is 15 s; three missed ones are a dead stream.
 STREAM_SILENCE_S_MAX = 50.0
-# So long one address is asked alone. An answer usually takes a tenth of it.
+# An answer usually takes a tenth of it.
 HEDGE_S = 2.0
 PACE_S = (10, 3600)  # what we let the centre ask for, between two heartbeats of ours
 
@@ -108,7 +107,9 @@ class AliveAnswer:
 class Centre:
     """One centre at one or more addresses, one CA. `ca_pem` None: nothing is verified (`fetch_ca` only).
 
-    `endpoint(url, ca_pem, answer_s_max)` makes the way to one address."""
+    `hedge_s`: so long one address is asked alone. `endpoint(url, ca_pem, answer_s_max)` makes the way to one
+    address.
+    """
 
     def __init__(
         self,
@@ -116,11 +117,12 @@ class Centre:
         ca_pem: str | None,
         answer_s_max: float = ANSWER_S_MAX,
         portal_port: int = 80,
+        hedge_s: float = HEDGE_S,
         endpoint: Callable[[str, str | None, float], Endpoint] = Endpoint,
     ) -> None:
         urls = [urls] if isinstance(urls, str) else urls
         self._endpoints = [endpoint(url, ca_pem, answer_s_max) for url in dict.fromkeys(urls)]
-        self._portal_port = portal_port
+        self._portal_port, self._hedge_s = portal_port, hedge_s
 
     async def __aenter__(self) -> "Centre":
         return self
@@ -130,8 +132,6 @@ class Centre:
     ) -> None:
         for endpoint in self._endpoints:
             await endpoint.close()
-        # Connections that were let go are still saying goodbye (TLS close_notify); aiohttp does not wait.
-        await asyncio.sleep(GOODBYE_S)
 
     @property
     def skew_s(self) -> float | None:
@@ -224,7 +224,8 @@ class Centre:
         self, path: str, body: dict[str, Any], token: str, good: tuple[int, ...], read: "_Read[T]"
     ) -> T:
         """Return the first answer that is good and that `read` can read, from whichever address."""
-        return await self._race(self._posters(path, body, token, good, read), HEDGE_S, no_is_final=False)
+        posts = self._posters(path, body, token, good, read)
+        return await self._race(posts, self._hedge_s, no_is_final=False)
 
     def _posters(
         self, path: str, body: dict[str, Any], token: str, good: tuple[int, ...], read: "_Read[T]"

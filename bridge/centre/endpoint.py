@@ -10,6 +10,7 @@ Where the CA's own certificate is what has ended, the centre is asked for the pr
 connection that our CA vouches for in all but the time. It is taken if it has the key that was pinned.
 """
 
+import asyncio
 import json
 import ssl
 import time
@@ -18,9 +19,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from cryptography import x509
 from yarl import URL
@@ -31,7 +34,7 @@ from bridge.centre.errors import CentreDown, CentreError, TlsWrong, no_centre
 from bridge.reporting.log import place
 
 ANSWER_BYTES_MAX = 64 * 1024
-GOODBYE_S = 0.25
+GOODBYE_S_MAX = 0.25
 CONNECT_S_MAX = 5.0
 ANSWER_S_MAX = 15.0
 PROBE_S_MAX = 3.0
@@ -70,6 +73,7 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, judge: Callable[[dict[str, Any]], None], **options: Any) -> None:
         super().__init__(**options)
         self._judge = judge
+        self._protocols = WeakSet[ResponseHandler]()
 
     async def connect(
         self,
@@ -79,12 +83,23 @@ class _Connector(aiohttp.TCPConnector):
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
         try:
+            assert connection.protocol is not None, "it is new"
             assert connection.transport is not None, "it is new"
+            self._protocols.add(connection.protocol)
             self._judge(connection.transport.get_extra_info("peercert") or {})
         except BaseException:
             connection.close()
             raise
         return connection
+
+    async def say_goodbye(self) -> None:
+        """Wait for connections that were let go and still say so (TLS close_notify); aiohttp does not."""
+        closing = [closed for protocol in self._protocols if (closed := protocol.closed) is not None]
+        if closing:
+            await asyncio.wait(closing, timeout=GOODBYE_S_MAX)
+            for closed in closing:
+                if closed.done():
+                    closed.exception()
 
 
 class Endpoint:
@@ -107,11 +122,11 @@ class Endpoint:
         self._ca = None if ca is None else _validity_of(ca)
         self._pin = b"" if ca is None else spki_sha256(ca)
         self._context = _context(ca_pem)
-        self._session = _session(_Connector(self._judge, **_options(self._context, resolver)), answer_s_max)
+        self._connector = _Connector(self._judge, **_options(self._context, resolver))
+        self._session = _session(self._connector, answer_s_max)
         # It asks for the time and for the CA's certificate, and says nothing.
-        self._asking_session = _session(
-            aiohttp.TCPConnector(**_options(self._context, resolver)), answer_s_max
-        )
+        self._asking_connector = _Connector(lambda _certificate: None, **_options(self._context, resolver))
+        self._asking_session = _session(self._asking_connector, answer_s_max)
         self._early: EarlyPost | None = None
         self._early_request: tuple[str, str, Any] = ("", "", None)  # method, path, headers
 
@@ -119,8 +134,12 @@ class Endpoint:
         """Let go of all connections."""
         if self._early is not None:
             await self._early.cancel()
-        await self._session.close()
-        await self._asking_session.close()
+        for session, connector in (
+            (self._session, self._connector),
+            (self._asking_session, self._asking_connector),
+        ):
+            await session.close()
+            await connector.say_goodbye()
 
     def prepare(self, path: str, headers: dict[str, str]) -> None:
         """Connect for a post like this one, which is about to come. It says nothing, and fails silently."""

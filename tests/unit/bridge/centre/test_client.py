@@ -385,7 +385,7 @@ async def test_where_one_address_fails_the_other_takes_the_alarm(authority: Auth
 
 
 async def test_an_address_that_says_nothing_does_not_hold_the_alarm_up(authority: Authority) -> None:
-    """A hung node: after two seconds the other one is asked as well, and its answer counts."""
+    """A hung node: after a while the other one is asked as well, and its answer counts."""
     hung = asyncio.Event()
 
     async def silent(_request: web.Request) -> web.Response:
@@ -395,7 +395,7 @@ async def test_an_address_that_says_nothing_does_not_hold_the_alarm_up(authority
     async with (
         serve(authority, {("POST", "/v1/alarms"): silent}) as one,
         serve(authority, {("POST", "/v1/alarms"): always(lambda: web.json_response(GOOD))}) as other,
-        Centre([one, other], authority.pem.decode(), answer_s_max=300) as centre,
+        Centre([one, other], authority.pem.decode(), answer_s_max=300, hedge_s=0.1) as centre,
     ):
         async with asyncio.timeout(60):
             assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
@@ -434,14 +434,14 @@ async def test_a_pin_is_tried_once(authority: Authority) -> None:
 
     async def slow(request: web.Request) -> web.Response:
         tried.append(request.path)
-        await asyncio.sleep(client.HEDGE_S + 0.5)
+        await asyncio.sleep(0.2)
         return problem(403, "wrong_pin")
 
     routes = {("POST", "/v1/call-offs"): slow}
     async with (
         serve(authority, routes) as one,
         serve(authority, routes) as other,
-        Centre([one, other], authority.pem.decode()) as centre,
+        Centre([one, other], authority.pem.decode(), hedge_s=0) as centre,
     ):
         with pytest.raises(CentreRefused, match="403"):
             await centre.post_call_off(TOKEN, {"pin": "9999"})
@@ -551,10 +551,14 @@ async def test_no_other_certificate_takes_the_place_of_a_ca_that_has_ended(shown
 class Names(AbstractResolver):
     """Resolves every name to these addresses, or fails."""
 
-    def __init__(self, *addresses: str, error: Exception | None = None) -> None:
-        self._addresses, self._error = addresses, error
+    def __init__(
+        self, *addresses: str, error: Exception | None = None, asked: asyncio.Event | None = None
+    ) -> None:
+        self._addresses, self._error, self._asked = addresses, error, asked
 
     async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
+        if self._asked is not None:
+            self._asked.set()
         if self._error is not None:
             raise self._error
         return [
@@ -629,18 +633,20 @@ async def test_whatever_one_address_does_costs_that_address_alone(
 ) -> None:
     """A good address that is slow is waited for; and the failure has a name where there is no other."""
 
+    failed = asyncio.Event()
+
     async def slow(_request: web.Request) -> web.Response:
-        await asyncio.sleep(client.HEDGE_S + 0.5)
+        await failed.wait()
         return web.json_response(GOOD)
 
     def endpoint(url: str, ca_pem: str | None, answer_s_max: float) -> Endpoint:
-        resolver = Names(error=error) if "odd" in url else None
+        resolver = Names(error=error, asked=failed) if "odd" in url else None
         return Endpoint(url, ca_pem, answer_s_max, resolver)
 
     pem = authority.pem.decode()
     async with (
         serve(authority, {("POST", "/v1/alarms"): slow}) as url,
-        Centre([url, "https://odd.example"], pem, endpoint=endpoint) as centre,
+        Centre([url, "https://odd.example"], pem, hedge_s=0, endpoint=endpoint) as centre,
         Centre("https://odd.example", pem, endpoint=endpoint) as odd,
     ):
         assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
@@ -654,12 +660,12 @@ async def test_a_name_that_cannot_be_asked_for_costs_no_good_address(authority: 
     """Such a name is refused where it is set; one of an older enrolment is an address that is down."""
 
     async def slow(_request: web.Request) -> web.Response:
-        await asyncio.sleep(client.HEDGE_S + 0.5)
+        await asyncio.sleep(0.2)
         return web.json_response(GOOD)
 
     async with (
         serve(authority, {("POST", "/v1/alarms"): slow}) as url,
-        Centre([url, "https://centre..example"], authority.pem.decode()) as centre,
+        Centre([url, "https://centre..example"], authority.pem.decode(), hedge_s=0) as centre,
     ):
         assert (await centre.post_alarm(TOKEN, ALARM)).incident == "i1"
     for name in ("centre..example", "c" * 64 + ".example"):
