@@ -21,11 +21,11 @@ _KERNEL = 0  # the port that only the kernel sends from
 class SystemNetwork:
     """This machine's networks; `ports.Network`."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, look_s: float = LOOK_S, again_s: float = AGAIN_S) -> None:
+        self._clock, self._look_s, self._again_s = clock, look_s, again_s
 
     async def run(self, on_arrival: Callable[[], None]) -> None:
-        """Call `on_arrival` soon after a network has come, at most every two seconds, until cancelled."""
+        """Call `on_arrival` soon after a network has come, at most every `again_s`, until cancelled."""
         arrival = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(arrival))
@@ -34,7 +34,7 @@ class SystemNetwork:
                 await arrival.wait()
                 arrival.clear()
                 on_arrival()
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(self._again_s)
 
     async def _listen(self, arrival: asyncio.Event) -> None:
         """Listen to the kernel; on other systems, and where that is forbidden, there is nothing to hear."""
@@ -50,7 +50,7 @@ class SystemNetwork:
                     await self._read(kernel, arrival)
                 except OSError:  # ENOBUFS: more was said than there was room for
                     arrival.set()
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(self._again_s)
 
     async def _read(self, kernel: socket.socket, arrival: asyncio.Event) -> None:
         while True:
@@ -62,6 +62,6 @@ class SystemNetwork:
         """Look now and then whether the machine has slept: its radio has, too, and finds its network anew."""
         detector = SleepDetector(self._clock.monotonic_ms(), self._clock.boottime_ms())
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._look_s)
             if detector.has_slept(self._clock.monotonic_ms(), self._clock.boottime_ms()):
                 arrival.set()

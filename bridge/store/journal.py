@@ -155,11 +155,12 @@ class Journal:
         if not self._traces or self._db is None:
             return
         with contextlib.suppress(sqlite3.Error):
+            busy_ms = self._db.execute("PRAGMA busy_timeout").fetchone()["timeout"]
             try:
                 self._db.execute("PRAGMA busy_timeout = 0").fetchall()
                 self._traces = bool(self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()["busy"])
             finally:
-                self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}").fetchall()
+                self._db.execute(f"PRAGMA busy_timeout = {busy_ms}").fetchall()
 
     def load(self, now_ms: int) -> JournalContents:
         """Return all that can be read, in the order in which it was heard, and what was wrong with it.

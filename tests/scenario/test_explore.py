@@ -48,6 +48,7 @@ def test_a_broken_promise_ends_with_1_and_can_be_replayed(
     assert main(["explore", "--play", scenario.name]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_what_breaks_in_virtual_time_breaks_on_real_parts(tmp_path: Path) -> None:
     """The same file in both worlds, with the same bug the same promise; and without it neither."""

@@ -78,7 +78,9 @@ class Clocks:
 async def test_the_end_of_a_sleep_is_heard_of_each_time() -> None:
     """A lid that was closed for minutes: what waits is sent as soon as it is open."""
     clocks, arrivals = Clocks(), asyncio.Queue[None]()
-    watching = asyncio.create_task(SystemNetwork(clocks).run(lambda: arrivals.put_nowait(None)))
+    watching = asyncio.create_task(
+        SystemNetwork(clocks, look_s=0.05, again_s=0.05).run(lambda: arrivals.put_nowait(None))
+    )
     await asyncio.sleep(0)
     await asyncio.sleep(0)  # it looks
     for _ in range(2):

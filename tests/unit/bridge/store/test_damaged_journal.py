@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -92,8 +93,8 @@ def rows_until_broken(path: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def loaded(path: Path) -> JournalContents:
-    """Start with the journal at `path`, and end."""
-    with closing(Journal(path)) as journal:
+    """Start with the journal at `path`, and end; who holds the file is not waited for."""
+    with closing(Journal(path, partial(sqlite3.connect, timeout=0, isolation_level=None))) as journal:
         return journal.load(NOW_MS)
 
 

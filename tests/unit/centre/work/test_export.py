@@ -141,7 +141,10 @@ def test_names_are_escaped_and_there_only_while_the_case_is(told: Told, tmp_path
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-@pytest.mark.parametrize("language", access.LANGUAGES)
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(name, marks=() if name == "de" else pytest.mark.slow) for name in access.LANGUAGES],
+)
 def test_it_prints(told: Told, tmp_path: Path, language: str) -> None:
     """A real browser makes a PDF of it, in every language."""
     told.export(told.case_id, "--language", language, to=tmp_path / "out")
