@@ -36,6 +36,7 @@ from wire.codes import SPARE_FIRST
 
 KEEP_MS = 30 * 86_400_000
 BUSY_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 1.0  # of who only looks; who writes holds nobody up for longer
 _SUFFIXES = ("", "-wal", "-shm")
 
 DISK_FULL, READ_ONLY = JournalReason.DISK_FULL, JournalReason.READ_ONLY
@@ -77,7 +78,7 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
     (sqlite.org/wal.html, "Read-Only Databases"). Raises sqlite3.Error.
     """
     for options in ("mode=ro", "mode=ro&immutable=1"):
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?{options}", uri=True)
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?{options}", uri=True, timeout=READ_TIMEOUT_S)
         db.row_factory = _as_dict
         try:
             # So SQLite reads a file that was cut short, and one with a damaged line in its schema, too.

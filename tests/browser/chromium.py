@@ -1,6 +1,7 @@
 """A real Chromium, over the DevTools protocol.
 
-`AMR_PICTURES=docs` before it takes the guides' pictures anew; without, they go where all pictures go.
+`AMR_PICTURES=docs` before it takes pictures: the guides' go there, all others to build/. Without it none is
+taken: to draw one costs more than most tests.
 """
 
 import asyncio
@@ -104,14 +105,16 @@ class Tab:
         await self.call("Input.insertText", text=text)
 
     async def picture(self, path: Path, *, whole: bool = False) -> None:
-        """Of what is in view, or of the `whole` page."""
+        """Of what is in view, or of the `whole` page; where pictures are asked for."""
+        if "AMR_PICTURES" not in os.environ:
+            return
         shot = await self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(base64.b64decode(shot["data"]))
 
     async def guide_picture(self, name: str, *, whole: bool = False) -> None:
         """That of a guide in docs/."""
-        await self.picture(Path(os.environ.get("AMR_PICTURES", PICTURES)) / f"{name}.png", whole=whole)
+        await self.picture(Path(os.environ.get("AMR_PICTURES", "")) / f"{name}.png", whole=whole)
 
 
 @contextlib.contextmanager

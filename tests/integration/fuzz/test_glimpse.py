@@ -10,7 +10,7 @@ DOCUMENT = document(CHANCE)
 
 
 @DOCUMENT.parametrize()
-@often(5)
+@often(2)
 def test_every_answer_is_described(case: Case, served: Served) -> None:
     """A few of each route: for those whom the document lets in, and without any credential."""
     for caller in [*callers(case), ""]:
