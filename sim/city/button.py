@@ -19,7 +19,7 @@ from firmware.board.press import (
     Press,
 )
 from firmware.flash.life import TYPICAL, Currents, Use
-from sim.city.event_queue import Schedule
+from sim.city.event_queue import EventQueue
 from sim.city.people import DAY_MS
 from sim.city.statistics import TakenPress, Tally
 from wire import receipts, state
@@ -56,17 +56,17 @@ class Button:
         device_id: str,
         root: bytes,
         power: Power,
-        schedule: Schedule,
+        queue: EventQueue,
         tally: Tally,
         seed: str,
     ) -> None:
         self.device_id, self.name = device_id, f"button {number}"
-        self._power, self._schedule, self._tally = power, schedule, tally
+        self._power, self._queue, self._tally = power, queue, tally
         self._code, self._heard, self._receipt = (
             Mac(derive(root, label)) for label in ("code", "heard", "receipt")
         )
         chance = Random(seed)  # noqa: S311 -- a simulated life, not a secret
-        now_ms, life = schedule.now_ms, Life()
+        now_ms, life = queue.now_ms, Life()
         life.alive_counter = chance.randrange(1, _AGE_SLOTS_MAX)
         life.alive_reserve = (life.alive_counter // RESERVE + 1) * RESERVE
         life.alive_ms = now_ms + chance.randrange(PERIOD_S * 1000)
@@ -88,7 +88,7 @@ class Button:
 
     def do(self, what: Callable[..., list[tuple[Any, ...]]], *args: int) -> None:
         """One step of the state machine, at this moment."""
-        now_ms, press = self._schedule.now_ms, self.press
+        now_ms, press = self._queue.now_ms, self.press
         if press.phase != QUIET_PHASE:
             self._use.air_ms[self.interval_us or 152_500] += now_ms - self._last_ms
         self._last_ms = now_ms
@@ -120,9 +120,7 @@ class Button:
         if life.press_counter == before:
             self._tally.counts["presses while one is open"] += 1
         else:
-            self._tally.taken[self.device_id, life.event, life.press_counter] = TakenPress(
-                self._schedule.now_ms
-            )
+            self._tally.taken[self.device_id, life.event, life.press_counter] = TakenPress(self._queue.now_ms)
 
     def take(self, value: bytes) -> None:
         """Take a receipt that a bridge has written, which must prove itself."""
@@ -134,17 +132,17 @@ class Button:
             self._tally.counts["receipts refused"] += 1
             return
         if stage > receipts.HEARD:
-            self._tally.confirmed((self.device_id, *subject), self._schedule.now_ms)
+            self._tally.confirmed((self.device_id, *subject), self._queue.now_ms)
             self.do(press.links, 1, 1)
             self.do(press.receipt, stage)
 
     def charge(self) -> None:
         self.earlier_mah += self._used_mah()
-        self._used_before_mah, self._use, self._charged_ms = 0.0, Use(), self._schedule.now_ms
+        self._used_before_mah, self._use, self._charged_ms = 0.0, Use(), self._queue.now_ms
         self._tally.counts["charges"] += 1
         if self.is_empty:
             self.is_empty = False
-            self._emptied.append((self._empty_ms, self._schedule.now_ms))
+            self._emptied.append((self._empty_ms, self._queue.now_ms))
             self.do(lambda now_ms: self.press.boot(now_ms, False, True))
 
     # -- its battery ----------------------------------------------------------------------------------
@@ -164,7 +162,7 @@ class Button:
         if life.event:
             flags = state.OPEN | (life.event == TEST) * state.IS_TEST
             flags |= life.age_is_lower_bound * state.AGE_LOWER_BOUND
-            age_10s = min((self._schedule.now_ms - life.opened_ms) // 10_000, state.AGE_UNKNOWN)
+            age_10s = min((self._queue.now_ms - life.opened_ms) // 10_000, state.AGE_UNKNOWN)
         return state.State(self.battery_mv // 20 % 256, flags, age_10s, life.press_counter)
 
     def spent_mah(self) -> float:
@@ -172,18 +170,18 @@ class Button:
         return self.earlier_mah + self._used_mah()
 
     def _used_mah(self) -> float:
-        hours = (self._schedule.now_ms - self._charged_ms) / 3_600_000
+        hours = (self._queue.now_ms - self._charged_ms) / 3_600_000
         return self._used_before_mah + self._power.used_mah(self._use, hours)
 
     def empty_spans(self) -> list[tuple[int, int]]:
         """When it was empty, until now."""
-        return self._emptied + [(self._empty_ms, self._schedule.now_ms)] * self.is_empty
+        return self._emptied + [(self._empty_ms, self._queue.now_ms)] * self.is_empty
 
     # -- its time -------------------------------------------------------------------------------------
 
     def _aim(self) -> None:
         self._timer += 1
-        self._schedule.at(self.press.due_ms(), self._due, self._timer)
+        self._queue.at(self.press.due_ms(), self._due, self._timer)
 
     def _due(self, timer: int) -> None:
         if timer != self._timer:
@@ -192,13 +190,13 @@ class Button:
             level = self.level
             self.press.life.battery_low = level < LOW
             if level <= 0:
-                self.is_empty, self._empty_ms = True, self._schedule.now_ms
+                self.is_empty, self._empty_ms = True, self._queue.now_ms
                 self._tally.counts["buttons empty"] += 1
                 return
         self.do(self.press.tick)
 
     def _air(self, interval_us: int) -> None:
-        self.airing, self.interval_us, self.since_ms = self.airing + 1, interval_us, self._schedule.now_ms
+        self.airing, self.interval_us, self.since_ms = self.airing + 1, interval_us, self._queue.now_ms
 
     @property
     def until_ms(self) -> int:

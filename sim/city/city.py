@@ -14,7 +14,7 @@ from centre.rules.registry import DEVICE_ID
 from firmware.board.press import Press
 from sim.city.button import PERIOD_S, Button, Power
 from sim.city.centre import Centre
-from sim.city.event_queue import Schedule
+from sim.city.event_queue import EventQueue
 from sim.city.judgement import judge
 from sim.city.people import DAY_MS, HOUR_MS, Habits
 from sim.city.phone import Phone
@@ -87,10 +87,10 @@ class City:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self.schedule = Schedule(START_MS)
+        self.queue = EventQueue(START_MS)
         self.medium = Medium(plan.seed, LOSS)
         self.tally = Tally(START_MS, -(-plan.span_ms // 60_000))
-        self.centre = Centre(lambda: self.schedule.now_ms, plan.signs_per_s)
+        self.centre = Centre(lambda: self.queue.now_ms, plan.signs_per_s)
         self.network_is_away = False
         self._end_ms = START_MS + plan.span_ms
         self._chance = Random(f"hands {plan.seed}")  # noqa: S311 -- to be the same again
@@ -103,12 +103,12 @@ class City:
         """`told(done_ms, presses)` is called every simulated minute."""
         gc.collect()
         gc.freeze()  # a million codes, which live to the end: nobody need look at them again
-        since_s, since_cpu_s, schedule = time.perf_counter(), time.process_time(), self.schedule
+        since_s, since_cpu_s, queue = time.perf_counter(), time.process_time(), self.queue
         try:
-            while schedule.now_ms < self._end_ms:
-                schedule.run(min(schedule.now_ms + STEP_MS, self._end_ms))
+            while queue.now_ms < self._end_ms:
+                queue.run(min(queue.now_ms + STEP_MS, self._end_ms))
                 self.centre.look(START_MS)
-                told(schedule.now_ms - START_MS, len(self.tally.taken))
+                told(queue.now_ms - START_MS, len(self.tally.taken))
             spent_mah = sum(button.spent_mah() for button in self._buttons)
             took_s, computed_s = time.perf_counter() - since_s, time.process_time() - since_cpu_s
             busy_s = self.centre.busy_s
@@ -119,7 +119,7 @@ class City:
             self.tally.counts = counts
         finally:
             gc.unfreeze()
-        judgement = judge(self.tally, self.centre.audit(), self._end_ms, schedule.now_ms)
+        judgement = judge(self.tally, self.centre.audit(), self._end_ms, queue.now_ms)
         usable_mah = self._power.usable_mah
         return Outcome(
             self._plan, self.tally, judgement, spent_mah, usable_mah, took_s, computed_s, busy_s, watched
@@ -134,7 +134,7 @@ class City:
         plan = self._plan
         roots = dict(_identity(plan.seed, number) for number in range(plan.buttons))
         self._buttons: list[Button] = []
-        self._phones: list[Phone] = []
+        self.phones: list[Phone] = []
         # Who gives a sign of life in which second.
         self._signs: dict[int, list[Phone]] = {}
         enrolled = self.centre.enrol(roots, PERIOD_S)
@@ -144,20 +144,20 @@ class City:
                 device.device_id,
                 roots[device.device_id],
                 self._power,
-                self.schedule,
+                self.queue,
                 self.tally,
                 f"button {plan.seed} {number}",
             )
             habits = Habits(f"habits {plan.seed} {number}", START_MS, self._end_ms)
             phone = Phone(self, button, habits, device, bridge_id, f"phone {plan.seed} {number}")
             for begins_ms, ends_ms in habits.off:
-                self.schedule.at(begins_ms, phone.switch_off)
-                self.schedule.at(min(ends_ms, self._end_ms), phone.switch_on)
+                self.queue.at(begins_ms, phone.switch_off)
+                self.queue.at(min(ends_ms, self._end_ms), phone.switch_on)
             for begins_ms, ends_ms in habits.apart:
-                self.schedule.at(begins_ms, phone.part, True)
-                self.schedule.at(min(ends_ms, self._end_ms), phone.part, False)
+                self.queue.at(begins_ms, phone.part, True)
+                self.queue.at(min(ends_ms, self._end_ms), phone.part, False)
             self._buttons.append(button)
-            self._phones.append(phone)
+            self.phones.append(phone)
             first_s = START_MS // 1000 + self.centre.next_in_s(device.device_id, START_MS) % ALIVE_S
             self._speaks(first_s, phone)
 
@@ -167,14 +167,14 @@ class City:
             at_ms += self._chance.expovariate(plan.presses_per_day / DAY_MS)
             if at_ms >= self._end_ms:
                 break
-            phone = self._chance.choice(self._phones)
+            phone = self._chance.choice(self.phones)
             what = Press.clicks if self._chance.random() < TESTS else Press.hold
-            self.schedule.at(int(at_ms), self._press, phone, what)
+            self.queue.at(int(at_ms), self.press, phone, what)
         if plan.outage_ms is not None:
             for at, away in zip(plan.outage_ms, (True, False), strict=True):
-                self.schedule.at(START_MS + at, self._network, away)
+                self.queue.at(START_MS + at, self.network, away)
 
-    def _press(self, phone: Phone, what: Callable[..., list[tuple[object, ...]]]) -> None:
+    def press(self, phone: Phone, what: Callable[..., list[tuple[object, ...]]]) -> None:
         """Press, if the hand has its button: it may have been left behind."""
         if phone.is_apart:
             self.tally.counts["presses without a button at hand"] += 1
@@ -185,24 +185,24 @@ class City:
         """When each button was not with its phone, or was empty."""
         return {
             phone.button.device_id: [*phone.habits.apart, *phone.button.empty_spans()]
-            for phone in self._phones
+            for phone in self.phones
         }
 
-    def _network(self, away: bool) -> None:
+    def network(self, away: bool) -> None:
         self.network_is_away = away
         if not away:
-            for phone in self._phones:
+            for phone in self.phones:
                 phone.catch_up()
 
     def _drain(self) -> None:
         """Nobody presses any more, and no sign of life is given; what is open arrives, or is lost."""
-        self._network(False)
+        self.network(False)
         until_ms = self._end_ms + DRAIN_MS
         for button in self._buttons:
             if button.is_empty:
                 button.charge()
-        while self.tally.awaited() and self.schedule.now_ms < until_ms:
-            self.schedule.run(self.schedule.now_ms + STEP_MS)
+        while self.tally.awaited() and self.queue.now_ms < until_ms:
+            self.queue.run(self.queue.now_ms + STEP_MS)
 
     # -- what happens ---------------------------------------------------------------------------------
 
@@ -210,12 +210,12 @@ class City:
         """They give their next sign of life in that second."""
         if second not in self._signs:
             self._signs[second] = []
-            self.schedule.at(second * 1000, self._second)
+            self.queue.at(second * 1000, self._second)
         self._signs[second].extend(phones)
 
     def _second(self) -> None:
         """All signs of life that are due in this second, in one commit."""
-        now_ms = self.schedule.now_ms
+        now_ms = self.queue.now_ms
         second = now_ms // 1000
         due = self._signs.pop(second)
         if now_ms >= self._end_ms:
@@ -244,24 +244,24 @@ class City:
 
     def opened(self, phone: Phone, incident: str) -> None:
         """Plan what operators do about a new incident."""
-        chance, at_ms = self._operators, self.schedule.now_ms
+        chance, at_ms = self._operators, self.queue.now_ms
         for stage, takes_ms, reason in (
             (ACKNOWLEDGED, _TAKES_MS, None),
             (DISPATCHED, _SENDS_MS, None),
             (CLOSED, _CLOSES_MS, "mis-press"),
         ):
             at_ms += chance.randint(*takes_ms)
-            self.schedule.at(at_ms, self._advance, phone, incident, stage, reason)
+            self.queue.at(at_ms, self.advance, phone, incident, stage, reason)
 
-    def _advance(self, phone: Phone, incident: str, stage: int, reason: str | None) -> None:
+    def advance(self, phone: Phone, incident: str, stage: int, reason: str | None) -> None:
         self.centre.advance(incident, stage, reason)
         phone.advanced(incident)
 
     def battery_told(self, button: Button) -> None:
         """Charge the button in the evening, as its phone says that it is low."""
-        now_ms = self.schedule.now_ms
+        now_ms = self.queue.now_ms
         evening_ms = now_ms - now_ms % DAY_MS + self._operators.randint(*_EVENING_MS)
-        self.schedule.at(evening_ms if evening_ms > now_ms else evening_ms + DAY_MS, button.charge)
+        self.queue.at(evening_ms if evening_ms > now_ms else evening_ms + DAY_MS, button.charge)
 
 
 def _identity(seed: int, number: int) -> tuple[str, bytes]:

@@ -5,7 +5,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 
-class Schedule:
+class EventQueue:
     def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
         self._waiting: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []

@@ -20,7 +20,7 @@ from centre.rules.incidents import Phone as PhoneState
 from centre.work.presses import Taken
 from sim.city.button import Button
 from sim.city.centre import Centre
-from sim.city.event_queue import Schedule
+from sim.city.event_queue import EventQueue
 from sim.city.people import Habits
 from sim.city.statistics import CALLED_GONE, CALLED_GONE_WRONGLY, Tally
 from sim.physics.first_heard import first_heard
@@ -43,7 +43,7 @@ ANSWER_LOST = 0.003
 class Town(Protocol):
     """What is the same for all."""
 
-    schedule: Schedule
+    queue: EventQueue
     medium: Medium
     centre: Centre
     tally: Tally
@@ -65,7 +65,7 @@ class Phone:
         self._chance = Random(seed)  # noqa: S311 -- a simulated life, not a secret
         self._heard_mac, self._device_id = Mac(device.k_heard), device.device_id
         self._period_s = device.alive_period_s
-        now_ms, counter = town.schedule.now_ms, button.press.life.alive_counter
+        now_ms, counter = town.queue.now_ms, button.press.life.alive_counter
         self._device = device
         self._journal: dict[PressKey, Press] = {}  # as it is on disk
         self._flows: dict[PressKey, PressFlow] = {}
@@ -87,6 +87,11 @@ class Phone:
         self._news: tuple[int | None, ...] = ()
         button.aired = self.listen
 
+    @property
+    def presses(self) -> list[Press]:
+        """Return the rows that are on its disk."""
+        return list(self._journal.values())
+
     # -- its own life ---------------------------------------------------------------------------------
 
     def switch_off(self) -> None:
@@ -96,7 +101,7 @@ class Phone:
 
     def switch_on(self) -> None:
         """Begin anew with the journal."""
-        now_ms = self._town.schedule.now_ms
+        now_ms = self._town.queue.now_ms
         self.is_off, self._running_ms, self._news = False, now_ms, ()
         self._supervision = Supervision(PHONE_LOW_PERCENT)
         self._supervision.add(self._device_id, self._period_s, now_ms)
@@ -141,7 +146,7 @@ class Phone:
 
     def listen(self) -> None:
         """Find when what is on the air is heard: it is new, or this phone is on again."""
-        town, button, now_ms = self._town, self.button, self._town.schedule.now_ms
+        town, button, now_ms = self._town, self.button, self._town.queue.now_ms
         deaf = self.is_off or self.is_apart
         if deaf or not button.interval_us or button.session == self._link:
             return
@@ -155,13 +160,13 @@ class Phone:
             self.habits.system(now_ms),
         )
         if reception is not None:
-            town.schedule.at(-(-at_us // 1000), self._hear, button.airing)
+            town.queue.at(-(-at_us // 1000), self._hear, button.airing)
 
     def _hear(self, airing: int) -> None:
         button, town = self.button, self._town
         if self.is_off or self.is_apart or airing != button.airing:
             return
-        now_ms = town.schedule.now_ms
+        now_ms = town.queue.now_ms
         sighting = self._recognise(now_ms)
         if sighting is None:
             town.tally.counts["codes that were not known"] += 1
@@ -178,13 +183,11 @@ class Phone:
         if sighting.event in PRESSES and sighting.new:
             self._take(sighting.key, sighting.code)
         if sighting.event == CONTACT or (sighting.event in PRESSES and not self._is_over(sighting.key)):
-            town.schedule.at(
-                now_ms + self._chance.randint(*CONNECT_MS), self._connect, button.session, sighting
-            )
+            town.queue.at(now_ms + self._chance.randint(*CONNECT_MS), self._connect, button.session, sighting)
 
     def _is_over(self, key: PressKey) -> bool:
         flow = self._flows.get(key)
-        return flow is None or flow.is_over_on_air(self._town.schedule.now_ms)
+        return flow is None or flow.is_over_on_air(self._town.queue.now_ms)
 
     def _recognise(self, now_ms: int) -> Sighting | None:
         """By the narrow dictionary; what that does not know is asked of one as wide as a phone's."""
@@ -239,8 +242,8 @@ class Phone:
                 self._unlink()
             else:
                 if step.limit_ms is not None:
-                    at_ms = self._town.schedule.now_ms + step.limit_ms
-                    self._town.schedule.at(at_ms, self._ask_state, visit)
+                    at_ms = self._town.queue.now_ms + step.limit_ms
+                    self._town.queue.at(at_ms, self._ask_state, visit)
                 return
 
     def _write(self, visit: Visit, flow: PressFlow | None, stage: int) -> None:
@@ -266,7 +269,7 @@ class Phone:
         visit.proved()
         flow = self._flows.get(visit.key)
         if flow is not None and open_press(self._device_id, value) == visit.key:
-            self._do(flow, flow.state_read(value, self._town.schedule.now_ms))
+            self._do(flow, flow.state_read(value, self._town.queue.now_ms))
         self._count(visit)
 
     def _read_contact(self, visit: Visit, value: state.State) -> None:
@@ -277,7 +280,7 @@ class Phone:
         if self._expected.accept(*key):
             self._take(key, self._expected.code(*key), press_age.when_heard(value))
         elif flow := self._flows.get(key):
-            self._do(flow, flow.contact_read(value, self._town.schedule.now_ms))
+            self._do(flow, flow.contact_read(value, self._town.queue.now_ms))
 
     def _ask_state(self, visit: Visit) -> None:
         if visit is self._visit and self._is_linked() and not visit.is_proven:
@@ -287,11 +290,11 @@ class Phone:
     # -- what the flows ask for -----------------------------------------------------------------------
 
     def _now(self) -> Now:
-        return Now(self._town.schedule.now_ms, self._town.schedule.now_ms)
+        return Now(self._town.queue.now_ms, self._town.queue.now_ms)
 
     def _take(self, key: PressKey, code: bytes, age: press_age.Age | None = None) -> None:
         """Take up a new press."""
-        now_ms = self._town.schedule.now_ms
+        now_ms = self._town.queue.now_ms
         flow = self._flows[key] = PressFlow(new_press(key, now_ms, None, age), code, now_ms)
         self._do(flow, flow.heard())
 
@@ -299,13 +302,13 @@ class Phone:
         for number, action in enumerate(actions):
             if isinstance(action, Keep):
                 rest = actions[number + 1 :] if action.first else []
-                at_ms = self._town.schedule.now_ms + JOURNAL_MS
-                self._town.schedule.at(at_ms, self._kept, flow, action, rest, self._starts)
+                at_ms = self._town.queue.now_ms + JOURNAL_MS
+                self._town.queue.at(at_ms, self._kept, flow, action, rest, self._starts)
                 if action.first:
                     return
             elif isinstance(action, Post):
                 job = Job(action.kind, flow.key)
-                self._send(self._retry_queue.take(self._town.schedule.now_ms, job))
+                self._send(self._retry_queue.take(self._town.queue.now_ms, job))
             elif action is Do.BRING:
                 self._go_on()
             elif action is Do.FOLLOW:
@@ -316,7 +319,7 @@ class Phone:
         if starts != self._starts:
             return
         if flow.key not in self._journal:
-            self._town.tally.heard(flow.key, self._town.schedule.now_ms)
+            self._town.tally.heard(flow.key, self._town.queue.now_ms)
         self._journal |= {row.key: row for row in keep.rows if isinstance(row, Press)}
         self._do(flow, flow.kept(self._now()))
         self._do(flow, rest)
@@ -325,25 +328,25 @@ class Phone:
 
     def _send_due(self) -> None:
         if not self.is_off:
-            self._send(self._retry_queue.take(self._town.schedule.now_ms))
+            self._send(self._retry_queue.take(self._town.queue.now_ms))
 
     def _send(self, jobs: list[Job]) -> None:
-        now_ms, schedule = self._town.schedule.now_ms, self._town.schedule
+        now_ms, queue = self._town.queue.now_ms, self._town.queue
         for job in jobs:
-            schedule.at(now_ms + self._way_ms(), self._arrive, job, self._starts)
+            queue.at(now_ms + self._way_ms(), self._arrive, job, self._starts)
         next_ms = self._retry_queue.next_ms(now_ms)
         if next_ms is not None:
-            schedule.at(next_ms, self._send_due)
+            queue.at(next_ms, self._send_due)
 
     def _way_ms(self) -> int:
         return self._chance.randint(*(SLOW_WAY_MS if self._chance.random() < SLOW else WAY_MS))
 
     def _arrive(self, job: Job, starts: int) -> None:
-        town, now_ms = self._town, self._town.schedule.now_ms
+        town, now_ms = self._town, self._town.queue.now_ms
         if starts != self._starts:
             return
         if town.network_is_away:
-            town.schedule.at(now_ms + GIVES_UP_MS, self._fail, job, starts)
+            town.queue.at(now_ms + GIVES_UP_MS, self._fail, job, starts)
             return
         flow = self._flows[job.key]
         press, age_sent = flow.press, flow.press.age_s is not None
@@ -364,20 +367,20 @@ class Phone:
             town.opened(self, taken.incident_id)
         if self._chance.random() < ANSWER_LOST:
             town.tally.counts["answers lost"] += 1
-            town.schedule.at(now_ms + GIVES_UP_MS, self._fail, job, starts)
+            town.queue.at(now_ms + GIVES_UP_MS, self._fail, job, starts)
         else:
-            town.schedule.at(now_ms + self._way_ms(), self._received, job, starts, taken, age_sent)
+            town.queue.at(now_ms + self._way_ms(), self._received, job, starts, taken, age_sent)
 
     def _fail(self, job: Job, starts: int) -> None:
         if starts == self._starts:
-            self._retry_queue.failed(job, "unreachable", False, self._town.schedule.now_ms)
+            self._retry_queue.failed(job, "unreachable", False, self._town.queue.now_ms)
             self._send_due()
 
     def _received(self, job: Job, starts: int, taken: Taken, age_sent: bool) -> None:
         if starts != self._starts:
             return
         self._retry_queue.done(job)
-        self._retry_queue.hurry(self._town.schedule.now_ms)
+        self._retry_queue.hurry(self._town.queue.now_ms)
         self._send_due()
         flow = self._flows[job.key]
         self._do(flow, flow.answered(job.kind, taken.incident_id, taken.stage, taken.proof, age_sent))

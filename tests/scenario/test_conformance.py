@@ -1,7 +1,8 @@
-"""Two worlds, one code: the same scenario in real time and in virtual time, the same order of events.
+"""Three worlds, one code: the same scenario in each of them, the same order of events.
 
-In real time there are processes, the MicroPython VM, Bluetooth packets and TLS; in virtual time none of them.
-What each of the actors goes through must be the same, in the same order; and across actors what causes what.
+In real time there are processes, the MicroPython VM, Bluetooth packets and TLS; in virtual time none of them;
+in a city a phone is the bridge's rules alone. What each of the actors goes through must be the same, in the
+same order; and across actors what causes what.
 """
 
 import asyncio
@@ -11,12 +12,16 @@ from typing import Any
 
 import pytest
 
+from firmware.board.press import Press
+from sim.city.city import City, Plan
+from sim.city.statistics import Key
 from sim.judge import vibrations
 from sim.judge.events import WorldEvent
 from sim.realtime.world import Trouble, World
 from sim.virtual.fault_script import SETTLE_S, Schedule, Step
 from sim.virtual.world import World as VirtualWorld
 from tests.integration.conftest import PATIENT, watched
+from wire import receipts
 
 ACTORS = ("hand", "button", "bridge", "centre")
 LIMIT_S = 150.0
@@ -208,6 +213,95 @@ def _until(world: VirtualWorld, since: int, match: Callable[[WorldEvent], bool])
     while not any(match(e) for e in world.events[since:]):
         assert world.time.now_s < until_s, world.trace()
         world.run_until(world.time.now_s + 0.05)
+
+
+# -- in a city ----------------------------------------------------------------------------------------
+
+
+NOT_IN_A_CITY = ("reset",)  # acts
+
+
+class LonelyCity:
+    """A city of one button, always with its phone; `labels`: what they and the centre went through."""
+
+    def __init__(self) -> None:
+        self._city = City(Plan(buttons=1, hours=24, seed=1, presses_per_day=0))
+        (self._phone,) = self._city.phones
+        assert not self._phone.habits.off + self._phone.habits.apart
+        self.labels: list[str] = []
+        self._known: set[tuple[Key, str]] = set()
+
+    def play(self, acts: Sequence[Act]) -> list[str]:
+        for act, what in acts:
+            self._do(act, what)
+            self._look()
+        self._run(2_500)
+        self._city.close()
+        return self.labels
+
+    def _do(self, act: str, what: str) -> None:
+        if act == "press":
+            self._city.press(self._phone, Press.hold)
+        elif act == "clicks":
+            self._city.press(self._phone, Press.clicks)
+        elif act == "acknowledge":
+            (row,) = self._phone.presses
+            assert row.incident is not None
+            self.labels.append(f"centre acknowledged {row.event}.{row.counter}")
+            self._city.advance(self._phone, row.incident, receipts.ACKNOWLEDGED, None)
+        elif act in ("kill", "start") and what == "centre":
+            self._city.network(act == "kill")
+        elif act in ("kill", "start"):
+            self._phone.switch_off() if act == "kill" else self._phone.switch_on()
+            self._run(1_500)
+        else:
+            self._run(LIMIT_S * 1000, what)
+
+    def _run(self, ms: float, until: str = "") -> None:
+        """Let time pass, up to what `until` says, which must come about."""
+        queue = self._city.queue
+        end_ms = queue.now_ms + ms
+        while queue.now_ms < end_ms and until not in self.labels:
+            queue.run(queue.now_ms + 1)
+            self._look()
+        assert not until or until in self.labels, self.labels
+
+    def _look(self) -> None:
+        """Note what is new, in the words of the other worlds."""
+        for key, label in self._facts():
+            if (key, label) not in self._known:
+                self._known.add((key, label))
+                self.labels.append(label)
+
+    def _facts(self) -> Iterator[tuple[Key, str]]:
+        life = self._phone.button.press.life
+        for key, press in self._city.tally.taken.items():
+            which = f"{key[1]}.{key[2]}"
+            yield key, f"button advert {which}"
+            if press.received_ms >= 0:
+                yield key, f"centre received {which}"
+            if press.confirmed_ms >= 0:
+                yield key, "button receipt 1"
+            if key[1:] == (life.event, life.press_counter) and life.stage >= receipts.ACKNOWLEDGED:
+                yield key, f"button receipt {life.stage}"
+        for row in self._phone.presses:
+            which = f"{row.event}.{row.counter}"
+            yield row.key, f"bridge heard {which}"
+            if row.incident is not None:
+                yield row.key, f"bridge received {which}"
+            for stage in range(receipts.RECEIVED, row.delivered + 1):
+                yield row.key, f"bridge receipt {which} {stage}"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, acts in SCENARIOS.items() if not set(NOT_IN_A_CITY) & set(dict(acts))]
+)
+def test_a_citys_phone_goes_through_the_same(name: str) -> None:
+    """Button, phone and centre, by the bridge's rules alone; a city has no motors."""
+    in_city, virtual = LonelyCity().play(SCENARIOS[name]), order(in_virtual_time(SCENARIOS[name]))
+    for actor in ("button", "bridge", "centre"):
+        assert of(actor, in_city) == of(actor, virtual), actor
+    assert list(broken_causes(["hand pressed", *in_city])) == []
 
 
 @pytest.mark.timeout(240)

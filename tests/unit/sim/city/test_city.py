@@ -15,7 +15,7 @@ from firmware.flash.life import TYPICAL, Currents, estimate
 from sim.app import main
 from sim.city import report
 from sim.city.city import BATTERY_MAH, BOARD, START_MS, City, Outcome, Plan
-from sim.city.event_queue import Schedule
+from sim.city.event_queue import EventQueue
 from sim.city.judgement import judge
 from sim.city.people import DAY_MS, Habits
 from sim.city.statistics import CALLED_GONE_WRONGLY, TakenPress, Tally, Watched, percentile
@@ -128,11 +128,11 @@ def test_a_burst_as_one_event_is_heard_when_its_first_advert_is(profile: str) ->
 
 def test_what_is_due_at_the_same_time_happens_in_the_order_it_was_asked_for() -> None:
     """And what is asked for the past happens now."""
-    schedule, seen = Schedule(100), list[int]()
+    queue, seen = EventQueue(100), list[int]()
     for number, at_ms in enumerate((300, 200, 200, 50)):
-        schedule.at(at_ms, seen.append, number)
-    schedule.run(250)
-    assert (seen, schedule.now_ms) == ([3, 1, 2], 250)
+        queue.at(at_ms, seen.append, number)
+    queue.run(250)
+    assert (seen, queue.now_ms) == ([3, 1, 2], 250)
 
 
 def incident(number: int, key: tuple[str, int, int]) -> dict[str, Any]:
@@ -269,10 +269,10 @@ def test_a_herd_after_an_outage_is_shed_and_two_minutes_later_out_of_step() -> N
 def day() -> tuple[City, Outcome]:
     """Twelve buttons that nobody presses, for a day; half of them are left at home at noon."""
     city = City(Plan(12, 24, 3, 0))
-    for number, phone in enumerate(city._phones[:6]):
+    for number, phone in enumerate(city.phones[:6]):
         phone.habits.apart.append((START_MS + 12 * HOUR_MS, START_MS + (20 + number % 2) * HOUR_MS))
-        city.schedule.at(phone.habits.apart[-1][0], phone.part, True)
-        city.schedule.at(phone.habits.apart[-1][1], phone.part, False)
+        city.queue.at(phone.habits.apart[-1][0], phone.part, True)
+        city.queue.at(phone.habits.apart[-1][1], phone.part, False)
     outcome = city.run(lambda _done_ms, _presses: None)
     city.close()
     return city, outcome
@@ -280,7 +280,7 @@ def day() -> tuple[City, Outcome]:
 
 def test_a_button_that_nobody_presses_takes_what_the_life_command_says(day: tuple[City, Outcome]) -> None:
     """The same currents, the same state machine: within the rhythm's chance of a few slots."""
-    spent_mah = [phone.button.spent_mah() for phone in day[0]._phones[6:]]
+    spent_mah = [phone.button.spent_mah() for phone in day[0].phones[6:]]
     rows = estimate(Currents(BOARD), BATTERY_MAH, 900, 0)
     a_day_mah = sum(row.mah[TYPICAL] for row in rows)
     assert sum(spent_mah) / 6 == pytest.approx(a_day_mah, rel=0.03)
@@ -312,10 +312,10 @@ def test_losses_are_judged_by_where_the_buttons_were() -> None:
 def test_a_press_while_the_phone_is_off_for_hours_is_received_when_it_is_on_again() -> None:
     """By then its codes are far ahead of what the phone has heard."""
     city = City(Plan(1, 9, 1, 0))
-    (phone,) = city._phones
-    city.schedule.at(START_MS + HOUR_MS, phone.switch_off)
-    city.schedule.at(START_MS + HOUR_MS + 60_000, city._press, phone, Press.hold)
-    city.schedule.at(START_MS + 7 * HOUR_MS, phone.switch_on)
+    (phone,) = city.phones
+    city.queue.at(START_MS + HOUR_MS, phone.switch_off)
+    city.queue.at(START_MS + HOUR_MS + 60_000, city.press, phone, Press.hold)
+    city.queue.at(START_MS + 7 * HOUR_MS, phone.switch_on)
     outcome = city.run(lambda _done_ms, _presses: None)
     city.close()
     ((key, press),) = outcome.tally.taken.items()
