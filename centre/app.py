@@ -249,7 +249,7 @@ def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], 
 
 def _case_pages(means: _Means, guard: Guard, pin: str) -> tuple[Cases, AssignmentPages, DailyReport, Cap]:
     worker, settings = means.worker, means.settings
-    cases = Cases(worker, guard, settings.test_every_days, settings.alive_s)
+    cases = Cases(worker, means.looks, guard, settings.test_every_days, settings.alive_s)
     assignments = AssignmentPages(worker, guard, cases, pin, settings.public_url)
     report = DailyReport(means.looks, guard, settings.test_every_days)
     return cases, assignments, report, Cap(worker, guard, pin, settings.public_url)

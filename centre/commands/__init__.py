@@ -29,6 +29,7 @@ COMMANDS = {
     "verify-log": ("verify_log", "check that the event log is as it was written"),
     "backup": ("backup", "copy the database, checked, also while the centre serves"),
     "restore": ("backup", "put a backup in the database's place; the old one is kept"),
+    "person-file": ("person_file", "write what is held about a protected person, to be given to that person"),
     "export": ("export", "write incidents as pages to print and as JSON, with their proof"),
 }
 

@@ -7,22 +7,26 @@ from typing import Any
 from aiohttp import web
 
 from centre.api.routing import Route, read_form, wants_html
-from centre.console import pages, uploads
+from centre.console import pages, person_files, uploads, words
 from centre.console.guard import Guard
 from centre.platform.log import now_ms
 from centre.platform.worker import Worker
+from centre.rules import access, text, times
 from centre.rules import cases as rules
-from centre.rules import text, times
 from centre.rules.access import CASE_MANAGER, Caller
 from centre.rules.refusals import REASONS, Refused
-from centre.work import assignments, case_history, cases, grants, reports
+from centre.work import assignments, case_history, cases, grants, person_file, reports
 
 LIST = "/console/cases"
 ROWS_SPARE = 3  # empty ones, in each of a form's lists; more once they are filled
 
 
 class Cases:
-    def __init__(self, worker: Worker, guard: Guard, test_every_days: int, alive_s: int) -> None:
+    def __init__(
+        self, worker: Worker, looks: Worker, guard: Guard, test_every_days: int, alive_s: int
+    ) -> None:
+        """Make the routes. `looks`: a thread that only reads, for which no alarm waits."""
+        self._looks = looks
         self._worker, self._shown = worker, partial(_shown, test_every_days=test_every_days, alive_s=alive_s)
         sees, does = guard.sees(CASE_MANAGER), guard.does(CASE_MANAGER)
         uploads_photo = guard.does(CASE_MANAGER, read=uploads.read_upload)
@@ -39,6 +43,7 @@ class Cases:
             Route("GET", f"{one}/photos/{{shows}}", sees, self.photo),
             Route("POST", f"{one}/photos/{{shows}}", uploads_photo, self.set_photo),
             Route("POST", f"{one}/photos/{{shows}}/remove", does, self.remove_photo),
+            Route("POST", f"{one}/person-file", does, self.person_file),
             Route("POST", f"{one}/grants", does, self.act(_recording, "grants")),
             Route("POST", f"{one}/grants/{{grant}}/review", does, self.act(_reviewing, "grants")),
             Route("POST", f"{one}/grants/{{grant}}/end", does, self.act(_ending, "grants")),
@@ -141,6 +146,17 @@ class Cases:
         work = partial(self._worker, cases.remove_photo, caller, case_id, shows)
         return await self.acted(request, caller, work, "photos")
 
+    async def person_file(self, request: web.Request, caller: Caller) -> web.Response:
+        """Answer with what is held about the person, as a file to give; noted before it is given."""
+        case_id, language = request.match_info["case"], (await read_form(request)).get("language", "")
+        if language not in access.LANGUAGES:
+            raise Refused("out_of_range", "language must be one of fr, nl, de, en", field="language")
+        await self._worker(person_file.give_by, caller, case_id)
+        content = await self._looks(partial(person_files.made, case_id=case_id, language=language))
+        name = f'attachment; filename="{case_id}.zip"'
+        headers = {"Cache-Control": "no-store", "Content-Disposition": name}
+        return web.Response(body=content, content_type="application/zip", headers=headers)
+
     def act(
         self, chosen: Callable[[dict[str, str]], Callable[..., Any]], part: str = ""
     ) -> Callable[[web.Request, Caller], Awaitable[web.Response]]:
@@ -213,19 +229,11 @@ def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int, alive_
         "free": assignments.free(core),
         "alarms": reports.of_case(core, case_id),
         "history": case_history.of_case(core, case_id),
-        "field_words": field_words,
+        "field_words": words.of_field,
         "today": times.day(core.now_ms()),
         "minute": times.minute,
         "grouped": grouped,
     }
-
-
-def field_words(name: str) -> list[str]:
-    """Return the words by which people know a field of the file: "addresses.0.what" is addresses, what."""
-    parts = [part for part in name.split(".") if not part.isdigit()]
-    if parts[0] in rules.LISTS:
-        return [f"cases.{parts[0]}", f"cases.{parts[0]}_{parts[1]}"]
-    return [f"cases.{part}" for part in parts]
 
 
 def grouped(device_id: str) -> str:

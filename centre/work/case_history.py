@@ -17,6 +17,7 @@ CHANGES = (
 )
 LOOKS = ("case_seen", "photo_seen")
 CHANGES_SHOWN_MAX, LOOKS_SHOWN_MAX = 100, 30
+ALL = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,16 @@ def of_case(core: Core, case_id: str) -> History:
     changes = _entries(core, case_id, CHANGES, CHANGES_SHOWN_MAX + 1)
     looks = _entries(core, case_id, LOOKS, LOOKS_SHOWN_MAX)
     return History(changes[:CHANGES_SHOWN_MAX], looks, len(changes) <= CHANGES_SHOWN_MAX)
+
+
+def every_change(core: Core, case_id: str) -> list[Told]:
+    """Return all changes, the newest first."""
+    return _entries(core, case_id, CHANGES, ALL)
+
+
+def every_look(core: Core, case_id: str) -> list[Told]:
+    """Return all looks, the newest first."""
+    return _entries(core, case_id, LOOKS, ALL)
 
 
 def _entries(core: Core, case_id: str, kinds: tuple[str, ...], at_most: int) -> list[Told]:

@@ -165,3 +165,23 @@ async def test_a_photo_comes_back_as_it_went_and_is_never_kept_elsewhere(tmp_pat
     (row,) = core.store.db.execute("SELECT image_sealed FROM photos").fetchall()
     assert placeholder()[:16] not in row[0]
     core.store.close()
+
+
+async def test_what_is_held_about_the_person_is_given_as_a_file(tmp_path: Path) -> None:
+    """A ZIP with a neutral name, for the case's own zone alone."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await enter(serving, phone)
+        at = await opened(phone)
+        headers = {"Origin": phone.url, **phone._form("POST", at)}
+        async with phone.session.post(
+            f"{phone.url}{at}/person-file", data={"language": "nl"}, headers=headers
+        ) as response:
+            assert response.content_type == "application/zip"
+            assert response.headers["Content-Disposition"].endswith(f'"{at.rpartition("/")[2]}.zip"')
+            assert (await response.read()).startswith(b"PK")
+        assert (await phone.ask("POST", f"{at}/person-file", data={"language": "xx"}))[1][
+            "field"
+        ] == "language"
+        await enter(serving, phone, login="neighbour", zone="5415")
+        refused = await phone.ask("POST", f"{at}/person-file", data={"language": "nl"})
+        assert refused[1]["reason"] == "unknown_case"

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from centre.rules.access import LANGUAGES
+from centre.rules.cases import LISTS
 
 _DEFAULT = "en"
 
@@ -43,6 +44,14 @@ def of_page(language: str, page: str) -> dict[str, str]:
     """All words of one page, for its script."""
     start = f"{page}."
     return {key[len(start) :]: said[language] for key, said in _words().items() if key.startswith(start)}
+
+
+def of_field(name: str) -> list[str]:
+    """Return the words by which people know a field of a case's file, as "addresses.0.what"."""
+    parts = [part for part in name.split(".") if not part.isdigit()]
+    if parts[0] in LISTS:
+        return [f"cases.{parts[0]}", f"cases.{parts[0]}_{parts[1]}"]
+    return [f"cases.{part}" for part in parts]
 
 
 def choose(accepted: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from centre.api import openapi
 from centre.console import cases as case_pages
-from centre.console import pages
+from centre.console import pages, words
 from centre.console.board_html import render_sheet
 from centre.console.pages import render
 from centre.rules import access, cases
@@ -57,7 +57,7 @@ def case_page() -> str:
     shown = {"case": record, "file": FILE, "runs": None, "today": "2026-11-29", "form": {}, "refused": None}
     none["history"] = History([], [], True)
     more: Any = {
-        "field_words": case_pages.field_words,
+        "field_words": words.of_field,
         "minute": str,
         "grouped": str,
         "lists": cases.LISTS,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from centre.console.cases import field_words
+from centre.console.words import of_field
 from centre.platform.pin_hashing import Verdict
 from centre.rules import access
 from centre.rules.incidents import CallOff, read
@@ -37,8 +37,8 @@ def test_each_change_has_its_author_and_its_fields() -> None:
     )
     assert [one.kind for one in earlier] == ["button_handed_out", "grant_recorded", "case_opened"]
     assert "Three officers" not in str(world.history())
-    assert field_words("addresses.0.position") == ["cases.addresses", "cases.addresses_position"]
-    assert field_words("person.phone") == ["cases.person", "cases.phone"]
+    assert of_field("addresses.0.position") == ["cases.addresses", "cases.addresses_position"]
+    assert of_field("person.phone") == ["cases.person", "cases.phone"]
 
 
 def test_looks_stand_apart_operators_too() -> None:
