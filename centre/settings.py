@@ -7,6 +7,7 @@ all read it here.
 import difflib
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -103,6 +104,11 @@ def is_archive(tiles: str) -> bool:
     return tiles.endswith(".pmtiles") and not tiles.startswith("https://")
 
 
+def _time_zone(value: Any) -> str:
+    _demand(value == "" or _plain(value) in zoneinfo.available_timezones())
+    return str(value)
+
+
 def _tiles(value: Any) -> str:
     """Its origin goes into the pages' security policy: nothing that could end a word there."""
     if not is_archive(_text(value)):
@@ -131,6 +137,14 @@ class Settings:
     )
     port: int = _setting(
         8443, "PORT", "a port is 0 (any free one) to 65535", "0 = any free one", _number(0, 65535)
+    )
+    time_zone: str = _setting(
+        "",
+        "ZONE",
+        "it is a time zone's name, as in Europe/Brussels",
+        "what all pages tell times by, and name; without it the system's. In the home's `config.toml` "
+        "commands know it, too",
+        _time_zone,
     )
     cert: str = _setting(
         "",

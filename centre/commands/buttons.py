@@ -5,6 +5,7 @@ from pathlib import Path
 
 from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
 from centre.commands.parts import Commands, address, core_of, day, in_turns, no
+from centre.console import words
 from centre.platform import tls
 from centre.platform.home import Home
 from centre.rules import registry
@@ -78,7 +79,8 @@ def list_buttons(arguments: argparse.Namespace) -> int:
 def _life(button: buttons.ImportedButton) -> str:
     """Return what bridges last told of a button."""
     heard = f"last heard {day(button.heard_at_ms)}" if button.heard_at_ms else "not heard yet"
-    battery = f"  battery {button.battery_mv / 1000:.2f} V" if button.battery_mv else ""
+    charge = words.charge("en", button.battery_mv, bool(button.low)) if button.battery_mv else ""
+    battery = f"  battery {charge}" if charge else ""
     low = "  BATTERY LOW" if button.low else ""
     faults = f"  faults: {', '.join(button.faults.split())}" if button.faults else ""
     return heard + battery + low + faults

@@ -4,6 +4,7 @@ import argparse
 
 from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
 from centre.commands.parts import Commands, core_of, days, in_turns, no
+from centre.console import words
 from centre.platform.log import now_ms
 from centre.rules import grants, supervision, times
 from centre.rules.refusals import REASONS, Refused
@@ -63,7 +64,7 @@ def report(arguments: argparse.Namespace) -> int:
 def _print_buttons(buttons: list[Held]) -> None:
     for button in buttons:
         heard = times.minute(button.heard_at_ms) if button.heard_at_ms else "never"
-        battery = f"  {button.battery_mv / 1000:.2f} V" if button.battery_mv else ""
+        battery = f"  {words.charge('en', button.battery_mv, button.is_low)}" if button.battery_mv else ""
         tested = times.minute(button.tested_at_ms) if button.tested_at_ms else "never"
         print(f"  {button.device_id}  case {button.case_id}  last heard {heard}  last test {tested}{battery}")
 

@@ -13,7 +13,8 @@ from centre.commands.parts import Commands, core_of, no
 from centre.console.pages import render
 from centre.platform import signing
 from centre.platform.home import Home
-from centre.rules import access
+from centre.rules import access, times
+from centre.rules.places import metres
 from centre.work import event_log, export
 
 
@@ -42,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
             exported = export.export(core, event_log.COMMAND, incident_id, key)
             name = f"incident-{incident_id}"
             _write(draft / f"{name}.json", json.dumps(exported, indent=1, ensure_ascii=False))
-            page = render("export.html", arguments.language, exported=exported, utc=utc, local=local)
+            page = render(
+                "export.html", arguments.language, exported=exported, utc=utc, local=local, metres=metres
+            )
             _write(draft / f"{name}.html", page)
         draft.rename(arguments.to)
     except export.NotHere as error:
@@ -68,5 +71,5 @@ def utc(at_ms: int) -> str:
 
 
 def local(at_ms: int) -> str:
-    """By this machine's own zone, which is named."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    """Return it by the centre's own zone, which is named."""
+    return f"{times.second(at_ms)} {datetime.fromtimestamp(at_ms / 1000).astimezone():%Z}"

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
-from centre.platform import tls
+from centre.platform import time_zone, tls
 from centre.platform.home import DATABASE, CannotServe, Home, default_path
 from centre.rules import retention
 from centre.rules import text as typed
 from centre.rules.cases import LINE_CHARS_MAX
 from centre.rules.refusals import Refused
-from centre.settings import SettingsError, https_address
+from centre.settings import CONFIG, SettingsError, https_address, load
 from centre.store import MIGRATIONS
 from centre.work.core import Core, is_older, open_core
 
@@ -67,6 +67,11 @@ class Commands:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
+    try:
+        with contextlib.suppress(FileNotFoundError):  # what is wrong in there, `serve` says
+            time_zone.use(load(arguments.home / CONFIG).get("time_zone", ""))
+    except SettingsError:
+        pass
     try:
         if not arguments.begins and not (arguments.home / DATABASE).exists():
             return no(COULD_NOT, f"there is no centre in {arguments.home}")

@@ -15,7 +15,7 @@ import uvloop
 from centre.api import connection_limit
 from centre.app import running
 from centre.commands.parts import Commands
-from centre.platform import tls
+from centre.platform import time_zone, tls
 from centre.platform.home import Home
 from centre.platform.log import Log, traces_on_stderr
 from centre.settings import CONFIG, Rule, Settings, SettingsError, declared, default_text, load, settle
@@ -88,6 +88,7 @@ def serve(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C."""
     home = Home(arguments.home)
     settings = _settings(home, arguments)
+    time_zone.use(settings.time_zone)
     certificate = tls.given(Path(settings.cert), Path(settings.key)) if settings.cert else None
     home.check_modes()
     lock = home.lock()

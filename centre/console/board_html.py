@@ -5,11 +5,10 @@ Shapes and words carry the meaning, colour only repeats it.
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -22,12 +21,11 @@ from centre.rules.access import Caller
 from centre.rules.cases import registered_places
 from centre.rules.incidents import CLOSE_REASONS, NOTE_CHARS_MAX
 from centre.rules.newest_position import Position
-from centre.rules.places import Near, near
+from centre.rules.places import NBSP, Near, metres, near
 from centre.settings import Settings
 from centre.work.board import Board, Card, OpenAlarms
 from centre.work.incident_sheet import Sheet
 
-NBSP = "\N{NO-BREAK SPACE}"  # between a number and its unit
 LATE_MS = 120_000  # a press that reached us later says so
 _CLOCK_AHEAD_MS = 5_000
 
@@ -146,7 +144,6 @@ def render_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
         phone=phone,
         tel=_tel,
         years=lambda born_on: _years(born_on, now_ms, language),
-        volts=lambda mv: f"{mv / 1000:.2f}{NBSP}V",
         **_said(language),
     )
 
@@ -223,7 +220,7 @@ def _said(language: str) -> dict[str, Any]:
         "clock": _clock,
         "since": _since,
         "grouped": grouped,
-        "metres": _metres,
+        "metres": metres,
         "nearness": lambda one, position: _nearness(one, position, language),
         "before": lambda position: _lasting(max(0, position.received_at_ms - position.at_ms), language),
     }
@@ -272,16 +269,9 @@ def _years(born_on: str, now_ms: float, language: str) -> str:
         born = date.fromisoformat(born_on)
     except ValueError:
         return born_on
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+    today = date.fromisoformat(times.day(int(now_ms)))
     years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
     return words.say(language, "board.years").format(years=years)
-
-
-def _metres(radius_m: float) -> str:
-    """Write a radius, rounded up: a circle that is too small would be a promise."""
-    if radius_m < 1000:
-        return f"{math.ceil(radius_m)}{NBSP}m"
-    return f"{math.ceil(radius_m / 100) / 10:.1f}{NBSP}km"
 
 
 def _nearness(one: Near, position: Position, language: str) -> str:
@@ -298,10 +288,16 @@ def grouped(device_id: str) -> str:
 
 
 def _clock(at_ms: int) -> Markup:
-    written = f"{datetime.fromtimestamp(at_ms / 1000, UTC):%H:%M:%S} UTC"
-    return Markup('<time datetime="{}" data-clock="{}">{}</time>').format(times.write(at_ms), at_ms, written)
+    """Write a time; the page's script leaves the day out where it is today."""
+    return _time("clock", at_ms)
 
 
 def _since(at_ms: int) -> Markup:
-    written = f"{datetime.fromtimestamp(at_ms / 1000, UTC):%H:%M:%S} UTC"
-    return Markup('<time datetime="{}" data-since="{}">{}</time>').format(times.write(at_ms), at_ms, written)
+    """Write a time; the page's script says how long ago that is."""
+    return _time("since", at_ms)
+
+
+def _time(shown_as: str, at_ms: int) -> Markup:
+    return Markup('<time datetime="{}" data-{}="{}">{}</time>').format(
+        times.write(at_ms), shown_as, at_ms, times.second(at_ms)
+    )

@@ -23,6 +23,7 @@ from centre.rules import cases, incidents, text
 from centre.rules.access import OPERATOR, Caller
 from centre.rules.incidents import CloseReason
 from centre.rules.newest_position import Newest, Position
+from centre.rules.places import metres
 from centre.rules.refusals import Refused
 from centre.settings import Settings
 from centre.work import board, incident_sheet, positions
@@ -249,6 +250,7 @@ def _point(position: Position) -> dict[str, object]:
         "lat": fix.lat,
         "lon": fix.lon,
         "radius_m": fix.radius_m,
+        "within": metres(fix.radius_m),
         "taken_at_ms": position.at_ms,
         "marks": list(fix.marks),
     }

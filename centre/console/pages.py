@@ -1,5 +1,6 @@
 """How a page is made: a template, a language, what is to be shown. Every value is escaped (Jinja2)."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from markupsafe import Markup
 from centre.api.routing import Route, anyone
 from centre.console import words
 from centre.console.guard import csrf
+from centre.platform import time_zone
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
@@ -47,7 +49,15 @@ def render(template: str, language: str, **shown: Any) -> str:
         text = Markup(words.say(language, key))  # noqa: S704  ours, not theirs; `format` escapes the values
         return text.format(**values) if values else text
 
-    always = {"t": t, "language": language, "languages": LANGUAGES, "caller": None}
+    always = {
+        "t": t,
+        "language": language,
+        "languages": LANGUAGES,
+        "caller": None,
+        "charge": partial(words.charge, language),
+        "zone": time_zone.label(),
+        "zone_name": time_zone.own_name(),
+    }
     return templates.get_template(template).render(always | shown)
 
 

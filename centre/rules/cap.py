@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 from centre.rules.newest_position import Newest, Position
+from centre.rules.places import metres
 from wire import codes, receipts
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
@@ -125,7 +126,7 @@ def _add_info(alert: ElementTree.Element, now: Standing, language: str, words: M
         _add(parameter, "value", value)
     for position in _positions(now):
         fix, area = position.fix, _add(info, "area")
-        _add(area, "areaDesc", words["area"].format(radius_m=math.ceil(fix.radius_m)))
+        _add(area, "areaDesc", words["area"].format(radius=metres(fix.radius_m)))
         # Rounded up: a circle that is too small would be a promise.
         _add(area, "circle", f"{fix.lat:.6f},{fix.lon:.6f} {math.ceil(fix.radius_m) / 1000:.3f}")
 

@@ -1,5 +1,6 @@
 """Registered places (home, work, a shelter, a school), and how near to them a position is. Pure."""
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from enum import StrEnum
 from centre.rules.incidents import Fix
 from centre.rules.newest_position import metres_between
 
+NBSP = "\N{NO-BREAK SPACE}"
 PLACE_M = 100.0  # a house with its garden, a school with its yard
 EXACT_M = 250.0  # a larger circle holds other houses too: nobody is said to be "at" a place by it
 FAR_M = 20_000.0  # beyond it a distance helps nobody to find the way
@@ -63,6 +65,12 @@ def near(fix: Fix, places: Iterable[Place]) -> list[Near]:
         if distance_m <= FAR_M + fix.radius_m:
             found.append(Near(place, _nearness(distance_m, fix.radius_m), distance_m))
     return sorted(found, key=lambda one: one.distance_m)
+
+
+def metres(radius_m: float) -> str:
+    """Write a radius, rounded up, wherever it is shown: a circle that is too small would be a promise."""
+    whole_m = math.ceil(radius_m)
+    return f"{whole_m}{NBSP}m" if whole_m < 1000 else f"{math.ceil(whole_m / 100) / 10:.1f}{NBSP}km"
 
 
 def _nearness(distance_m: float, radius_m: float) -> Nearness:

@@ -96,7 +96,7 @@ const trail = (() => {
     const doubts = fix.marks.map((mark) => words[`js_${mark}`]);
     if (fix.old) doubts.unshift(words.js_old);
     L.circle(at, { radius: fix.radius_m, className: doubts.length ? "radius-ring doubtful" : "radius-ring" }).addTo(drawn);
-    const text = [clock(fix.taken_at_ms), fill(words.js_within, { m: Math.ceil(fix.radius_m) }), ...doubts].join(" · ");
+    const text = [clock(fix.taken_at_ms), fill(words.js_within, { m: fix.within }), ...doubts].join(" · ");
     const shape = fix.old ? "◇" : doubts.length ? "□" : "◉";
     L.marker(at, { icon: label(`head${doubts.length ? " doubtful" : ""}`, shape), keyboard: false, zIndexOffset: 900 }).addTo(drawn);
     said = L.marker(at, { icon: label("head-text", text), interactive: false, keyboard: false, zIndexOffset: 1000 }).addTo(drawn);
@@ -142,9 +142,9 @@ const trail = (() => {
   }
 
   function old_of(place) {
-    const { oldLat, oldLon, oldRadius, oldTaken } = place.dataset;
+    const { oldLat, oldLon, oldRadius, oldWithin, oldTaken } = place.dataset;
     if (oldLat === undefined) return [];
-    const where = { lat: Number(oldLat), lon: Number(oldLon), radius_m: Number(oldRadius) };
+    const where = { lat: Number(oldLat), lon: Number(oldLon), radius_m: Number(oldRadius), within: oldWithin };
     return [{ number: 0, ...where, taken_at_ms: Number(oldTaken), marks: [], old: true }];
   }
 

@@ -32,11 +32,12 @@ function age(ms) {
   return fill(words.js_days, { days: Math.floor(s / 86400) });
 }
 
+// By the centre's zone, not the browser's; Swedes write a day and a time as the centre does.
+const zoned = new Intl.DateTimeFormat("sv", { timeZone: document.body.dataset.zone, dateStyle: "short", timeStyle: "medium" });
+
 function clock(ms) {
-  const at = new Date(ms);
-  const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-  const today = at.toDateString() === new Date(Date.now() + ahead_ms).toDateString();
-  return today ? time : `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${time}`;
+  const [day, time] = zoned.format(ms).split(" ");
+  return zoned.format(Date.now() + ahead_ms).startsWith(day) ? time : `${day} ${time}`;
 }
 
 function title(now) {

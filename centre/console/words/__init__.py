@@ -8,6 +8,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from centre.rules import battery
 from centre.rules.access import LANGUAGES
 from centre.rules.cases import LISTS
 
@@ -38,6 +39,12 @@ def find(language: str, key: str) -> str | None:
     """Return the words of `key`, or None without any: of what is a name in the code, and may be new."""
     said = _words().get(key)
     return said[language] if said else None
+
+
+def charge(language: str, battery_mv: int, is_low: bool) -> str:
+    """Return a button's voltage with a word for it: `2.95 V (change the battery)`."""
+    word = say(language, f"common.battery_{battery.charge(battery_mv, is_low)}")
+    return f"{battery.told(battery_mv)} ({word})"
 
 
 def of_page(language: str, page: str) -> dict[str, str]:
