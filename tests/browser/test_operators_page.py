@@ -239,7 +239,7 @@ async def test_a_sheet_shows_the_case_and_the_way_the_person_went(tmp_path: Path
             for said in ("Ann Example", "Two patrols", "hunting knife", "Lou Example", "battery 2.91"):
                 assert said in text
             shapes = await page.value("document.querySelector('.map').innerText")
-            for said in ("□", "! jump", "! stale", "within 15 m", "°"):
+            for said in ("□", "! jump", "! stale", "within 15\N{NO-BREAK SPACE}m", "°"):
                 assert said in shapes, shapes
             assert await page.value("document.querySelectorAll('.map .radius-ring').length") == 1
             assert await page.value("getComputedStyle(document.querySelector('.map')).height") != "auto"
