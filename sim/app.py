@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from firmware.flash.printing import run_printing
-from sim.commands import city, demo, exec_air_board, explore, recording, run, stalk
+from sim.commands import city, demo, demo_centre, exec_air_board, explore, recording, run, stalk
 
 INTERRUPTED = 130
 
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version, and end")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (demo, run, recording, stalk, exec_air_board, explore, city):
+    for command in (demo, demo_centre, run, recording, stalk, exec_air_board, explore, city):
         command.add_to(commands)
     return top
 

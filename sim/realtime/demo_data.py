@@ -14,7 +14,7 @@ NAMES = {
     access.INSTITUTE: "The Institute",
     access.ADMINISTRATOR: "An administrator",
 }
-_ZONE = "9999"  # no police zone has this number
+ZONE = "9999"  # no police zone has this number
 _REVIEW_DAYS, _GRANT_DAYS = 90, 180
 
 
@@ -22,7 +22,7 @@ def hand_out(home: Path, device_id: str) -> None:
     """One of each role works at the centre in `home`; its case manager gives somebody invented the button."""
     with core_of(home) as core:
         for role, name in NAMES.items():
-            accounts.add_user(core, role, name, role, _ZONE if role == access.CASE_MANAGER else None, "en")
+            accounts.add_user(core, role, name, role, ZONE if role == access.CASE_MANAGER else None, "en")
         token = accounts.invite(core, access.CASE_MANAGER, "enter", access.ENTER_MS)
         assert token is not None
         _, manager = accounts.enter(core, token)
