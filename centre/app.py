@@ -15,6 +15,7 @@ from centre.api.connection_limit import QUIET, ConnectionLimit, close
 from centre.api.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.console import tiles
 from centre.console.account import Account
+from centre.console.acts import Acts
 from centre.console.administration import Administration
 from centre.console.assignments import AssignmentPages
 from centre.console.board_cache import ESCALATE_TICK_S
@@ -34,6 +35,8 @@ from centre.console.users import UserPages
 from centre.jobs import certificates as certificate_job
 from centre.jobs import condition, log_check, webhook
 from centre.jobs.certificates import CertificateWatch
+from centre.jobs.closings import LOOK_S as CLOSINGS_S
+from centre.jobs.closings import Closings
 from centre.jobs.condition import ConditionWatch
 from centre.jobs.housekeeping import Housekeeping
 from centre.jobs.log_check import LogCheck
@@ -184,6 +187,7 @@ def _parts(
     map_tiles = Tiles(archive, guard, log)
     with_routes = (
         *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
+        Acts(worker, signals, log, guard, settings, operator),
         *(Figures(means.looks, guard), *_administrators_pages(means, guard)),
         *(provided, map_tiles, DeskChecks(worker, signals, log, guard)),
         *_case_pages(means, guard, authority.sha256),
@@ -227,6 +231,7 @@ def _add_jobs(jobs: Jobs, means: _Means, parts: _Parts) -> None:
     jobs.add(FLUSH_S, parts.provided.note_due)
     jobs.add(ESCALATE_TICK_S, parts.operator.boards.escalate)
     jobs.add(CHECK_S, means.store_check.look)
+    jobs.add(CLOSINGS_S, Closings(worker, signals, log).look)
     jobs.add(ESCALATE_S, Escalation(worker, signals, log, settings).look)
     jobs.add(LOOK_S, SupervisionJob(worker, signals, log, settings).look)
     jobs.add(condition.LOOK_S, means.watch.look, first_s=condition.LOOK_S)

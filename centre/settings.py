@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from centre.rules import escalation, heartbeats, retention
+from centre.rules import escalation, heartbeats, retention, running_log
 from centre.rules import supervision as losses
 
 CONFIG = "config.toml"
@@ -211,6 +211,13 @@ class Settings:
         "an alarm that nobody takes gets louder every so often; after three times it is `escalated`: "
         "in the log, and to the webhook",
         _number(escalation.AFTER_S_MIN, escalation.AFTER_S_MAX),
+    )
+    undo_close_s: int = _setting(
+        running_log.UNDO_MS // 1000,
+        "S",
+        "it is 0 to 60 seconds",
+        "how long a closing can be undone before the button is told of it; 0: it cannot",
+        _number(0, 60),
     )
     keep_positions_days: int = _setting(
         retention.POSITIONS_DAYS,

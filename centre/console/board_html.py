@@ -6,7 +6,7 @@ Shapes and words carry the meaning, colour only repeats it.
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -19,7 +19,7 @@ from centre.console.guard import csrf
 from centre.rules import access, escalation, times
 from centre.rules.access import Caller
 from centre.rules.cases import registered_places
-from centre.rules.incidents import CLOSE_REASONS, NOTE_CHARS_MAX
+from centre.rules.incidents import CLOSE_REASONS
 from centre.rules.newest_position import Position
 from centre.rules.places import NBSP, Near, metres, near
 from centre.settings import Settings
@@ -125,8 +125,20 @@ def render_open(alarms: OpenAlarms, caller: Caller) -> str:
     )
 
 
-def render_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
-    """Render the sheet of one incident."""
+def render_sheet(
+    sheet: Sheet,
+    language: str,
+    now_ms: float,
+    *,
+    me: str = "",
+    once: str = "",
+    typed: Mapping[str, str] | None = None,
+) -> str:
+    """Render the sheet of one incident.
+
+    `me`: who looks at it, as the log names them. `once`: what makes a remark of this very form one, however
+    often it is sent. `typed`: what was refused, for its fields.
+    """
     arrival, late_ms = sheet.incident.standing, 0
     if arrival is not None and arrival.age_s is not None:
         late_ms = sheet.incident.opened_at_ms - arrival.pressed_at_ms
@@ -137,7 +149,10 @@ def render_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
         language,
         sheet=sheet,
         reasons=CLOSE_REASONS,
-        note_chars_max=NOTE_CHARS_MAX,
+        me=me,
+        once=once,
+        typed={"note": "", "remark": ""} | dict(typed or {}),
+        day=lambda at_ms: times.write(at_ms)[:10],
         late_arrival=_lasting(late_ms, language) if late_ms >= LATE_MS else "",
         source=lambda position: _source(position, language, phone),
         near=lambda position: near(position.fix, places),
@@ -178,6 +193,7 @@ def page(
     *,
     opened: str = "",
     sheet: str = "",
+    notice: str = "",
 ) -> str:
     """Render the whole page, with one incident's sheet or none; it works without a script too."""
     spoken = words.of_page(caller.language, "board")
@@ -197,6 +213,7 @@ def page(
         list=Markup(listed),  # noqa: S704  from our own templates, which escape
         sheet=Markup(sheet),  # noqa: S704
         opened=opened,
+        notice=notice,
         state=json.dumps(state),
         script_words=json.dumps(script | {"somebody": spoken["somebody"]}, ensure_ascii=False),
         tiles=settings.tiles,

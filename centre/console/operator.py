@@ -1,16 +1,15 @@
-"""The operator's routes: the page, its stream, one incident's sheet, three acts."""
+"""The operator's routes: the page, its stream, one incident's sheet."""
 
 import json
 import re
+import secrets
 import sqlite3
 from functools import partial
-from typing import Any
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from centre.api.event_streams import Streams
-from centre.api.routing import Route, answer, read_body, wants_html
+from centre.api.routing import Route, answer
 from centre.console import board_html as html
 from centre.console import pages
 from centre.console.board_cache import BoardCache
@@ -19,16 +18,13 @@ from centre.jobs.store_check import StoreCheck
 from centre.platform.change_signals import ChangeSignals, wait_for_change
 from centre.platform.log import Log, now_ms
 from centre.platform.worker import Worker
-from centre.rules import cases, incidents, text
+from centre.rules import cases
 from centre.rules.access import OPERATOR, Caller
-from centre.rules.incidents import CloseReason
 from centre.rules.newest_position import Newest, Position
 from centre.rules.places import metres
 from centre.rules.refusals import Refused
 from centre.settings import Settings
 from centre.work import board, incident_sheet, positions
-from centre.work.board import Advanced
-from wire import receipts
 
 TEMPLATES = (
     "board.html",
@@ -60,7 +56,7 @@ class Operator:
         self.boards = BoardCache(worker, signals, settings.escalate_s)
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_SESSION_MAX)
         self._opened: dict[str, str] = {}  # by session: the incident of the sheet that it opened last
-        sees, does = guard.sees(OPERATOR), guard.does(OPERATOR)
+        sees = guard.sees(OPERATOR)
         at = "/console/incidents/{incident}"
         self.routes = (
             Route("GET", "/console", sees, self.page),
@@ -71,9 +67,6 @@ class Operator:
             Route("GET", f"{at}/sheet", sees, self.sheet),
             Route("GET", f"{at}/fixes", sees, self.fixes),
             Route("GET", f"{at}/photos/{{shows}}", sees, self.photo),
-            Route("POST", f"{at}/acknowledge", does, self.acknowledge),
-            Route("POST", f"{at}/dispatch", does, self.dispatch),
-            Route("POST", f"{at}/close", does, self.close),
         )
 
     async def page(self, _request: web.Request, caller: Caller) -> web.Response:
@@ -91,7 +84,16 @@ class Operator:
         incident_id = request.match_info["incident"]
         return await self._page(caller, incident_id, await self._sheet(caller, incident_id))
 
-    async def _page(self, caller: Caller, opened: str = "", sheet: str = "") -> web.Response:
+    async def page_with(
+        self, caller: Caller, incident_id: str, *, notice: str, typed: dict[str, str]
+    ) -> web.Response:
+        """Show the page with a sheet again, why an act on it was refused, and what was typed."""
+        sheet = await self._sheet(caller, incident_id, again=True, typed=typed)
+        return await self._page(caller, incident_id, sheet, notice)
+
+    async def _page(
+        self, caller: Caller, opened: str = "", sheet: str = "", notice: str = ""
+    ) -> web.Response:
         now = await self.boards.now()
         state = now.state() | {"now_ms": now_ms(), "takes_alarms": self._store_check.takes_alarms}
         page = html.page(
@@ -102,6 +104,7 @@ class Operator:
             self._settings,
             opened=opened,
             sheet=sheet,
+            notice=notice,
         )
         return _text(page)
 
@@ -110,7 +113,9 @@ class Operator:
         again = request.query.get("again") == "1"
         return _text(await self._sheet(caller, request.match_info["incident"], again=again))
 
-    async def _sheet(self, caller: Caller, incident_id: str, *, again: bool = False) -> str:
+    async def _sheet(
+        self, caller: Caller, incident_id: str, *, again: bool = False, typed: dict[str, str] | None = None
+    ) -> str:
         """Render a sheet; a look is noted once per opening: `again` counts only for the sheet opened last."""
         again = again and self._opened.get(caller.session) == incident_id
         try:
@@ -124,7 +129,11 @@ class Operator:
         self._opened[caller.session] = incident_id
         if len(self._opened) > _OPENED_MAX:
             del self._opened[next(iter(self._opened))]
-        return html.render_sheet(sheet, caller.language, now_ms())
+        if sheet.is_seen_now:
+            self._signals.board_changed()
+        return html.render_sheet(
+            sheet, caller.language, now_ms(), me=caller.actor, once=secrets.token_hex(8), typed=typed
+        )
 
     async def fixes(self, request: web.Request, _caller: Caller) -> web.Response:
         """Answer with what a map has not drawn: positions after number `after`, and which are the newest."""
@@ -182,64 +191,6 @@ class Operator:
     async def here(self, _request: web.Request, _caller: Caller) -> web.Response:
         """Answer a page that has lost its stream: the session goes on."""
         return web.Response(status=204, headers={"Cache-Control": "no-store"})
-
-    async def acknowledge(self, request: web.Request, caller: Caller) -> web.Response:
-        """Take an alarm. The second who tries is told that it was taken, and when."""
-        return await self._act(request, caller, receipts.ACKNOWLEDGED, "acknowledged", await _form(request))
-
-    async def dispatch(self, request: web.Request, caller: Caller) -> web.Response:
-        """Help has been sent; with a note, if wanted."""
-        return await self._act(request, caller, receipts.DISPATCHED, "dispatched", await _form(request))
-
-    async def close(self, request: web.Request, caller: Caller) -> web.Response:
-        """Close an alarm; only an operator says that it is over, and what it was."""
-        form = await _form(request)
-        if form.get("reason") not in incidents.CLOSE_REASONS:
-            words = ", ".join(incidents.CLOSE_REASONS)
-            raise Refused("out_of_range", f"reason must be one of {words}", field="reason")
-        return await self._act(request, caller, receipts.CLOSED, "closed", form)
-
-    async def _act(
-        self, request: web.Request, caller: Caller, stage: int, event: str, form: dict[str, str]
-    ) -> web.Response:
-        """Bring the incident to `stage` once; on disk, then logged, then told to all who wait for it."""
-        incident_id = request.match_info["incident"]
-        reason = CloseReason(form["reason"]) if stage == receipts.CLOSED else None
-        typed = text.clean(form.get("note", "")) if stage == receipts.DISPATCHED else ""
-        note = text.check(typed, "note", incidents.NOTE_CHARS_MAX) or None
-        advance = partial(board.advance, reason=reason, note=note, seen_duress=form.get("seen_duress") == "1")
-        advanced: Advanced = await self._worker(advance, caller, incident_id, stage)
-        if advanced.now:
-            more: dict[str, Any] = {} if reason is None else {"reason": reason}
-            self._log(
-                event,
-                incident=incident_id,
-                device_id=advanced.device_id,
-                event=advanced.event,
-                counter=advanced.counter,
-                **more,
-            )
-            self._signals.incident_changed(incident_id)
-        if wants_html(request):
-            return web.Response(status=303, headers={"Location": f"/console/incidents/{incident_id}"})
-        done = {
-            "incident": incident_id,
-            "stage": advanced.stage,
-            "taken_now": advanced.now,
-            "by": advanced.by,
-            "at_ms": advanced.at_ms,
-        }
-        return answer(done)
-
-
-async def _form(request: web.Request) -> dict[str, str]:
-    """Read the fields of a browser's form; of what else is posted, none."""
-    if request.content_type != "application/x-www-form-urlencoded":
-        return {}
-    try:
-        return dict(parse_qsl((await read_body(request)).decode("utf-8"), max_num_fields=16))
-    except ValueError:  # not UTF-8, too many
-        raise Refused("malformed_form") from None
 
 
 def _point(position: Position) -> dict[str, object]:

@@ -52,8 +52,6 @@ class CallOffState(StrEnum):
     DURESS_SEEN = "duress_seen"  # an operator has acted on it, knowing
 
 
-NOTE_CHARS_MAX = 300
-
 _CODE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _SOURCE = re.compile(r"[a-z]{1,16}", re.ASCII)
 

@@ -168,6 +168,8 @@ class Advanced:
     at_ms: int
     now: bool
     by: str = ""  # the name of who has it: who acted on it first
+    reached: tuple[int, ...] = ()  # the stages that this very call has brought about
+    reason: CloseReason | None = None  # of a closing
 
 
 def board(core: Core) -> Board:
@@ -303,10 +305,11 @@ def advance(
     """
     with core.store.transaction():
         alarm = alarm_of(core, incident_id)
-        is_new = reach(core, author, alarm, stage, reason=reason, note=note, seen_duress=seen_duress)
+        what: dict[str, Any] = {"reason": reason, "note": note, "seen_duress": seen_duress}
+        reached, is_new = reach(core, author, alarm, stage, **what)
         if stage < receipts.CLOSED:
             is_new |= _take_over(core, author, incident_id)
-        return advanced(core, alarm, stage, is_new=is_new)
+        return advanced(core, alarm, stage, is_new=is_new, reached=reached, reason=reason)
 
 
 def reach(
@@ -318,10 +321,10 @@ def reach(
     reason: CloseReason | None = None,
     note: str | None = None,
     seen_duress: bool = False,
-) -> bool:
-    """Write the receipt of `stage`, and of the taking that it implies; whether anything was new.
+) -> tuple[tuple[int, ...], bool]:
+    """Write the receipt of `stage`, and of the taking that it implies.
 
-    In a transaction.
+    Return which of them were new, and whether anything was. In a transaction.
     """
     which = {"incident_id": alarm.incident_id, "device_id": alarm.device_id}
     new = incidents.to_reach(alarm.stage, stage)
@@ -339,7 +342,7 @@ def reach(
         event_log.note(core, "advanced", author.actor, **which, **content)
     if new and core.store.one("owner", incident_id=which["incident_id"]) is None:
         own(core, author, which["incident_id"])
-    return bool(told)
+    return new, bool(told)
 
 
 def _write_stage(
@@ -376,7 +379,15 @@ def _take_over(core: Core, author: Author, incident_id: str) -> bool:
     return True
 
 
-def advanced(core: Core, alarm: Alarm, stage: int, *, is_new: bool) -> Advanced:
+def advanced(
+    core: Core,
+    alarm: Alarm,
+    stage: int,
+    *,
+    is_new: bool,
+    reached: tuple[int, ...] = (),
+    reason: CloseReason | None = None,
+) -> Advanced:
     """Return where an incident stands now, and who brought it to `stage`, or has it."""
     incident_id = alarm.incident_id
     last = core.store.one("last_receipt", incident_id=incident_id)
@@ -395,4 +406,6 @@ def advanced(core: Core, alarm: Alarm, stage: int, *, is_new: bool) -> Advanced:
         last["at_ms"],
         is_new,
         names[0] if names else "",
+        reached,
+        reason,
     )

@@ -15,19 +15,11 @@ from centre.rules.running_log import UNDO_MS
 from centre.store import Row
 from centre.work import board, event_log
 from centre.work import webhook as queue
-from centre.work.board import Advanced, Alarm
+from centre.work.board import Advanced
 from centre.work.core import Core
 from wire import receipts
 
 AT_ONCE_MAX = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """An incident whose button is told that it is over."""
-
-    advanced: Advanced
-    reason: CloseReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +39,12 @@ def close(
 ) -> Advanced:
     """Close an alarm: in `undo_ms`, until when it can be undone. Who closes has taken it.
 
-    Raises Refused: unknown_incident, not_an_alarm.
+    `undo_ms` 0: at once. Raises Refused: unknown_incident, not_an_alarm.
     """
+    if undo_ms == 0:
+        return board.advance(
+            core, author, incident_id, receipts.CLOSED, reason=reason, seen_duress=seen_duress
+        )
     with core.store.transaction():
         alarm = board.alarm_of(core, incident_id)
         pending = core.store.one("closing", incident_id=incident_id)
@@ -59,13 +55,14 @@ def close(
             due = {"now_ms": now_ms, "due_at_ms": now_ms + undo_ms}
             core.store.run("add_closing", incident_id=incident_id, reason=reason, **who, **due)
             event_log.note(core, "closing", author.actor, incident_id=incident_id, reason=reason)
-        is_new |= board.reach(core, author, alarm, receipts.ACKNOWLEDGED, seen_duress=seen_duress)
-        done = board.advanced(core, alarm, receipts.CLOSED, is_new=is_new)
+        taken, stage = (receipts.ACKNOWLEDGED, receipts.CLOSED)
+        reached, is_news = board.reach(core, author, alarm, taken, seen_duress=seen_duress)
+        done = board.advanced(core, alarm, stage, is_new=is_new or is_news, reached=reached)
         closing = core.store.one("closing", incident_id=incident_id)
     return done if closing is None else replace(done, by=closing["name"], at_ms=closing["at_ms"])
 
 
-def close_due(core: Core) -> list[Closed]:
+def close_due(core: Core) -> list[Advanced]:
     """Close all that can no longer be undone: now the button is told."""
     rows = core.store.all("closings_due", now_ms=core.now_ms(), at_most=AT_ONCE_MAX)
     if not rows:
@@ -74,13 +71,13 @@ def close_due(core: Core) -> list[Closed]:
         return [_finish(core, row) for row in rows]
 
 
-def _finish(core: Core, closing: Row) -> Closed:
+def _finish(core: Core, closing: Row) -> Advanced:
     incident_id, reason = closing["incident_id"], CloseReason(closing["reason"])
     alarm = board.alarm_of(core, incident_id)
     author = _Author(closing["actor"], closing["name"])
-    is_new = board.reach(core, author, alarm, receipts.CLOSED, reason=reason)
+    reached, is_new = board.reach(core, author, alarm, receipts.CLOSED, reason=reason)
     core.store.run("forget_closing", incident_id=incident_id)
-    return Closed(board.advanced(core, alarm, receipts.CLOSED, is_new=is_new), reason)
+    return board.advanced(core, alarm, receipts.CLOSED, is_new=is_new, reached=reached, reason=reason)
 
 
 def undo(core: Core, author: Author, incident_id: str) -> Advanced:
@@ -108,7 +105,7 @@ def reopen(core: Core, author: Author, incident_id: str, *, seen_duress: bool = 
         before = board.alarm_of(core, incident_id)
         if before.stage < receipts.CLOSED:
             raise Refused("not_closed")
-        known = following(core, before)
+        known = following(core, incident_id)
         if known is not None:
             return board.advanced(core, board.alarm_of(core, known), receipts.ACKNOWLEDGED, is_new=False)
         board.reach(core, author, before, receipts.CLOSED, seen_duress=seen_duress)
@@ -123,13 +120,13 @@ def reopen(core: Core, author: Author, incident_id: str, *, seen_duress: bool = 
         for one, other in ((new_id, incident_id), (incident_id, new_id)):
             event_log.note(core, "reopened", author.actor, incident_id=one, incident=other)
         queue.add(core, new_id, webhook.OPENED)
-        board.reach(core, author, alarm, receipts.ACKNOWLEDGED)
-        return board.advanced(core, alarm, receipts.ACKNOWLEDGED, is_new=True)
+        reached, _ = board.reach(core, author, alarm, receipts.ACKNOWLEDGED)
+        return board.advanced(core, alarm, receipts.ACKNOWLEDGED, is_new=True, reached=reached)
 
 
-def following(core: Core, alarm: Alarm) -> str | None:
+def following(core: Core, incident_id: str) -> str | None:
     """Return the alarm that follows a closed one, or None."""
-    row = core.store.one("following_incident", incident_id=alarm.incident_id)
+    row = core.store.one("following_incident", incident_id=incident_id)
     return None if row is None else str(row["incident_id"])
 
 

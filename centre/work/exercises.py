@@ -126,8 +126,8 @@ def confirm(core: Core, caller: Caller, incident_id: str, *, sound_heard: bool) 
         if core.store.run("add_desk_check", incident_id=incident_id, **said, **who):
             which = {"incident_id": incident_id, "device_id": alarm.device_id}
             event_log.note(core, "desk_checked", caller.actor, **which, **said)
-        is_new = board.reach(core, caller, alarm, receipts.CLOSED)
-        return board.advanced(core, alarm, receipts.CLOSED, is_new=is_new)
+        reached, is_new = board.reach(core, caller, alarm, receipts.CLOSED)
+        return board.advanced(core, alarm, receipts.CLOSED, is_new=is_new, reached=reached)
 
 
 def desk_check(core: Core, incident_id: str) -> DeskCheck | None:

@@ -4,15 +4,22 @@ import json
 from dataclasses import dataclass, field
 
 from centre.platform.sealing import Broken
+from centre.rules import running_log as rules
 from centre.rules.access import Caller
 from centre.rules.cases import CaseFile
 from centre.rules.incidents import CloseReason
 from centre.rules.newest_position import Newest, Position
 from centre.rules.refusals import Refused
-from centre.work import case_access, cases, event_log, positions
-from centre.work.board import CallOffSeen, call_off_seen
+from centre.rules.running_log import Happening, Kind, Patrol
+from centre.store import Row
+from centre.work import case_access, cases, closings, event_log, positions, running_log, standing_orders
+from centre.work.board import CallOffSeen, Closing, call_off_seen, closing_seen
 from centre.work.core import Core
+from centre.work.running_log import Colleague
+from centre.work.standing_orders import StandingOrder
 from wire import codes
+
+EARLIER_SHOWN_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,40 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """How an alarm goes on: what was done and written, the patrols, who has it, how it ends."""
+
+    happenings: tuple[Happening, ...] = ()
+    owner: str = ""  # as the log names them; "" where nobody has it
+    owner_name: str = ""
+    given_back_at_ms: int | None = None
+    closing: Closing | None = None
+    finding: CloseReason | None = None  # what a closed alarm was, by the last word
+    finding_by: str = ""  # whose word that is, as the log names them
+    follows: str = ""  # the alarm that was closed too early
+    followed_by: str = ""
+
+    @property
+    def patrols(self) -> list[Patrol]:
+        return rules.patrols(self.happenings)
+
+    @property
+    def steps_done(self) -> dict[str, Happening]:
+        """Return which steps of the standing order were ticked off."""
+        return {one.text: one for one in self.happenings if one.kind is Kind.ORDER_STEP}
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAlarm:
+    """An alarm of the same person before this one."""
+
+    incident_id: str
+    opened_at_ms: int
+    stage: int
+    reason: CloseReason | None
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """An alarm as its sheet shows it."""
 
@@ -65,6 +106,11 @@ class Incident:
     more_presses: int = 0  # of the same button, that were counted and not kept each
     exercise: str | None = None  # the zone that exercises; None: a true alarm
     is_check: bool = False  # of a check button: the desk says what it saw and heard
+    running: Running = field(default_factory=Running)
+
+    @property
+    def given_back_at_ms(self) -> int | None:
+        return self.running.given_back_at_ms
 
     @property
     def is_duress(self) -> bool:
@@ -102,6 +148,11 @@ class Sheet:
     last_known: Position | None = None  # of an earlier alarm, where this one has no position
     button: ButtonHealth | None = None
     is_broken: bool = False  # the case's file does not open
+    order: StandingOrder | None = None  # of the case's police zone
+    earlier_alarms: tuple[EarlierAlarm, ...] = ()  # of the same person, the newest first; a few
+    earlier_in_all: int = 0
+    colleagues: tuple[Colleague, ...] = ()
+    is_seen_now: bool = False  # whoever was handed the alarm looks at it for the first time
 
 
 def sheet(core: Core, caller: Caller, incident_id: str, *, again: bool = False) -> Sheet:
@@ -121,13 +172,59 @@ def sheet(core: Core, caller: Caller, incident_id: str, *, again: bool = False) 
         photos = cases.photos_of(core, case_id) if case_id and file else []
         if file and not again:
             event_log.note(core, "case_seen", caller.actor, case_id=case_id, incident_id=incident_id)
+        is_seen_now = not again and running_log.see_owned(core, caller, incident_id)
     row = core.store.one("incident", incident_id=incident_id)
     assert row is not None
     last_known = None
     if shown.newest is None:
         last_known = positions.last_known(core, shown.device_id, shown.counter, row["case_id"])
+    earlier, earlier_in_all = _earlier(core, row)
     return Sheet(
-        shown, file, row["case_id"], tuple(photos), last_known, health(core, shown.device_id), is_broken
+        shown,
+        file,
+        row["case_id"],
+        tuple(photos),
+        last_known,
+        health(core, shown.device_id),
+        is_broken,
+        standing_orders.of_alarm(core, incident_id),
+        earlier,
+        earlier_in_all,
+        tuple(running_log.colleagues(core)),
+        is_seen_now,
+    )
+
+
+def _earlier(core: Core, incident: Row) -> tuple[tuple[EarlierAlarm, ...], int]:
+    """Return the last alarms of the same person before this one, and how many there are."""
+    names = ("incident_id", "device_id", "case_id")
+    which = {name: incident[name] for name in names} | {"alarm": codes.ALARM, "at_most": EARLIER_SHOWN_MAX}
+    rows = core.store.all("earlier_alarms", **which)
+    listed = (
+        EarlierAlarm(
+            row["incident_id"],
+            row["opened_at_ms"],
+            row["stage"],
+            CloseReason(row["reason"]) if row["reason"] else None,
+        )
+        for row in rows
+    )
+    return tuple(listed), rows[0]["in_all"] if rows else 0
+
+
+def _running(core: Core, incident_id: str) -> Running:
+    row = core.store.one("standing_of_alarm", incident_id=incident_id)
+    assert row is not None
+    return Running(
+        tuple(running_log.of_incident(core, incident_id)),
+        row["owner"] or "",
+        row["owner_name"] or "",
+        row["owner_since_ms"] if row["owner"] is None else None,
+        closing_seen(row),
+        CloseReason(row["finding"]) if row["finding"] else None,
+        row["finding_by"] or "",
+        row["follows"] or "",
+        closings.following(core, incident_id) or "",
     )
 
 
@@ -187,6 +284,7 @@ def incident(core: Core, incident_id: str) -> Incident | None:
         row["more_presses"],
         exercise=row["exercise"],
         is_check=bool(row["is_check"]),
+        running=_running(core, incident_id),
     )
 
 

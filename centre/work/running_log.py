@@ -5,6 +5,7 @@ verified, and nothing overwrites it. The same act again is the same act.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from centre.platform.sealing import Broken
 from centre.rules import access, running_log
@@ -79,7 +80,8 @@ def send_patrol(
     """Note that a patrol was sent; the first is what the button feels as DISPATCHED.
 
     The same name again is the same patrol, until that one is safe.
-    Raises Refused: unknown_incident, not_an_alarm, incident_closed, bad_text, too_many_patrols.
+    Raises Refused: unknown_incident, not_an_alarm, incident_closed, bad_text,
+    too_many_patrols.
     """
     name = running_log.patrol_name(name)
     with core.store.transaction():
@@ -89,10 +91,11 @@ def send_patrol(
         if not is_there and len(known) >= running_log.PATROLS_MAX:
             raise Refused("too_many_patrols")
         stage = receipts.DISPATCHED
-        is_new = board.reach(core, author, alarm, stage, note=name or None, seen_duress=seen_duress)
+        what: dict[str, Any] = {"note": name or None, "seen_duress": seen_duress}
+        reached, is_new = board.reach(core, author, alarm, stage, **what)
         if not is_there:
             _note_patrol(core, author, incident_id, len(known) + 1, PatrolStep.SENT, name)
-        return board.advanced(core, alarm, stage, is_new=is_new or not is_there)
+        return board.advanced(core, alarm, stage, is_new=is_new or not is_there, reached=reached)
 
 
 def go_on(core: Core, author: Author, incident_id: str, number: int, step: PatrolStep) -> Advanced:

@@ -108,7 +108,7 @@ async def test_a_second_enter_takes_no_second_alarm(tmp_path: Path, browser: str
 async def test_help_is_sent_and_the_alarm_closed_by_keyboard(tmp_path: Path, browser: str) -> None:
     """D and C go there, Enter does; the note survives positions that come; a closing needs its reason."""
     async with (
-        centre(tmp_path, HAND) as (serving, phone),
+        centre(tmp_path, HAND, undo_close_s=0) as (serving, phone),
         opened(browser, serving.console_url) as page,
     ):
         await phone.enrol(HAND)
@@ -129,7 +129,7 @@ async def test_help_is_sent_and_the_alarm_closed_by_keyboard(tmp_path: Path, bro
         await armed(page, f"dispatch-{incident}")
         await page.key("Enter")
         await page.until("/by Operator: two on foot/.test(document.body.innerText)")
-        assert await page.value(f"document.getElementById('dispatch-{incident}')") is None
+        await page.until(f"document.getElementById('note-{incident}').value === ''")
 
         await page.until("document.activeElement.id === 'sheet'")
         await page.key("c")

@@ -185,7 +185,7 @@ async def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
 async def test_help_is_sent_and_the_alarm_closed_once_each(tmp_path: Path) -> None:
     """Two operators at once: one receipt of each stage, which the button believes; one log line."""
     lines = Lines()
-    async with centre(tmp_path, HAND, log=lines) as (serving, phone):
+    async with centre(tmp_path, HAND, log=lines, undo_close_s=0) as (serving, phone):
         await phone.enrol(HAND)
         incident = await alarm(phone)
         await enter(phone, serving.console_url)
@@ -310,7 +310,7 @@ def looks(home: Path, kind: str = "case_seen") -> list[tuple[str, str]]:
 
 async def test_a_case_is_seen_only_while_its_alarm_is_open_and_each_look_is_noted(tmp_path: Path) -> None:
     """Name and stalker's photo go when it is closed; they are back when a duress PIN says: no mistake."""
-    async with centre(tmp_path, HAND) as (serving, phone):
+    async with centre(tmp_path, HAND, undo_close_s=0) as (serving, phone):
         await phone.enrol(HAND, pin="271828", duress_pin="3141")
         hand_out(tmp_path, HAND.device_id, photo=placeholder())
         first, second = await alarm(phone), await alarm(phone, 2)

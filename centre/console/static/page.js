@@ -103,7 +103,7 @@ function replace(place, html) {
   const cursor = active?.selectionStart;
   const map_focused = trail.node.contains(active);
   const open = [...place.querySelectorAll("details[open]")].map((details) => details.id);
-  const written = [...place.querySelectorAll("input[id], select[id]")].map((field) => [field.id, field.value]);
+  const written = [...place.querySelectorAll("input[id], select[id], textarea[id]")].map((field) => [field.id, field.value]);
   const before = tops(place);
   place.innerHTML = html; // the centre has escaped every value
   for (const id of open) $(id)?.setAttribute("open", "");
@@ -230,7 +230,7 @@ function say(text) {
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
-  if (!form.dataset.known) return; // signing out; the help's own button
+  if (form.dataset.known === undefined) return; // signing out; the help's own button
   event.preventDefault();
   const button = form.querySelector("button");
   if (button.disabled || performance.now() - (shown_ms.get(button.id) ?? 0) < ARM_MS) return;
@@ -243,13 +243,14 @@ document.addEventListener("submit", async (event) => {
     const headers = { Accept: "application/json", "X-CSRF-Token": document.body.dataset.csrf };
     const answer = await fetch(form.action, { method: "POST", headers, body, signal: AbortSignal.timeout(ACT_MS) });
     if (answer.status === 401) leave();
-    if (!answer.ok) throw new Error(String(answer.status));
     const done = await answer.json();
+    if (!answer.ok) throw new Error(done.detail, { cause: "refused" });
+    form.reset(); // what was typed is kept by the centre now
     const who = { name: done.by || words.somebody, when: clock(done.at_ms) };
     say(done.taken_now ? "" : fill(form.dataset.known, who));
-    await open_sheet(incident, opened === incident);
-  } catch {
-    say(form.dataset.failed);
+    await open_sheet(done.incident, opened === done.incident);
+  } catch (error) {
+    say(error.cause === "refused" ? error.message : form.dataset.failed);
     button.disabled = false;
     button.focus();
   }
@@ -298,6 +299,8 @@ const KEYS = {
   },
   d: () => sheet.querySelector(".dispatch input")?.focus(),
   c: () => sheet.querySelector(".close select")?.focus(),
+  r: () => sheet.querySelector(".remark textarea")?.focus(),
+  u: () => sheet.querySelector(".undo button")?.focus(),
   m: () => trail.focus(),
   b: () => move(0),
   Escape: () => move(0),

@@ -108,3 +108,21 @@ SELECT c.zone FROM incidents i JOIN cases c USING (case_id) WHERE i.incident_id 
 INSERT INTO standing_orders (zone, steps, changed_at_ms, actor, name)
 VALUES (:zone, :steps, :now_ms, :actor, :name)
 ON CONFLICT DO UPDATE SET steps = :steps, changed_at_ms = :now_ms, actor = :actor, name = :name;
+
+-- Who has an alarm, what becomes of it, and what it was.
+-- name: standing_of_alarm
+SELECT i.follows, o.actor AS owner, o.name AS owner_name, o.since_ms AS owner_since_ms,
+       g.reason AS closing_reason, g.name AS closing_by, g.due_at_ms AS closing_at_ms,
+       f.reason AS finding, f.actor AS finding_by
+FROM incidents i LEFT JOIN owners o USING (incident_id) LEFT JOIN closings g USING (incident_id)
+     LEFT JOIN findings f ON f.incident_id = i.incident_id
+WHERE i.incident_id = :incident_id;
+
+-- Of the same case; of a button without one, of the same button without one.
+-- name: earlier_alarms
+SELECT i.incident_id, i.opened_at_ms, i.stage, count(*) OVER () AS in_all,
+       (SELECT reason FROM findings f WHERE f.incident_id = i.incident_id) AS reason
+FROM incidents i
+WHERE i.event = :alarm AND i.held = 0 AND i.erased_at_ms IS NULL AND i.incident_id < :incident_id
+      AND i.case_id IS :case_id AND (:case_id IS NOT NULL OR i.device_id = :device_id)
+ORDER BY i.incident_id DESC LIMIT :at_most;

@@ -25,6 +25,7 @@ EVERY: dict[str, Any] = {
     "connections": 999_999,
     "test-every-days": 3650,
     "escalate-s": 600,
+    "undo-close-s": 60,
     "keep-positions-days": 1,
     "keep-incidents-days": 2,
     "keep-losses-days": 3,

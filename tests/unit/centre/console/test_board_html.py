@@ -19,7 +19,7 @@ from centre.rules.newest_position import Newest, Position
 from centre.rules.places import Near, Nearness, Place
 from centre.rules.supervision import LossKind
 from centre.work.board import Board, CallOffSeen, Card, SilentTest
-from centre.work.incident_sheet import Act, Arrival, ButtonHealth, Incident, Sheet
+from centre.work.incident_sheet import Act, Arrival, ButtonHealth, Incident, Running, Sheet
 from centre.work.supervision import Loss
 from tests.unit.centre.parts import Hand
 from wire import receipts
@@ -135,12 +135,15 @@ def test_the_board_says_only_what_is_needed_to_choose() -> None:
 
 
 def test_what_can_be_done_depends_on_how_far_it_is() -> None:
-    """Untaken: take; taken: send help or close, with a reason that must be chosen; then close; then none."""
+    """Untaken: take; taken: send help, close, pass on; closed: open again; a remark always."""
 
     def acts(stage: int) -> list[str]:
-        return re.findall(r'action="/console/incidents/abc/(\w+)"', sheet(stage))
+        running = Running(owner="user:ANN", owner_name="Ann", finding_by="user:ANN" if stage == 4 else "")
+        return re.findall(r'action="/console/incidents/abc/([\w-]+)"', sheet(stage, running=running))
 
-    assert [acts(stage) for stage in (1, 2, 3, 4)] == [["acknowledge"], ["dispatch", "close"], ["close"], []]
+    has_it = ["dispatch", "close", "hand-over", "remark"]
+    closed = ["reopen", "correct", "remark"]
+    assert [acts(stage) for stage in (1, 2, 3, 4)] == [["acknowledge", "remark"], has_it, has_it, closed]
     html = sheet()
     assert 'required><option value="">' in html
     for reason in CLOSE_REASONS:

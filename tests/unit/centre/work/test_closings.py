@@ -74,7 +74,7 @@ def test_a_closing_reaches_the_button_only_after_its_time(room: Room) -> None:
     assert card.closing == board.Closing(CloseReason.MIS_PRESS, "Operator", room.core.now_ms() + 1)
     room.clock.ms += 1
     (closed,) = closings.close_due(room.core)
-    assert (closed.advanced.stage, closed.advanced.by, closed.reason) == (
+    assert (closed.stage, closed.by, closed.reason) == (
         4,
         "Operator",
         CloseReason.MIS_PRESS,
@@ -131,7 +131,7 @@ def test_a_closing_survives_the_end_of_the_centre(tmp_path: Path) -> None:
     night.core.store.close()
     for now_ms, due in ((night.now_ms + 1, []), (night.now_ms + UNDO_MS, [first])):
         again = Core(store_at(str(night.path)), Sealer(night.sealing_key), lambda: now_ms)  # noqa: B023
-        assert [one.advanced.incident_id for one in closings.close_due(again)] == due
+        assert [one.incident_id for one in closings.close_due(again)] == due
         again.store.close()
 
 
