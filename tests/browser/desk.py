@@ -1,5 +1,7 @@
 """What the tests of the operator's page have in hand: a button handed out, a walk."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from centre.rules import access, times
@@ -7,7 +9,11 @@ from centre.rules.cases import Address, CaseFile, Child, Person, SafeContact, St
 from centre.rules.grants import FIRST, LAST
 from centre.work import assignments, cases, grants
 from sim.realtime.people import EXAMPLE
-from tests.unit.centre.parts import FIX, core_at, signed_in
+from tests.browser.chromium import Tab, new_tab
+from tests.unit.centre.parts import FIX, Hand, Phone, core_at, signed_in
+from wire import codes
+
+HAND = Hand()
 
 
 def hand_out(home: Path, device_id: str, file: CaseFile = EXAMPLE, photo: bytes = b"") -> str:
@@ -63,3 +69,34 @@ def walk(now_ms: int, count: int = 24, every_ms: int = 10_000) -> list[dict[str,
         at = {"taken_at": times.write(at_ms), "source": "gpsd"}
         fixes.append(FIX | {"lat": lat, "lon": lon, "radius_m": 12 + n % 5} | at | more)
     return fixes
+
+
+@contextlib.asynccontextmanager
+async def opened(browser: str, url: str, width: int = 1280, height: int = 900) -> AsyncIterator[Tab]:
+    """The page, live."""
+    async with new_tab(browser) as page:
+        await page.size(width, height)
+        await page.call("Page.navigate", url=url)
+        await page.until("document.getElementById('live')?.textContent.startsWith('● ')")
+        yield page
+
+
+async def press(by: Phone, counter: int, event: int = codes.ALARM, **more: object) -> str:
+    _, answer = await by.post(HAND.alarm(counter, event, **more))
+    return str(answer["incident"])
+
+
+async def armed(page: Tab, button: str) -> None:
+    """A button that has just appeared takes no press."""
+    await page.until(f"performance.now() - shown_ms.get('{button}') > ARM_MS")
+
+
+async def focus(page: Tab) -> str:
+    return str(await page.value("document.activeElement.id"))
+
+
+async def stage(by: Phone, counter: int) -> int:
+    """As the button is told."""
+    _, answer = await by.post(HAND.alarm(counter))
+    assert HAND.believes(answer["receipt"]["stage"], counter, answer["receipt"]["proof"])
+    return int(answer["receipt"]["stage"])

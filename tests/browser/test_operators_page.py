@@ -3,51 +3,17 @@
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from centre.rules import times
 from sim.realtime.people import placeholder
-from tests.browser.chromium import PICTURES, Tab, new_tab
-from tests.browser.desk import hand_out, hostile, walk
+from tests.browser.chromium import PICTURES
+from tests.browser.desk import HAND, armed, focus, hand_out, hostile, opened, press, stage, walk
 from tests.integration.tiles import archive, around
-from tests.unit.centre.parts import FIX, Hand, Phone, Serving, centre, core_at
+from tests.unit.centre.parts import FIX, Phone, Serving, centre, core_at
 from wire import codes, receipts
-
-HAND = Hand()
-
-
-@contextlib.asynccontextmanager
-async def opened(browser: str, url: str, width: int = 1280, height: int = 900) -> AsyncIterator[Tab]:
-    """The page, live."""
-    async with new_tab(browser) as page:
-        await page.size(width, height)
-        await page.call("Page.navigate", url=url)
-        await page.until("document.getElementById('live')?.textContent.startsWith('● ')")
-        yield page
-
-
-async def press(by: Phone, counter: int, event: int = codes.ALARM, **more: object) -> str:
-    _, answer = await by.post(HAND.alarm(counter, event, **more))
-    return str(answer["incident"])
-
-
-async def armed(page: Tab, button: str) -> None:
-    """A button that has just appeared takes no press."""
-    await page.until(f"performance.now() - shown_ms.get('{button}') > ARM_MS")
-
-
-async def focus(page: Tab) -> str:
-    return str(await page.value("document.activeElement.id"))
-
-
-async def stage(by: Phone, counter: int) -> int:
-    """As the button is told."""
-    _, answer = await by.post(HAND.alarm(counter))
-    assert HAND.believes(answer["receipt"]["stage"], counter, answer["receipt"]["proof"])
-    return int(answer["receipt"]["stage"])
 
 
 async def test_an_operator_sees_a_press_and_takes_it_by_keyboard(tmp_path: Path, browser: str) -> None:

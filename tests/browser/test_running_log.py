@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from tests.browser.chromium import PICTURES, Tab
-from tests.browser.desk import hand_out
-from tests.browser.test_operators_page import HAND, armed, focus, opened, press, stage
+from tests.browser.desk import HAND, armed, focus, hand_out, opened, press, stage
 from tests.unit.centre.parts import FIX, centre
 from wire import receipts
 

@@ -20,7 +20,7 @@ from firmware.board.memory import sealed
 from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT
 from sim.board.board import Board, BoardEvent, erase_flash
 from sim.radio.air import Air
-from tests.unit.centre.parts import Hand, Phone, core_at, entrance, phone_of
+from tests.unit.centre.parts import FIX, Hand, Phone, core_at, entrance, phone_of
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -238,3 +238,24 @@ def make_image(directory: Path, main: str, **files: str) -> Path:
             file.write(text.encode())
     (directory / "flash.img").write_bytes(bytes(fs.context.buffer))
     return directory
+
+
+async def alarm(phone: Phone, counter: int = 1) -> str:
+    """Press the first button; return the incident."""
+    _, answer = await phone.post(Hand().alarm(counter, fix=FIX))
+    return str(answer["incident"])
+
+
+async def act(
+    phone: Phone, incident: str, what: str, form: dict[str, str] | None = None, **headers: str
+) -> tuple[int, Any]:
+    """Post a form of the console about one incident."""
+    headers = {"Origin": phone.url} | headers
+    return await phone.ask("POST", f"/console/incidents/{incident}/{what}", headers=headers, data=form)
+
+
+async def enter(phone: Phone, console_url: str) -> None:
+    """Sign in by an address that is good once."""
+    async with phone.session.get(console_url) as response:
+        assert response.status == 200
+        assert str(response.url) == f"{phone.url}/console"  # the key is no longer in the address

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from centre.work import running_log
-from tests.integration.test_centre_console import act, alarm, enter
+from tests.integration.parts import act, alarm, enter
 from tests.unit.centre.parts import Hand, Lines, Phone, centre, core_at
 from wire import receipts
 

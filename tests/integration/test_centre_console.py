@@ -16,34 +16,15 @@ from centre.rules.access import LANGUAGES
 from centre.work import accounts
 from sim.realtime.people import EXAMPLE, placeholder
 from tests.browser.desk import hand_out
-from tests.integration.parts import next_board
+from tests.integration.parts import act, alarm, enter, next_board
 from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre, core_at, phone_of
 from wire import codes, receipts
 
 HAND = Hand()
 
 
-async def alarm(phone: Phone, counter: int = 1) -> str:
-    """The incident of a new press."""
-    _, answer = await phone.post(HAND.alarm(counter, fix=FIX))
-    return str(answer["incident"])
-
-
-async def act(
-    phone: Phone, incident: str, what: str, form: dict[str, str] | None = None, **headers: str
-) -> tuple[int, Any]:
-    headers = {"Origin": phone.url} | headers
-    return await phone.ask("POST", f"/console/incidents/{incident}/{what}", headers=headers, data=form)
-
-
 async def acknowledge(phone: Phone, incident: str, **headers: str) -> tuple[int, Any]:
     return await act(phone, incident, "acknowledge", None, **headers)
-
-
-async def enter(phone: Phone, console_url: str) -> None:
-    async with phone.session.get(console_url) as response:
-        assert response.status == 200
-        assert str(response.url) == f"{phone.url}/console"  # the key is no longer in the address
 
 
 async def test_the_key_in_the_address_becomes_a_session(tmp_path: Path) -> None:
