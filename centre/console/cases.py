@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from centre.api.routing import Route, read_form, wants_html
-from centre.console import pages, person_files, uploads, words
+from centre.console import pages, person_files, told, uploads, words
 from centre.console.guard import Guard
 from centre.platform.log import now_ms
 from centre.platform.worker import Worker
@@ -233,6 +233,7 @@ def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int, alive_
         "today": times.day(core.now_ms()),
         "minute": times.minute,
         "grouped": grouped,
+        "told": partial(told.say, caller.language),
     }
 
 

@@ -11,7 +11,7 @@ from centre.console import pages
 from centre.console.guard import Guard
 from centre.platform.change_signals import ChangeSignals
 from centre.platform.worker import AFTER, Worker
-from centre.rules import access, times
+from centre.rules import access, text, times
 from centre.rules.access import ADMINISTRATOR, Caller
 from centre.rules.refusals import REASONS, Refused
 from centre.work import accounts, sign_in
@@ -151,7 +151,7 @@ def _shown(core: Core, caller: Caller) -> dict[str, Any]:
 
 def _values(form: dict[str, str]) -> tuple[str, str, str, str | None, str]:
     """Return login, name, role, zone, language of a form. Raises Refused("out_of_range")."""
-    login, name, role, zone, language = (form.get(field, "").strip() for field in FIELDS)
+    login, name, role, zone, language = (text.clean(form.get(field, "")) for field in FIELDS)
     login, kept_zone = login.lower(), zone if role == access.CASE_MANAGER else ""
     access.check_user(login, name, role, kept_zone or None, language)
     return login, name, role, kept_zone or None, language

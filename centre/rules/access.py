@@ -12,6 +12,7 @@ from typing import Protocol
 
 import pyotp
 
+from centre.rules import text
 from centre.rules.refusals import Refused
 
 OPERATOR, CASE_MANAGER, INSTITUTE, ADMINISTRATOR = "operator", "case_manager", "institute", "administrator"
@@ -85,20 +86,19 @@ NAME_CHARS_MAX = 160
 
 
 def check_user(login: str, name: str, role: str, zone: str | None, language: str) -> None:
-    """Refuse what cannot be a user. Raises Refused("out_of_range"), with the field that is to blame."""
+    """Refuse what cannot be a user. Raises Refused: out_of_range, bad_text; with the field to blame."""
     if not LOGIN.fullmatch(login):
         raise Refused("out_of_range", "a login is 2 to 32 of a-z 0-9 . _ -", field="login")
-    if not 0 < len(name) <= NAME_CHARS_MAX or not name.isprintable():
-        detail = f"a name is one line of 1 to {NAME_CHARS_MAX} characters"
-        raise Refused("out_of_range", detail, field="name")
+    if not text.check(name, "name", NAME_CHARS_MAX):
+        raise Refused("out_of_range", "name must not be empty", field="name")
     if role not in ROLES:
         raise Refused("out_of_range", f"role must be one of {', '.join(ROLES)}", field="role")
     if language not in LANGUAGES:
         raise Refused("out_of_range", f"language must be one of {', '.join(LANGUAGES)}", field="language")
     if (role == CASE_MANAGER) != bool(zone):
         raise Refused("out_of_range", "a case manager has a police zone, the others have none", field="zone")
-    if zone and (len(zone) > NAME_CHARS_MAX or not zone.isprintable()):
-        raise Refused("out_of_range", "a zone is one line of text", field="zone")
+    if zone:
+        text.zone(zone)
 
 
 FREE_TRIES = 4

@@ -65,7 +65,7 @@ async def test_a_user_is_added_with_an_address_that_is_shown_once(tmp_path: Path
         ({"login": "Oda Example"}, "out_of_range", "login"),
         ({"login": "administrator"}, "login_taken", "login"),
         ({"name": ""}, "out_of_range", "name"),
-        ({"name": "a\u202eb"}, "out_of_range", "name"),
+        ({"name": "a\u202eb"}, "bad_text", "name"),
         ({"role": "king"}, "out_of_range", "role"),
         ({"role": "case_manager"}, "out_of_range", "zone"),
         ({"language": "xx"}, "out_of_range", "language"),
