@@ -5,13 +5,14 @@ import contextlib
 import ipaddress
 import os
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
 from centre.api.bridges import Intake
 from centre.api.connection_limit import QUIET, ConnectionLimit, close
+from centre.api.http_server import HttpRunner
 from centre.api.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.console import tiles
 from centre.console.account import Account
@@ -28,6 +29,7 @@ from centre.console.guard import Guard
 from centre.console.oidc_sign_in import OidcSignInPages
 from centre.console.operator import Operator
 from centre.console.pages import Static
+from centre.console.refused_page import RefusedPage
 from centre.console.report import DailyReport
 from centre.console.sign_in import SignInPages
 from centre.console.tiles import Archive, Tiles
@@ -117,7 +119,11 @@ async def running(
     checking = LogCheck(worker, looks, home)
     means = _Means(worker, reader, looks, signals, log, settings, store_check, watch, checking)
     parts = _parts(means, certificate.authority, vouching, archive)
-    refusals, sender, jobs = Refusals(log), webhook.Sender(worker, log, receiver), Jobs(log)
+    refusals, sender, jobs = (
+        Refusals(log, RefusedPage(reader)),
+        webhook.Sender(worker, log, receiver),
+        Jobs(log),
+    )
     _add_jobs(jobs, means, parts)
     jobs.add(FLUSH_S, refusals.flush_due)
     jobs.add(webhook.SEND_S, sender.send)
@@ -207,10 +213,12 @@ def _runner(routes: tuple[Route, ...], refusals: Refusals, settings: Settings) -
     app = web.Application(middlewares=[refusals.middleware], client_max_size=BODY_BYTES_MAX)
     for route in routes:
         app.router.add_route(route.method, route.path, route.handle)
-    app.on_response_prepare.append(_headers(settings))
-    return web.AppRunner(
-        app, access_log=None, logger=QUIET, shutdown_timeout=STOP_S_MAX, keepalive_timeout=settings.idle_s
-    )
+        if route.method == "GET" and route.has_head:
+            app.router.add_route("HEAD", route.path, route.handle)
+    headers = HEADERS | {"Content-Security-Policy": policy(settings)}
+    app.on_response_prepare.append(_setting(headers))
+    options = {"shutdown_timeout": STOP_S_MAX, "keepalive_timeout": settings.idle_s}
+    return HttpRunner(app, headers, access_log=None, logger=QUIET, **options)
 
 
 def _readers(home: Home, worker: Worker) -> tuple[Core, Worker]:
@@ -242,9 +250,8 @@ def _add_jobs(jobs: Jobs, means: _Means, parts: _Parts) -> None:
     jobs.add(STRANGERS_S, housekeeping.tidy_after_strangers)
 
 
-def _headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+def _setting(headers: Mapping[str, str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
     """Return what gives every answer the headers that it carries."""
-    headers = HEADERS | {"Content-Security-Policy": policy(settings)}
 
     async def set_headers(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(headers)

@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from centre.api import openapi
 from centre.api.event_streams import Stream, Streams
 from centre.api.load_shedding import LoadShedding
-from centre.api.routing import Route, answer, anyone, read_json
+from centre.api.routing import Route, answer, anyone, read_json, unchanging
 from centre.platform import password_hashing
 from centre.platform.change_signals import ChangeSignals, wait_for_change
 from centre.platform.log import Log
@@ -64,7 +64,7 @@ class Intake:
             Route("GET", "/openapi.json", anyone, self.openapi),
             Route("POST", "/v1/enrolments", anyone, self.enrol),
             Route("POST", "/v1/alarms", self.bearer_of_alarm, self.alarm),
-            Route("GET", "/v1/incidents/{incident}/receipts", self.bearer, self.receipts),
+            Route("GET", "/v1/incidents/{incident}/receipts", self.bearer, self.receipts, has_head=False),
             Route("POST", "/v1/incidents/{incident}/fixes", self.bearer, self.fixes),
             Route("POST", "/v1/call-offs", self.bearer, self.call_off),
             Route("POST", "/v1/alive", self.bearer_of_heartbeat, self.alive),
@@ -98,8 +98,8 @@ class Intake:
     async def ca(self, _request: web.Request, _caller: str) -> web.Response:
         return web.Response(body=self._ca_pem, content_type="application/x-pem-file")
 
-    async def openapi(self, _request: web.Request, _caller: str) -> web.Response:
-        return web.Response(body=_openapi(), content_type="application/json")
+    async def openapi(self, request: web.Request, _caller: str) -> web.Response:
+        return unchanging(request, *_openapi(), "application/json")
 
     async def enrol(self, request: web.Request, _caller: str) -> web.Response:
         body = await read_json(request)
@@ -235,8 +235,9 @@ def _token(request: web.Request) -> str:
 
 
 @cache
-def _openapi() -> bytes:
-    return json.dumps(openapi.document()).encode()
+def _openapi() -> tuple[bytes, str]:
+    document = json.dumps(openapi.document()).encode()
+    return document, hashlib.sha256(document).hexdigest()
 
 
 def _pins(body: dict[str, Any]) -> tuple[str | None, str | None]:

@@ -5,11 +5,10 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 from urllib.parse import parse_qsl
 
-from aiohttp import hdrs, web
+from aiohttp import ETag, hdrs, web
 
 from centre.platform import json_text
 from centre.platform.log import Log, now_ms
@@ -19,6 +18,7 @@ BODY_BYTES_MAX = 64 * 1024
 BODY_S_MAX = 10.0
 FIELDS_MAX = 256
 RETRY_AFTER_S = 5
+COMPRESSED_BYTES_MIN = 1024
 _SHOWN = web.RequestKey("refused", Refused)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,12 +26,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`authenticate` says who calls (a bridge_id, a Caller), or raises Refused; `answer` is told."""
+    """`authenticate` says who calls (a bridge_id, a Caller), or raises Refused; `answer` is told.
+
+    `has_head`: a GET may be asked for its head alone. Not where it does something, or never ends.
+    """
 
     method: str
     path: str
     authenticate: Callable[[web.Request], Awaitable[Any]]
     answer: Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
+    has_head: bool = True
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         return await self.answer(request, await self.authenticate(request))
@@ -95,8 +99,26 @@ def answer(
     return web.Response(body=json_text.write(body), status=status, headers=headers, content_type=kind)
 
 
-def problem(refused: Refused, *, for_a_person: bool = False) -> web.Response:
-    """Return a refusal as RFC 9457 has it, or the same as a page."""
+def unchanging(
+    request: web.Request, body: bytes, etag: str, kind: str, charset: str | None = None
+) -> web.Response:
+    """Answer with what changes with a release alone: asked for again it is 304, and text comes compressed.
+
+    Never for a page: beside what a stranger can choose, the length of compressed text tells of its tokens.
+    """
+    response = web.Response(headers={"Cache-Control": "no-cache", "Vary": "Accept-Encoding"})
+    response.etag = ETag(etag, is_weak=True)
+    if any(tag.value in (etag, "*") for tag in request.if_none_match or ()):
+        response.set_status(304)
+        return response
+    response.body, response.content_type, response.charset = body, kind, charset
+    if not kind.startswith("image/p") and len(body) > COMPRESSED_BYTES_MIN:
+        response.enable_compression()
+    return response
+
+
+def problem(refused: Refused) -> web.Response:
+    """Return a refusal as RFC 9457 has it."""
     status, title = REASONS[refused.reason]
     body = {
         "type": "about:blank",
@@ -112,10 +134,6 @@ def problem(refused: Refused, *, for_a_person: bool = False) -> web.Response:
         headers["WWW-Authenticate"] = "Bearer"
     if refused.retry_after_s is not None or status == 503:
         headers["Retry-After"] = str(refused.retry_after_s or RETRY_AFTER_S)
-    if for_a_person:
-        head = f"<!doctype html><html lang=en><title>{escape(title)}</title>"
-        page = f"{head}<h1>{escape(title)}</h1><p>{escape(refused.detail)}</p>"
-        return web.Response(text=page, status=status, headers=headers, content_type="text/html")
     return answer(body, status, headers=headers, kind="application/problem+json")
 
 
@@ -127,8 +145,9 @@ def shown_as_page(request: web.Request, refused: Refused) -> None:
 class Refusals:
     """The middleware that turns every no into a problem, counts it, and logs it once a minute."""
 
-    def __init__(self, log: Log) -> None:
-        self._log = log
+    def __init__(self, log: Log, page: Callable[[web.Request, Refused], str] | None = None) -> None:
+        """`page` writes the page that a person gets; None: everybody gets a problem."""
+        self._log, self._page = log, page
         self._tally = Tally()
 
     @web.middleware
@@ -142,7 +161,10 @@ class Refusals:
         except Refused as refused:
             return self._no(request, refused)
         except web.HTTPException as error:
-            return self._no(request, _refused(error))
+            response = self._no(request, _refused(error))
+            if "Allow" in error.headers:
+                response.headers["Allow"] = error.headers["Allow"]
+            return response
         except sqlite3.Error as error:
             # A full disk, a lock held for too long: nothing was stored, and the courier comes again.
             return self._no(request, Refused("store_unavailable"), f"the database refuses: {error}")
@@ -166,7 +188,10 @@ class Refusals:
             page = "/console/sign-in?over=1" if "key" in request.query else "/console/sign-in"
             headers = {"Location": page, "Cache-Control": "no-store"}
             return web.Response(status=303, headers=headers)
-        return problem(refused, for_a_person=wants_html(request))
+        response = problem(refused)
+        if self._page is not None and wants_html(request):
+            response.text, response.content_type = self._page(request, refused), "text/html"
+        return response
 
     async def flush_due(self) -> None:
         self.flush()

@@ -27,8 +27,8 @@ class OidcSignInPages:
     def __init__(self, worker: Worker, provider: Provider | None) -> None:
         self._worker, self._provider, self._refused = worker, provider, Tally()
         self.routes = (
-            Route("GET", "/console/oidc", anyone, self.leave),
-            Route("GET", BACK, anyone, self.arrive),
+            Route("GET", "/console/oidc", anyone, self.leave, has_head=False),
+            Route("GET", BACK, anyone, self.arrive, has_head=False),
         )
 
     async def leave(self, request: web.Request, _caller: str) -> web.Response:

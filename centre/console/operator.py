@@ -60,7 +60,7 @@ class Operator:
         at = "/console/incidents/{incident}"
         self.routes = (
             Route("GET", "/console", sees, self.page),
-            Route("GET", "/console/live", sees, self.live),
+            Route("GET", "/console/live", sees, self.live, has_head=False),
             Route("GET", "/console/here", sees, self.here),
             Route("GET", "/console/open", sees, self.open_alarms),
             Route("GET", at, sees, self.page_of_incident),

@@ -1,5 +1,6 @@
 """How a page is made: a template, a language, what is to be shown. Every value is escaped (Jinja2)."""
 
+import hashlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from centre.api.routing import Route, anyone
+from centre.api.routing import Route, anyone, unchanging
 from centre.console import words
 from centre.console.guard import csrf
 from centre.platform import time_zone
@@ -79,7 +80,7 @@ class Static:
 
     def __init__(self) -> None:
         self._files = {
-            path.relative_to(_HERE / "static").as_posix(): path.read_bytes()
+            path.relative_to(_HERE / "static").as_posix(): _with_tag(path.read_bytes())
             for path in sorted((_HERE / "static").rglob("*"))
             if path.suffix in TYPES
         }
@@ -91,9 +92,9 @@ class Static:
         name = request.path.removeprefix(_STATIC)
         if name not in self._files:
             raise Refused("unknown_path")
-        return web.Response(
-            body=self._files[name],
-            content_type=TYPES[Path(name).suffix],
-            charset=None if name.endswith(".png") else "utf-8",
-            headers={"Cache-Control": "no-cache"},
-        )
+        charset = None if name.endswith(".png") else "utf-8"
+        return unchanging(request, *self._files[name], TYPES[Path(name).suffix], charset)
+
+
+def _with_tag(content: bytes) -> tuple[bytes, str]:
+    return content, hashlib.sha256(content).hexdigest()

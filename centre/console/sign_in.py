@@ -45,7 +45,8 @@ class SignInPages:
         self._worker, self._reader, self._signals, self.queues = worker, reader, signals, Queues()
         self._provided = provided
         self.routes = (
-            Route("GET", "/console/enter", anyone, self.enter),
+            Route("GET", "/", anyone, self.lead),
+            Route("GET", "/console/enter", anyone, self.enter, has_head=False),
             Route("GET", "/console/sign-in", anyone, self.sign_in_page),
             Route("POST", "/console/sign-in", anyone_here, self.sign_in),
             Route("GET", "/console/set", anyone, self.set_page),
@@ -55,6 +56,10 @@ class SignInPages:
             Route("POST", "/console/language", guard.does(*access.ROLES), self.speak),
             Route("POST", "/console/away", guard.does(access.OPERATOR), self.be_away),
         )
+
+    async def lead(self, _request: web.Request, _caller: str) -> web.Response:
+        """Lead whoever types the centre's name alone to the console."""
+        return web.Response(status=303, headers={"Location": "/console", "Cache-Control": "no-store"})
 
     async def enter(self, request: web.Request, _caller: str) -> web.Response:
         """Swap the key in the address, good once, for a session; and the address for a clean one."""
