@@ -177,7 +177,7 @@ ORDER BY seq DESC LIMIT :at_most;
 SELECT at_ms FROM log ORDER BY seq LIMIT 1;
 
 -- name: log_last_of_kind
-SELECT * FROM log WHERE kind = :kind ORDER BY seq DESC LIMIT 1;
+SELECT * FROM log WHERE kind = :kind AND kind NOT IN ('received', 'fixes', 'age') ORDER BY seq DESC LIMIT 1;
 
 -- name: signature_last
 SELECT day, at_ms FROM log_signatures ORDER BY seq DESC, day DESC LIMIT 1;
@@ -192,7 +192,8 @@ FROM incidents i JOIN alarms a USING (incident_id)
 WHERE i.event IN (:alarm, :test) AND i.opened_at_ms >= :since_ms AND a.heard_at_ms IS NOT NULL AND a.posts = 1
 ORDER BY i.opened_at_ms DESC LIMIT :at_most;
 
--- A page of the log, the newest first. Each filter has its index; what else is asked is looked at row by row.
+-- A page of the log, the newest first. The rarest filter has its index, which its query names literally; what else
+-- is asked is looked at row by row, in a thread for which nobody waits.
 -- name: log_page
 SELECT * FROM log WHERE seq < :before_seq
       AND (:kind IS NULL OR kind = :kind) AND (:actor IS NULL OR actor = :actor)
@@ -200,12 +201,12 @@ SELECT * FROM log WHERE seq < :before_seq
 ORDER BY seq DESC LIMIT :at_most;
 
 -- name: log_page_of_kind
-SELECT * FROM log WHERE kind = :kind AND seq < :before_seq
+SELECT * FROM log WHERE kind = :kind AND kind NOT IN ('received', 'fixes', 'age') AND seq < :before_seq
       AND (:actor IS NULL OR actor = :actor) AND at_ms >= :from_ms AND at_ms < :until_ms
 ORDER BY seq DESC LIMIT :at_most;
 
--- name: log_page_of_actor
-SELECT * FROM log WHERE actor = :actor AND seq < :before_seq
+-- name: log_page_of_user
+SELECT * FROM log WHERE actor = :actor AND actor GLOB 'user:*' AND seq < :before_seq
       AND (:kind IS NULL OR kind = :kind) AND at_ms >= :from_ms AND at_ms < :until_ms
 ORDER BY seq DESC LIMIT :at_most;
 
@@ -220,7 +221,3 @@ SELECT * FROM log WHERE case_id = :case_id AND seq < :before_seq
       AND (:kind IS NULL OR kind = :kind) AND (:actor IS NULL OR actor = :actor)
       AND at_ms >= :from_ms AND at_ms < :until_ms
 ORDER BY seq DESC LIMIT :at_most;
-
--- The entries of a span of time lie between these two.
--- name: log_span_of_time
-SELECT min(seq) AS first, max(seq) AS last FROM log WHERE at_ms >= :from_ms AND at_ms < :until_ms;

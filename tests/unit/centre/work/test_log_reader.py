@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from centre.rules import access
 from centre.rules.incidents import read
 from centre.work import cases, event_log, log_reader, presses
@@ -97,3 +99,25 @@ def test_reading_it_is_an_entry_that_says_what_was_asked() -> None:
     (entry,) = log_reader.page(world.core, Filter(kind="log_read")).entries
     assert entry.by == "Administrator"
     assert entry.facts == {"asked": {"case_id": world.case_id, "kind": "case_seen"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        (Filter(kind="signed_in"), "log_of_kind"),
+        (Filter(login="operator"), "log_of_user"),
+        (Filter(incident_id="i"), "INDEX"),
+        (Filter(case_id="c"), "log_of_case"),
+    ],
+)
+def test_what_is_rare_is_found_by_an_index(asked: Filter, index: str) -> None:
+    """However long the log is; what phones tell needs none, and an alarm writes none."""
+    seen: list[str] = []
+    world = Zone()
+    world.core.store.db.set_trace_callback(seen.append)
+    log_reader.page(world.core, asked)
+    world.core.store.db.set_trace_callback(None)
+    (query,) = [text for text in seen if text.startswith("SELECT * FROM log")]
+    plan = " ".join(row["detail"] for row in world.core.store.db.execute(f"EXPLAIN QUERY PLAN {query}"))
+    assert index in plan
+    assert "SCAN" not in plan
