@@ -35,11 +35,12 @@ from centre.console.sign_in import SignInPages
 from centre.console.tiles import Archive, Tiles
 from centre.console.users import UserPages
 from centre.jobs import certificates as certificate_job
-from centre.jobs import condition, log_check, webhook
+from centre.jobs import condition, desks, log_check, webhook
 from centre.jobs.certificates import CertificateWatch
 from centre.jobs.closings import LOOK_S as CLOSINGS_S
 from centre.jobs.closings import Closings
 from centre.jobs.condition import ConditionWatch
+from centre.jobs.desks import DeskWatch
 from centre.jobs.housekeeping import Housekeeping
 from centre.jobs.log_check import LogCheck
 from centre.jobs.schedule import Jobs
@@ -117,7 +118,8 @@ async def running(
     store_check = StoreCheck(worker, signals, log)
     watch = ConditionWatch(looks, log, home, certificate, tells=receiver is not None)
     checking = LogCheck(worker, looks, home)
-    means = _Means(worker, reader, looks, signals, log, settings, store_check, watch, checking)
+    desk_watch = DeskWatch(worker, signals, log)
+    means = _Means(worker, reader, looks, signals, log, settings, store_check, watch, checking, desk_watch)
     parts = _parts(means, certificate.authority, vouching, archive)
     refusals, sender, jobs = (
         Refusals(log, RefusedPage(reader)),
@@ -167,6 +169,7 @@ class _Means:
     store_check: StoreCheck
     watch: ConditionWatch
     log_check: LogCheck
+    desk_watch: DeskWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ def _parts(
     intake = Intake(worker, reader, signals, log, authority.pem, settings)
     guard, provided = Guard(worker, reader), OidcSignInPages(worker, vouching)
     entrance = SignInPages(worker, reader, signals, guard, provided=bool(vouching))
-    operator = Operator(worker, signals, log, guard, settings, means.store_check)
+    operator = Operator(worker, signals, log, guard, settings, means.store_check, means.desk_watch)
     map_tiles = Tiles(archive, guard, log)
     with_routes = (
         *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
@@ -204,7 +207,9 @@ def _parts(
 
 def _administrators_pages(means: _Means, guard: Guard) -> tuple[Administration, UserPages, EventLogPage]:
     worker, looks, signals = means.worker, means.looks, means.signals
-    overview = Administration(worker, looks, signals, guard, means.log, means.watch, means.log_check)
+    overview = Administration(
+        worker, looks, signals, guard, means.log, means.watch, means.log_check, means.desk_watch
+    )
     users = UserPages(worker, signals, guard, means.settings.public_url)
     return overview, users, EventLogPage(worker, looks, guard, means.log)
 
@@ -240,7 +245,8 @@ def _add_jobs(jobs: Jobs, means: _Means, parts: _Parts) -> None:
     jobs.add(ESCALATE_TICK_S, parts.operator.boards.escalate)
     jobs.add(CHECK_S, means.store_check.look)
     jobs.add(CLOSINGS_S, Closings(worker, signals, log).look)
-    jobs.add(ESCALATE_S, Escalation(worker, signals, log, settings).look)
+    jobs.add(desks.LOOK_S, means.desk_watch.look)
+    jobs.add(ESCALATE_S, Escalation(worker, signals, log, settings, means.desk_watch.is_attended).look)
     jobs.add(LOOK_S, SupervisionJob(worker, signals, log, settings).look)
     jobs.add(condition.LOOK_S, means.watch.look, first_s=condition.LOOK_S)
     jobs.add(log_check.LOOK_S, means.log_check.look)

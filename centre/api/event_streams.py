@@ -33,6 +33,10 @@ class Streams:
         self._open: Counter[str] = Counter()
         self.stopping = False
 
+    def count(self, caller: str) -> int:
+        """Return how many somebody has open."""
+        return self._open[caller]
+
     @contextlib.asynccontextmanager
     async def open(self, request: web.Request, caller: str) -> AsyncGenerator["Stream"]:
         """Open one more. Raises Refused("too_many_streams").

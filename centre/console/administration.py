@@ -5,10 +5,11 @@ from functools import partial
 from aiohttp import web
 
 from centre.api.routing import Route, answer
-from centre.console import pages, words
+from centre.console import board_html, pages, words
 from centre.console.cases import grouped
 from centre.console.guard import Guard
 from centre.jobs.condition import ConditionWatch
+from centre.jobs.desks import DeskWatch
 from centre.jobs.log_check import LogCheck
 from centre.platform.change_signals import ChangeSignals
 from centre.platform.troubles import TroubleLog
@@ -32,10 +33,11 @@ class Administration:
         log: TroubleLog,
         watch: ConditionWatch,
         log_check: LogCheck,
+        desk_watch: DeskWatch,
     ) -> None:
         """Make the routes. `looks`: a thread that only reads, for which no alarm waits."""
         self._worker, self._looks, self._signals = worker, looks, signals
-        self._log, self._watch, self._log_check = log, watch, log_check
+        self._log, self._watch, self._log_check, self._desk_watch = log, watch, log_check, desk_watch
         sees, does = guard.sees(ADMINISTRATOR), guard.does(ADMINISTRATOR)
         self.routes = (
             Route("GET", PAGE, sees, self.page),
@@ -59,6 +61,7 @@ class Administration:
             condition=condition,
             troubles=self._log.troubles,
             trouble_words=lambda reason: words.find(caller.language, f"troubles.{reason}") or reason,
+            desks=board_html.desks(self._desk_watch.desks(), caller.language),
             is_checking=self._log_check.is_running,
             minute=times.minute,
             grouped=grouped,

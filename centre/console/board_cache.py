@@ -23,7 +23,7 @@ _YOUNG_S = 0.2  # a flood of alarms is read five times a second, not a thousand
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """How a board reads in one language; `event` is what streams say of it, as JSON without its end."""
+    """How a board reads for one user; `event` is what streams say of it, as JSON without its end."""
 
     html: str
     event: str
@@ -37,16 +37,19 @@ class Snapshot:
     levels: dict[str, int]  # of escalation, by incident_id
     changed: asyncio.Event  # set when it is no longer true
     made_at_s: float  # of the clock that nobody sets: set back an hour, no board is an hour young
-    _lists: dict[str, "Listed"] = field(default_factory=dict)
+    _lists: dict[tuple[str, str], "Listed"] = field(default_factory=dict)
 
-    def state(self) -> dict[str, Any]:
-        """Return what the page's script is told beside the HTML."""
+    def state(self, actor: str) -> dict[str, Any]:
+        """Return what the page's script is told beside the HTML, for who looks."""
+        mine = self.board.owned.get(actor, 0)
         cards = self.board.waiting + self.board.taken + self.board.closed
         return {
             "untaken": len(self.board.waiting) + self.board.hidden,
             "open": self.board.open_count,
+            "mine": mine,
+            "others": len(self.board.taken) + self.board.taken_hidden - mine,
             "duress": self.board.duress_waits,
-            "level": max(self.levels.values(), default=0),
+            "level": max((self.levels[card.incident_id] for card in self.board.waiting), default=0),
             "versions": {card.incident_id: card.version for card in cards},
         }
 
@@ -73,9 +76,12 @@ class BoardCache:
                 self._now = fresh
             return self._now
 
-    async def listed(self, snapshot: Snapshot, language: str) -> Listed:
-        """Each card is made once for what it shows; an alarm that comes meanwhile waits for few of them."""
-        listed = snapshot._lists.get(language)
+    async def listed(self, snapshot: Snapshot, language: str, actor: str = "") -> Listed:
+        """Return the board as `actor` sees it.
+
+        Each card is made once for what it shows; an alarm that comes meanwhile waits for few of them.
+        """
+        listed = snapshot._lists.get((language, actor))
         if listed is None:
             before, rendered, begun_s = self._made.get(language, {}), {}, time.monotonic()
             for item in html.items(snapshot.board, snapshot.levels):
@@ -84,9 +90,9 @@ class BoardCache:
                     await asyncio.sleep(0)
                     begun_s = time.monotonic()
             self._made[language] = rendered
-            text = html.joined(snapshot.board, language, rendered.items())
-            event = json.dumps({"html": text} | snapshot.state())
-            listed = snapshot._lists[language] = Listed(text, event.removesuffix("}"))
+            text = html.joined(snapshot.board, language, rendered.items(), actor)
+            event = json.dumps({"html": text} | snapshot.state(actor))
+            listed = snapshot._lists[language, actor] = Listed(text, event.removesuffix("}"))
         return listed
 
     async def escalate(self) -> None:

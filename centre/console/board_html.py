@@ -19,24 +19,32 @@ from centre.console.guard import csrf
 from centre.rules import access, escalation, times
 from centre.rules.access import Caller
 from centre.rules.cases import registered_places
+from centre.rules.desks import Desk
 from centre.rules.incidents import CLOSE_REASONS
 from centre.rules.newest_position import Position
 from centre.rules.places import NBSP, Near, metres, near
 from centre.settings import Settings
 from centre.work.board import Board, Card, OpenAlarms
 from centre.work.incident_sheet import Sheet
+from wire import receipts
 
 LATE_MS = 120_000  # a press that reached us later says so
 _CLOCK_AHEAD_MS = 5_000
+_SCRIPT_WORDS = ("js_", "title_", "live", "sound_", "count_")
 
 
 def levels(board: Board, now_ms: float, after_s: int) -> dict[str, int]:
-    """How far each alarm that waits for somebody has escalated."""
-    return {
+    """How far each alarm that waits for somebody has escalated; 1 where one was taken, and nothing sent."""
+    waiting = {
         card.incident_id: escalation.level(
             card.waits_since_ms, int(now_ms), after_s, given_back=card.given_back_at_ms is not None
         )
         for card in board.waiting
+    }
+    return waiting | {
+        card.incident_id: 1
+        for card in board.taken
+        if card.stage == receipts.ACKNOWLEDGED and escalation.is_unsent(card.stage_at_ms, int(now_ms))
     }
 
 
@@ -44,6 +52,7 @@ class Part(StrEnum):
     """A part of the board."""
 
     WAITING = "waiting"
+    MINE = "mine"  # of those that somebody has taken, the ones of who looks
     TAKEN = "taken"
     CLOSED = "closed"
 
@@ -58,23 +67,22 @@ class Item:
 
 
 def items(board: Board, levels: dict[str, int]) -> list[Item]:
-    """Put the cards in order: true alarms, duress, then by step, danger, and who has waited longest."""
-    waiting = sorted(
-        board.waiting,
-        key=lambda card: (
-            card.exercise is not None,
-            not card.is_duress,
-            -levels[card.incident_id],
-            *card.urgency,
-        ),
-    )
+    """Put the cards in order: true alarms, then by step, danger, and who has waited longest.
+
+    Duress is at the last step at once: nobody need wait to be believed.
+    """
+
+    def step(card: Card) -> int:
+        return escalation.TOLD if card.is_duress else levels[card.incident_id]
+
+    waiting = sorted(board.waiting, key=lambda card: (card.exercise is not None, -step(card), *card.urgency))
     taken = sorted(
         board.taken,
         key=lambda card: (card.exercise is not None, not card.is_duress, card.stage, *card.urgency),
     )
     return [
         *(Item(Part.WAITING, card, levels[card.incident_id]) for card in waiting),
-        *(Item(Part.TAKEN, card) for card in taken),
+        *(Item(Part.TAKEN, card, levels.get(card.incident_id, 0)) for card in taken),
         *(Item(Part.CLOSED, card) for card in board.closed),
     ]
 
@@ -92,14 +100,15 @@ def render(board: Board, language: str, levels: dict[str, int]) -> str:
     return joined(board, language, [(item, render_item(item, language)) for item in items(board, levels)])
 
 
-def joined(board: Board, language: str, rendered: Iterable[tuple[Item, Markup]]) -> str:
-    """Join the live part of the page, the same for all of a language. `made`: of `items`, in order."""
+def joined(board: Board, language: str, rendered: Iterable[tuple[Item, Markup]], actor: str = "") -> str:
+    """Join the live part of the page for who looks (`actor`). `rendered`: of `items`, in order."""
     tests = [
         Markup("{} {}").format(grouped(one.device_id), _clock(one.received_at_ms)) for one in board.tests
     ]
     parts: dict[str, list[Markup]] = {part: [] for part in Part}
     for item, html in rendered:
-        parts[item.part].append(html)
+        is_mine = item.part is Part.TAKEN and actor and item.card.owner == actor
+        parts[Part.MINE if is_mine else item.part].append(html)
     return pages.render(
         "board_list.html",
         language,
@@ -200,9 +209,7 @@ def page(
     # The list is the same for all of a language; each form carries what only its own session knows.
     end = Markup('<input type="hidden" name="csrf" value="{}"></form>').format(csrf(caller))
     listed, sheet = (html.replace("</form>", end) for html in (listed, sheet))
-    script = {
-        key: text for key, text in spoken.items() if key.startswith(("js_", "title_", "live", "sound_"))
-    }
+    script = {key: text for key, text in spoken.items() if key.startswith(_SCRIPT_WORDS)}
     return pages.render(
         "board.html",
         caller.language,
@@ -215,11 +222,22 @@ def page(
         opened=opened,
         notice=notice,
         state=json.dumps(state),
+        counts=state,
         script_words=json.dumps(script | {"somebody": spoken["somebody"]}, ensure_ascii=False),
         tiles=settings.tiles,
         tiles_zoom=settings.tiles_zoom,
         tiles_by=settings.tiles_by,
     )
+
+
+def desks(there: list[tuple[Desk, bool]], language: str) -> str:
+    """Say who is at a desk, and who of them is away or hears nothing."""
+    names = []
+    for desk, is_silent in there:
+        marks = ["away"] * desk.is_away + ["silent"] * is_silent
+        said = ", ".join(words.say(language, f"board.desk_{mark}") for mark in marks)
+        names.append(f"{desk.name} ({said})" if said else desk.name)
+    return words.say(language, "board.desks").format(names=", ".join(names)) if names else ""
 
 
 def _title(board: Board, language: str) -> str:

@@ -60,11 +60,12 @@ class Guard:
         does.__qualname__ = f"does:{' '.join(roles)}"
         return does
 
-    async def still(self, caller: Caller) -> None:
-        """Check at each turn of a stream that the session goes on. Raises Refused: unauthorised."""
+    async def still(self, caller: Caller) -> Caller:
+        """Return the caller as of now, at each turn of a stream. Raises Refused: unauthorised."""
         now = await self._session(caller.session)
         if now.role != caller.role:
             raise Refused("unauthorised")
+        return now
 
     async def _session(self, token_sha256: str) -> Caller:
         """On a full disk too: an operator still sees the alarms that there are."""

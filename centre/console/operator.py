@@ -5,21 +5,24 @@ import re
 import secrets
 import sqlite3
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 
-from centre.api.event_streams import Streams
+from centre.api.event_streams import Stream, Streams
 from centre.api.routing import Route, answer
 from centre.console import board_html as html
 from centre.console import pages
 from centre.console.board_cache import BoardCache
-from centre.console.guard import Guard
+from centre.console.guard import TOKEN, Guard, csrf
+from centre.jobs.desks import DeskWatch
 from centre.jobs.store_check import StoreCheck
 from centre.platform.change_signals import ChangeSignals, wait_for_change
 from centre.platform.log import Log, now_ms
 from centre.platform.worker import Worker
-from centre.rules import cases
+from centre.rules import access, cases
 from centre.rules.access import OPERATOR, Caller
+from centre.rules.desks import Attendance
 from centre.rules.newest_position import Newest, Position
 from centre.rules.places import metres
 from centre.rules.refusals import Refused
@@ -49,9 +52,10 @@ class Operator:
         guard: Guard,
         settings: Settings,
         store_check: StoreCheck,
+        desk_watch: DeskWatch,
     ) -> None:
         self._worker, self._signals, self._log, self._settings = worker, signals, log, settings
-        self._guard, self._store_check = guard, store_check
+        self._guard, self._store_check, self._desk_watch = guard, store_check, desk_watch
         pages.compile_now(*TEMPLATES)
         self.boards = BoardCache(worker, signals, settings.escalate_s)
         self.streams = Streams(STREAMS_MAX, STREAMS_PER_SESSION_MAX)
@@ -61,7 +65,7 @@ class Operator:
         self.routes = (
             Route("GET", "/console", sees, self.page),
             Route("GET", "/console/live", sees, self.live, has_head=False),
-            Route("GET", "/console/here", sees, self.here),
+            Route("GET", "/console/here", guard.sees(*access.ROLES), self.here),
             Route("GET", "/console/open", sees, self.open_alarms),
             Route("GET", at, sees, self.page_of_incident),
             Route("GET", f"{at}/sheet", sees, self.sheet),
@@ -95,10 +99,10 @@ class Operator:
         self, caller: Caller, opened: str = "", sheet: str = "", notice: str = ""
     ) -> web.Response:
         now = await self.boards.now()
-        state = now.state() | {"now_ms": now_ms(), "takes_alarms": self._store_check.takes_alarms}
+        state = now.state(caller.actor) | self._standing(caller.language)
         page = html.page(
             now.board,
-            (await self.boards.listed(now, caller.language)).html,
+            (await self.boards.listed(now, caller.language, caller.actor)).html,
             state,
             caller,
             self._settings,
@@ -166,31 +170,49 @@ class Operator:
         Live is a desk that would see an alarm and could take it: what is sent says whether the store takes
         alarms, and that the session is over.
         """
-        shown = None
         async with self.streams.open(request, caller.session) as stream:
-            while not self.streams.stopping:
-                try:
-                    await self._guard.still(caller)
-                except Refused:
-                    await stream.send("signed_out", json.dumps({"now_ms": now_ms()}))
-                    break
-                now = await self.boards.now()
-                event = (await self.boards.listed(now, caller.language)).event
-                if event != shown:
-                    await stream.send("board", f"{event}, {self._standing()[1:]}")
-                    shown = event
-                else:
-                    await stream.send("alive", self._standing())
-                await wait_for_change(now.changed, HEARTBEAT_S)
+            try:
+                await self._tell(stream, caller)
+            finally:
+                if self.streams.count(caller.session) == 1:
+                    self._desk_watch.leave(caller.session)
         return stream.response
 
-    def _standing(self) -> str:
-        """Write what every message of the stream says: the centre's time, whether alarms are taken."""
-        return json.dumps({"now_ms": now_ms(), "takes_alarms": self._store_check.takes_alarms})
+    async def _tell(self, stream: Stream, caller: Caller) -> None:
+        shown = None
+        while not self.streams.stopping:
+            try:
+                self._desk_watch.come(await self._guard.still(caller))
+            except Refused:
+                await stream.send("signed_out", json.dumps({"now_ms": now_ms()}))
+                break
+            now = await self.boards.now()
+            event = (await self.boards.listed(now, caller.language, caller.actor)).event
+            standing = json.dumps(self._standing(caller.language))
+            if event != shown:
+                await stream.send("board", f"{event}, {standing[1:]}")
+                shown = event
+            else:
+                await stream.send("alive", standing)
+            await wait_for_change(now.changed, HEARTBEAT_S)
 
-    async def here(self, _request: web.Request, _caller: Caller) -> web.Response:
-        """Answer a page that has lost its stream: the session goes on."""
-        return web.Response(status=204, headers={"Cache-Control": "no-store"})
+    def _standing(self, language: str) -> dict[str, Any]:
+        """Return what every message says: the time, whether alarms are taken, who is at a desk."""
+        return {
+            "now_ms": now_ms(),
+            "takes_alarms": self._store_check.takes_alarms,
+            "desks": html.desks(self._desk_watch.desks(), language),
+            "all_away": self._desk_watch.attendance is Attendance.ALL_AWAY,
+        }
+
+    async def here(self, request: web.Request, caller: Caller) -> web.Response:
+        """Answer a page whether the session goes on, and with what its forms must carry now.
+
+        A board says here that its desk is one, and whether it can sound.
+        """
+        self._desk_watch.hear(caller, sounds=request.query.get("sound") == "true")
+        headers = {"Cache-Control": "no-store", "X-User": caller.user_id, TOKEN: csrf(caller)}
+        return web.Response(status=204, headers=headers)
 
 
 def _point(position: Position) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Supervision: looks for what is lost, in the last lane; and for alarms that nobody takes."""
 
 import time
+from collections.abc import Callable
 
 from centre.platform.change_signals import ChangeSignals
 from centre.platform.log import Log
@@ -58,12 +59,21 @@ def _now_ms(core: Core) -> int:
 class Escalation:
     """An alarm that nobody took in time goes beyond this room: into the log, and to whom a webhook tells."""
 
-    def __init__(self, worker: Worker, signals: ChangeSignals, log: Log, settings: Settings) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        signals: ChangeSignals,
+        log: Log,
+        settings: Settings,
+        is_attended: Callable[[], bool],
+    ) -> None:
+        """`is_attended`: whether somebody is at a desk; where nobody is, no alarm waits for its steps."""
         self._worker, self._signals, self._log = worker, signals, log
-        self._after_s = settings.escalate_s
+        self._after_s, self._is_attended = settings.escalate_s, is_attended
 
     async def look(self) -> None:
-        for escalated in await self._worker(webhook.escalate, self._after_s, lane=AFTER):
+        after_s = self._after_s if self._is_attended() else 0
+        for escalated in await self._worker(webhook.escalate, after_s, lane=AFTER):
             self._log(
                 "escalated",
                 incident=escalated.incident_id,

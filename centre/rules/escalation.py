@@ -6,6 +6,7 @@
 AFTER_S = 30  # a setting
 AFTER_S_MIN, AFTER_S_MAX = 5, 600
 WAITS, LOUDER, OTHERS, TOLD = range(4)
+UNSENT_MS = 120_000  # somebody has taken it; so long after that help should be on its way
 
 
 def level(opened_at_ms: int, now_ms: int, after_s: int, *, given_back: bool = False) -> int:
@@ -19,3 +20,8 @@ def level(opened_at_ms: int, now_ms: int, after_s: int, *, given_back: bool = Fa
     if opened_at_ms - now_ms > step_ms:
         return TOLD  # the clock was set back: nobody knows how long it has waited
     return min(max(0, now_ms - opened_at_ms) // step_ms, TOLD)
+
+
+def is_unsent(taken_at_ms: int, now_ms: int) -> bool:
+    """Whether an alarm that somebody has taken, and for which nothing was sent, has got old."""
+    return now_ms - taken_at_ms >= UNSENT_MS

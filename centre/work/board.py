@@ -76,6 +76,7 @@ class Card:
     closing: Closing | None = None
     exercise: str | None = None  # the zone that exercises; None: a true alarm
     is_check: bool = False  # of a check button: the desk says what it saw and heard
+    is_armed: bool = False  # its file names weapons
 
     @property
     def is_duress(self) -> bool:
@@ -91,10 +92,10 @@ class Card:
         return self.opened_at_ms
 
     @property
-    def urgency(self) -> tuple[int, int]:
-        """Sort by this: the greatest danger first, then who has waited longest."""
+    def urgency(self) -> tuple[bool, bool, int, int]:
+        """Sort by this: the greatest danger first (duress, weapons, the file's word), then the oldest."""
         rank = DANGERS.index(self.danger) if self.danger else 0
-        return -rank, self.waits_since_ms
+        return not self.is_duress, not self.is_armed, -rank, self.waits_since_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class Board:
     losses_hidden: int = 0  # bridges and buttons beyond those
     hidden: int = 0  # of the first two, beyond the bounds: shown as those are attended to
     taken_hidden: int = 0  # of those that somebody has taken, beyond the bound
+    owned: dict[str, int] = field(default_factory=dict)  # how many each has, shown here or not
 
     @property
     def waiting(self) -> list[Card]:
@@ -192,6 +194,7 @@ def board(core: Core) -> Board:
         losses_hidden=supervision.count(core) - sum(loss.bridges for loss in lost),
         hidden=sum(_beyond(rows) for rows in (untaken, raised)),
         taken_hidden=_beyond(taken),
+        owned={row["actor"]: row["count"] for row in store.all("owned_alarms", alarm=codes.ALARM)},
     )
 
 
@@ -247,6 +250,7 @@ def _card(core: Core, incident_id: str) -> Card:
         closing_seen(row),
         exercise=row["exercise"],
         is_check=bool(row["is_check"]),
+        is_armed=bool(file and file.stalker.weapons),
     )
 
 

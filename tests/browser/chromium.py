@@ -143,17 +143,25 @@ def chromium(profile: Path) -> Iterator[str]:
 @contextlib.asynccontextmanager
 async def new_tab(address: str) -> AsyncIterator[Tab]:
     """A tab with a storage of its own, as in a browser that was never used before."""
+    async with new_tabs(address, 1) as (tab,):
+        yield tab
+
+
+@contextlib.asynccontextmanager
+async def new_tabs(address: str, count: int) -> AsyncIterator[list[Tab]]:
+    """Tabs of one such browser."""
     base = address.partition("/devtools/")[0]
-    async with aiohttp.ClientSession() as session, session.ws_connect(address) as whole:
-        browser = Tab(whole)
+    async with contextlib.AsyncExitStack() as kept:
+        session = await kept.enter_async_context(aiohttp.ClientSession())
+        browser = Tab(await kept.enter_async_context(session.ws_connect(address)))
         context = (await browser.call("Target.createBrowserContext"))["browserContextId"]
-        made = await browser.call("Target.createTarget", url="about:blank", browserContextId=context)
-        try:
+        kept.push_async_callback(browser.call, "Target.disposeBrowserContext", browserContextId=context)
+        tabs = []
+        for _ in range(count):
+            made = await browser.call("Target.createTarget", url="about:blank", browserContextId=context)
             page = f"{base}/devtools/page/{made['targetId']}"
-            async with session.ws_connect(page, max_msg_size=0) as socket:
-                tab = Tab(socket)
-                for domain in ("Page", "Runtime", "Log"):
-                    await tab.call(f"{domain}.enable")
-                yield tab
-        finally:
-            await browser.call("Target.disposeBrowserContext", browserContextId=context)
+            tab = Tab(await kept.enter_async_context(session.ws_connect(page, max_msg_size=0)))
+            for domain in ("Page", "Runtime", "Log"):
+                await tab.call(f"{domain}.enable")
+            tabs.append(tab)
+        yield tabs

@@ -4,13 +4,15 @@
 const LOST_MS = 15000; // three missed heartbeats
 const AGAIN_MS = 3000; // between two tries to be live again
 const ACT_MS = 10000; // an act that is not answered by then is not taken, for all that is known
+const HERE_MS = 20000; // how often this desk says that it is one
 const ENDING_MS = 15 * 60000; // of the session: said so long before
 const ARM_MS = 800; // a button that has just appeared under the hand is not pressed by it
 
 const $ = (id) => document.getElementById(id);
 const board = $("board");
 const sheet = $("sheet");
-const words = JSON.parse(document.body.dataset.words);
+const own = document.body.dataset;
+const words = JSON.parse(own.words);
 let state = JSON.parse(board.dataset.state);
 let takes_alarms = state.takes_alarms; // whether the centre can store one now
 let is_heard = false; // the stream has said something
@@ -18,11 +20,15 @@ let ahead_ms = state.now_ms - Date.now(); // the centre's clock rules
 let heard_ms = performance.now();
 let opened = sheet.dataset.incident; // the incident whose sheet is shown, or ""
 let signed_out = false; // the session is over: nothing comes any more
+let here_ms = -HERE_MS;
+let told_sound = false; // what the centre knows of it
 let asked = 0; // of a sheet: only the newest answer counts
 const shown_ms = new Map();
 
 const two = (n) => String(n).padStart(2, "0");
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+/** Only what is new is written: a screen reader reads again what is written again. */
+const put = (node, text) => node.textContent === text || (node.textContent = text);
 
 function age(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
@@ -55,30 +61,79 @@ function tick() {
   for (const time of document.querySelectorAll("time[data-clock]")) {
     time.textContent = clock(Number(time.dataset.clock));
   }
-  $("clock").textContent = clock(now);
+  put($("clock"), clock(now));
   document.title = title(now);
   const icon = document.querySelector("link[rel=icon]");
   const href = state.untaken ? "/console/static/alarm.svg" : "/console/static/calm.svg";
   if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
 
   const silence_ms = performance.now() - heard_ms;
-  follow_again();
+  follow_again(silence_ms);
   const lost = silence_ms > LOST_MS || given_up;
   const trouble = signed_out ? words.js_signed_out : lost ? words.js_not_live : takes_alarms ? "" : words.js_takes_none;
   $("signed-out").hidden = !signed_out;
   $("lost").hidden = !lost || signed_out;
   $("takes-none").hidden = takes_alarms || lost || signed_out;
-  $("ending").hidden = signed_out || Number(document.body.dataset.ends) - now > ENDING_MS;
+  $("ending").hidden = signed_out || Number(own.ends) - now > ENDING_MS;
   document.body.classList.toggle("is-lost", Boolean(trouble));
-  if (lost) $("lost").textContent = `✕ ${fill(words.js_lost, { s: Math.floor(silence_ms / 1000) })}`;
-  if (trouble) {
-    $("live").textContent = `✕ ${trouble}`;
-    document.title = `✕ ${trouble}`;
-  } else if (is_heard) {
-    $("live").textContent = `● ${words.live}`;
-  }
-  $("count").textContent = fill(words.js_count, { waiting: state.untaken, open: state.open });
+  if (lost) put($("lost"), `✕ ${fill(words.js_lost, { s: Math.floor(silence_ms / 1000) })}`);
+  if (trouble) document.title = `✕ ${trouble}`;
+  if (trouble) put($("live"), `✕ ${trouble}`);
+  else if (is_heard) put($("live"), `● ${sound.is_on() ? words.live : words.live_silent}`);
+  for (const part of ["untaken", "mine", "others"]) put($(part), fill(words[`count_${part}`], { count: state[part] }));
+  put($("desks"), state.desks);
+  $("all-away").hidden = !state.all_away;
+  point_out();
   sound.follow(state, Boolean(trouble));
+}
+
+// --- what comes while the board is scrolled, or a sheet is in view
+
+const waiting = () => [...board.querySelectorAll(".untaken article")];
+let known = new Set(waiting().map((card) => card.id));
+
+/** The first alarm that waits and is not in view: a button in the bar leads to it. */
+function point_out() {
+  board.firstElementChild.classList.toggle("many", waiting().length > 2 || innerHeight < 560); // no room for posters
+  point_to(first_unseen());
+  document.documentElement.style.scrollPaddingTop = `${$("strip").offsetHeight}px`;
+}
+
+function first_unseen() {
+  const top = $("strip").getBoundingClientRect().bottom - 1;
+  return waiting().find((one) => {
+    const at = one.querySelector("h3").getBoundingClientRect();
+    return at.top < top || at.bottom > innerHeight;
+  });
+}
+
+function point_to(card) {
+  const news = $("news");
+  news.hidden = !card;
+  news.dataset.card = card?.id ?? "";
+  if (!card) return;
+  const title = card.querySelector("h3");
+  const since = card.querySelector("time").textContent;
+  put(news, `${title.firstElementChild.textContent} ${title.dataset.short} · ${since} · ${words.js_show}`);
+  news.classList.toggle("duress", card.classList.contains("duress"));
+}
+
+function go_there() {
+  const card = $($("news").dataset.card);
+  card?.scrollIntoView({ block: "center" });
+  card?.querySelector("button, a").focus({ preventScroll: true });
+}
+
+/** One line for who does not look: to a screen reader, and over other windows where that is allowed. */
+function announce() {
+  const fresh = waiting().filter((card) => !known.has(card.id));
+  known = new Set(waiting().map((card) => card.id));
+  if (!fresh.length) return;
+  const text = fill(words.js_news, { what: fresh[0].querySelector("h3").dataset.short, count: state.untaken });
+  $("said").textContent = text;
+  if (document.hidden && window.Notification?.permission === "granted") {
+    new Notification(text, { tag: "alarm", renotify: true }).onclick = () => window.focus();
+  }
 }
 
 // --- what is shown is replaced, and the hand that works in it notices nothing
@@ -147,13 +202,21 @@ async function open_sheet(incident, again = false) {
     mark_opened();
     if (was !== incident) {
       history.replaceState(null, "", `/console/incidents/${incident}`);
-      sheet.scrollTop = 0;
+      from_top();
     }
-    if (!again || (focused && !kept)) sheet.focus({ preventScroll: again });
+    if (!again || (focused && !kept)) sheet.focus({ preventScroll: true });
     tick();
   } catch {
     if (number === asked) say(words.js_sheet_failed);
   }
+}
+
+/** Its name, its flags and its acts are what is seen first: also where the sheet stands under the board. */
+function from_top() {
+  sheet.scrollTop = 0;
+  sheet.scrollIntoView();
+  point_out(); // the bar has become higher
+  sheet.scrollIntoView();
 }
 
 function mark_opened() {
@@ -162,63 +225,107 @@ function mark_opened() {
   }
 }
 
-// --- the stream
+// --- the stream: a browser opens six connections to a host, so of its tabs one has it, and tells the others
 
-function alive(event) {
-  const data = JSON.parse(event.data);
+const shared = `board ${own.user} ${document.documentElement.lang}`;
+const tabs = new BroadcastChannel(shared);
+let source = null; // of the tab that has the stream
+let last = null; // what it said last of the board
+let given_up = false;
+let followed_ms = performance.now();
+
+function alive(data) {
   heard_ms = performance.now();
   given_up = false;
   ahead_ms = data.now_ms - Date.now();
   takes_alarms = data.takes_alarms;
+  state.desks = data.desks;
+  state.all_away = data.all_away;
   is_heard = true;
-  return data;
+  if (heard_ms - here_ms > HERE_MS || sound.is_on() !== told_sound) here().catch(() => {});
+  tick();
 }
 
-function on_board(event) {
-  const data = alive(event);
+function on_board(data) {
   const { html, ...told } = data;
   const changed = opened && told.versions[opened] !== state.versions[opened];
   state = told;
   show_board(html);
   mark_opened();
+  announce();
   if (changed) open_sheet(opened, true);
-  tick();
+  alive(data);
 }
 
-function follow() {
-  const stream = new EventSource("/console/live");
-  stream.addEventListener("alive", (event) => {
-    alive(event);
-    tick();
+const HEARS = { alive, board: on_board, signed_out: () => here() };
+
+function hear([kind, text]) {
+  HEARS[kind](JSON.parse(text));
+}
+
+function pass_on(event) {
+  const told = [event.type, event.data];
+  if (event.type === "board") last = told;
+  tabs.postMessage(told);
+  hear(told);
+}
+
+tabs.onmessage = ({ data }) => {
+  if (data !== "asks") hear(data);
+  else if (last) tabs.postMessage(last);
+};
+
+function listen() {
+  followed_ms = performance.now();
+  source = new EventSource("/console/live");
+  for (const kind of Object.keys(HEARS)) source.addEventListener(kind, pass_on);
+}
+
+/** Wait for the stream; `steal`: from a tab that tells nothing. */
+function follow(steal = false) {
+  followed_ms = performance.now();
+  const have = () => {
+    listen();
+    return new Promise(() => {}); // until the tab is closed, or another takes it
+  };
+  navigator.locks.request(shared, { steal }, have).catch(() => {
+    source.close();
+    source = null;
+    follow();
   });
-  stream.addEventListener("signed_out", leave);
-  stream.addEventListener("board", on_board);
-  return stream;
+  tabs.postMessage("asks");
 }
 
-let source = follow();
-let given_up = false;
-let followed_ms = performance.now();
-
-/** The session is over, by its term or by somebody's hand: the page says so, and asks no more. */
+/** The session is over, by its term or by somebody's hand: the page says so, and what was typed stays. */
 function leave() {
   signed_out = true;
-  source.close();
+  here_ms = performance.now();
+  source?.close();
   tick();
+}
+
+/** Say that this desk is one; signed in anew by the same user, also in another tab, the page goes on. */
+async function here() {
+  here_ms = performance.now();
+  told_sound = sound.is_on();
+  const answer = await fetch(`/console/here?sound=${told_sound}`, { signal: AbortSignal.timeout(ACT_MS) });
+  if (answer.status === 401) return leave();
+  const user = answer.headers.get("X-User");
+  if (user && user !== own.user) return location.reload();
+  own.csrf = answer.headers.get("X-CSRF-Token") ?? own.csrf;
+  for (const field of document.querySelectorAll("[name=csrf]")) field.value = own.csrf;
+  signed_out = false;
 }
 
 /** A browser that was once refused (busy, a proxy whose centre starts again) does not ask anew by itself. */
-function follow_again() {
-  if (signed_out) return;
-  given_up ||= source.readyState === EventSource.CLOSED;
-  if (source.readyState !== EventSource.CLOSED || performance.now() - followed_ms < AGAIN_MS) return;
-  followed_ms = performance.now();
-  source = follow();
-  // A stream does not tell why it was refused.
-  fetch("/console/here", { signal: AbortSignal.timeout(ACT_MS) }).then(
-    (answer) => [401, 403].includes(answer.status) && leave(),
-    () => {}, // the centre is gone: the page says so already
-  );
+function follow_again(silence_ms) {
+  const asked_ms = performance.now() - Math.max(followed_ms, signed_out ? here_ms : 0);
+  given_up ||= source?.readyState === EventSource.CLOSED;
+  if (asked_ms < AGAIN_MS) return;
+  if (signed_out || given_up) {
+    here().catch(() => {}); // a stream does not tell why it was refused
+    if (source && !signed_out) listen();
+  } else if (!source && silence_ms > LOST_MS && asked_ms > LOST_MS && !document.hidden) follow(true);
 }
 
 // --- acts
@@ -236,21 +343,22 @@ document.addEventListener("submit", async (event) => {
   if (button.disabled || performance.now() - (shown_ms.get(button.id) ?? 0) < ARM_MS) return;
   const incident = form.action.split("/").at(-2);
   const body = new URLSearchParams(new FormData(form));
-  body.set("csrf", document.body.dataset.csrf);
+  body.set("csrf", own.csrf);
   (form.closest("article") ?? sheet).focus({ preventScroll: true }); // the hand stays with what it took
   button.disabled = true;
   try {
-    const headers = { Accept: "application/json", "X-CSRF-Token": document.body.dataset.csrf };
+    const headers = { Accept: "application/json", "X-CSRF-Token": own.csrf };
     const answer = await fetch(form.action, { method: "POST", headers, body, signal: AbortSignal.timeout(ACT_MS) });
-    if (answer.status === 401) leave();
+    if ([401, 403].includes(answer.status)) here().catch(() => {});
     const done = await answer.json();
-    if (!answer.ok) throw new Error(done.detail, { cause: "refused" });
-    form.reset(); // what was typed is kept by the centre now
+    if (!answer.ok) throw Object.assign(new Error(done.detail), { name: done.reason });
+    ($(button.id)?.form ?? form).reset(); // what was typed is kept by the centre now
     const who = { name: done.by || words.somebody, when: clock(done.at_ms) };
     say(done.taken_now ? "" : fill(form.dataset.known, who));
     await open_sheet(done.incident, opened === done.incident);
   } catch (error) {
-    say(error.cause === "refused" ? error.message : form.dataset.failed);
+    const why = words[`js_why_${error.name}`];
+    say(why ? `${form.dataset.failed} ${why}` : error.message);
     button.disabled = false;
     button.focus();
   }
@@ -303,6 +411,7 @@ const KEYS = {
   u: () => sheet.querySelector(".undo button")?.focus(),
   m: () => trail.focus(),
   b: () => move(0),
+  n: go_there,
   Escape: () => move(0),
   s: () => sound.toggle(),
   a: () => $("away").focus(),
@@ -325,11 +434,14 @@ document.addEventListener("keydown", (event) => {
 
 $("help-button").addEventListener("click", () => $("help").showModal());
 $("sound").addEventListener("click", () => sound.toggle());
+$("news").addEventListener("click", go_there);
 
 note(document);
 if (opened) trail.show(opened, sheet.querySelector(".map-place"));
 mark_opened();
-(opened ? sheet : board.querySelector(".untaken button"))?.focus();
+(opened ? sheet : board.querySelector(".untaken button"))?.focus({ preventScroll: true });
+if (opened) from_top();
+follow();
 tick();
 setInterval(tick, 1000);
 sound.wake();

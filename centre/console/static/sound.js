@@ -56,7 +56,7 @@ const sound = (() => {
   return {
     /** Called once a second and whenever the board has changed. */
     follow(told, trouble) {
-      const away = document.body.dataset.away === "true" && told.level < OTHERS;
+      const away = own.away === "true" && told.level < OTHERS && !told.all_away;
       const waits = told.untaken > 0 && !away;
       if (waits && is_on() && performance.now() - last_ms >= LEVELS[told.level].every_ms - 100) {
         last_ms = performance.now();
@@ -77,6 +77,7 @@ const sound = (() => {
       }
       tick();
     },
+    is_on,
     played: () => played,
     wake,
   };

@@ -31,6 +31,14 @@ WHERE event = :alarm AND stage IN (2, 3) AND held = 0 AND erased_at_ms IS NULL
       AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
 ORDER BY exercise IS NOT NULL, coalesce(c.duress, 0) DESC, stage, opened_at_ms, i.rowid LIMIT :at_most;
 
+-- How many of those each has.
+-- name: owned_alarms
+SELECT o.actor, count(*) AS count
+FROM incidents i JOIN owners o USING (incident_id) LEFT JOIN call_offs c USING (incident_id)
+WHERE event = :alarm AND stage IN (2, 3) AND held = 0 AND erased_at_ms IS NULL AND o.actor IS NOT NULL
+      AND NOT (coalesce(c.duress, 0) AND c.duress_seen_at_ms IS NULL)
+GROUP BY o.actor;
+
 -- All that are open, or wait because of a duress PIN, as they came: an incident's id rises with time.
 -- name: open_alarms
 SELECT incident_id
