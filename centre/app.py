@@ -12,6 +12,7 @@ from aiohttp import web
 
 from centre.api.bridges import Intake
 from centre.api.connection_limit import QUIET, ConnectionLimit, close
+from centre.api.dispatch import Dispatch
 from centre.api.http_server import HttpRunner
 from centre.api.routing import BODY_BYTES_MAX, Refusals, Route
 from centre.console import tiles
@@ -199,6 +200,7 @@ def _parts(
         Acts(worker, signals, log, guard, settings, operator),
         *(Figures(means.looks, guard), *_administrators_pages(means, guard)),
         *(provided, map_tiles, DeskChecks(worker, signals, log, guard)),
+        Dispatch(worker, reader, signals, log),
         *_case_pages(means, guard, authority.sha256),
     )
     routes = tuple(route for part in with_routes for route in part.routes)

@@ -76,11 +76,11 @@ class Intake:
 
     async def bearer(self, request: web.Request) -> str:
         """Return the bridge_id behind `Authorization: Bearer` (RFC 6750)."""
-        return buttons.bridge_of(self._reader, _token(request))
+        return buttons.bridge_of(self._reader, bearer_token(request))
 
     async def bearer_of_alarm(self, request: web.Request) -> str:
         """Return the same, of a token that was good once; whether it still is, `take_alarm` sees itself."""
-        token = _token(request)
+        token = bearer_token(request)
         as_kept = hashlib.sha256(token.encode()).digest()
         bridge_id = self._known.get(as_kept)
         if bridge_id is None:
@@ -227,7 +227,8 @@ class Intake:
             await wait_for_change(changed, self._settings.heartbeat_s)
 
 
-def _token(request: web.Request) -> str:
+def bearer_token(request: web.Request) -> str:
+    """Return the token of `Authorization: Bearer` (RFC 6750). Raises Refused("unauthorised")."""
     match = _BEARER.fullmatch(request.headers.get(hdrs.AUTHORIZATION, ""))
     if not match:
         raise Refused("unauthorised")

@@ -17,6 +17,7 @@ COMMANDS = {
     "console": ("users", "print an address that signs somebody in, once, within 10 minutes"),
     "users": ("users", "who works here"),
     "buttons": ("buttons", "hand out and take back buttons"),
+    "dispatch": ("dispatch", "dispatch systems, which may act on alarms"),
     "exercise": ("exercises", "buttons whose presses are an exercise for some hours"),
     "check": ("check", "send a test alarm to the desks through the whole chain, and wait until it is seen"),
     "bridges": ("buttons", "the phones that are enrolled"),

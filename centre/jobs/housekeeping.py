@@ -4,7 +4,7 @@ import asyncio
 
 from centre.platform.worker import SPARE, Worker
 from centre.settings import Settings
-from centre.work import attempt_counters, figures, login_attempts, retention
+from centre.work import attempt_counters, dispatch, figures, login_attempts, retention
 
 
 class Housekeeping:
@@ -23,6 +23,7 @@ class Housekeeping:
                 pass
             while await self._worker(retention.erase_records, *self._other_terms, lane=SPARE):
                 pass
+            await self._worker(dispatch.forget, lane=SPARE)
             await self._worker(retention.forget, lane=SPARE)
 
     async def make_figures(self) -> None:

@@ -20,7 +20,10 @@ SALT_BYTES = 16
 
 
 class Entry(NamedTuple):
-    """One event. `actor`: `user:ID`, `bridge:ID`, `centre` (by itself) or `command` (at the terminal)."""
+    """One event.
+
+    `actor`: `user:ID`, `bridge:ID`, `dispatch:ID`, `centre` (by itself) or `command` (at the terminal).
+    """
 
     seq: int
     at_ms: int

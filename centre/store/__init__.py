@@ -151,6 +151,9 @@ class Store:
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
+        if self.db.in_transaction:  # one within another is part of it, and fails with it
+            yield
+            return
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -231,16 +234,17 @@ class Store:
 
 
 class _PartOfGroup:
-    """One transaction after the other, none within another: a generator would cost more than a query."""
+    """One transaction after the other, or within another: a generator would cost more than a query."""
 
     def __init__(self, store: Store) -> None:
-        self._store, self._changes = store, 0
+        self._store = store
+        self._changes: list[int] = []  # when each began that has not ended
 
     def __enter__(self) -> None:
-        self._changes = self._store.begin_part()
+        self._changes.append(self._store.begin_part())
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._store.end_part(self._changes, kind is not None)
+        self._store.end_part(self._changes.pop(), kind is not None)
 
 
 def as_storage(store: Store) -> Storage:

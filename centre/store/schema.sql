@@ -574,3 +574,36 @@ CREATE TABLE desk_checks (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX desk_checks_by_desk ON desk_checks (zone, user_id, confirmed_at_ms);
+
+-- Dispatch systems: programs in which operators of elsewhere work, and act on alarms by (centre/api/dispatch.py).
+
+-- The token itself is only there.
+CREATE TABLE dispatch_systems (
+    system_id       TEXT PRIMARY KEY,           -- 8 base32 characters
+    name            TEXT NOT NULL,              -- as operators read it beside an act
+    token_sha256    TEXT NOT NULL UNIQUE,
+    every_zone      INTEGER NOT NULL,           -- also alarms of buttons that serve no case
+    may_close       INTEGER NOT NULL,
+    added_at_ms     INTEGER NOT NULL,
+    revoked_at_ms   INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX one_dispatch_system_per_name ON dispatch_systems (name) WHERE revoked_at_ms IS NULL;
+
+CREATE TABLE dispatch_zones (
+    system_id       TEXT NOT NULL REFERENCES dispatch_systems,
+    zone            TEXT NOT NULL,
+    PRIMARY KEY (system_id, zone)
+) STRICT, WITHOUT ROWID;
+
+-- What was done, by the key that the system has given it: the same request again is answered, and not done again.
+CREATE TABLE dispatch_requests (
+    system_id       TEXT NOT NULL REFERENCES dispatch_systems,
+    key             TEXT NOT NULL,
+    request_sha256  BLOB NOT NULL,              -- of incident, act and body
+    answer          TEXT NOT NULL,              -- JSON
+    at_ms           INTEGER NOT NULL,
+    PRIMARY KEY (system_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX dispatch_requests_by_time ON dispatch_requests (at_ms);

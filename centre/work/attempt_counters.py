@@ -9,11 +9,13 @@ from centre.work.core import Core
 EVERY_MS = 60_000
 
 
-def add(core: Core, kind: str, why: str) -> None:
-    """Count one, within a transaction; it is noted now, or by `due`."""
+def add(
+    core: Core, kind: str, why: str, *, actor: str = event_log.CENTRE, incident_id: str | None = None
+) -> None:
+    """Count one, within a transaction; it is noted now, with who and which, or by `due`, without."""
     row = core.store.one("tally", kind=kind, why=why)
     waiting, noted_at_ms = (row["waiting"], row["noted_at_ms"]) if row else (0, 0)
-    _count(core, kind, why, waiting + 1, noted_at_ms)
+    _count(core, kind, why, waiting + 1, noted_at_ms, actor, incident_id)
 
 
 def due(core: Core) -> None:
@@ -27,9 +29,17 @@ def due(core: Core) -> None:
                 _count(core, row["kind"], row["why"], tally["waiting"], tally["noted_at_ms"])
 
 
-def _count(core: Core, kind: str, why: str, waiting: int, noted_at_ms: int) -> None:
+def _count(
+    core: Core,
+    kind: str,
+    why: str,
+    waiting: int,
+    noted_at_ms: int,
+    actor: str = event_log.CENTRE,
+    incident_id: str | None = None,
+) -> None:
     now_ms = core.now_ms()
     if not 0 <= now_ms - noted_at_ms < EVERY_MS:  # a clock that was set back silences nobody
-        event_log.note(core, kind, event_log.CENTRE, why=why, count=waiting)
+        event_log.note(core, kind, actor, incident_id=incident_id, why=why, count=waiting)
         waiting, noted_at_ms = 0, now_ms
     core.store.run("set_tally", kind=kind, why=why, waiting=waiting, noted_at_ms=noted_at_ms)

@@ -177,7 +177,7 @@ def check_enrolment(core: Core, code: str) -> str:
 
 def enrol(core: Core, code: str, pin_hash: str | None, duress_pin_hash: str | None) -> dict[str, object]:
     """Use up the code; the answer of POST /v1/enrolments, with the only copy of the token."""
-    token, bridge_id = secrets.token_urlsafe(32), _new_bridge_id()
+    token, bridge_id = secrets.token_urlsafe(32), new_id()
     with core.store.transaction():
         device_id = check_enrolment(core, code)
         now_ms = core.now_ms()
@@ -272,7 +272,8 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _new_bridge_id() -> str:
+def new_id() -> str:
+    """Draw the id of a bridge, or of a dispatch system."""
     return "".join(secrets.choice(BASE32) for _ in range(8))
 
 

@@ -15,6 +15,7 @@ from centre.store import Row
 from centre.work.core import Core, content_name
 
 COMMAND, CENTRE = "command", "centre"
+DISPATCH = "dispatch:"  # before the id of a dispatch system
 ERASED = "erased"
 
 
@@ -84,7 +85,12 @@ def people(core: Core, actors: Iterable[str]) -> dict[str, str]:
     """Return the names of those who did something, by how the log names them."""
     known = sorted({actor for actor in actors if actor.startswith("user:")})
     users = {actor: core.store.one("user", user_id=actor.partition(":")[2]) for actor in known}
-    return {actor: user["name"] for actor, user in users.items() if user is not None}
+    names = {actor: user["name"] for actor, user in users.items() if user is not None}
+    for actor in sorted({actor for actor in actors if actor.startswith(DISPATCH)}):
+        system = core.store.one("dispatch_system", system_id=actor.removeprefix(DISPATCH))
+        if system is not None:
+            names[actor] = system["name"]
+    return names
 
 
 def erase_entries(

@@ -37,7 +37,9 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
     if name in ("sees", "does"):
         assert (name == "sees") == (route.method == "GET"), route.path
         return [{"session": roles.split()}]
-    return [] if name in ("anyone", "anyone_here") else [{"bearer": []}]
+    if name in ("anyone", "anyone_here"):
+        return []
+    return [{"dispatch" if name == "bearer_of_dispatch" else "bearer": []}]
 
 
 def test_every_reason_is_in_the_document() -> None:

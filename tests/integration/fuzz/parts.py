@@ -18,7 +18,7 @@ from schemathesis.schemas import BaseSchema
 from centre.api import openapi
 from centre.console.guard import COOKIE, csrf
 from centre.rules import access
-from centre.work import accounts, buttons
+from centre.work import accounts, buttons, dispatch
 from tests.unit.centre.parts import Hand, core_at
 
 HAND = Hand()
@@ -65,6 +65,8 @@ def known(home: Path, url: str) -> dict[str, dict[str, str]]:
     buttons.import_buttons(core, [HAND.registered])
     token = buttons.enrol(core, HAND.enrolment_code, None, None)["token"]
     headers = {"bearer": {"Authorization": f"Bearer {token}"}}
+    system = dispatch.add(core, "Dispatch", [], every_zone=True, may_close=True)
+    headers["dispatch"] = {"Authorization": f"Bearer {system}"}
     for role in access.ROLES:
         zone = "5415" if role == access.CASE_MANAGER else None
         user_id = accounts.add_user(core, role.replace("_", "-"), role.title(), role, zone, "en")
@@ -95,4 +97,4 @@ def ask(case: Case, served: Served, headers: dict[str, str]) -> None:
 def callers(case: Case) -> list[str]:
     """Who the document lets in."""
     security = case.operation.definition.raw["security"]
-    return [role for one in security for roles in one.values() for role in (roles or ["bearer"])] or [""]
+    return [role for one in security for scheme, roles in one.items() for role in (roles or [scheme])] or [""]

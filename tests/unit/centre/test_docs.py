@@ -61,7 +61,7 @@ def test_every_command_and_setting_is_named(command: list[str], capsys: pytest.C
         assert option == "--help" or f"`{option}`" in TEXT
 
 
-NOTES = ("event_log.note", "note", "_note")
+NOTES = ("event_log.note", "note", "_note", "attempt_counters.add")
 
 
 def entries_of_the_log() -> set[str]:
