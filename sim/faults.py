@@ -88,7 +88,19 @@ FAULTS: dict[str, Fault] = {
         worlds=(VIRTUAL,),
         drawn=(300, 3000, 10_000),
     ),
+    "phone_disk_damaged": Fault(
+        "its bridge is killed, and a bit or a sector of its journal is damaged that no press needs",
+        (PHONE,),
+        worlds=(VIRTUAL,),
+    ),
     "adapter_gone": Fault("Bluetooth vanishes", (PHONE,)),
+    "bluetooth_late": Fault(
+        "its Bluetooth service starts and stops to listen `late_ms` after it was asked, and answers then",
+        (PHONE,),
+        (Value("late_ms", 1, 60_000, "milliseconds"),),
+        worlds=(VIRTUAL,),
+        drawn=(2000, 12_000, 30_000),
+    ),
     "out_of_reach": Fault("the phone is 400 m away", (PHONE,)),
     "clock_jumps": Fault(
         "by `by_ms`; back after `for_ms`. In real time it needs libfaketime (`apt-get install faketime`)",

@@ -113,12 +113,13 @@ class BleakRadio:
         On Linux an adapter that is off is switched on, and a bluetoothd that starts is waited for.
         """
         if self.filtered and len(self._starts) == SCAN_STARTS_MAX:
-            await asyncio.sleep(max(0.0, self._starts[0] + SCAN_STARTS_S - time.monotonic()))
+            now_s = asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0.0, self._starts[0] + SCAN_STARTS_S - now_s))
         async with self._scanning:
             await self._stop_scanner()
             if self._is_unsure:
                 await self._begin_afresh()
-            self._starts.append(time.monotonic())
+            self._starts.append(asyncio.get_running_loop().time())
             self._off_signal.clear()
             scanner = await self._make_scanner(codes)
             await self._start(scanner)
@@ -192,18 +193,8 @@ class BleakRadio:
         any, the discovery is first ended by a word of bleak's own connection.
         """
         self._is_unsure = False
-        if self._bluez is None:
-            return
-        from bleak.backends.bluezdbus import manager
-
-        bleaks = manager._global_instances.get(asyncio.get_running_loop())
-        if bleaks is None or bleaks._bus is None:
-            return
-        if (self._links or self._nudging) and await _quietly(
-            self._bluez.end_discovery(bleaks._bus), CLOSE_S_MAX
-        ):
-            return
-        bleaks._bus.disconnect()
+        if self._bluez is not None:
+            await self._bluez.forget_discovery(_bleaks_bus(), keeps_links=bool(self._links or self._nudging))
 
     async def power_cycle(self) -> bool:
         """Switch an adapter off and on that hears nothing; return whether that was possible."""
@@ -390,6 +381,14 @@ class BleakLink:
 
     async def read_state(self) -> bytes:
         return bytes(await _bounded(self._client.read_gatt_char(self._state), GATT_S_MAX, "read"))
+
+
+def _bleaks_bus() -> Any:
+    """Return the connection to D-Bus that bleak has for this loop; None where it has none."""
+    from bleak.backends.bluezdbus import manager
+
+    bleaks = manager._global_instances.get(asyncio.get_running_loop())
+    return None if bleaks is None else bleaks._bus
 
 
 def _object(peer: BLEDevice) -> str:

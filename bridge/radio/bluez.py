@@ -187,7 +187,18 @@ class Bluez:
         """Take another adapter the next time, if there is one: this one does not do."""
         self._passed_over.add(f"/org/bluez/{self.adapter}")
 
-    async def end_discovery(self, bus: MessageBus) -> None:
+    async def forget_discovery(self, bus: MessageBus | None, keeps_links: bool) -> None:
+        """End the discovery of whoever is on `bus`, if there is one: by a word of theirs, or by leaving."""
+        if bus is None:
+            return
+        if keeps_links:
+            with contextlib.suppress(Exception):  # whatever it is, leaving the bus helps
+                async with asyncio.timeout(CALL_S_MAX):
+                    await self._end_discovery(bus)
+                    return
+        bus.disconnect()
+
+    async def _end_discovery(self, bus: MessageBus) -> None:
         """Stop the discovery of whoever is on `bus`, or find that there is none. Raises RadioOff."""
         reply = await bus.call(Message(_BLUEZ, f"/org/bluez/{self.adapter}", _ADAPTER, "StopDiscovery"))
         # "Failed" says that there is none (src/adapter.c, stop_discovery).

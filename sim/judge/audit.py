@@ -19,6 +19,11 @@ def journal_has(query: Query, device_id: str, event: int, counter: int) -> bool:
     return bool(query(sql, device_id, event, counter)[0][0])
 
 
+def journal_presses(query: Query) -> list[tuple[str, int, int]]:
+    """Return all presses that a bridge's journal holds."""
+    return [(row[0], row[1], row[2]) for row in query("SELECT device_id, event, counter FROM press")]
+
+
 def centre_has(query: Query, incident: str, stage: int) -> bool:
     """Return whether the centre's database holds this receipt."""
     sql = "SELECT count(*) FROM receipts WHERE incident_id = ? AND stage = ?"

@@ -135,10 +135,22 @@ def _all(story: Story) -> Iterator[_Finding]:
 
 
 def _heard(story: Story) -> Iterator[Broken]:
+    """Find HEARD of what is not on the bridge's disk, or is not after the next start."""
     for e in story.heard:
         if not e.data["on_disk"]:
             which = f"event {e.data['event']} number {e.data['counter']}"
             yield Broken(HEARD, e.at_ms, f"{e.by} says HEARD of {which}, not on its disk")
+    for journal in story.journals:
+        held = {tuple(press) for press in journal.data["presses"]}
+        for e in story.heard:
+            button, event = story.buttons.get(e.data["button"]), e.data["event"]
+            if e.by != journal.by or e.at_ms > journal.at_ms or button is None or event not in (ALARM, TEST):
+                continue
+            if (button.device_id, event, e.data["counter"]) not in held:
+                text = (
+                    f"{e.by} has said HEARD of event {event} number {e.data['counter']}, and reads it no more"
+                )
+                yield Broken(HEARD, journal.at_ms, text)
 
 
 def _kept(story: Story) -> Iterator[Broken]:

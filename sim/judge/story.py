@@ -256,6 +256,7 @@ class Story:
         self.end_ms = max(e.at_ms for e in events)
         self.failures: list[WorldEvent] = []
         self.heard: list[WorldEvent] = []  # each HEARD that a bridge said
+        self.journals: list[WorldEvent] = []  # what a bridge's journal holds after it has been read
         names = dict.fromkeys(
             e.data["button"] for e in events if e.by in ("hand", "air") and "button" in e.data
         )
@@ -286,17 +287,23 @@ class Story:
             self.buttons[e.data["button"]].add_on_air(e)
         elif e.by in ("centre", "auditor") and "incident" in e.data:
             self._add_incident(e)
-        elif e.what == "wrote" and e.data["stage"] == 0:
+        else:
+            self._add_of_phone(e)
+        if e.what in ("mistake", "fault", "crashed"):
+            self.failures.append(e)
+
+    def _add_of_phone(self, e: WorldEvent) -> None:
+        if e.what == "wrote" and e.data["stage"] == 0:
             self._add_heard(e)
         elif e.what == "receipt":
             press = Press(e.data["device_id"], e.data["event"], e.data["counter"])
             self.brought.append((e.at_ms, e.by, press, e.data["stage"]))
         elif e.what == "clock_set" or (e.what == "killed" and e.by in self._set_clocks):
             self._add_clock(e)
+        elif e.what == "journal":
+            self.journals.append(e)
         elif e.what == "is_at":
             self.places.append((e.at_ms, e.data["lat"], e.data["lon"]))
-        if e.what in ("mistake", "fault", "crashed"):
-            self.failures.append(e)
 
     def _add_clock(self, e: WorldEvent) -> None:
         if e.by == "centre" or e.what == "killed":

@@ -102,7 +102,7 @@ class Button:
         self._app: Any = None
         self._board: Board | None = None
         self._timer: Handle | None = None
-        self._stuck_asleep = False
+        self._is_asleep = self._stuck_asleep = False
         self.brown_out_keeps = ""  # what is left where the motor's start ends the program; empty: it does not
         self.late_s = 0.0  # how late the program gets its turn at most
         self._busy_until_s = 0.0
@@ -125,7 +125,7 @@ class Button:
         if self._board is not None:
             self._board.edge(down)
             self._interrupt()
-        elif self._app is None and down != self._stuck_asleep:
+        elif self._is_asleep and down != self._stuck_asleep:
             self._boot_in(WAKE_S, slept=True, pressed=True)
 
     # -- power ----------------------------------------------------------------------------------------
@@ -133,6 +133,7 @@ class Button:
     def power_on(self) -> None:
         if not self.is_on and not self._is_broken:
             self.is_on = True
+            self._is_asleep = False
             self._since_s, self._since_ms = self._time.now_s, CLOCK_FROM_MS
             self.happen(self.name, "power", on=True)
             self._boot_in(BOOT_S, slept=False, pressed=False)
@@ -181,6 +182,7 @@ class Button:
         self._again(self._time.now_s + delay_s, self._boot, slept, pressed)
 
     def _boot(self, slept: bool, pressed: bool) -> None:
+        self._is_asleep = False
         self._board = Board(self, slept, pressed)
         self.happen(self.name, "boot", args=[self.made.device_id, str(slept)])
         identity = Identity(self.made.device_id, self.made.root, 0)
@@ -227,13 +229,14 @@ class Button:
         self.happen(self.name, "reset")
         self._end()
         self.ble.active(False)
+        self._is_asleep = delay_s > RESTART_S
         self._boot_in(delay_s, slept=False, pressed=False)
 
     def sleep(self, until_ms: int, stuck: bool) -> None:
         """What the board is asked for: the program ends here."""
         self._end()
         self.ble.active(False)
-        self._stuck_asleep = stuck
+        self._is_asleep, self._stuck_asleep = True, stuck
         if self.is_down != stuck:  # the level that wakes it is there already
             self._boot_in(WAKE_S, slept=True, pressed=True)
         else:

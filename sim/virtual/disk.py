@@ -2,16 +2,22 @@
 
 The database is SQLite's own, in memory, opened from the image of one that has been migrated already. A
 commit under `synchronous = FULL` is on the disk when it returns; under anything less the system writes it
-some time later, and a power cut before that takes it away.
+some time later, and a power cut before that takes it away. One that is damaged becomes a file, so that the
+program can repair it as on a phone.
 """
 
 import sqlite3
+import tempfile
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from random import Random
 from typing import Any
 
 from sim.virtual.time import Killed
 
 DISK_S = 0.004  # at most, for a call that has to do with it; unless it is slow
+_SECTOR, _TRIES = 512, 50
 WRITTEN_BACK_S = 30.0  # Linux: dirty_expire_centisecs
 
 
@@ -30,15 +36,38 @@ class Disk:
         self._synced = False
         self._changes = 0  # of the database, when the transaction began
         self._before: tuple[float, bytes] | None = None  # since when, and what is on the disk for sure
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.path = Path("database.sqlite")
 
-    def connect(self, _path: object) -> sqlite3.Connection:
+    @property
+    def is_file(self) -> bool:
+        """Return whether it has been damaged, and is a file since."""
+        return self._folder is not None
+
+    def connect(self, path: Path | str) -> sqlite3.Connection:
         """As often as a process likes; it is one file."""
         self._synced = True  # SQLite's default
+        if self.is_file:
+            Path(path).touch(mode=0o600)
+            self._db = sqlite3.connect(path, isolation_level=None, factory=_Connection)
+            self._db.disk = self
         return self._db
+
+    def damage(self, table: str, random: Random) -> None:
+        """Damage a bit or a sector, so that a plain SELECT still reads every row of `table`."""
+        image = self.path.read_bytes() if self.is_file else self._db.serialize()
+        damaged = _damaged(image, table, random)
+        if not self.is_file:
+            self._folder = tempfile.TemporaryDirectory(prefix="amr-disk-")
+            self.path = Path(self._folder.name) / self.path
+            sqlite3.Connection.close(self._db)
+        self.path.write_bytes(damaged)
 
     def cut_power(self) -> None:
         """What was not written back is gone."""
         self.fence()
+        if self.is_file:
+            return
         before, self._before = self._durable(), None
         if before is not None:
             self._db.deserialize(before)
@@ -46,7 +75,9 @@ class Disk:
     def fence(self) -> None:
         """Whoever used it is dead; an open transaction ends as if it had never begun."""
         self._fenced, self.kill_in = True, None
-        if self._db.in_transaction:
+        if self.is_file:
+            sqlite3.Connection.close(self._db)
+        elif self._db.in_transaction:
             sqlite3.Connection.execute(self._db, "ROLLBACK")
 
     def open(self) -> None:
@@ -55,12 +86,16 @@ class Disk:
 
     def dispose(self) -> None:
         sqlite3.Connection.close(self._db)
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What would still be there after a power cut at this moment, as an auditor reads it."""
-        durable = self._durable()
+        durable = None if self.is_file else self._durable()
         db: sqlite3.Connection = self._db
-        if durable is not None:
+        if self.is_file:
+            db = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)
+        elif durable is not None:
             db = sqlite3.connect(":memory:")
             db.deserialize(durable)
         cursor = db.cursor()
@@ -94,7 +129,7 @@ class Disk:
                 raise _error("database or disk is full", sqlite3.SQLITE_FULL)
         elif statement.startswith("BEGIN"):
             self._changes = self._db.total_changes
-            if not self._synced and self._durable() is None:
+            if not self._synced and not self.is_file and self._durable() is None:
                 self._before = (self._now_s(), self._db.serialize())
         elif statement.startswith("PRAGMA synchronous"):
             self._synced = statement.rpartition("=")[2].strip() in ("FULL", "EXTRA")
@@ -119,3 +154,37 @@ class _Connection(sqlite3.Connection):
     def close(self) -> None:
         if self.in_transaction:
             super().execute("ROLLBACK")
+        if self.disk.is_file:
+            super().close()
+
+
+def _damaged(image: bytes, table: str, random: Random) -> bytes:
+    """Return the image with a flipped bit, or a sector of zeros or noise, where there was something."""
+    whole = _rows(image, table)
+    assert whole is not None, "it is sound"
+    used = [offset for offset, byte in enumerate(image) if byte]
+    for _ in range(_TRIES):
+        damaged, offset = bytearray(image), random.choice(used)
+        start = offset - offset % _SECTOR
+        kind = random.choice(("bit", "bit", "zeros", "noise"))
+        if kind == "bit":
+            damaged[offset] ^= 1 << random.randrange(8)
+        else:
+            noise = random.randbytes(_SECTOR)
+            damaged[start : start + _SECTOR] = noise if kind == "noise" else bytes(_SECTOR)
+        if _rows(bytes(damaged), table) == whole:
+            return bytes(damaged)
+    return image
+
+
+def _rows(image: bytes, table: str) -> list[Any] | None:
+    """Return all rows as a plain SELECT reads them; None where it cannot."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.text_factory = bytes
+        try:
+            # In memory there is no write-ahead log (sqlite.org/fileformat.html, bytes 18 and 19).
+            db.deserialize(image[:18] + b"\x01\x01" + image[20:])
+            db.execute("PRAGMA writable_schema = ON")
+            return db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 -- our own name
+        except (sqlite3.Error, UnicodeDecodeError):  # the name of a column may be no text
+            return None

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -15,7 +14,9 @@ from bridge.rules.accuracy import CONFIDENCE
 from bridge.rules.expected_codes import ExpectedCodes, quick_texts
 from bridge.store.journal import Journal
 from bridge.tasks.relay import Relay
+from sim.judge.audit import journal_presses
 from sim.physics.receiver import sentences
+from sim.virtual.bluetoothd import Bluetoothd
 from sim.virtual.disk import DISK_S, Disk
 from sim.virtual.network import Network, VirtualEndpoint
 from sim.virtual.radio import REPORTS_AGAIN_S, Aether, PhoneRadio
@@ -134,8 +135,9 @@ class Phone:
         self.clock, self._epoch_ms = Clock(time, epoch_ms), epoch_ms
         self.receiver_date = ""  # what the satellite receiver has instead of the right day
         self.receiver = Scanner(name, lambda *_: None, REPORTS_AGAIN_S if repeats else None)
+        self.bluetoothd = Bluetoothd(time, air, self.receiver)
         self.slow_s = DISK_S
-        self.is_up = self.adapter_is_gone = False
+        self.is_up = False
         self._starts = 0
 
     # -- its life -------------------------------------------------------------------------------------
@@ -149,6 +151,7 @@ class Phone:
             return
         self.is_up = True
         self.disk.open()
+        self._has_read = False
         self._loop = Loop(self._time, self._disk_s, self._mistake)  # type: ignore[abstract]
         self.disk.on_kill = self._strike
         self._loop.create_task(self._run())
@@ -161,7 +164,7 @@ class Phone:
         async with Centre(endpoint.url, None, endpoint=lambda *_: endpoint) as centre:
             self.relay = Relay(
                 self._devices,
-                journal=Journal(Path("journal.sqlite"), self.disk.connect),
+                journal=Journal(self.disk.path, self.disk.connect),
                 centre=centre,
                 radio=self._make_radio,
                 log=self._log,
@@ -178,13 +181,12 @@ class Phone:
             self.name,
             self._loop,
             self._air,
-            self.receiver,
+            self.bluetoothd,
             self._aether,
             self._random,
             on_advert,
             self._is_filtered,
         )
-        self.radio.is_gone = self.adapter_is_gone
         return self.radio
 
     def _strike(self) -> None:
@@ -200,11 +202,10 @@ class Phone:
         self.is_up = False
         self.disk.fence()
         self._air.listen(self.receiver, False)
-        self.receiver.report = lambda *_: None
         radio = getattr(self, "radio", None)
         self._loop.kill()
         if radio is not None:
-            radio.break_links()
+            radio.end()
         self._happen(self.name, "killed")
 
     def cut_power(self) -> None:
@@ -212,10 +213,12 @@ class Phone:
         self.disk.cut_power()
         self._happen(self.name, "power_cut")
 
+    def damage_disk(self) -> None:
+        """Have a bit or a sector of its journal damaged that no press needs, while it is off."""
+        self.disk.damage("press", self._random)
+
     def set_adapter(self, gone: bool) -> None:
-        self.adapter_is_gone = gone
-        if self.is_up and hasattr(self, "radio"):
-            self.radio.go(gone)
+        self.bluetoothd.go(gone)
 
     def moved(self) -> None:
         """Who is linked may be out of reach."""
@@ -240,6 +243,9 @@ class Phone:
     def _log(self, what: str, **fields: Any) -> None:
         if what == "trouble" and fields.get("reason") == "internal":
             self._mistake(fields["text"])
+        if not self._has_read:  # whatever it says first, it says after it has read its journal
+            self._has_read = True
+            self._happen(self.name, "journal", presses=journal_presses(self.disk.query))
         self._happen(self.name, what, **fields)
 
     # -- the protected person -------------------------------------------------------------------------

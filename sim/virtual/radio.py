@@ -1,15 +1,18 @@
-"""A phone's radio on the virtual air: `bridge.ports.Radio`. What its system reports, and links that break."""
+"""A phone's radio on the virtual air: the bridge's own listening, and links that break."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Protocol
 
-from bridge.ports import LinkLost, OnAdvert, Peer, RadioOff
-from bridge.radio.bleak_radio import CONNECT_S_MAX, GATT_S_MAX
+from bleak import BleakScanner
+
+from bridge.ports import LinkLost, OnAdvert, Peer
+from bridge.radio.bleak_radio import CONNECT_S_MAX, GATT_S_MAX, BleakRadio
 from sim.virtual.ble import Central
-from sim.virtual.radio_world import Advert, Air, Receiver
+from sim.virtual.bluetoothd import Bluetoothd
+from sim.virtual.radio_world import Advert, Air
 from sim.virtual.time import Loop
 
 CONNECT_S = 0.15
@@ -40,59 +43,35 @@ class Aether(Protocol):
         """A phone has read the state of a button, or of whoever passes for it."""
 
 
-class PhoneRadio:
-    """Belongs to one run of a bridge. `is_gone()`: the adapter is away."""
+class PhoneRadio(BleakRadio):
+    """Belongs to one run of a bridge. How it listens is the bridge's own; its links are the world's."""
 
     def __init__(
         self,
         name: str,
         loop: Loop,
         air: Air,
-        receiver: Receiver,
+        daemon: Bluetoothd,
         aether: Aether,
         random: Random,
         on_advert: OnAdvert,
         filtered: bool,
     ) -> None:
-        self.filtered, self.mode = filtered, "filtered" if filtered else "passive"
-        self._name, self._loop, self._air, self._receiver = name, loop, air, receiver
-        self._aether, self._random, self._on_advert = aether, random, on_advert
-        self._codes: frozenset[str] = frozenset()
-        self._lost = asyncio.Event()
-        self._links: list[VirtualLink] = []
-        self.is_gone = False
-        receiver.report = self._report
+        super().__init__(on_advert, daemon.scanner(loop, self), filtered=filtered, scan="passive")
+        self._daemon = daemon
+        self.bluez = daemon.client(self._lose)
+        self._bluez = self.bluez  # type: ignore[assignment]  # as much of it as is asked for
+        self._name, self._loop, self._air = name, loop, air
+        self._aether, self._random = aether, random
+        self._links: set[VirtualLink] = set()  # type: ignore[assignment]
 
-    def _report(self, advert: Advert, rssi: int) -> None:
-        if not self.filtered or advert.uuid in self._codes:
-            self._loop.call_soon(self._on_advert, advert, [advert.uuid], rssi)
+    def _recall(self, scanner: BleakScanner, adapter: str) -> None:
+        """Do nothing: in this world the links of a bridge that was killed are gone."""
 
-    async def scan(self, codes: Sequence[str]) -> None:
-        if self.is_gone:
-            raise RadioOff("adapter_gone", "no Bluetooth adapter answers")
-        await asyncio.sleep(0.02)
-        self._codes = frozenset(codes)
-        self._lost.clear()
-        self._air.listen(self._receiver, not self.is_gone)
-
-    async def lost(self) -> RadioOff:
-        await self._lost.wait()
-        return RadioOff("adapter_gone", "the Bluetooth adapter is gone")
-
-    async def stop(self) -> None:
-        self._air.listen(self._receiver, False)
-
-    async def power_cycle(self) -> bool:
-        """Do nothing: in this world an adapter that hears nothing has nothing to hear."""
-        return False
-
-    def go(self, gone: bool) -> None:
-        """The adapter is pulled out, or is there again."""
-        self.is_gone = gone
-        if gone:
-            self._air.listen(self._receiver, False)
-            self._lost.set()
-            self.break_links()
+    def end(self) -> None:
+        """Its process is dead."""
+        self._daemon.leave(self)
+        self.break_links()
 
     def break_links(self) -> None:
         for link in list(self._links):
@@ -105,7 +84,7 @@ class PhoneRadio:
                 self._loop.call_later(SUPERVISION_S, link.lose)
 
     @asynccontextmanager
-    async def link(
+    async def link(  # type: ignore[override]
         self,
         peer: Peer,
         code: bytes,  # noqa: ARG002 -- the port's shape; here a button has one table at a time
@@ -117,7 +96,7 @@ class PhoneRadio:
             async with asyncio.timeout(CONNECT_S_MAX):
                 while not link.connect(peer.address):  # noqa: ASYNC110 -- as controllers do
                     await asyncio.sleep(AGAIN_S)
-                self._links.append(link)
+                self._links.add(link)
                 await asyncio.sleep(CONNECT_S * (0.5 + self._random.random()))
         except TimeoutError:
             raise LinkLost("connect_slow") from None
@@ -147,12 +126,20 @@ class VirtualLink:
 
     def connect(self, address: str) -> bool:
         radio = self._radio
-        if radio.is_gone or self._peripheral is None or not radio._air.reaches(self.button, radio._name):
+        if (
+            radio._daemon.is_gone
+            or self._peripheral is None
+            or not radio._air.reaches(self.button, radio._name)
+        ):
             return False
         if radio._random.random() < radio._air.loss / 2:
             return False
         self._connection = self._peripheral.connect(Central(radio._name, self._ended), address)
         return self._connection is not None
+
+    def end(self) -> None:
+        """The adapter is gone."""
+        self.lose()
 
     def lose(self) -> None:
         """From this side, or by the air."""
@@ -170,7 +157,7 @@ class VirtualLink:
 
     def _gone(self) -> None:
         if self in self._radio._links:
-            self._radio._links.remove(self)
+            self._radio._links.discard(self)
         if not self._radio._loop.is_dead:
             self._radio._loop.call_soon(self._on_lost)
 

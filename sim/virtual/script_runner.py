@@ -136,6 +136,14 @@ class ScriptRunner:
         phone = self._world.phones[step.who]
         self._lasting(step, lambda: phone.set_adapter(True), lambda: phone.set_adapter(False))
 
+    def _bluetooth_late(self, step: Step) -> None:
+        daemon = self._world.phones[step.who].bluetoothd
+        self._lasting(
+            step,
+            lambda: setattr(daemon, "late_s", float(step.value) / 1000),
+            lambda: setattr(daemon, "late_s", 0.0),
+        )
+
     def _phone_asleep(self, step: Step) -> None:
         receiver = self._world.phones[step.who].receiver
         self._lasting(
@@ -196,6 +204,12 @@ class ScriptRunner:
             lambda: setattr(program, "slow_s", float(step.value) / 1000),
             lambda: setattr(program, "slow_s", DISK_S),
         )
+
+    def _phone_disk_damaged(self, step: Step) -> None:
+        phone = self._world.phones[step.who]
+        phone.kill()
+        phone.damage_disk()
+        self._lasting(step, phone.kill, phone.start)
 
     def _clock_jumps(self, step: Step) -> None:
         """Set a clock, and set it back when the fault ends; without an end nobody puts it right."""

@@ -14,21 +14,29 @@ from typing import Any
 from unittest.mock import patch
 
 from bridge.centre.errors import CentreError, NotACentre
-from bridge.rules import retry_queue
+from bridge.location import nmea
+from bridge.location.positions import Positions
+from bridge.radio.bleak_radio import BleakRadio
+from bridge.rules import fix_choice, retry_queue
+from bridge.rules.accuracy import taken_ms
 from bridge.rules.press_flow import PressFlow
+from bridge.rules.visit import Visit
 from bridge.store.journal import Journal
 from bridge.store.journal_writer import JournalWriter
 from bridge.tasks.presses import Presses
 from bridge.tasks.relay import Relay
+from centre.rules import newest_position
 from centre.store import Store
 from centre.work import presses
+from firmware.board.feedback import Feedback
 from firmware.board.memory import Memory
-from firmware.board.press import SAVE_PRESS, Press
+from firmware.board.press import QUIET_PHASE, SAVE_PRESS, SILENCE, VIBRATE, Press
 from sim.judge import promises
 from sim.virtual import button as _virtual_button  # first, so that the firmware finds its `bluetooth`
 from wire import receipts
 
 assert _virtual_button
+App: Any = import_module("firmware.board.app").App
 Radio: Any = import_module("firmware.board.radio").Radio
 
 
@@ -225,7 +233,7 @@ def an_open_press_forgotten_after_power_loss() -> Iterator[None]:
         yield
 
 
-@bug(promises.LOST, promises.REUSED)
+@bug(promises.LOST, promises.REUSED, promises.LATE)
 def a_press_felt_before_it_is_on_flash() -> Iterator[None]:
     def make(opens: Any) -> Any:
         def late(self: Press, event: int, now_ms: int) -> Any:
@@ -295,4 +303,201 @@ def a_hand_that_is_never_told() -> Iterator[None]:
 @bug(promises.LOST, promises.LATE)
 def a_contact_once_an_hour() -> Iterator[None]:
     with patch.object(import_module("firmware.board.press"), "_CONTACT_EVERY_MS", 3_600_000):
+        yield
+
+
+# -- what was found in the field: positions and clocks ---------------------------------------------------
+
+
+@bug(promises.PLACED)
+def a_receivers_date_believed() -> Iterator[None]:
+    """A fix that claims an earlier time than the last one is late, whenever it comes."""
+
+    def make(take: Any) -> Any:
+        def by_date(self: Any, fix: Any) -> None:
+            if self.newest is None or taken_ms(fix) >= taken_ms(self.newest):
+                take(self, fix)
+
+        return by_date
+
+    believed = patch.object(nmea, "reference_ms", lambda phone_ms, said_ms: said_ms or phone_ms)
+    with believed, instead(fix_choice._Origin, "take", make):
+        yield
+
+
+@bug(promises.PLACED)
+def a_fix_as_old_as_the_phones_clock_says() -> Iterator[None]:
+    def make(init: Any) -> Any:
+        def by_wall(self: Positions, sources: Any, *, boottime_ms: Any, **rest: Any) -> None:
+            init(self, sources, boottime_ms=boottime_ms, **rest)
+            clock, offer = boottime_ms.__self__, self._selector.offer
+
+            def offer_by_wall(fix: Any) -> None:
+                offer(replace(fix, arrived_ms=clock.boottime_ms() - (clock.now_ms() - taken_ms(fix))))
+
+            self._selector.offer = offer_by_wall  # type: ignore[method-assign]
+
+        return by_wall
+
+    with instead(Positions, "__init__", make):
+        yield
+
+
+@bug(promises.PLACED)
+def the_newest_position_by_the_phones_date() -> Iterator[None]:
+    def make(every: Any) -> Any:
+        def by_date(self: Store, query: str, **values: Any) -> Any:
+            if query != "newest_fixes":
+                return every(self, query, **values)
+            return self.db.execute(
+                self._queries[query].replace("BY at_ms", "BY taken_at_ms"), values
+            ).fetchall()
+
+        return by_date
+
+    by_date = patch.object(newest_position, "moment_ms", lambda fix, _: fix.taken_at_ms)
+    with by_date, instead(Store, "all", make):
+        yield
+
+
+# -- what was found in the field: the button, and who passes for it ---------------------------------------
+
+
+@bug(promises.FELT, promises.FORGED, promises.ORDER)
+def a_pulse_skipped_by_a_late_loop() -> Iterator[None]:
+    def make(tick: Any) -> Any:
+        def by_plan(self: Feedback, now_ms: int) -> bool:
+            while now_ms >= self._until_ms and not self.is_idle():
+                tick(self, self._until_ms if self._left or self.is_on else now_ms)
+            return self.is_on
+
+        return by_plan
+
+    with instead(Feedback, "tick", make):
+        yield
+
+
+@bug(promises.FELT, promises.TOLD)
+def a_sleep_that_asks_not_what_is_to_be_done() -> Iterator[None]:
+    def make(due_ms: Any) -> Any:
+        def hasty(self: Any) -> int | None:
+            is_stuck = self.press.phase == QUIET_PHASE and self.gesture.is_stuck()
+            return None if is_stuck else due_ms(self)
+
+        return hasty
+
+    with instead(App, "_due_ms", make):
+        yield
+
+
+@bug(promises.TOLD)
+def not_confirmed_counted_from_each_reset() -> Iterator[None]:
+    def make(boot: Any) -> Any:
+        def anew(self: Press, now_ms: int, slept: bool, power_lost: bool) -> Any:
+            if not slept:
+                self.life.started_ms = now_ms
+            return boot(self, now_ms, slept, power_lost)
+
+        return anew
+
+    with instead(Press, "boot", make):
+        yield
+
+
+@bug(promises.ORDER)
+def a_stage_felt_before_it_is_saved() -> Iterator[None]:
+    def make(receipt: Any) -> Any:
+        def felt_first(self: Press, stage: int, now_ms: int) -> Any:
+            return sorted(receipt(self, stage, now_ms), key=lambda action: action[0] != VIBRATE)
+
+        return felt_first
+
+    with instead(Press, "receipt", make):
+        yield
+
+
+@bug(promises.AGED)
+def a_press_of_flash_with_the_time_of_the_one_before() -> Iterator[None]:
+    def make(load: Any) -> Any:
+        def dated(self: Memory) -> Any:
+            life = load(self)
+            life.is_undated = life.is_undated and self.power_lost
+            return life
+
+        return dated
+
+    with instead(Memory, "load", make):
+        yield
+
+
+@bug(promises.ON_AIR)
+def a_code_off_the_air_while_links_linger() -> Iterator[None]:
+    def connectable(self: Any, interval_us: int) -> int:
+        try:
+            self._ble.gap_advertise(interval_us, adv_data=self._advert, connectable=self._connectable)
+        except OSError:
+            return 100
+        return 0
+
+    with patch.object(Radio, "advertise", connectable):
+        yield
+
+
+@bug(promises.BROUGHT)
+def a_write_that_is_answered_taken_for_the_buttons() -> Iterator[None]:
+    def make(wrote: Any) -> Any:
+        def believed(self: Visit, stage: int) -> None:
+            wrote(self, stage)
+            self.proved()
+
+        return believed
+
+    def uncontested(next_: Any) -> Any:
+        return lambda self, press, is_kept, _=False: next_(self, press, is_kept)
+
+    with instead(Visit, "wrote", make), instead(Visit, "next", uncontested):
+        yield
+
+
+@bug(promises.FORGED)
+def a_radio_switched_off_while_the_motor_runs() -> Iterator[None]:
+    def make(may: Any) -> Any:
+        return lambda self, verb: verb == SILENCE or may(self, verb)
+
+    with instead(App, "_may", make):
+        yield
+
+
+@bug(promises.LOST, promises.LATE)
+def a_late_start_of_discovery_in_progress_for_ever() -> Iterator[None]:
+    async def nothing(_: BleakRadio) -> None:
+        """Leave BlueZ at what it was doing."""
+
+    with patch.object(BleakRadio, "_begin_afresh", nothing):
+        yield
+
+
+@bug(promises.HEARD, promises.LOST, promises.LATE)
+def a_damaged_journal_set_aside_with_all_its_presses() -> Iterator[None]:
+    def make(repair: Any) -> Any:
+        return lambda self, contents: repair(self, replace(contents, presses=[]))
+
+    with instead(Journal, "_repair", make):
+        yield
+
+
+@bug(promises.SOUND, promises.LOST, promises.HEARD)
+def a_journal_read_as_a_whole() -> Iterator[None]:
+    """What cannot be read of it raises, and the bridge does not start."""
+
+    def make(load: Any) -> Any:
+        def whole(self: Journal, now_ms: int) -> Any:
+            contents = load(self, now_ms)
+            if contents.reason is not None:
+                raise KeyError("battery_mv")
+            return contents
+
+        return whole
+
+    with instead(Journal, "load", make):
         yield
