@@ -146,7 +146,8 @@ def _press(core: Core, incident: Row) -> Facts:
             {"stage": STAGES[one["stage"]], "at": _when(one["at_ms"])}
             for one in core.store.all("receipts", **which)
         ],
-        "reason": None if call_off or reason == CloseReason.DURESS else reason,
+        # As on the case manager's pages: who operators closed as duress is real there.
+        "reason": None if call_off else CloseReason.REAL if reason == CloseReason.DURESS else reason,
     }
 
 

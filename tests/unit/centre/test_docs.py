@@ -10,6 +10,7 @@ import pytest
 
 from centre import settings
 from centre.commands import CommandParser, main, parser
+from centre.console import words
 from centre.platform.log import EVENTS
 from centre.rules import access
 from centre.rules.refusals import REASONS
@@ -89,6 +90,12 @@ def test_every_entry_of_the_log_is_explained() -> None:
     section = TEXT.partition("## What the log tells")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(entries_of_the_log())
+
+
+def test_every_entry_of_the_log_has_words() -> None:
+    """In the administrator's language, on the log's page and in its filter."""
+    known = words.of_page("nl", "log")
+    assert [kind for kind in sorted(entries_of_the_log()) if kind not in known] == []
 
 
 def test_every_refusal_is_explained_to_who_writes_a_bridge() -> None:
