@@ -12,7 +12,7 @@ from centre.rules import event_log as rules
 from centre.rules import times
 from centre.rules.event_log import Entry
 from centre.store import Row
-from centre.work import cases, event_log
+from centre.work import cases, event_log, running_log
 from centre.work.core import Core
 from centre.work.event_log import LoggedEntry
 
@@ -68,13 +68,14 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
             "format": FORMAT,
             "exported_at": times.write(core.now_ms()),
             "incident": _columns(
-                incident, "incident_id device_id event counter opened_at_ms exercise erased_at_ms"
+                incident, "incident_id device_id event counter opened_at_ms exercise erased_at_ms follows"
             ),
             "case": case,
             "arrivals": [_columns(row, ARRIVAL) for row in core.store.all("alarms", **which)],
             "positions": [dict(row) for row in core.store.all("all_fixes", **which)],
             "call_off": _call_off(core.store.one("call_off", **which)),
             "stages": [_stage(core, row) for row in core.store.all("receipts", **which)],
+            "running_log": [asdict(one) for one in running_log.of_incident(core, incident_id)],
             "people": event_log.people(core, [one.entry.actor for one in entries]),
             "chain": _chain(core, entries, key) if entries else None,
         }

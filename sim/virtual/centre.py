@@ -19,6 +19,8 @@ from aiohttp import web
 from centre.api.bridges import STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, Intake
 from centre.api.event_streams import Streams
 from centre.api.routing import Refusals, Route
+from centre.jobs.closings import LOOK_S as CLOSINGS_S
+from centre.jobs.closings import Closings
 from centre.platform.change_signals import ChangeSignals
 from centre.platform.log import Log
 from centre.platform.sealing import Sealer
@@ -26,10 +28,11 @@ from centre.platform.worker import ALARMS, Worker
 from centre.rules.access import Caller
 from centre.rules.incidents import CloseReason
 from centre.rules.refusals import Refused
+from centre.rules.running_log import UNDO_MS
 from centre.settings import Settings
 from centre.store import Store
 from centre.work import board as desk
-from centre.work import positions
+from centre.work import closings, positions
 from centre.work.core import Core
 from sim.judge.audit import centre_has, incidents
 from sim.virtual.disk import DISK_S, Disk
@@ -40,11 +43,7 @@ from wire import receipts
 T = TypeVar("T")
 NAME = "centre"
 START_S = 0.5
-_LOGGED = {
-    receipts.ACKNOWLEDGED: "acknowledged",
-    receipts.DISPATCHED: "dispatched",
-    receipts.CLOSED: "closed",
-}
+_LOGGED = {receipts.ACKNOWLEDGED: "acknowledged", receipts.DISPATCHED: "dispatched"}
 
 
 class OneThread(Worker):
@@ -121,6 +120,9 @@ class Centre:
         intake = Intake(self._worker, core, self._signals, log, b"", Settings(), streams)
         self._routes = intake.routes
         self._refusals = Refusals(log)
+        self._closings = Closings(self._worker, self._signals, log)
+        for later_s in (0.0, UNDO_MS / 1000):  # what was closed before it was killed
+            self._loop.call_later(later_s, self._look_at_closings)
         self.is_up = True
         self._happen(NAME, "listening")
 
@@ -211,13 +213,26 @@ class Centre:
         if not below:
             return
         incident_id = below[0].incident_id
-        reason = "real" if stage == receipts.CLOSED else None
-        advance = partial(desk.advance, reason=CloseReason(reason) if reason else None)
-        done = await self._worker(advance, self._operator, incident_id, stage)
-        if done.now:
+        act = partial(desk.advance, stage=stage)
+        if stage == receipts.CLOSED:
+            act = partial(closings.close, reason=CloseReason.REAL)
+            self._loop.call_later(UNDO_MS / 1000, self._look_at_closings)
+        done = await self._worker(act, self._operator, incident_id)
+        for reached in done.reached:
             who = {"device_id": done.device_id, "event": done.event, "counter": done.counter}
-            self._happen(NAME, _LOGGED[stage], incident=incident_id, **who)
+            self._happen(NAME, _LOGGED[reached], incident=incident_id, **who)
+        if done.now:
             self._signals.incident_changed(incident_id)
+
+    def _look_at_closings(self) -> None:
+        self._loop.create_task(self._finish_closings())
+
+    async def _finish_closings(self) -> None:
+        """Do as the centre's job does each second, at the moments at which there can be something to do."""
+        try:
+            await self._closings.look()
+        except sqlite3.Error:
+            self._loop.call_later(CLOSINGS_S, self._look_at_closings)
 
     def audit(self) -> None:
         """What is in the database, read as somebody does who knows nothing of the program."""

@@ -18,7 +18,7 @@ from centre.platform.home import Home
 from centre.rules import access
 from centre.rules.cases import CaseFile, Person, Stalker
 from centre.store import Row, Store
-from centre.work import cases, event_log
+from centre.work import cases, event_log, running_log
 from centre.work.core import Core
 from centre.work.export import export
 from tests.unit.centre.parts import granted, signed_in
@@ -125,6 +125,21 @@ def test_nothing_is_overwritten_and_what_is_not_here_is_said(
     assert told.export(told.case_id, to=tmp_path / "nowhere/new") == 1
     assert capsys.readouterr().err.count("\n") == 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out"]
+
+
+def test_the_running_log_is_in_it_word_for_word(told: Told, tmp_path: Path) -> None:
+    """However long a remark is; on the page and in the file, under its author."""
+    words = "Neighbour <rang>. " + "x" * 1900
+    running_log.remark(told.core, told.operator, told.incident_id, words)
+    running_log.send_patrol(told.core, told.operator, told.other, "Zone 12")
+    for incident_id in (told.incident_id, told.other):
+        assert told.export("--incident", incident_id, to=tmp_path / incident_id) == 0
+    last = of(tmp_path / told.incident_id, told.incident_id)["running_log"][-1]
+    assert (last["kind"], last["by"], last["text"]) == ("remark", "Operator", words)
+    page = (tmp_path / told.incident_id / f"incident-{told.incident_id}.html").read_text("utf-8")
+    assert words.replace("<", "&lt;").replace(">", "&gt;") in page
+    page = (tmp_path / told.other / f"incident-{told.other}.html").read_text("utf-8")
+    assert "patrol Zone 12: sent" in " ".join(page.split())
 
 
 def test_names_are_escaped_and_there_only_while_the_case_is(told: Told, tmp_path: Path) -> None:
