@@ -21,6 +21,18 @@ def test_every_language_says_everything(path: Path) -> None:
         assert len({tuple(sorted(re.findall(r"\{\w*\}", text))) for text in said.values()}) == 1, key
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_key_is_there_twice(path: Path) -> None:
+    """The second would be said in the place of the first, without a word."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        keys = [key for key, _ in pairs]
+        assert sorted(keys) == sorted(set(keys))
+        return dict(pairs)
+
+    json.loads(path.read_text("utf-8"), object_pairs_hook=once)
+
+
 def test_no_line_of_french_begins_with_a_colon() -> None:
     """French has a space before it, which does not break; and no page writes one of its own behind a word."""
     assert words.say("fr", "board.duress").startswith("CONTRAINTE\N{NO-BREAK SPACE}:")
