@@ -20,7 +20,8 @@ demo: $(READY)  ## one press, all the way and back; ARGS=--once, ARGS="--once --
 	@$(BIN)/amr-sim demo $(ARGS)
 
 test: $(READY)  ## everything that is quick (under five minutes)
-	$(BIN)/pytest -m "not slow and not bluez" -n $(WORKERS) --dist worksteal $(ARGS)
+	@# What only a slow test needs takes each worker seconds to load.
+	$(BIN)/pytest -m "not slow and not bluez" -n $(WORKERS) --dist worksteal -p no:schemathesis $(ARGS)
 
 test-slow: $(READY)  ## kills, power cuts, long fuzzing; beside them five minutes of random schedules
 	@# The schedules only compute, in what the tests leave of the processor while they wait.

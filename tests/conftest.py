@@ -1,5 +1,6 @@
 """What all tests stand on."""
 
+import gc
 import os
 import random
 import signal
@@ -36,8 +37,13 @@ def _ends() -> Iterator[None]:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what takes seconds to collect, in each worker, where no slow test is wanted."""
-    at_length = collection_path.parts[-2:] == ("fuzz", "test_at_length.py")
-    return True if at_length and "not slow" in config.getoption("markexpr") else None
+    return True if collection_path.name == "fuzz" and "not slow" in config.getoption("markexpr") else None
+
+
+def pytest_collection_finish() -> None:
+    """Spare what was collected, which lives to the end, from being looked at in every search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

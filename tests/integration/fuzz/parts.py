@@ -12,7 +12,6 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import openapi as schemas
 from schemathesis.checks import CHECKS
-from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
 
 from centre.api import openapi
@@ -36,9 +35,9 @@ PROMISES = (
 )
 
 
-def document(config: SchemathesisConfig | None = None) -> BaseSchema:
+def document() -> BaseSchema:
     """Return the document's operations, to make tests of."""
-    return schemas.from_dict(openapi.document(), config=config).exclude(path=list(STREAMS))
+    return schemas.from_dict(openapi.document()).exclude(path=list(STREAMS))
 
 
 def often(times: int) -> settings:

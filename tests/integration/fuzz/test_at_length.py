@@ -1,4 +1,7 @@
-"""The same at length. To collect it alone takes seconds, so it is left out where no slow test is wanted."""
+"""Whatever the OpenAPI document allows, and what it does not: a described answer, never a mistake of ours.
+
+To collect it alone takes seconds, so it is left out where no slow test is wanted.
+"""
 
 import pytest
 
@@ -12,7 +15,7 @@ DOCUMENT = document()
 @pytest.mark.timeout(900)
 @DOCUMENT.parametrize()
 @often(150)
-def test_every_answer_is_described_at_length(case: Case, served: Served) -> None:
-    """As above, many of each route, and all that its schema has a limit for."""
+def test_every_answer_is_described(case: Case, served: Served) -> None:
+    """Many of each route, and all that its schema has a limit for."""
     for caller in [*callers(case), ""]:
         ask(case, served, served.headers.get(caller, {}))
