@@ -5,7 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 at_end = ExitStack()  # emptied after each test
+
+
+def seeds(quick: int, slow: int) -> list[Any]:
+    """Return so many seeds for `parametrize`: the first few for every run, the others for the slow one."""
+    return [pytest.param(seed, marks=() if seed < quick else pytest.mark.slow) for seed in range(slow)]
 
 
 def database_at(path: Path | str, **options: Any) -> sqlite3.Connection:

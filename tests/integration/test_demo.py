@@ -37,6 +37,7 @@ async def test_once_as_json_is_the_whole_timeline(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("amr-demo-*")), "it cleans up"
 
 
+@pytest.mark.slow
 async def test_a_missing_step_is_named(tmp_path: Path) -> None:
     """With the phone away, the first thing that does not happen is that it hears the press."""
     async with World(tmp_path) as world:
@@ -49,6 +50,7 @@ async def test_a_missing_step_is_named(tmp_path: Path) -> None:
             await demo.once()
 
 
+@pytest.mark.slow
 async def test_behind_the_press_is_a_case_that_could_be_real(tmp_path: Path) -> None:
     """The operator sees who it is, what to do first and where; each role comes in, and sees its own part."""
     async with World(tmp_path) as world:

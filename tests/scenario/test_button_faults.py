@@ -141,7 +141,7 @@ def heard_after_s(steps: Steps) -> float:
     return sum(times_s) / len(times_s) - 22
 
 
-@pytest.mark.parametrize("phone", ["asleep", "awake"])
+@pytest.mark.parametrize("phone", ["asleep", pytest.param("awake", marks=pytest.mark.slow)])
 def test_strangers_who_cannot_be_let_go_of_do_not_take_the_code_off_the_air(phone: str) -> None:
     """Four links that last 32 s more, as often as they can: heard as soon as without them."""
     steps: Steps = [(11, "phone_asleep", "bridge", 320)] if phone == "asleep" else []

@@ -1,5 +1,6 @@
 """The virtual-time world: one seed is one history, and what it plays is a press all the way and back."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -41,29 +42,30 @@ def test_the_same_schedule_is_the_same_history() -> None:
         assert len(traces) == 1
 
 
+def digest(world: World) -> str:
+    world.run()
+    return hashlib.sha256(world.trace().encode()).hexdigest()
+
+
 def test_the_history_does_not_depend_on_the_process() -> None:
     """Nor on how that process hashes strings."""
     program = """
-import hashlib
 from sim.virtual.fault_script import draw
 from sim.virtual.world import World
+from tests.scenario.test_virtual_world import digest
 
 for seed in (2, 65, 35):
-    world = World(draw(seed))
-    world.run()
-    print(hashlib.sha256(world.trace().encode()).hexdigest())
+    print(digest(World(draw(seed))))
 """
-    said = [
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env=os.environ | {"PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            check=True,
-        ).stdout
-        for hash_seed in ("1", "2")
-    ]
-    assert said[0] == said[1]
-    assert len(said[0].split()) == 3
+    hashes = [digest(World(draw(seed))) for seed in (2, 65, 35)]
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert elsewhere.stdout.split() == hashes
 
 
 def test_what_is_drawn_is_worth_playing() -> None:
@@ -80,7 +82,7 @@ def test_what_is_drawn_is_worth_playing() -> None:
 @pytest.mark.parametrize("seed", [1, 101])
 def test_promises_hold_under_faults(seed: int) -> None:
     """A few of the schedules that `make test-slow` plays by the thousand."""
-    assert find(range(seed, seed + 15)) is None
+    assert find(range(seed, seed + 8)) is None
 
 
 def test_a_schedule_is_made_as_small_as_it_goes() -> None:

@@ -13,6 +13,7 @@ import pytest
 from bridge.ports import RadioOff
 from bridge.radio.bleak_radio import BleakRadio
 from sim.bluez.bluetoothd import BLUEZ, DAEMON, Answer, Bluetoothd
+from tests.parts import seeds
 from tests.unit.bridge.radio.parts import a_bus
 
 UUID = "7e57c0de-0000-4000-8000-00000000beef"
@@ -159,7 +160,7 @@ async def test_every_error_has_a_sentence_of_its_own_and_is_not_for_ever(
     }
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(2, 8))
 async def test_whatever_it_answers_it_listens_again_once_it_is_well(
     daemon: Bluetoothd, ears: Ears, seed: int
 ) -> None:

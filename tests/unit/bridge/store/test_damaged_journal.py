@@ -15,6 +15,7 @@ import pytest
 from bridge.model import Alive, Health, JournalContents, JournalReason, Press, Record, Waypoint
 from bridge.rules.reception import Reception
 from bridge.store.journal import Journal, read_contents
+from tests.parts import seeds
 from tests.unit.bridge.parts import dice
 from wire.codes import ALARM
 
@@ -318,7 +319,7 @@ def test_a_kill_while_a_damaged_journal_is_renewed_loses_nothing(tmp_path: Path,
     assert (contents.presses, contents.reason) == (PRESSES, None)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", seeds(8, 30))
 def test_one_flipped_bit_loses_no_press_that_can_be_read(image: Image, tmp_path: Path, seed: int) -> None:
     """Nor does it ever stop a start, or the next press from being kept."""
     examine(image, tmp_path, flip(*dice(seed).choice(image.bits())))
@@ -330,7 +331,7 @@ def test_a_damaged_header_keeps_no_press_from_being_written(image: Image, tmp_pa
     examine(image, tmp_path, flip("", bit))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(3, 8))
 def test_one_bad_sector_loses_no_press_that_can_be_read(image: Image, tmp_path: Path, seed: int) -> None:
     """Whether the disk gives zeros for it or anything else."""
     chance = dice(seed)
