@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import os
 import socket
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 
@@ -36,12 +37,13 @@ from centre.console.sign_in import SignInPages
 from centre.console.tiles import Archive, Tiles
 from centre.console.users import UserPages
 from centre.jobs import certificates as certificate_job
-from centre.jobs import condition, desks, log_check, webhook
+from centre.jobs import condition, desks, disk, log_check, webhook
 from centre.jobs.certificates import CertificateWatch
 from centre.jobs.closings import LOOK_S as CLOSINGS_S
 from centre.jobs.closings import Closings
 from centre.jobs.condition import ConditionWatch
 from centre.jobs.desks import DeskWatch
+from centre.jobs.disk import DiskWatch
 from centre.jobs.housekeeping import Housekeeping
 from centre.jobs.log_check import LogCheck
 from centre.jobs.schedule import Jobs
@@ -107,6 +109,7 @@ async def running(
     """Serve until the block ends. Raises CannotServe."""
     archive, settings = tiles.opened(settings or Settings())
     log = TroubleLog(log)
+    disk_watch = DiskWatch(home, log)
     host, port = settings.host, settings.port
     certificate = certificate or tls.own_certificate(home, host, *settings.hosts)
     certificate_watch = CertificateWatch(certificate, settings.hosts or _specific(host), log)
@@ -130,11 +133,12 @@ async def running(
     _add_jobs(jobs, means, parts)
     jobs.add(FLUSH_S, refusals.flush_due)
     jobs.add(webhook.SEND_S, sender.send)
+    jobs.add(disk.LOOK_S, disk_watch.look)
     jobs.add(certificate_job.LOOK_S, certificate_watch.look)
     jobs.add(SIGN_S, lambda: worker(event_log.sign, signing_key, lane=SPARE))
     runner = _runner(parts.routes, refusals, settings)
     try:
-        await worker(event_log.started, asdict(settings))
+        await _note_start(worker, settings, store_check)
         await runner.setup()
         connection_limit = ConnectionLimit(runner, host, port, certificate.context, settings)
         try:
@@ -183,6 +187,14 @@ class _Parts:
     provided: OidcSignInPages
     tiles: Tiles
     routes: tuple[Route, ...]
+
+
+async def _note_start(worker: Worker, settings: Settings, store_check: StoreCheck) -> None:
+    """Note it; on a full disk serve all the same: who is at a desk sees the alarms that there are."""
+    try:
+        await worker(event_log.started, asdict(settings))
+    except sqlite3.Error:
+        await store_check.look()
 
 
 def _parts(

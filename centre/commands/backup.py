@@ -33,7 +33,7 @@ def make_backup(arguments: argparse.Namespace) -> int:
     home, file = Home(arguments.home), arguments.file
     core, key = core_of(arguments), signing.key_of(home).public_key()
     try:
-        findings = backup.backup(core, file, key)
+        findings = backup.backup(home, core, file, key)
     except FileExistsError:
         return no(BAD_INPUT, f"{file} exists already; nothing was written")
     except backup.NotWhole as error:

@@ -3,8 +3,7 @@
 import argparse
 import json
 import os
-import secrets
-import shutil
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,10 +11,12 @@ from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
 from centre.commands.parts import Commands, core_of, no
 from centre.console.pages import render
 from centre.platform import signing
+from centre.platform.drafts import draft
 from centre.platform.home import Home
 from centre.rules import access, times
 from centre.rules.places import metres
 from centre.work import event_log, export
+from centre.work.core import Core
 
 
 def add_export(commands: Commands) -> None:
@@ -35,28 +36,35 @@ def run(arguments: argparse.Namespace) -> int:
         return no(BAD_INPUT, f"{arguments.to} exists already; nothing was written")
     home = Home(arguments.home)
     core, key = core_of(arguments), signing.key_of(home)
-    draft = arguments.to.with_name(f".{arguments.to.name}.{secrets.token_hex(4)}")
     try:
-        draft.mkdir(mode=0o700)
         which = export.incidents_of(core, arguments.case_id, arguments.incident)
-        for incident_id in which:
-            exported = export.export(core, event_log.COMMAND, incident_id, key)
-            name = f"incident-{incident_id}"
-            _write(draft / f"{name}.json", json.dumps(exported, indent=1, ensure_ascii=False))
-            page = render(
-                "export.html", arguments.language, exported=exported, utc=utc, local=local, metres=metres
-            )
-            _write(draft / f"{name}.html", page)
-        draft.rename(arguments.to)
+        with draft(home, arguments.to, is_folder=True) as folder:
+            for incident_id in which:
+                exported = export.read(core, incident_id, key)
+                _note(core, incident_id)
+                name = f"incident-{incident_id}"
+                _write(folder / f"{name}.json", json.dumps(exported, indent=1, ensure_ascii=False))
+                page = render(
+                    "export.html", arguments.language, exported=exported, utc=utc, local=local, metres=metres
+                )
+                _write(folder / f"{name}.html", page)
+            folder.rename(arguments.to)
     except export.NotHere as error:
         return no(COULD_NOT, str(error))
     except OSError as error:
         return no(COULD_NOT, f"cannot write {arguments.to}: {error.strerror}")
     finally:
         core.store.close()
-        shutil.rmtree(draft, ignore_errors=True)
     print(f"{len(which)} incident(s) in {arguments.to}: names and places are in clear in there")
     return 0
+
+
+def _note(core: Core, incident_id: str) -> None:
+    """Note the look; what a full disk does not take is told instead, for whoever needs it needs it now."""
+    try:
+        export.note(core, event_log.COMMAND, incident_id)
+    except sqlite3.Error as error:
+        no(COULD_NOT, f"that {incident_id} is exported could not be noted in the event log: {error}")
 
 
 def _write(path: Path, text: str) -> None:

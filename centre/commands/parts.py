@@ -20,7 +20,7 @@ from centre.rules import text as typed
 from centre.rules.cases import LINE_CHARS_MAX
 from centre.rules.refusals import Refused
 from centre.settings import CONFIG, SettingsError, https_address, load
-from centre.store import MIGRATIONS
+from centre.store import MIGRATIONS, takes_no_file
 from centre.work.core import Core, is_older, open_core
 
 PAUSE_S = 0.02
@@ -96,7 +96,13 @@ def core_of(arguments: argparse.Namespace) -> Core:
 
     Raises CannotServe.
     """
-    core = open_beside(Home(arguments.home))
+    home = Home(arguments.home)
+    try:
+        core = open_beside(home)
+    except (sqlite3.Error, CannotServe) as error:
+        if not takes_no_file(error if isinstance(error, sqlite3.Error) else error.__cause__):
+            raise
+        core = open_core(home, is_alone=True)  # a full disk: what only reads can do without it
     arguments.at_end.callback(core.store.close)
     return core
 

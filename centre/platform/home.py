@@ -1,5 +1,7 @@
 """The centre's own directory: database, keys, certificates. Directories 0700, files 0600."""
 
+import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -8,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 DATABASE = "centre.sqlite"
+SPARE = "spare"
+SPARE_BYTES = 256 * 1024  # the index of the write-ahead log, and a few entries of it
+PROBE_BYTES = 64 * 1024
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -45,6 +50,8 @@ class Home:
     def write(self, name: str, content: bytes, *, replace: bool = True) -> Path:
         """Write a whole file 0600, on disk before it has its name; an old one stays or is replaced."""
         path = self.path / name
+        if replace and _is(path, content):
+            return path
         draft = self.path / f".{name}.{secrets.token_hex(4)}"
         try:
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -65,6 +72,33 @@ class Home:
             draft.unlink(missing_ok=True)
             raise CannotServe(f"cannot write {path}: {error.strerror}") from error
         return path
+
+    def is_full(self) -> bool:
+        """Return whether the disk takes nothing more."""
+        probe = self.path / f".probe.{secrets.token_hex(4)}"
+        try:
+            with open(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(bytes(PROBE_BYTES))
+        except OSError as error:
+            return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
+        return False
+
+    def keep_spare(self, *, gives_up: bool = False) -> bool:
+        """Keep some room for a start on a full disk, for SQLite needs some to read, too.
+
+        Return whether the disk is full; `gives_up`: then that room is made.
+        """
+        spare = self.path / SPARE
+        is_full = self.is_full()
+        with contextlib.suppress(OSError, CannotServe):
+            if is_full and gives_up:
+                spare.unlink(missing_ok=True)
+            elif not (is_full or spare.exists()):
+                self.write(SPARE, os.urandom(SPARE_BYTES))
+        return is_full
 
     def make_database(self) -> None:
         """Make an empty file for the database, where there is none. Raises OSError.
@@ -106,6 +140,14 @@ class Home:
             os.close(descriptor)
             raise CannotServe(f"another amr-centre already serves {self.path}") from None
         return descriptor
+
+
+def _is(path: Path, content: bytes) -> bool:
+    """Return whether the file has this content already: a full disk would not take it again."""
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def default_path() -> Path:

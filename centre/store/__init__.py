@@ -59,15 +59,29 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def connect_shared(path: str) -> sqlite3.Connection:
+    """Connect beside others."""
     return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+
+
+def connect_alone(path: str) -> sqlite3.Connection:
+    """Connect where no other program does: no file is made for the index (sqlite.org/wal.html, 8)."""
+    db = connect_shared(path)
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    return db
+
+
+def takes_no_file(error: BaseException | None) -> bool:
+    """Return whether SQLite says that the disk gave it no room, whatever it wanted to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 
 class Store:
     def __init__(
         self,
         path: str,
-        connect: Callable[[str], sqlite3.Connection] = _connect,
+        connect: Callable[[str], sqlite3.Connection] = connect_shared,
         migrations: Sequence[Path] = MIGRATIONS,
     ) -> None:
         """Open or make the file. `connect(path)`: with isolation_level None.

@@ -5,11 +5,12 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from centre.platform.drafts import draft
 from centre.platform.home import Home
 from centre.platform.sealing import Broken, Sealer
 from centre.store import OtherVersion, Store
@@ -23,19 +24,19 @@ class NotWhole(Exception):
     """A file that is no whole database of this centre; the text is a sentence."""
 
 
-def backup(core: Core, to: Path, key: Ed25519PublicKey) -> list[str]:
+def backup(home: Home, core: Core, to: Path, key: Ed25519PublicKey) -> list[str]:
     """One state of the database, whole and checked, under the name `to`, which must not be taken.
 
     What its log lacks: one sentence each. Raises NotWhole, FileExistsError, OSError, sqlite3.Error.
     """
     with core.store.transaction():
         event_log.note(core, "backed_up", event_log.COMMAND)
-    with _draft(to) as draft:
-        with closing(sqlite3.connect(draft)) as copy:
+    with draft(home, to) as copied:
+        with closing(sqlite3.connect(copied)) as copy:
             core.store.db.backup(copy)  # at one go: who writes meanwhile does not make it begin again
-        findings = list(_check(draft, core.sealer, key))
-        _to_disk(draft)
-        to.hardlink_to(draft)  # and not `rename`, which would replace a file silently
+        findings = list(_check(copied, core.sealer, key))
+        _to_disk(copied)
+        to.hardlink_to(copied)  # and not `rename`, which would replace a file silently
     _to_disk(to.parent)
     return findings
 
@@ -49,29 +50,17 @@ def restore(home: Home, file: Path, sealer: Sealer, key: Ed25519PublicKey, *, an
     for suffix in BESIDE:
         if file.with_name(file.name + suffix).exists():
             raise NotWhole(f"{file.name}{suffix} lies beside it: it is a database in use, and no backup")
-    with _draft(home.database) as draft:
-        shutil.copyfile(file, draft)
-        findings = list(_check(draft, sealer, key))
+    with draft(home, home.database) as copied:
+        shutil.copyfile(file, copied)
+        findings = list(_check(copied, sealer, key))
         if findings and not anyway:
             return findings
-        _note_restored(draft, sealer)
-        _to_disk(draft)
+        _note_restored(copied, sealer)
+        _to_disk(copied)
         _put_aside(home.database)
-        draft.replace(home.database)
+        copied.replace(home.database)
     _to_disk(home.path)
     return findings
-
-
-@contextmanager
-def _draft(target: Path) -> Iterator[Path]:
-    """Give a file beside `target` for its making, 0600, gone in the end whatever happens."""
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        yield draft
-    finally:
-        for suffix in ("", *BESIDE):
-            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
 def _check(file: Path, sealer: Sealer, key: Ed25519PublicKey) -> Iterator[str]:

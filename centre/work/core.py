@@ -15,7 +15,7 @@ from centre.platform import sealing
 from centre.platform.home import CannotServe, Home
 from centre.platform.log import now_ms
 from centre.platform.sealing import Sealer
-from centre.store import MIGRATIONS, OtherVersion, Row, Store
+from centre.store import MIGRATIONS, OtherVersion, Row, Store, connect_alone, connect_shared
 
 SEALING_KEY = "sealing.key"
 T = TypeVar("T")
@@ -68,15 +68,20 @@ def open_core(
     *,
     tells: bool = False,
     migrations: Sequence[Path] = MIGRATIONS,
+    is_alone: bool = False,
 ) -> Core:
-    """Open the store with its sealing key. Raises CannotServe; call it in the thread that will use it."""
+    """Open the store with its sealing key. Raises CannotServe; call it in the thread that will use it.
+
+    `is_alone`: no other program uses it, so that nothing need be written to read it.
+    """
     if home.database.exists() and not (home.path / SEALING_KEY).exists():
         raise CannotServe(f"{home.path / SEALING_KEY} is missing: the buttons' roots cannot be opened")
     key = home.secret(SEALING_KEY, sealing.new_key)
     try:
         home.make_database()
         with contextlib.ExitStack() as refused:
-            store = Store(str(home.database), migrations=migrations)
+            connect = connect_alone if is_alone else connect_shared
+            store = Store(str(home.database), connect, migrations)
             refused.callback(store.close)
             core = Core(store, Sealer(key), clock_ms, tells=tells)
             refused.pop_all()

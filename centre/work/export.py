@@ -55,7 +55,23 @@ def incidents_of(core: Core, case_id: str | None, incident_id: str | None) -> li
 
 
 def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> dict[str, Any]:
-    """All of one incident, as JSON has it. That it was exported is an entry of the log."""
+    """Return all of one incident, as JSON has it. That it was exported is an entry of the log."""
+    exported = read(core, incident_id, key)
+    note(core, actor, incident_id)
+    return exported
+
+
+def note(core: Core, actor: str, incident_id: str) -> None:
+    """Note that the incident is exported."""
+    incident = core.store.one("incident", incident_id=incident_id)
+    assert incident is not None
+    which = {"incident_id": incident_id, "case_id": incident["case_id"]}
+    with core.store.transaction():
+        event_log.note(core, "exported", actor, **which)
+
+
+def read(core: Core, incident_id: str, key: Ed25519PrivateKey) -> dict[str, Any]:
+    """Return the same, where somebody else notes it."""
     which = {"incident_id": incident_id}
     with core.store.reading():  # a year of the log may lie between: no alarm waits for it
         incident = core.store.one("incident", **which)
@@ -64,7 +80,7 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
         case_id, case = incident["case_id"], None
         if case_id is not None:
             case = {"case_id": case_id} | _file(core, case_id)
-        exported = {
+        return {
             "format": FORMAT,
             "exported_at": times.write(core.now_ms()),
             "incident": _columns(
@@ -79,9 +95,6 @@ def export(core: Core, actor: str, incident_id: str, key: Ed25519PrivateKey) -> 
             "people": event_log.people(core, [one.entry.actor for one in entries]),
             "chain": _chain(core, entries, key) if entries else None,
         }
-    with core.store.transaction():
-        event_log.note(core, "exported", actor, incident_id=incident_id, case_id=case_id)
-    return exported
 
 
 def _file(core: Core, case_id: str) -> dict[str, Any]:

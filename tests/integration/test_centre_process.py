@@ -275,7 +275,7 @@ def test_the_lists_say_what_lives_and_what_it_lacks(
     sign = {"buttons": [button], "phone": {"battery_percent": 7}, "troubles": ["bluetooth_off"]}
     take_heartbeat(core, bridge, heartbeats.read(sign))
     first, _ = said(capsys, "buttons", "list", "--home", home)[1].splitlines()
-    assert "battery 2.95 V  BATTERY LOW" in first
+    assert "battery 2.95 V (change the battery)  BATTERY LOW" in first
     assert "last heard 20" in first
     line = said(capsys, "bridges", "list", "--home", home)[1]
     assert "last alive 20" in line
