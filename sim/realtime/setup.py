@@ -10,10 +10,11 @@ from pathlib import Path
 from bridge.centre import client
 from bridge.commands import enrol as bridge
 from bridge.store import home as bridge_home
+from centre.jobs import webhook
 from centre.platform import tls
 from centre.platform.home import Home
 from centre.rules import access, registry
-from centre.work import accounts, buttons
+from centre.work import accounts, buttons, dispatch
 from centre.work.core import Core, open_core
 
 
@@ -31,6 +32,14 @@ def add_user(home: Path, login: str, name: str, role: str) -> None:
     """Add a user, as `amr-centre users add` does."""
     with core_of(home) as core:
         accounts.add_user(core, login, name, role, None, "en")
+
+
+def dispatch_system(home: Path, name: str) -> tuple[str, str]:
+    """Return the webhook's secret, and a token, as `amr-centre webhook secret` and `dispatch add` do."""
+    with core_of(home) as core:
+        token = dispatch.add(core, name, [], every_zone=True, may_close=True)
+    assert token is not None
+    return webhook.secrets_of(Home(home))[0], token
 
 
 def entrance(home: Path, url: str, login: str) -> str:

@@ -32,9 +32,10 @@ from sim.judge.events import WorldEvent
 from sim.judge.promises import Judgement, judge
 from sim.judge.story import Bounds
 from sim.radio.air import Air, Medium, OnAir
-from sim.realtime import setup
+from sim.realtime import dispatch_system, setup
 from sim.realtime.auditor import Auditor
 from sim.realtime.clock import SettableClock
+from sim.realtime.dispatch_system import DispatchSystem
 from wire.codes import ALARM
 
 __all__ = ["Button", "Match", "Program", "Trouble", "World", "WorldEvent"]
@@ -239,6 +240,7 @@ class World:
         self._clocks = clocks or {}
         self._operator: aiohttp.ClientSession | None = None
         self._form_token = ""
+        self.dispatch_system: DispatchSystem | None = None
         self.events: list[WorldEvent] = []
         self.buttons: dict[str, Button] = {}
         self.programs: dict[str, Program] = {}
@@ -264,6 +266,8 @@ class World:
         await asyncio.gather(*(program.stop() for program in self.programs.values()))
         if self._operator:
             await self._operator.close()
+        if self.dispatch_system:
+            await self.dispatch_system.close()
         await self.air.close()
 
     # -- who is there ------------------------------------------------------------------
@@ -278,6 +282,13 @@ class World:
         self._ca = Path(said.data["ca"])
         port = self.url.rsplit(":", 1)[1]
         self.programs["centre"]._argv = self._centre("serve", "--json-log", "--port", port, *options)
+
+    async def add_dispatch_system(self, *options: str) -> None:
+        """Start a centre that tells a dispatch system of alarms, which may act on them."""
+        system = self.dispatch_system = DispatchSystem(self.home / dispatch_system.NAME, self.record)
+        url, ca = await system.open()
+        await self.add_centre(*options, "--webhook", url, "--webhook-ca", str(ca))
+        system.join(self.url, self._ca, *await self._told(setup.dispatch_system, dispatch_system.NAME))
 
     async def entrance(self) -> str:
         """An address that signs the operator in, once."""

@@ -35,6 +35,7 @@ from sim.scenarios.toml_tables import (
     whole_number,
 )
 
+DISPATCH_SYSTEM = "dispatch-system"  # who acts where an operator works elsewhere
 MS_MAX = 24 * 3_600_000
 STAGES = ("taken", "heard", "received", "confirmed", "acknowledged", "dispatched", "closed")
 # Where else than usual a stage can be looked for: on one phone; at the centre, before the button knows.
@@ -134,6 +135,7 @@ class Scenario:
     signs_per_s: int
     ends_after_ms: int
     to_the_end: bool  # also where all that is expected has come
+    dispatch_system: bool  # a program of elsewhere is told of alarms, and may act on them
     buttons: tuple[ButtonSpec, ...]
     phones: tuple[PhoneSpec, ...]
     walls: tuple[Wall, ...]
@@ -144,8 +146,9 @@ class Scenario:
 
 
 def _name(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9-]{0,23}", value) or value == CENTRE:
-        raise Wrong('a short name of a-z, 0-9 and -, and not "centre", is allowed')
+    is_name = isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9-]{0,23}", value)
+    if not isinstance(value, str) or not is_name or value in (CENTRE, DISPATCH_SYSTEM):
+        raise Wrong(f'a short name of a-z, 0-9 and -, and not "centre" or "{DISPATCH_SYSTEM}", is allowed')
     return value
 
 
@@ -229,6 +232,7 @@ TABLES: dict[str, Keys] = {
         "signs_per_s": (whole_number(1, 100_000), SIGNS_PER_S),  # that the centre takes
         "ends_after_ms": (_MS, 60_000),
         "to_the_end": (_FLAG, False),
+        "dispatch_system": (_FLAG, False),
     },
     "button": {
         "name": (_name, REQUIRED),
@@ -372,12 +376,14 @@ def _check_references(scenario: Scenario, lines: Lines) -> None:
     for number, phone in enumerate(scenario.phones):
         for name in phone.buttons:
             known(name, buttons, lines.of("phone", number, "button"), "button")
-    who_does = {"hand": buttons, "protected person": phones, "operator": ("",)}
+    elsewhere = ("", DISPATCH_SYSTEM) if scenario.dispatch_system else ("",)
+    who_does = {"hand": buttons, "protected person": phones, "operator": elsewhere}
     for number, act in enumerate(scenario.acts):
         does = ACTS[act.does]
         line = lines.of("act", number, "who")
-        if does == "operator" and act.who:
-            raise Wrong(f"line {line}: `{act.does}` takes no `who`: some operator does it")
+        if does == "operator" and act.who not in elsewhere:
+            other = f', or who = "{DISPATCH_SYSTEM}"' if scenario.dispatch_system else ""
+            raise Wrong(f"line {line}: `{act.does}` takes no `who`: some operator does it{other}")
         known(act.who, who_does[does], line, act.does)
     _check_faults(scenario, lines)
     for number, move in enumerate(scenario.moves):

@@ -149,7 +149,8 @@ class Play:
                     kib = _DISKS_KIB[fault.what]
                     self._disks[fault.who] = SmallDisk(self._home / fault.who, kib)
             with world.watching(self._happened):
-                await world.add_centre("--signs-per-s", str(self.scenario.signs_per_s))
+                add = world.add_dispatch_system if self.scenario.dispatch_system else world.add_centre
+                await add("--signs-per-s", str(self.scenario.signs_per_s))
                 for spec in self.scenario.buttons:
                     await world.add_button(spec.name, battery_mv=spec.battery_mv, **spec.settings)
                 self._device_ids = {name: button.device_id for name, button in world.buttons.items()}
@@ -303,7 +304,10 @@ class Play:
             incident = await self._incident(act.press)
             await self._world.until(self._centre_serves)
             form = {"reason": act.reason} if act.does == "close" else {}
-            await self._world.operate(incident, act.does, **form)
+            if act.who and self._world.dispatch_system:
+                await self._world.dispatch_system.act(incident, act.does, **form)
+            else:
+                await self._world.operate(incident, act.does, **form)
         self._begun.add(act.line)
         self._is_over(act)
 

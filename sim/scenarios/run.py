@@ -20,6 +20,7 @@ from sim.scenarios.sentences import words
 
 HELD, BROKEN = 0, 1
 _TOLD_OF = (
+    *("told", "has done", "does not believe the webhook"),
     *("acts", "felt", "called off", "fault_begins", "fault_ends"),
     *("heard", "received", "acknowledged", "dispatched", "closed", "called_off", "trouble"),
 )
