@@ -128,8 +128,8 @@ def alarm_open(core: Core, device_id: str) -> bool:
     return bool(core.store.all("open_alarms_of_device", device_id=device_id, **closed))
 
 
-def end(core: Core, actor: str, case_id: str, device_id: str) -> None:
-    """End an assignment, with all that its phones could do. Within a transaction."""
+def end(core: Core, actor: str, case_id: str | None, device_id: str) -> None:
+    """End an assignment, if any, with all that the button's phones could do. Within a transaction."""
     now_ms = core.now_ms()
     cut = core.store.run("revoke_bridges_of_device", device_id=device_id, now_ms=now_ms)
     core.store.run("void_enrolments", device_id=device_id, now_ms=now_ms)

@@ -20,7 +20,8 @@ class Thing(StrEnum):
 class Lost:
     """What became of it.
 
-    `code`: of the next phone's label, where there is one. `phones_left`: of the button, that still work.
+    `at_ms`: since when it is refused. `code`: of the next phone's label, where there is one.
+    `phones_left`: of the button, that still work.
     """
 
     thing: Thing
@@ -36,7 +37,8 @@ class Lost:
         if self.thing is Thing.PHONE:
             keys = ["phone_done", "phone_can", "phone_until", "phone_data"]
             keys += ["phone_alarm_open"] if self.alarm_open else []
-            return [*keys, "phone_left" if self.phones_left else "phone_none_left", "phone_next"]
+            keys.append("phone_left" if self.phones_left else "phone_none_left")
+            return [*keys, "button_next" if self.code is None else "phone_next"]  # no code: a revoked button
         keys = ["button_done", "button_can", "button_until"]
         return [*keys, "button_alarm_open" if self.alarm_open else "button_taken_back", "button_next"]
 
@@ -74,7 +76,9 @@ def _lose_phone(core: Core, actor: str, case_id: str | None, device_id: str, bri
         core.store.run("void_enrolments", device_id=device_id, now_ms=now_ms)
         event_log.note(core, "phone_lost", actor, bridge_id=bridge_id, **which)
     code = buttons.issue_enrolment(core, device_id, actor, case_id=case_id)
-    return _lost(core, Thing.PHONE, device_id, code)
+    cut_off = core.store.one("bridge", bridge_id=bridge_id)
+    assert cut_off is not None
+    return _lost(core, Thing.PHONE, device_id, cut_off["revoked_at_ms"], code)
 
 
 def lose_button(core: Core, caller: Caller, case_id: str, device_id: str) -> Lost:
@@ -98,12 +102,14 @@ def _lose_button(core: Core, actor: str, case_id: str | None, device_id: str) ->
     with core.store.transaction():
         core.store.run("revoke_device", device_id=device_id, now_ms=core.now_ms())
         event_log.note(core, "button_lost", actor, case_id=case_id, device_id=device_id)
-        if case_id is not None and not assignments.alarm_open(core, device_id):
+        if not assignments.alarm_open(core, device_id):
             assignments.end(core, actor, case_id, device_id)
-    return _lost(core, Thing.BUTTON, device_id, None)
+    device = core.store.one("device", device_id=device_id)
+    assert device is not None
+    return _lost(core, Thing.BUTTON, device_id, device["revoked_at_ms"])
 
 
-def _lost(core: Core, thing: Thing, device_id: str, code: str | None) -> Lost:
+def _lost(core: Core, thing: Thing, device_id: str, at_ms: int, code: str | None = None) -> Lost:
     phones = core.store.all("bridges_of_device", device_id=device_id)
     left = sum(phone["revoked_at_ms"] is None for phone in phones)
-    return Lost(thing, device_id, core.now_ms(), assignments.alarm_open(core, device_id), left, code)
+    return Lost(thing, device_id, at_ms, assignments.alarm_open(core, device_id), left, code)

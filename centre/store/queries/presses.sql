@@ -102,6 +102,9 @@ SELECT b.*, s.alive_at_ms,
 FROM bridges b LEFT JOIN bridge_states s USING (bridge_id)
 ORDER BY b.rowid DESC LIMIT :at_most;
 
+-- name: bridge
+SELECT * FROM bridges WHERE bridge_id = :bridge_id;
+
 -- name: revoke_bridge
 UPDATE bridges SET revoked_at_ms = coalesce(revoked_at_ms, :now_ms) WHERE bridge_id = :bridge_id;
 

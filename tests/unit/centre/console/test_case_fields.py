@@ -74,7 +74,7 @@ def sheet() -> str:
 def export_page() -> str:
     exported: Any = {
         "exported_at": "", "format": "", "arrivals": [], "positions": [], "call_off": None, "stages": [],
-        "people": {}, "chain": None, "case": {"case_id": "C", "file": asdict(FILE)},
+        "people": {}, "chain": None, "running_log": [], "case": {"case_id": "C", "file": asdict(FILE)},
         "incident": {
             "incident_id": "i", "device_id": "D", "event": 1, "counter": 1,
             "opened_at_ms": 1, "exercise": None, "erased_at_ms": None,

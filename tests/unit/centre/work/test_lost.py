@@ -101,6 +101,29 @@ def test_a_lost_button_waits_for_an_administrator_and_is_taken_back() -> None:
         world.lose_button()
 
 
+def test_a_button_that_nobody_holds_is_lost_with_its_phones() -> None:
+    """A spare one that was stolen from a drawer, enrolled for a trial: the phone is cut off, too."""
+    world = World()
+    phone = world.bridge()
+    told = lost.lose_any_button(world.core, HAND.device_id)
+    assert told is not None
+    assert "button_taken_back" in told.sentences
+    (cut,) = [one for one in buttons.all_bridges(world.core) if one.bridge_id == phone]
+    assert cut.revoked_at_ms is not None
+
+
+def test_a_phone_of_a_lost_button_gets_no_label() -> None:
+    """Another button comes next; done again, it is refused since the first time."""
+    world = Zone()
+    world.press(world.own, 1)
+    world.lose_button()
+    first = world.lose_phone(world.own)
+    world.clock.ms += 60_000
+    again = world.lose_phone(world.own)
+    assert (again.code, again.sentences[-1]) == (None, "button_next")
+    assert again.at_ms == first.at_ms
+
+
 def test_a_button_that_is_lost_in_an_alarm_costs_nothing_of_that_alarm() -> None:
     """It goes on, its phone too; after it is closed the button can be taken back. A new press is held."""
     world = Zone()
