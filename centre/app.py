@@ -15,7 +15,7 @@ from centre.api.bridges import Intake
 from centre.api.connection_limit import QUIET, ConnectionLimit, close
 from centre.api.dispatch import Dispatch
 from centre.api.http_server import HttpRunner
-from centre.api.routing import BODY_BYTES_MAX, Refusals, Route
+from centre.api.routing import BODY_BYTES_MAX, OWN_ORIGINS, Refusals, Route
 from centre.console import tiles
 from centre.console.account import Account
 from centre.console.acts import Acts
@@ -234,6 +234,7 @@ def _runner(routes: tuple[Route, ...], refusals: Refusals, settings: Settings) -
         app.router.add_route(route.method, route.path, route.handle)
         if route.method == "GET" and route.has_head:
             app.router.add_route("HEAD", route.path, route.handle)
+    app[OWN_ORIGINS] = tuple(url for url in (settings.public_url, *settings.address) if url)
     headers = HEADERS | {"Content-Security-Policy": policy(settings)}
     app.on_response_prepare.append(_setting(headers))
     options = {"shutdown_timeout": STOP_S_MAX, "keepalive_timeout": settings.idle_s}

@@ -19,6 +19,7 @@ BODY_S_MAX = 10.0
 FIELDS_MAX = 256
 RETRY_AFTER_S = 5
 COMPRESSED_BYTES_MIN = 1024
+OWN_ORIGINS = web.AppKey("own_origins", tuple[str, ...])
 _SHOWN = web.RequestKey("refused", Refused)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -211,5 +212,9 @@ def wants_html(request: web.Request) -> bool:
 
 
 def same_origin(request: web.Request) -> bool:
+    """Whether it is posted from a page of ours: at the address asked for, or at one that is known as ours.
+
+    A proxy that does not pass the Host on asks for another address than the browser.
+    """
     origin = request.headers.get(hdrs.ORIGIN, "")
-    return origin == f"{request.scheme}://{request.host}"
+    return origin in (f"{request.scheme}://{request.host}", *request.app.get(OWN_ORIGINS, ()))

@@ -87,6 +87,22 @@ async def test_two_operators_never_take_the_same_alarm(tmp_path: Path) -> None:
     assert len(lines.of("acknowledged")) == 1
 
 
+async def test_behind_a_proxy_that_changes_the_address_the_public_one_counts(tmp_path: Path) -> None:
+    """The browser is at the public address, the proxy asks for another; without the setting it is refused."""
+    for public_url, expected in (("https://amr.example", 200), ("", 403)):
+        home = tmp_path / str(expected)
+        async with centre(home, HAND, public_url=public_url) as (serving, phone):
+            await phone.enrol(HAND)
+            incident = await alarm(phone)
+            await enter(phone, serving.console_url)
+            status, _ = await acknowledge(phone, incident, Origin="https://amr.example")
+            assert status == expected
+            login = {"login": "operator", "password": "x", "code": "1"}
+            headers = {"Origin": "https://amr.example", "Accept": "text/html"}
+            _, page = await phone.ask("POST", "/console/sign-in", data=login, headers=headers)
+            assert ("--public-url" in page) == (expected == 403), "who signs in is told"
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "", "http://127.0.0.1"])
 async def test_another_site_cannot_acknowledge(tmp_path: Path, origin: str) -> None:
     """Even from the operator's own browser."""
