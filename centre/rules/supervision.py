@@ -50,6 +50,8 @@ PACES_LATE = 2
 GOODBYE_MS = 120_000
 STEADY_MS = 120_000  # one sign may be all that came through
 PHONE_EMPTY_PERCENT, PHONE_LOW_PERCENT, PHONE_WELL_PERCENT = 5, 15, 20
+# What the lists of case managers call out of supervision: nobody would hear the hand.
+UNHEARD = (*SILENCES, LossKind.BUTTON_OUT_OF_REACH, LossKind.BRIDGE_DEAF)
 MANY_AT_ONCE = 10  # so many phones do not fall silent by themselves
 # Our own clock against the one that nobody sets; and how long we may not have looked.
 JUMP_MS, STILL_MS = 30_000, 60_000

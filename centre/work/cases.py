@@ -13,8 +13,9 @@ from centre.rules.access import Caller
 from centre.rules.cases import CaseFile
 from centre.rules.grants import Grant
 from centre.rules.refusals import Refused
+from centre.rules.supervision import LossKind
 from centre.store import Row
-from centre.work import case_access, event_log, grants
+from centre.work import case_access, event_log, grants, supervision
 from centre.work.buttons import BASE32
 from centre.work.case_access import CaseRecord
 from centre.work.core import Core
@@ -38,6 +39,7 @@ class Listed:
     grant: Grant | None
     buttons: int
     is_broken: bool
+    unheard: tuple[LossKind, ...] = ()  # what of its buttons and phones is out of supervision now
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,7 @@ def _listed(core: Core, row: Row) -> Listed:
         grants.last(core, row["case_id"]),
         count["count"],
         file is None,
+        tuple(dict.fromkeys(loss.kind for loss in supervision.unheard(core, case_id=row["case_id"]))),
     )
 
 

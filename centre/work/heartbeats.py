@@ -1,6 +1,6 @@
 """Heartbeats: the last state of bridges and buttons, and their counters."""
 
-from centre.rules import heartbeats, press_counters
+from centre.rules import heard, heartbeats, press_counters
 from centre.rules import supervision as losses
 from centre.rules.fields import Dropped
 from centre.rules.heartbeats import Heartbeat
@@ -58,7 +58,7 @@ def _take_button_state(
         "set_button_state",
         bridge_id=bridge_id,
         device_id=device_id,
-        heard_at_ms=None if heard_at_ms is None else min(heard_at_ms, now_ms),
+        heard_at_ms=None if heard_at_ms is None else heard.at_ms(heard_at_ms, now_ms),
         battery_mv=button.battery_mv,
         low=button.low,
         in_reach=button.in_reach,

@@ -11,7 +11,7 @@ from centre.rules.fields import Dropped
 from centre.rules.incidents import CallOff, Fix, Press
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import buttons, event_log
+from centre.work import buttons, event_log, heard
 from centre.work import webhook as queue
 from centre.work.core import Core, typed
 from wire import codes, receipts
@@ -81,6 +81,7 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
             raise Refused("revoked")
         root = core.root(known)
         incidents.check_code(root, known["epoch"], press)
+        heard.of_button(core, bridge_id, press.device_id, press.heard_at_ms)
         if known["incident_id"] is None:
             exercise = _exercise(press, known, now_ms)
             counted = _count(core, bridge_id, press, exercise, now_ms)
@@ -277,6 +278,7 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
             raise Refused("unknown_incident")
         if incident["event"] == codes.TEST:
             raise Refused("not_an_alarm")  # nobody is followed for having tested
+        heard.of_bridge(core, bridge_id)
         if incident["stage"] == receipts.CLOSED:
             goes_on_in = _that_goes_on(core, incident_id)
             if goes_on_in is None:
@@ -319,6 +321,7 @@ def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinAttempt:
         if row is not None and now_ms < row["locked_until_ms"]:
             wait_ms = row["locked_until_ms"] - now_ms
             raise Refused("pin_locked", retry_after_s=-(-wait_ms // 1000))
+        heard.of_bridge(core, bridge_id)
         attempts = 1 + (row["attempts"] if row else 0)
         locked_until_ms = now_ms + access.lock_ms(attempts)
         core.store.run(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from centre.rules import supervision, times
 from centre.store import Row
 from centre.work.core import Core, typed
+from centre.work.supervision import Loss, unheard
 from wire import codes, receipts
 
 SILENT_MS = 86_400_000
@@ -59,6 +60,7 @@ class Report:
     tests: list[Pressed]
     low: list[Held]
     silent: list[Held]
+    unheard: list[Loss]
     untested: list[Held]
     due: list[DueCase]
 
@@ -90,6 +92,7 @@ def of_day(core: Core, zone: str | None, day: str, test_every_days: int = superv
         [typed(Pressed, row) for row in core.store.all("alarms_of_day", event=codes.TEST, **span)],
         [button for button in held if button.is_low],
         [button for button in held if button.is_silent],
+        unheard(core, zone),
         [button for button in held if button.untested_days],
         [typed(DueCase, row) for row in core.store.all("due_anywhere", zone=zone, today=times.day(now_ms))],
     )

@@ -226,3 +226,9 @@ def _loss(core: Core, row: Row) -> Loss:
         row["ended_at_ms"],
         row["bridges"],
     )
+
+
+def unheard(core: Core, zone: str | None = None, case_id: str | None = None) -> list[Loss]:
+    """Return what nobody would hear now, the longest first: of a zone's or a case's buttons, or of all."""
+    rows = core.store.all("losses_of_cases", zone=zone, case_id=case_id)
+    return [_loss(core, row) for row in rows if LossKind(row["kind"]) in supervision.UNHEARD]

@@ -29,6 +29,30 @@ ON CONFLICT DO UPDATE SET
     alive_counter = max(coalesce(:alive_counter, alive_counter), coalesce(alive_counter, :alive_counter)),
     faults = :faults;
 
+-- Heard by something else than a heartbeat. Of a phone that has never given one nothing is expected.
+-- name: hear_bridge
+UPDATE bridge_states SET alive_at_ms = max(alive_at_ms, :now_ms), leaving = 0,
+    look_at_ms = iif(EXISTS (SELECT 1 FROM losses l
+                             WHERE l.bridge_id = :bridge_id AND l.ended_at_ms IS NULL), :now_ms, look_at_ms)
+WHERE bridge_id = :bridge_id;
+
+-- What is known of its battery stays known, whichever phone has told it.
+-- name: hear_button
+INSERT INTO button_states (bridge_id, device_id, told_at_ms, heard_at_ms, battery_mv, low, faults, news_at_ms)
+SELECT :bridge_id, :device_id, :now_ms, :heard_at_ms, max(battery_mv), coalesce(max(low), 0), '', :now_ms
+FROM (SELECT battery_mv, low FROM button_states WHERE device_id = :device_id
+      ORDER BY heard_at_ms DESC, told_at_ms DESC LIMIT 1)
+WHERE true
+ON CONFLICT DO UPDATE SET
+    news_at_ms = iif(:heard_at_ms > coalesce(heard_at_ms, 0), :now_ms, news_at_ms),
+    in_reach = iif(:heard_at_ms > coalesce(heard_at_ms, 0), NULL, in_reach),
+    heard_at_ms = max(:heard_at_ms, coalesce(heard_at_ms, 0));
+
+-- name: look_at_heard_button
+UPDATE watched_buttons SET look_at_ms = :now_ms
+WHERE device_id = :device_id
+  AND EXISTS (SELECT 1 FROM losses l WHERE l.device_id = :device_id AND l.ended_at_ms IS NULL);
+
 -- name: watch_button
 INSERT INTO watched_buttons (device_id, look_at_ms) VALUES (:device_id, :look_at_ms)
 ON CONFLICT DO UPDATE SET look_at_ms =

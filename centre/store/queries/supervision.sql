@@ -95,6 +95,17 @@ GROUP BY burst_ms ORDER BY burst_ms DESC LIMIT :at_most;
 SELECT case_id FROM assignments WHERE device_id = :device_id AND taken_back_at_ms IS NULL;
 
 -- Of a button and of its bridges, open ones first.
+-- What is lost now of the buttons in hand and of their phones; of one zone or all, of one case or all.
+-- name: losses_of_cases
+SELECT l.*, h.case_id, h.device_id AS device_ids, 1 AS bridges
+FROM assignments h JOIN cases c USING (case_id) JOIN losses l ON l.loss_id IN
+     (SELECT loss_id FROM losses WHERE device_id = h.device_id
+      UNION ALL SELECT n.loss_id FROM bridge_devices bd JOIN losses n ON n.bridge_id = bd.bridge_id
+      WHERE bd.device_id = h.device_id)
+WHERE h.taken_back_at_ms IS NULL AND l.ended_at_ms IS NULL AND l.back_at_ms IS NULL
+  AND (:zone IS NULL OR c.zone = :zone) AND (:case_id IS NULL OR h.case_id = :case_id)
+ORDER BY l.began_at_ms, l.loss_id;
+
 -- name: losses_of_button
 SELECT l.*, :device_id AS device_ids, 1 AS bridges FROM losses l
 WHERE (l.device_id = :device_id
