@@ -33,6 +33,7 @@ from centre.console.operator import Operator
 from centre.console.pages import Static
 from centre.console.refused_page import RefusedPage
 from centre.console.report import DailyReport
+from centre.console.shift import Shift
 from centre.console.sign_in import SignInPages
 from centre.console.tiles import Archive, Tiles
 from centre.console.users import UserPages
@@ -210,6 +211,7 @@ def _parts(
     with_routes = (
         *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
         Acts(worker, signals, log, guard, settings, operator),
+        Shift(worker, means.looks, signals, guard),
         *(Figures(means.looks, guard), *_administrators_pages(means, guard)),
         *(provided, map_tiles, DeskChecks(worker, signals, log, guard)),
         Dispatch(worker, reader, signals, log),

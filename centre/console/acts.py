@@ -132,14 +132,17 @@ class Acts:
         return page
 
 
-def sentence(language: str, refused: Refused) -> str:
-    """Return the cause as a person is told it; where we have no words of our own for it, the detail."""
+def sentence(language: str, refused: Refused, key: str = "") -> str:
+    """Return the cause as a person is told it; where we have no words of our own for it, the detail.
+
+    `key`: of words that say more than those of the reason.
+    """
+    bounds = {"remark": running_log.REMARK_CHARS_MAX, "name": running_log.NAME_CHARS_MAX}
     try:
-        cause = words.say(language, f"acts.no_{refused.reason}")
+        cause = words.say(language, f"acts.no_{key or refused.reason}").format(**bounds)
     except KeyError:
         cause = refused.detail
-    bounds = {"remark": running_log.REMARK_CHARS_MAX, "name": running_log.NAME_CHARS_MAX}
-    return f"{words.say(language, 'acts.not_done')} {cause.format(**bounds)}"
+    return f"{words.say(language, 'acts.not_done')} {cause}"
 
 
 def _answered(request: web.Request, done: Advanced) -> web.Response:

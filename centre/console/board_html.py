@@ -172,6 +172,21 @@ def render_sheet(
     )
 
 
+def render_patrol_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
+    """Render what a patrol needs, on a page of its own that prints."""
+    places = registered_places(sheet.case) if sheet.case else []
+    return pages.render(
+        "patrol_sheet.html",
+        language,
+        sheet=sheet,
+        near=lambda position: near(position.fix, places),
+        years=lambda born_on: _years(born_on, now_ms, language),
+        now_ms=int(now_ms),
+        second=times.second,
+        **_said(language),
+    )
+
+
 def _phones(sheet: Sheet, language: str) -> Callable[[str], str]:
     """Return how the phones of an alarm are called: phone 1 is the one that told of it first."""
     incident = sheet.incident

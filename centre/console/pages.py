@@ -20,13 +20,18 @@ from centre.rules.refusals import Refused
 _HERE = Path(__file__).parent
 # What the bar at the top of a role's pages leads to: only what is there (a test walks them).
 LINKS: dict[str, tuple[tuple[str, str], ...]] = {
-    access.OPERATOR: (("/console", "common.board"),),
-    access.CASE_MANAGER: (("/console/cases", "cases.title"), ("/console/report", "report.title")),
+    access.OPERATOR: (("/console", "common.board"), ("/console/shift", "acts.shift")),
+    access.CASE_MANAGER: (
+        ("/console/cases", "cases.title"),
+        ("/console/report", "report.title"),
+        ("/console/standing-order", "acts.order_page"),
+    ),
     access.INSTITUTE: (("/console/figures", "figures.title"),),
     access.ADMINISTRATOR: (
         ("/console/administration", "administration.title"),
         ("/console/administration/users", "administration.users"),
         ("/console/administration/log", "log_page.title"),
+        ("/console/standing-order", "acts.order_page"),
     ),
 }
 LANGUAGES = {"fr": "Français", "nl": "Nederlands", "de": "Deutsch", "en": "English"}

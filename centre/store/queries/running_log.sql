@@ -126,3 +126,23 @@ FROM incidents i
 WHERE i.event = :alarm AND i.held = 0 AND i.erased_at_ms IS NULL AND i.incident_id < :incident_id
       AND i.case_id IS :case_id AND (:case_id IS NOT NULL OR i.device_id = :device_id)
 ORDER BY i.incident_id DESC LIMIT :at_most;
+
+-- By an id, a telephone number or words of the case's names; `find` empty: any.
+-- name: found_alarms
+SELECT i.incident_id, i.device_id, i.case_id, i.opened_at_ms, i.stage, c.zone, o.name AS owner_name,
+       (SELECT reason FROM findings f WHERE f.incident_id = i.incident_id) AS reason
+FROM incidents i LEFT JOIN cases c USING (case_id) LEFT JOIN owners o USING (incident_id)
+WHERE i.event = :alarm AND i.held = 0 AND i.erased_at_ms IS NULL
+      AND i.opened_at_ms >= :since_ms AND i.opened_at_ms < :until_ms AND i.incident_id < :before
+      AND (:zone = '' OR c.zone = :zone)
+      AND (:reason = '' OR :reason = (SELECT reason FROM findings f WHERE f.incident_id = i.incident_id))
+      AND (:find = '' OR upper(i.incident_id) = :any_id OR i.device_id = :any_id OR i.case_id = :any_id
+           OR EXISTS (SELECT 1 FROM case_words w WHERE w.word_mac = :phone AND w.case_id = i.case_id)
+           OR (EXISTS (SELECT 1 FROM case_words w WHERE w.word_mac = :word_1 AND w.case_id = i.case_id)
+               AND EXISTS (SELECT 1 FROM case_words w WHERE w.word_mac = :word_2 AND w.case_id = i.case_id)
+               AND EXISTS (SELECT 1 FROM case_words w WHERE w.word_mac = :word_3 AND w.case_id = i.case_id)
+               AND EXISTS (SELECT 1 FROM case_words w WHERE w.word_mac = :word_4 AND w.case_id = i.case_id)))
+ORDER BY i.incident_id DESC LIMIT :at_most;
+
+-- name: zones
+SELECT zone FROM cases UNION SELECT zone FROM users WHERE zone IS NOT NULL ORDER BY zone;
