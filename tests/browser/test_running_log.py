@@ -70,7 +70,7 @@ async def test_a_wrong_closing_is_undone_by_keyboard(tmp_path: Path, browser: st
             await page.value(f"document.getElementById('why-{incident}').value = 'mis-press'")
             await do(page, f"close-{incident}")
             await seen(page, "Closed by Operator: pressed by mistake.")
-            await page.until("/closes at/.test(document.querySelector('.taken').innerText)")
+            await page.until("/closes at/.test(document.querySelector('.mine').innerText)")
             await page.until("document.activeElement.id === 'sheet'")
             await page.picture(PICTURES / "closing.png")
             await page.key("u")
