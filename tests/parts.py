@@ -1,6 +1,7 @@
 """What all tests share: what is opened for a test is closed when it ends."""
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,17 @@ import pytest
 at_end = ExitStack()  # emptied after each test
 
 
+def some(quick: int, values: Iterable[Any]) -> list[Any]:
+    """Return `values` for `parametrize`: the first few for every run, the others for the slow one."""
+    return [
+        pytest.param(value, marks=() if number < quick else pytest.mark.slow)
+        for number, value in enumerate(values)
+    ]
+
+
 def seeds(quick: int, slow: int) -> list[Any]:
     """Return so many seeds for `parametrize`: the first few for every run, the others for the slow one."""
-    return [pytest.param(seed, marks=() if seed < quick else pytest.mark.slow) for seed in range(slow)]
+    return some(quick, range(slow))
 
 
 def database_at(path: Path | str, **options: Any) -> sqlite3.Connection:

@@ -91,8 +91,13 @@ def named(path: Path) -> str:
 MODULES = {named(path): path for room in ROOMS for path in sources(room)}
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -118,9 +123,8 @@ def test_wire_imports_hashlib_and_struct_alone() -> None:
         assert {name.split(".")[0] for name in imported(path)} <= {"hashlib", "struct", "wire"}, path.name
 
 
-@functools.cache
 def parsed(module: str) -> ast.Module:
-    return ast.parse(MODULES[module].read_text())
+    return tree(MODULES[module])
 
 
 @functools.cache
@@ -246,7 +250,7 @@ def test_one_file_speaks_to_bleak() -> None:
 def test_no_test_module_imports_another() -> None:
     """What tests share is in a module that holds no test: `parts.py` of their room."""
     for path in sources("tests"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests"):
                 names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
                 shared = [name for name in names if not name.startswith("test_")]

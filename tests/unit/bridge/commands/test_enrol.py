@@ -13,6 +13,7 @@ from aiohttp import web
 
 from bridge.commands import main
 from bridge.store.home import Home
+from tests.parts import some
 from tests.unit.bridge.commands.parts import CRASH, Terminal
 from tests.unit.bridge.parts import ENROLMENT, TOKEN, Authority, device, problem, serve, write_private
 from tests.unit.bridge.store.parts import WorldKeyring
@@ -292,7 +293,7 @@ async def test_pins_that_cannot_be_used_leave_the_label_as_it_is(
     assert enroller.asked == []
 
 
-@pytest.mark.parametrize("where", ["label", "PIN", "PIN again", "centre"])
+@pytest.mark.parametrize("where", some(1, ["centre", "label", "PIN", "PIN again"]))
 async def test_one_ctrl_c_ends_it(enroller: Enroller, tmp_path: Path, where: str) -> None:
     """At once, wherever it waits: exit code 130, no traceback, nothing stored."""
     asked, silent = asyncio.Event(), asyncio.Event()

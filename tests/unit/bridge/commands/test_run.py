@@ -14,6 +14,7 @@ import pytest
 from bridge.model import Press, Waypoint
 from bridge.store.home import Credentials, Home
 from bridge.store.journal import Journal, read_presses
+from tests.parts import some
 from tests.unit.bridge.commands.parts import CRASH
 from tests.unit.bridge.parts import TOKEN, Authority, TestCentre, device, journal_at, remount, serve
 
@@ -160,7 +161,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("what", DAMAGES)
+@pytest.mark.parametrize("what", some(1, DAMAGES))
 async def test_the_press_of_a_damaged_journal_reaches_the_centre(tmp_path: Path, what: str) -> None:
     """The bridge starts, sends it, and has the centre's answer in its journal."""
     authority, centre, home = Authority(), TestCentre(), Home(tmp_path / "home")

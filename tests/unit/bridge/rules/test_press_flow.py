@@ -479,7 +479,7 @@ EVENTS = [name for name in vars(World) if not name.startswith("_") and name not 
 EVENTS = [name for name in EVENTS if callable(getattr(World, name))]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     event=st.sampled_from(codes.PRESSES),
     names=st.lists(st.sampled_from(sorted(EVENTS)), min_size=1, max_size=40),

@@ -405,7 +405,7 @@ def test_in_any_order(tmp_path: Path) -> None:
     run_state_machine_as_test(
         Watching,
         settings=settings(
-            max_examples=25,
+            max_examples=8,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),

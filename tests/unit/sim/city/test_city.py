@@ -246,6 +246,8 @@ def test_ctrl_c_ends_it_without_a_trace() -> None:
     assert "Traceback" not in out + err
 
 
+@pytest.mark.slow
+@pytest.mark.computes
 def test_a_herd_after_an_outage_is_shed_and_two_minutes_later_out_of_step() -> None:
     """All phones try again within ten seconds; whoever is answered has a second of its own from then on.
 
@@ -278,6 +280,8 @@ def day() -> tuple[City, Outcome]:
     return city, outcome
 
 
+@pytest.mark.slow
+@pytest.mark.computes
 def test_a_button_that_nobody_presses_takes_what_the_life_command_says(day: tuple[City, Outcome]) -> None:
     """The same currents, the same state machine: within the rhythm's chance of a few slots."""
     spent_mah = [phone.button.spent_mah() for phone in day[0].phones[6:]]
