@@ -290,6 +290,8 @@ def test_a_button_that_nobody_presses_takes_what_the_life_command_says(day: tupl
     assert sum(spent_mah) / 6 == pytest.approx(a_day_mah, rel=0.03)
 
 
+@pytest.mark.slow
+@pytest.mark.computes
 def test_a_button_beside_its_phone_is_not_called_out_of_reach_and_one_left_at_home_is(
     day: tuple[City, Outcome],
 ) -> None:
