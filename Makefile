@@ -33,6 +33,9 @@ test-slow: $(READY)  ## kills, power cuts, long fuzzing; beside them five minute
 test-bluez: $(READY)  ## real BlueZ in a virtual machine (QEMU); skipped with the reason where it cannot be
 	$(BIN)/pytest -m bluez -rs tests/bluez $(ARGS)
 
+test-nimble: $(READY)  ## the press on MicroPython's real NimBLE host; MICROPYTHON=PATH of one, else skipped
+	@$(BIN)/python -m tests.nimble '$(MICROPYTHON)' -n $(WORKERS) $(ARGS)
+
 lint: $(READY)  ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,4 +77,4 @@ $(READY): pyproject.toml
 	  --target $(VENV)/micropython-stubs 'micropython-esp32-stubs~=1.29.0' 'micropython-stdlib-stubs~=1.29.0'
 	@touch $@
 
-.PHONY: help demo test test-slow test-bluez lint firmware flash provision selftest bench clean
+.PHONY: help demo test test-slow test-bluez test-nimble lint firmware flash provision selftest bench clean

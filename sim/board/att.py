@@ -29,6 +29,7 @@ INVALID_OFFSET = 0x07
 PREPARE_QUEUE_FULL = 0x09
 ATTRIBUTE_NOT_FOUND = 0x0A
 INSUFFICIENT_AUTHENTICATION = 0x05
+INSUFFICIENT_ENCRYPTION = 0x0F
 UNSUPPORTED_GROUP_TYPE = 0x10
 
 PRIMARY = b"\x00\x28"
@@ -40,8 +41,8 @@ FLAG_WRITE_NO_RESPONSE = 0x0004
 FLAG_WRITE = 0x0008
 FLAG_NOTIFY = 0x0010
 FLAG_INDICATE = 0x0020
-FLAGS_SECURE_READ = 0x0E00
-FLAGS_SECURE_WRITE = 0x7000
+FLAG_READ_ENCRYPTED, FLAG_WRITE_ENCRYPTED = 0x0200, 0x1000
+FLAG_READ_AUTHENTICATED, FLAG_WRITE_AUTHENTICATED = 0x0400, 0x2000  # which Just Works never is
 SUBSCRIBE_NOTIFY = 1
 SUBSCRIBE_INDICATE = 2
 
@@ -163,9 +164,9 @@ class Table:
 class Bearer:
     """One link's ATT: sorts what comes in, and has one request and one indication under way at most.
 
-    A request goes out at a connection event, its answer comes at a later one: there is at most one in each
-    `interval_s`. `on_value` takes notifications and indications, in the order in which they came: one behind
-    an answer waits until `settled` says that the program has been told of the answer.
+    A request goes out at a connection event, one each `interval_s`, and its answer comes at the next one;
+    what is asked for after that goes out at the one after. `on_value` takes notifications and indications, in
+    the order in which they came: one behind an answer waits until `settled` says that the program knows it.
     """
 
     def __init__(
@@ -173,7 +174,8 @@ class Bearer:
     ) -> None:
         self.send = send
         self._on_value, self._interval_s = on_value, interval_s
-        self._next_s = 0.0
+        self._begun_s = asyncio.get_running_loop().time()
+        self._event = 0  # the last connection event that was waited for
         self._is_settled = True
         self._waiting: list[bytes] = []
         self.mtu = MTU_DEFAULT
@@ -228,18 +230,24 @@ class Bearer:
         loop = asyncio.get_running_loop()
         async with self._asking:
             self.settled()
-            await asyncio.sleep(self._next_s - loop.time())
+            await self._next_event()
             if self._closed:
                 raise Gone
-            self._next_s = loop.time() + self._interval_s
             self._answer = loop.create_future()
             self.send(pdu)
             answer = await asyncio.wait_for(self._answer, TRANSACTION_S)
+            await self._next_event()
         if answer[0] == ERROR:
             raise AttError(answer[4] if len(answer) > 4 else INVALID_PDU)
         if answer[0] != pdu[0] + 1:
             raise AttError(INVALID_PDU)
         return answer
+
+    async def _next_event(self) -> None:
+        """Wait for the next connection event; a timer that is early does not find the same one again."""
+        passed_s = asyncio.get_running_loop().time() - self._begun_s
+        self._event = max(self._event, int(passed_s / self._interval_s)) + 1
+        await asyncio.sleep(self._event * self._interval_s - passed_s)
 
     async def indicate(self, pdu: bytes) -> None:
         async with self._indicating:
@@ -257,6 +265,7 @@ class Application(Protocol):
 
     async def may_read(self, conn_handle: int, handle: int) -> int: ...
     async def written(self, conn_handle: int, handle: int) -> None: ...
+    async def refusal(self, conn_handle: int, *, authenticated: bool) -> int: ...
     def mtu_exchanged(self, conn_handle: int, mtu: int) -> None: ...
 
 
@@ -376,8 +385,7 @@ class Server:
     async def _value(self, attribute: Attribute, *, ask: bool = True) -> bytes:
         if not attribute.flags & FLAG_READ:
             raise AttError(READ_NOT_PERMITTED)
-        if attribute.flags & FLAGS_SECURE_READ:
-            raise AttError(INSUFFICIENT_AUTHENTICATION)
+        await self._check_security(attribute.flags, FLAG_READ_ENCRYPTED, FLAG_READ_AUTHENTICATED)
         if attribute.cccd_of is not None:
             return struct.pack("<H", attribute.cccd_of.subscribed.get(self._conn_handle, 0))
         if ask and attribute.handle in self._table.values:
@@ -404,14 +412,21 @@ class Server:
             values += await self._value(self._attribute(handle))
         self._bearer.send(bytes([READ_MULTIPLE + 1]) + values[: self._bearer.mtu - 1])
 
-    def _writable(self, handle: int) -> Attribute:
+    async def _writable(self, handle: int) -> Attribute:
         attribute = self._attribute(handle)
         # NimBLE looks at neither which kind of write a characteristic allows: one flag allows both.
         if not attribute.flags & (FLAG_WRITE | FLAG_WRITE_NO_RESPONSE):
             raise AttError(WRITE_NOT_PERMITTED)
-        if attribute.flags & FLAGS_SECURE_WRITE:
-            raise AttError(INSUFFICIENT_AUTHENTICATION)
+        await self._check_security(attribute.flags, FLAG_WRITE_ENCRYPTED, FLAG_WRITE_AUTHENTICATED)
         return attribute
+
+    async def _check_security(self, flags: int, encrypted: int, authenticated: int) -> None:
+        """Refuse what a value's flags ask for and this link does not have."""
+        if flags & (encrypted | authenticated):
+            is_asked = bool(flags & authenticated)
+            refusal = await self._application.refusal(self._conn_handle, authenticated=is_asked)
+            if refusal:
+                raise AttError(refusal)
 
     async def _store(self, attribute: Attribute, data: bytes) -> None:
         if attribute.cccd_of is not None:
@@ -423,13 +438,13 @@ class Server:
 
     async def _write(self, pdu: bytes) -> None:
         (handle,) = struct.unpack("<H", pdu[1:3])
-        await self._store(self._writable(handle), pdu[3:])
+        await self._store(await self._writable(handle), pdu[3:])
         if pdu[0] == WRITE_REQUEST:
             self._bearer.send(bytes([WRITE_REQUEST + 1]))
 
     async def _prepare_write(self, pdu: bytes) -> None:
         handle, offset = struct.unpack("<HH", pdu[1:5])
-        self._writable(handle)
+        await self._writable(handle)
         if sum(len(data) for _, _, data in self._prepared) + len(pdu) - 5 > PREPARED_BYTES_MAX:
             raise AttError(PREPARE_QUEUE_FULL)
         self._prepared.append((handle, offset, pdu[5:]))

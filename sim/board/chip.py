@@ -130,10 +130,11 @@ class Chip:
     def _reset_volatile(self) -> None:
         self._booted = False
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._answers: dict[int, asyncio.Future[int]] = {}
+        self._answers: dict[int, asyncio.Future[Any]] = {}
         self._asked = 0
         self._nvs_pending: list[tuple[str, str, int | str | None]] = []
         self._lost = 0
+        self._unsent: list[bytes] = []  # events of this turn of the loop
 
     # ---- a program's life
 
@@ -251,7 +252,15 @@ class Chip:
             if self._lost == 1:
                 self._tell("flood")
             return
-        self._writer.write(frame([kind, *values]))
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._unsent.append(frame([kind, *values]))
+
+    def flush(self) -> None:
+        """Send what has happened, all of it at once: of what belongs together no program sees half."""
+        unsent, self._unsent = self._unsent, []
+        if unsent and self._writer is not None and not self._writer.is_closing():
+            self._writer.write(b"".join(unsent))
 
     def _on_ble(self, number: int, values: list[Any]) -> None:
         assert self._writer is not None
@@ -262,16 +271,16 @@ class Chip:
             return  # as NimBLE's glue: scan results give way first
         self._event("b", number, *map(pack, values))
 
-    async def _ask(self, number: int, conn_handle: int, handle: int) -> int:
+    async def _ask(self, number: int, values: list[Any]) -> Any:
         self._asked += 1
         asked = self._asked
         answer = asyncio.get_running_loop().create_future()
         self._answers[asked] = answer
-        self._event("br", asked, number, conn_handle, handle)
+        self._event("br", asked, number, *map(pack, values))
         try:
-            return int(await asyncio.wait_for(answer, ANSWER_S))
+            return await asyncio.wait_for(answer, ANSWER_S)
         except TimeoutError:
-            return 0  # the program is stuck; its peer gets what the table has
+            return None  # the program is stuck; its peer gets what the table has
         finally:
             self._answers.pop(asked, None)
 
@@ -317,7 +326,7 @@ class Chip:
     def _do_idle(self) -> None:
         self._tell("idle")
 
-    def _do_answer(self, asked: int, answer: int) -> None:
+    def _do_answer(self, asked: int, answer: Any) -> None:
         future = self._answers.get(asked)
         if future and not future.done():
             future.set_result(answer)

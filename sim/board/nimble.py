@@ -4,7 +4,7 @@ One `Ble` is one radio between power-on and power-off. It speaks HCI through Bum
 itself (Core 6.0, Vol 3, Part F), because what a MicroPython program can observe is NimBLE's: the numbers
 of the handles, the order of the events, values cut to their buffers, and what is refused.
 Events go out through `emit(number, values)`: ints, bytes, or `Uuid`; `ask` emits one and waits for what the
-program's handler answers, as NimBLE's task does for every event of a server's value.
+program's handler answers, as NimBLE's task does for every event of a server's value, and for a secret.
 """
 
 import asyncio
@@ -25,7 +25,6 @@ from sim.board.errnos import (
     ENODEV,
     ENOMEM,
     ENOTCONN,
-    EOPNOTSUPP,
     BadValue,
     CallError,
 )
@@ -54,6 +53,8 @@ IRQ_GATTS_INDICATE_DONE = 20
 IRQ_MTU_EXCHANGED = 21
 IRQ_CONNECTION_UPDATE = 27
 IRQ_ENCRYPTION_UPDATE = 28
+IRQ_GET_SECRET = 29
+IRQ_SET_SECRET = 30
 
 SLOT_US = 625
 INTERVAL_S_MAX = 0.05
@@ -74,6 +75,7 @@ CONN_HANDLE_NONE = 0xFFFF
 ADDR_TYPE_NONE = 0xFF
 ADDRESS_BYTES = 6
 KEY_BYTES = 16
+SECRET_OURS, SECRET_PEERS = 1, 2  # NimBLE's BLE_STORE_OBJ_TYPE_OUR_SEC and _PEER_SEC
 
 # What the shim passes on as it is, by MicroPython's names and with its signatures.
 BLE_CALLS = frozenset(
@@ -103,7 +105,7 @@ BLE_CALLS = frozenset(
 
 Buffer = bytes | str
 Emit = Callable[[int, list[Any]], None]
-Ask = Callable[[int, int, int], Awaitable[int]]
+Ask = Callable[[int, list[Any]], Awaitable[Any]]
 
 
 def _buffer(value: Buffer | None) -> bytes:
@@ -153,6 +155,8 @@ class Link:
             lambda pdu: ble.send(handle, att.CID, pdu), lambda pdu: ble.on_value(self, pdu), interval_s
         )
         self.pairing: pairing.Pairing | None = None
+        self.peer: pairing.Address = (self.kind, bytes(reversed(self.peer_be)))
+        self.encrypted = self.bonded = False
         self.mtu_sent = False
         self.ending = False
         self.interval_s = interval_s
@@ -173,6 +177,7 @@ class Ble:
         self._gap_name = DEFAULT_GAP_NAME
         self._mtu = 256
         self._rxbuf = 256  # kept for who asks; our queue is the socket's
+        self._bonds = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._forget()
 
@@ -326,7 +331,9 @@ class Ble:
         elif key == "addr_mode":
             self._need()
             await self._set_address_mode(value)
-        elif key not in ("bond", "mitm", "io", "le_secure"):
+        elif key == "bond":
+            self._bonds = bool(value)
+        elif key not in ("mitm", "io", "le_secure"):
             raise BadValue("unknown config param")
 
     async def _set_address_mode(self, mode: int) -> None:
@@ -566,12 +573,18 @@ class Ble:
             await self._need().send_command(_disconnect(link.handle))
 
     def gap_passkey(self, handle: int, _action: int, _passkey: int) -> None:
-        self.gap_pair(handle)
+        self._link(handle)
+        raise CallError(EINVAL)  # Just Works asks for none
 
     def gap_pair(self, handle: int) -> None:
-        """Refuse to begin it, and tell the program so: the simulated board answers a peer's pairing alone."""
-        self._link(handle)
-        raise CallError(EOPNOTSUPP)
+        """Begin to pair, or to encrypt where the program has kept a secret; a peripheral asks its peer to."""
+        link = self._link(handle)
+        if link.pairing is not None:
+            raise CallError(ENOMEM)  # what NimBLE's error for it becomes
+        if link.central:
+            self._spawn(self._secure(link))
+        else:
+            self.send(handle, pairing.CID, bytes([pairing.SECURITY_REQUEST, self._bonds]))
 
     def send(self, handle: int, cid: int, pdu: bytes) -> None:
         if self._host is not None and handle in self._links:
@@ -589,27 +602,108 @@ class Ble:
         if link is None or not pdu:
             return
         if cid == pairing.CID:
-            self._pairing(link).receive(pdu)
+            self._on_security(link, pdu)
         elif cid == att.CID:
             link.bearer.receive(pdu)
 
+    def _on_security(self, link: Link, pdu: bytes) -> None:
+        if pdu[0] == pairing.SECURITY_REQUEST:
+            if link.central and link.pairing is None:
+                self._spawn(self._secure(link))
+        elif link.pairing is not None:
+            link.pairing.receive(pdu)
+        elif pdu[0] == pairing.REQUEST:
+            self._spawn(self._paired(link, pdu))
+
+    async def _secure(self, link: Link) -> None:
+        """Encrypt with what the program has kept, else pair."""
+        self._pairing(link)
+        secret = await self._secret(link, SECRET_PEERS)
+        if secret is None and link.pairing is not None:
+            link.pairing.start()
+        elif secret is not None:
+            link.bonded = True
+            await self._encrypt(link, secret)
+
+    async def _paired(self, link: Link, request: bytes) -> None:
+        answering = self._pairing(link)
+        await self._secret(link, SECRET_PEERS)  # a peer that pairs anew has lost what it had
+        answering.receive(request)
+
     def _pairing(self, link: Link) -> pairing.Pairing:
-        if link.pairing is None:
-            own = (int(self._own), self._address_be or bytes(6))
-            link.pairing = pairing.Pairing(
-                lambda pdu: self.send(link.handle, pairing.CID, pdu),
-                (link.kind, bytes(reversed(link.peer_be))),
-                (own[0], bytes(reversed(own[1]))),
-            )
+        own = (int(self._own), bytes(reversed(self._address_be or bytes(6))))
+        central, peripheral = (own, link.peer) if link.central else (link.peer, own)
+        link.pairing = pairing.Pairing(
+            lambda pdu: self.send(link.handle, pairing.CID, pdu),
+            central,
+            peripheral,
+            wants_bond=self._bonds,
+            encrypt=lambda key: self._spawn(self._encrypt(link, pairing.Secret(key))),
+            bonded=lambda secret: self._spawn(self._keep(link, secret)),
+            failed=lambda: self._not_paired(link),
+        )
         return link.pairing
 
-    async def _key(self, handle: int, _random: bytes, _diversifier: int) -> bytes | None:
-        """Return the key that a peer wants to encrypt with, if it has paired on this link."""
-        link = self._links.get(handle)
-        return link.pairing.key if link is not None and link.pairing is not None else None
+    async def _secret(self, link: Link, kind: int) -> pairing.Secret | None:
+        """Ask the program for what it has kept of this peer."""
+        if not self.handled:
+            return None
+        return pairing.unpacked(await self._ask(IRQ_GET_SECRET, [kind, 0, pairing.named(link.peer)]))
 
-    def _on_encryption(self, handle: int, encrypted: int, _key_bytes: int) -> None:
-        self._emit(IRQ_ENCRYPTION_UPDATE, handle, bool(encrypted), False, False, KEY_BYTES)
+    async def _keep(self, link: Link, secret: pairing.Secret) -> None:
+        link.pairing = None
+        for kind in (SECRET_OURS, SECRET_PEERS) if self.handled else ():
+            await self._ask(IRQ_SET_SECRET, [kind, pairing.named(link.peer), secret.packed(link.peer)])
+
+    async def _encrypt(self, link: Link, secret: pairing.Secret) -> None:
+        await self._need().send_command(
+            hci.HCI_LE_Enable_Encryption_Command(
+                connection_handle=link.handle,
+                random_number=secret.random.to_bytes(8, "little"),
+                encrypted_diversifier=secret.diversifier,
+                long_term_key=secret.key,
+            )
+        )
+
+    async def _key(self, handle: int, _random: bytes, diversifier: int) -> bytes | None:
+        """Return the key that a peer wants to encrypt with: of this link's pairing, or one that was kept."""
+        link = self._links.get(handle)
+        if link is None:
+            return None
+        if diversifier == 0 and link.pairing is not None:
+            return link.pairing.key
+        secret = await self._secret(link, SECRET_OURS)
+        link.bonded = secret is not None
+        return secret.key if secret else None
+
+    def _not_paired(self, link: Link) -> None:
+        link.pairing = None
+        self._emit(IRQ_ENCRYPTION_UPDATE, link.handle, 0, 0, 0, 0)
+
+    def _on_encryption(self, handle: int, encrypted: int, *_key_bytes: int) -> None:
+        link = self._links.get(handle)
+        if link is None:
+            return
+        attempt, link.pairing = link.pairing, None
+        link.encrypted = bool(encrypted)
+        if attempt is not None and attempt.key:
+            link.bonded = attempt.bonds
+        self._emit(IRQ_ENCRYPTION_UPDATE, handle, int(link.encrypted), 0, int(link.bonded), KEY_BYTES)
+        if attempt is not None and link.encrypted and attempt.bonds:
+            link.pairing = attempt  # until the keys for later links are exchanged
+            attempt.encrypted()
+
+    async def refusal(self, conn_handle: int, *, authenticated: bool) -> int:
+        """Return 0 where a link may have a protected value, else the ATT error for its peer.
+
+        The program is asked for the peer's secret: a peer that has one need only encrypt (ble_att_svr.c).
+        """
+        link = self._links.get(conn_handle)
+        if link is not None and link.encrypted:
+            return att.INSUFFICIENT_AUTHENTICATION if authenticated else 0
+        if link is not None and await self._secret(link, SECRET_PEERS):
+            return att.INSUFFICIENT_ENCRYPTION
+        return att.INSUFFICIENT_AUTHENTICATION
 
     def on_value(self, link: Link, pdu: bytes) -> None:
         """Tell the program of a notification or an indication."""
@@ -631,11 +725,11 @@ class Ble:
 
     async def may_read(self, conn_handle: int, handle: int) -> int:
         """0, or the ATT error that the program wants its peer to see."""
-        return await self._ask(IRQ_GATTS_READ_REQUEST, conn_handle, handle) if self.handled else 0
+        return int(await self._ask(IRQ_GATTS_READ_REQUEST, [conn_handle, handle]) or 0) if self.handled else 0
 
     async def written(self, conn_handle: int, handle: int) -> None:
         if self.handled:
-            await self._ask(IRQ_GATTS_WRITE, conn_handle, handle)
+            await self._ask(IRQ_GATTS_WRITE, [conn_handle, handle])
 
     def mtu_exchanged(self, conn_handle: int, mtu: int) -> None:
         self._emit(IRQ_MTU_EXCHANGED, conn_handle, mtu)

@@ -242,7 +242,7 @@ class AirController(Controller):
                 role=connection.role,
                 peer_address_type=connection.peer_address.address_type,
                 peer_address=connection.peer_address,
-                connection_interval=command.connection_interval_min,
+                connection_interval=command.connection_interval_max,
                 peripheral_latency=command.max_latency,
                 supervision_timeout=command.supervision_timeout,
                 central_clock_accuracy=0,

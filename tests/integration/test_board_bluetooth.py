@@ -47,6 +47,7 @@ async def execute(*scripts: str) -> None:
         ["asyncio_peripheral", "order_central"],
         ["requests_peripheral", "requests_central"],
         ["links_peripheral", *["links_central"] * 4],
+        ["pairing_peripheral", "pairing_central"],
         ["pins"],
     ],
     ids=lambda scripts: scripts[0],

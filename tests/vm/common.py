@@ -27,10 +27,14 @@ NAMES = {
     20: "INDICATE_DONE",
     21: "MTU_EXCHANGED",
     27: "CONNECTION_UPDATE",
+    28: "ENCRYPTION_UPDATE",
+    29: "GET_SECRET",
+    30: "SET_SECRET",
 }
 
 events = []
 answers = {}  # value handle -> what the read request is answered with
+secrets = {}  # what the stack wants to be kept of peers: (type, key) -> value
 
 
 def _copy(value):
@@ -47,6 +51,11 @@ def irq(event, data):
     events.append(entry)
     if event == 4:
         return answers.get(data[1])
+    if event == 29:
+        return secrets.get((data[0], bytes(data[2] or b"")))
+    if event == 30:
+        secrets[data[0], bytes(data[1])] = bytes(data[2])
+        return True
 
 
 def wait(name, match=None, limit_ms=LIMIT_MS):

@@ -92,7 +92,7 @@ def _irq(event):
             answer = _handler(event[2 if asked else 1], tuple(arguments))
     finally:
         if asked:
-            call("answer", event[1], int(answer) if isinstance(answer, (bool, int)) else 0)
+            call("answer", event[1], answer)
         # On a board these are views of the stack's own memory, gone when the handler returns.
         for raw in buffers:
             for i in range(len(raw)):
@@ -122,6 +122,9 @@ class BLE:
         if "addr_mode" in values and os.getenv("AMR_PORT") == "zephyr":
             raise OSError(95)  # EOPNOTSUPP: that port has its identity address alone
         return call("config", *names, **values)
+
+    def gap_pair(self, connection):  # here because programs ask the class whether it is there
+        call("gap_pair", connection)
 
     def __getattr__(self, name):
         if " " + name + " " not in _CALLS:

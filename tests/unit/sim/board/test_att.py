@@ -10,8 +10,8 @@ WRITTEN = bytes([WRITE_REQUEST + 1])
 VALUE = bytes([NOTIFICATION, 3, 0]) + b"value"
 
 
-async def test_between_two_requests_is_a_connection_interval() -> None:
-    """However fast the peer answers."""
+async def test_a_request_takes_two_connection_events() -> None:
+    """However fast the peer answers: it goes out at one, its answer comes at the next."""
     loop = asyncio.get_running_loop()
     sent_s: list[float] = []
 
@@ -22,7 +22,7 @@ async def test_between_two_requests_is_a_connection_interval() -> None:
     bearer = Bearer(answer, lambda _: None, INTERVAL_S)
     await asyncio.gather(*(bearer.request(bytes([WRITE_REQUEST])) for _ in range(4)))
     # A timer may be up to its clock's resolution early.
-    assert all(later - before > INTERVAL_S * 0.9 for before, later in pairwise(sent_s))
+    assert all(later - before > INTERVAL_S * 1.9 for before, later in pairwise(sent_s))
 
 
 async def test_a_notification_behind_an_answer_is_told_after_it() -> None:

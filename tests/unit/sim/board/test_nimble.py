@@ -23,7 +23,7 @@ class Host:
         )
         self.ble.handled = True
 
-    async def ask(self, *_: int) -> int:
+    async def ask(self, *_: Any) -> int:
         return 0
 
     async def wait(self, wanted: int) -> list[Any]:
