@@ -5,7 +5,7 @@ from functools import partial
 
 from aiohttp import web
 
-from centre.api.routing import Route
+from centre.api.routing import Route, shown_as_page, wants_html
 from centre.console import pages, words
 from centre.console.cases import grouped
 from centre.console.guard import Guard
@@ -38,8 +38,9 @@ class EventLogPage:
             shown = await self._looks(partial(log_reader.page, asked=asked))
             await self._note(caller, asked)
         except Refused as refusal:
-            if refusal.reason != "out_of_range":
+            if refusal.reason != "out_of_range" or not wants_html(request):
                 raise
+            shown_as_page(request, refusal)
             refused = refusal
         page = pages.page(
             "event_log.html",

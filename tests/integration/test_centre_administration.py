@@ -152,7 +152,10 @@ async def test_the_log_is_read_with_filters_and_names_no_case(tmp_path: Path) ->
         assert "Button imported" in page
         assert page.count("<tr>") == 2
         assert (await phone.ask("GET", "/console/administration/log?from=2026-99-01"))[0] == 400
-        assert (await phone.ask("GET", "/console/administration/log?before=-1"))[0] == 400
+        assert (await phone.ask("GET", "/console/administration/log?before=-1"))[1]["field"] == "before"
+        bad = await phone.ask("GET", "/console/administration/log?until=soon", headers=HTML)
+        assert bad[0] == 400
+        assert 'aria-invalid="true"' in bad[1]
         evil = "<script>alert(1)</script>"
         for name in ("by", "kind", "incident", "case", "from"):
             assert evil not in (await phone.ask("GET", "/console/administration/log", params={name: evil}))[1]
