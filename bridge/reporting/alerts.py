@@ -6,7 +6,7 @@ from bridge.model import Trouble
 from bridge.ports import Clock, Log
 
 
-class Troubles:
+class Alerts:
     """Keeps one trouble for each place (`where`).
 
     `on_change(trouble)` is called when one begins or changes, with None when one is over.

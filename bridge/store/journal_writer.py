@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.model import JournalContents, JournalReason, Key, Record
 from bridge.ports import Clock, Store
-from bridge.reporting.alerts import Troubles
+from bridge.reporting.alerts import Alerts
 
 DISK_S_MAX = 2.0
 DISK_AGAIN_S = 5.0
@@ -32,11 +32,11 @@ class JournalWriter:
         self,
         journal: Store,
         clock: Clock,
-        troubles: Troubles,
+        alerts: Alerts,
         everything: Callable[[], Iterable[Record]],
         on_late: Callable[[JournalContents], None],
     ) -> None:
-        self._journal, self._clock, self._troubles = journal, clock, troubles
+        self._journal, self._clock, self._alerts = journal, clock, alerts
         self._everything, self._on_late = everything, on_late
         # Called when codes are on disk that were not.
         self.on_kept: Callable[[Iterable[Key]], None] = lambda _: None
@@ -79,7 +79,7 @@ class JournalWriter:
         loop = asyncio.get_running_loop()
         work = self._work = loop.run_in_executor(self._pool, self._journal.write, *rows)
         work.add_done_callback(lambda done: self._done(done, submitted))
-        return self._await(work, 0.0 if is_stuck and "disk" in self._troubles else DISK_S_MAX)
+        return self._await(work, 0.0 if is_stuck and "disk" in self._alerts else DISK_S_MAX)
 
     async def _await(self, work: asyncio.Future[JournalReason | None], limit_s: float) -> None:
         await asyncio.wait([work], timeout=limit_s)
@@ -95,7 +95,7 @@ class JournalWriter:
             if reason is JournalReason.CORRUPT:  # a new file has been begun: put in it all that we know
                 self._again = asyncio.ensure_future(self.keep(*self._everything()))
             return
-        self._troubles.over("disk")
+        self._alerts.over("disk")
         self._submitted -= submitted
         now_kept = self._unkept & submitted
         if now_kept:
@@ -110,8 +110,8 @@ class JournalWriter:
                 kept = await self.load()
                 if not self._unread:
                     self._on_late(kept)
-            if "disk" in self._troubles:
+            if "disk" in self._alerts:
                 await self.keep()
 
     def _trouble(self, reason: JournalReason) -> None:
-        self._troubles.tell("disk", reason, _TEXTS[reason])
+        self._alerts.tell("disk", reason, _TEXTS[reason])

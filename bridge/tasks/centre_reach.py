@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bridge.centre.errors import CentreError
 from bridge.ports import Centre, Clock
-from bridge.reporting.alerts import Troubles
+from bridge.reporting.alerts import Alerts
 from bridge.rules.supervision import Supervision
 from bridge.tasks.background import Background
 
@@ -19,7 +19,7 @@ class CentreReach:
         centre: Centre,
         supervision: Supervision,
         clock: Clock,
-        alerts: Troubles,
+        alerts: Alerts,
         on_back: Callable[[], None],
     ) -> None:
         self._centre, self._supervision, self._clock = centre, supervision, clock

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from bridge.ports import Clock, Log, Radio, RadioOff
-from bridge.reporting.alerts import Troubles
+from bridge.reporting.alerts import Alerts
 from bridge.rules.expected_codes import ExpectedCodes
 from bridge.rules.scan_recovery import ScanRecovery
 from bridge.rules.supervision import Supervision
@@ -29,7 +29,7 @@ class Listening:
         expected: ExpectedCodes,
         supervision: Supervision,
         clock: Clock,
-        alerts: Troubles,
+        alerts: Alerts,
         log: Log,
         buttons: int,
         last_advert_ms: Callable[[], int],

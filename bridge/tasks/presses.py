@@ -16,7 +16,7 @@ from bridge.centre.errors import CentreError, CentreRefused
 from bridge.clock import from_wall_ms, to_wall_ms
 from bridge.model import CallOff, Device, Fix, Key, Press, Record, Waypoint, fix_to_send, rfc3339
 from bridge.ports import Answer, Centre, Clock, Location, Log, Receipt
-from bridge.reporting.alerts import Troubles
+from bridge.reporting.alerts import Alerts
 from bridge.rules import press_flow
 from bridge.rules.press_age import Age
 from bridge.rules.press_flow import Action, Do, Keep, Now, Post, PressFlow, Refusal
@@ -45,7 +45,7 @@ class Presses:
         journal: JournalWriter,
         clock: Clock,
         location: Location | None,
-        alerts: Troubles,
+        alerts: Alerts,
         log: Log,
         random: Callable[[], float],
         follow_every_s: int,

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from bridge.centre.errors import CentreError
 from bridge.model import Device, Key
 from bridge.ports import Centre, Receipt
-from bridge.reporting.alerts import Troubles
+from bridge.reporting.alerts import Alerts
 from bridge.rules.press_flow import FOLLOW_MS, PressFlow
 from bridge.tasks.background import Background
 from bridge.tasks.centre_reach import CentreReach
@@ -25,7 +25,7 @@ class ReceiptStreams:
         *,
         centre: Centre,
         reach: CentreReach,
-        alerts: Troubles,
+        alerts: Alerts,
         random: Callable[[], float],
         on_receipt: Callable[[PressFlow, Receipt], None],
     ) -> None:

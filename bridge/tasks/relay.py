@@ -29,7 +29,7 @@ from bridge.model import (
     rfc3339,
 )
 from bridge.ports import Centre, Clock, Log, OnAdvert, Radio, Source, SourceOff, Store
-from bridge.reporting.alerts import Troubles
+from bridge.reporting.alerts import Alerts
 from bridge.reporting.log import place
 from bridge.rules.accuracy import age_ms
 from bridge.rules.expected_codes import ExpectedCodes
@@ -85,7 +85,7 @@ class Relay:
         self._announced: dict[tuple[str, str], int] = {}
         self._generation, self._changed = 0, asyncio.Event()
         self._background = Background()
-        self._alerts = alerts = Troubles(clock, self._log, self._alert_changed)
+        self._alerts = alerts = Alerts(clock, self._log, self._alert_changed)
         self._sources, self._sources_off = len(sources), dict[str, SourceOff]()
         self._positions = Positions(
             sources, boottime_ms=clock.boottime_ms, on_off=self._source_off, on_fix=self._source_on
@@ -117,7 +117,7 @@ class Relay:
             centre=centre,
             reach=self._reach,
             clock=clock,
-            troubles=alerts,
+            alerts=alerts,
             log=self._log,
             battery=battery,
         )

@@ -14,7 +14,7 @@ from typing import Any
 from bridge.centre.errors import CentreError, CentreRefused
 from bridge.model import ButtonStatus, Device, Health, Press, rfc3339
 from bridge.ports import AliveAnswer, Centre, Clock, Log
-from bridge.reporting.alerts import Troubles
+from bridge.reporting.alerts import Alerts
 from bridge.rules.expected_codes import ExpectedCodes, Sighting
 from bridge.rules.supervision import BATTERY_POLL_S, CENTRE_AGAIN_S, Supervision
 from bridge.tasks.centre_reach import CentreReach
@@ -51,13 +51,13 @@ class SupervisionService:
         centre: Centre,
         reach: CentreReach,
         clock: Clock,
-        troubles: Troubles,
+        alerts: Alerts,
         log: Log,
         battery: Callable[[], Awaitable[int | None]],
     ) -> None:
         self._devices, self._expected, self._calm = devices, expected, calm
         self._centre, self._reach = centre, reach
-        self._clock, self._troubles, self._log, self._battery = clock, troubles, log, battery
+        self._clock, self._alerts, self._log, self._battery = clock, alerts, log, battery
         self.rules = supervision
         for device in devices.values():
             self.rules.add(device.device_id, device.alive_period_s, clock.monotonic_ms())
@@ -74,7 +74,7 @@ class SupervisionService:
         if sighting.stale:
             self.stale.add(device_id)
             text = f"a heartbeat of {device_id} came far from its time: it may be a recording"
-            self._troubles.tell(f"button {device_id} stale", "stale", text)
+            self._alerts.tell(f"button {device_id} stale", "stale", text)
             return
         counts = sighting.event not in codes.PRESSES and sighting.counter < codes.SPARE_FIRST
         self._lives(device_id, now_ms, sighting.counter if counts else None)
@@ -100,22 +100,22 @@ class SupervisionService:
         self.healths[device_id] = replace(self.healths[device_id], hearing=learnt)
         self.heard_at_ms[device_id] = now_ms
         self.stale.discard(device_id)
-        self._troubles.over(f"button {device_id} stale")
-        self._troubles.over(f"button {device_id} reach")
+        self._alerts.over(f"button {device_id} stale")
+        self._alerts.over(f"button {device_id} reach")
 
     def _know(self, health: Health) -> None:
         self.healths[health.device_id] = health
         where = f"button {health.device_id}"
         if health.low:
             text = f"the battery of {health.device_id} is low: charge it"
-            self._troubles.tell(f"{where} battery", "battery_low", text)
+            self._alerts.tell(f"{where} battery", "battery_low", text)
         else:
-            self._troubles.over(f"{where} battery")
+            self._alerts.over(f"{where} battery")
         for _, word, text in _FAULTS:
             if word in health.faults:
-                self._troubles.tell(f"{where} {word}", word, text.format(id=health.device_id))
+                self._alerts.tell(f"{where} {word}", word, text.format(id=health.device_id))
             else:
-                self._troubles.over(f"{where} {word}")
+                self._alerts.over(f"{where} {word}")
 
     def _faults(self, device_id: str) -> tuple[str, ...]:
         """Return what it says of itself, and what we see of it."""
@@ -151,7 +151,7 @@ class SupervisionService:
             for device_id in self._devices:
                 if self.rules.in_reach(device_id, self._clock.monotonic_ms()) is False:
                     text = f"{device_id} has not been heard for too long: is it near, and charged?"
-                    self._troubles.tell(f"button {device_id} reach", "out_of_reach", text)
+                    self._alerts.tell(f"button {device_id} reach", "out_of_reach", text)
             if self._clock.monotonic_ms() >= battery_ms:
                 battery_ms = self._clock.monotonic_ms() + BATTERY_POLL_S * 1000
                 await self._look_at_phone()
@@ -162,18 +162,18 @@ class SupervisionService:
         percent = await self._battery()
         if self.rules.phone(percent):
             text = f"the battery of this phone is low ({percent} %): charge it"
-            self._troubles.tell("battery", "phone_battery_low", text)
+            self._alerts.tell("battery", "phone_battery_low", text)
         else:
-            self._troubles.over("battery")
+            self._alerts.over("battery")
 
     def _look_at_clock(self) -> None:
         skew_s = self._centre.skew_s
         if skew_s is None:
-            self._troubles.over("clock")
+            self._alerts.over("clock")
         else:
             direction = "slow" if skew_s > 0 else "fast"
             text = f"this machine's clock is {abs(skew_s) / 60:.0f} min {direction}: set it by the network"
-            self._troubles.tell("clock", "clock_wrong", text)
+            self._alerts.tell("clock", "clock_wrong", text)
 
     # -- heartbeats to the centre ------------------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class SupervisionService:
                 self._reach.lives()
                 if error.permanent:
                     text = f"{error}; heartbeats are not taken"
-                    self._troubles.tell("supervision", error.reason, text)
+                    self._alerts.tell("supervision", error.reason, text)
             except CentreError as error:
                 self._reach.heartbeat_failed(error)
                 return CENTRE_AGAIN_S
@@ -235,13 +235,13 @@ class SupervisionService:
         for device_id, (press, alive) in answer.counters.items():
             if device_id in self._devices:
                 self._expected.expect_after(device_id, press, alive)
-        self._troubles.over("supervision")
+        self._alerts.over("supervision")
         self._reach.answered()
 
     def _alive(self, token: str) -> dict[str, Any]:
         own = [device for device in self._devices.values() if device.token == token]
         battery = self.rules.battery_percent
-        reasons = dict.fromkeys(trouble.reason for trouble in self._troubles)
+        reasons = dict.fromkeys(trouble.reason for trouble in self._alerts)
         return {
             "buttons": [self._button(device.device_id) for device in own],
             "phone": {"battery_percent": battery, "model": platform.system() or None},

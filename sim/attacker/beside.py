@@ -43,7 +43,7 @@ def beside(seed: int, hours: float) -> tuple[list[Heard], list[Device]]:
     world.air.on_send = on_send
     world.run()
     heard = [one for name in world.buttons for one in _heard(seed, name, sent.get(name, []), hours * 3.6e9)]
-    devices = [device_of(one.made.device_id, one.made.root) for one in world.buttons.values()]
+    devices = [device_of(one.provisioned.device_id, one.provisioned.root) for one in world.buttons.values()]
     return sorted(heard), devices
 
 

@@ -41,7 +41,7 @@ class BrownOut(BaseException):
 
 
 @dataclass(frozen=True)
-class Made:
+class ProvisionedButton:
     """A button as provisioning made it."""
 
     device_id: str
@@ -89,8 +89,10 @@ class Board:
 class Button:
     """A board, its battery and the pin under the finger."""
 
-    def __init__(self, name: str, made: Made, time: Time, air: Air, random: Random, happen: Happen) -> None:
-        self.name, self.made, self.random, self.happen = name, made, random, happen
+    def __init__(
+        self, name: str, provisioned: ProvisionedButton, time: Time, air: Air, random: Random, happen: Happen
+    ) -> None:
+        self.name, self.provisioned, self.random, self.happen = name, provisioned, random, happen
         self._time = time
         self._drift = 0.0
         self.battery_mv = 3900
@@ -184,10 +186,10 @@ class Button:
     def _boot(self, slept: bool, pressed: bool) -> None:
         self._is_asleep = False
         self._board = Board(self, slept, pressed)
-        self.happen(self.name, "boot", args=[self.made.device_id, str(slept)])
-        identity = Identity(self.made.device_id, self.made.root, 0)
+        self.happen(self.name, "boot", args=[self.provisioned.device_id, str(slept)])
+        identity = Identity(self.provisioned.device_id, self.provisioned.root, 0)
         settings = {name: bounds[0] for name, bounds in SETTINGS.items()}
-        settings["alive_period_s"] = self.made.alive_period_s
+        settings["alive_period_s"] = self.provisioned.alive_period_s
         self._guarded(self._start, identity, settings)
 
     def _start(self, identity: Identity, settings: dict[str, int]) -> None:

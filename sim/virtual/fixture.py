@@ -21,7 +21,7 @@ from centre.rules.access import Caller
 from centre.store import Store
 from centre.work import accounts, buttons
 from centre.work.core import Core
-from sim.virtual.button import Made
+from sim.virtual.button import ProvisionedButton
 from sim.virtual.fault_script import DURESS_PIN, PIN
 
 EPOCH_MS = 1_790_000_000_000
@@ -34,7 +34,7 @@ _SEALING_KEY = bytes(range(32))
 class Fixture:
     """What a world is made of, to be copied."""
 
-    buttons: tuple[Made, ...]
+    buttons: tuple[ProvisionedButton, ...]
     devices: tuple[tuple[Device, ...], ...]  # of each phone
     operator: Caller
     centre_image: bytes
@@ -47,8 +47,8 @@ def sealer() -> Sealer:
 
 @cache
 def make_fixture(button_count: int, phone_count: int, alive_period_s: int) -> Fixture:
-    made = tuple(
-        Made(
+    provisioned = tuple(
+        ProvisionedButton(
             f"VIRTUALBUTTON{'ABCDEFGHI'[n]}AA", hashlib.sha256(f"root {n}".encode()).digest(), alive_period_s
         )
         for n in range(button_count)
@@ -58,14 +58,14 @@ def make_fixture(button_count: int, phone_count: int, alive_period_s: int) -> Fi
     codes = [(hashlib.sha256(f"code {n}".encode()).hexdigest().upper()[:20]) for n in range(button_count)]
     known = [
         registry.Button(one.device_id, one.root, _sha256(code), "button", "esp32", alive_period_s)
-        for one, code in zip(made, codes, strict=True)
+        for one, code in zip(provisioned, codes, strict=True)
     ]
     buttons.import_buttons(core, known)
     pins = _CHEAP.hash(PIN), _CHEAP.hash(DURESS_PIN)
     devices = []
     for phone in range(phone_count):
         own: list[Device] = []
-        for one, code in zip(made, codes, strict=True):
+        for one, code in zip(provisioned, codes, strict=True):
             label = code if phone == 0 else buttons.issue_enrolment(core, one.device_id)
             assert label is not None
             own += parse_enrolment(buttons.enrol(core, label, *pins)).devices
@@ -77,16 +77,16 @@ def make_fixture(button_count: int, phone_count: int, alive_period_s: int) -> Fi
     operator = accounts.enter(core, token)[1]
     image = core.store.db.serialize()
     core.store.close()
-    return Fixture(made, tuple(devices), operator, image, _journal(made))
+    return Fixture(provisioned, tuple(devices), operator, image, _journal(provisioned))
 
 
-def _journal(made: tuple[Made, ...]) -> bytes:
+def _journal(provisioned: tuple[ProvisionedButton, ...]) -> bytes:
     """Of a bridge that has heard each button once, a minute ago."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     journal = Journal(Path("journal.sqlite"), lambda _: db)
     journal.load(EPOCH_MS)
     heard_ms = EPOCH_MS - 60_000
-    reason = journal.write(*(Alive(one.device_id, 1, heard_ms, 1, heard_ms) for one in made))
+    reason = journal.write(*(Alive(one.device_id, 1, heard_ms, 1, heard_ms) for one in provisioned))
     assert reason is None, reason
     image = db.serialize()
     journal.close()

@@ -19,7 +19,7 @@ from sim.physics.receiver import sentences
 from sim.virtual.bluetoothd import Bluetoothd
 from sim.virtual.disk import DISK_S, Disk
 from sim.virtual.network import Network, VirtualEndpoint
-from sim.virtual.radio import REPORTS_AGAIN_S, Aether, PhoneRadio
+from sim.virtual.radio import REPORTS_AGAIN_S, PhoneRadio, RadioWorld
 from sim.virtual.radio_world import Air
 from sim.virtual.radio_world import Receiver as Scanner
 from sim.virtual.time import Loop, Time
@@ -119,7 +119,7 @@ class Phone:
         air: Air,
         network: Network,
         disk: Disk,
-        aether: Aether,
+        world: RadioWorld,
         random: Random,
         happen: Callable[..., None],
         epoch_ms: int,
@@ -130,7 +130,7 @@ class Phone:
     ) -> None:
         self.name, self.disk = name, disk
         self._devices, self._time, self._air, self._network = devices, time, air, network
-        self._aether, self._random, self._happen = aether, random, happen
+        self._world, self._random, self._happen = world, random, happen
         self._is_filtered, self._has_fixes = is_filtered, has_fixes
         self.clock, self._epoch_ms = Clock(time, epoch_ms), epoch_ms
         self.receiver_date = ""  # what the satellite receiver has instead of the right day
@@ -182,7 +182,7 @@ class Phone:
             self._loop,
             self._air,
             self.bluetoothd,
-            self._aether,
+            self._world,
             self._random,
             on_advert,
             self._is_filtered,

@@ -32,7 +32,7 @@ class Peripheral(Protocol):
     def read(self, connection: int) -> bytes | None: ...
 
 
-class Aether(Protocol):
+class RadioWorld(Protocol):
     """What the radio asks of its world."""
 
     def peripheral(self, name: str) -> Peripheral | None: ...
@@ -52,7 +52,7 @@ class PhoneRadio(BleakRadio):
         loop: Loop,
         air: Air,
         daemon: Bluetoothd,
-        aether: Aether,
+        world: RadioWorld,
         random: Random,
         on_advert: OnAdvert,
         filtered: bool,
@@ -62,7 +62,7 @@ class PhoneRadio(BleakRadio):
         self.bluez = daemon.client(self._lose)
         self._bluez = self.bluez  # type: ignore[assignment]  # as much of it as is asked for
         self._name, self._loop, self._air = name, loop, air
-        self._aether, self._random = aether, random
+        self._world, self._random = world, random
         self._links: set[VirtualLink] = set()  # type: ignore[assignment]
 
     def _recall(self, scanner: BleakScanner, adapter: str) -> None:
@@ -117,7 +117,7 @@ class VirtualLink:
     def __init__(self, radio: PhoneRadio, button: str, on_lost: Callable[[], None]) -> None:
         self.button = button
         self._radio, self._on_lost = radio, on_lost
-        self._peripheral = radio._aether.peripheral(button)
+        self._peripheral = radio._world.peripheral(button)
         self._connection: int | None = None
 
     @property
@@ -164,7 +164,7 @@ class VirtualLink:
     async def write_receipt(self, value: bytes) -> None:
         await self._packet("write")
         assert self._peripheral is not None
-        self._radio._aether.wrote(self._radio._name, self.button, value)
+        self._radio._world.wrote(self._radio._name, self.button, value)
         if self._connection is None or not self._peripheral.write(self._connection, value):
             raise LinkLost("write_failed")
         # NimBLE answers by itself, before the program knows of it; what ends the link comes after that.
@@ -176,7 +176,7 @@ class VirtualLink:
         value = None if self._connection is None else self._peripheral.read(self._connection)
         if value is None:
             raise LinkLost("read_failed")
-        self._radio._aether.read(self.button, value)
+        self._radio._world.read(self.button, value)
         return value
 
     async def _packet(self, what: str) -> None:

@@ -162,7 +162,7 @@ class World:
             for e in self.events
         )
 
-    # -- radio.Aether ---------------------------------------------------------------------------------
+    # -- radio.RadioWorld ---------------------------------------------------------------------------------
 
     def peripheral(self, name: str) -> Any:
         return self.buttons[name].ble if name in self.buttons else self.impostors.get(name)
@@ -175,7 +175,7 @@ class World:
         event, counter = self._on_air.get(button, (0, 0))
         data: dict[str, Any] = {"button": button, "stage": value[0], "event": event, "counter": counter}
         if value[0] == 0:
-            device_id = self.buttons[button].made.device_id
+            device_id = self.buttons[button].provisioned.device_id
             data["on_disk"] = journal_has(self.phones[phone].disk.query, device_id, event, counter)
         self.record(phone, "wrote", **data)
 
@@ -184,7 +184,7 @@ class World:
         if button not in self.buttons:
             return
         code = bytes.fromhex(self.overheard.newest[button].replace("-", ""))
-        mac = Mac(derive(self.buttons[button].made.root, "state", 0))
+        mac = Mac(derive(self.buttons[button].provisioned.root, "state", 0))
         with suppress(InvalidMessage):  # the code may be another one by now
             said = state.unseal(mac, code, value)
             if said.flags & state.OPEN and said.age_10s != state.AGE_UNKNOWN:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.ports import Link, Peer, RadioOff
-from bridge.reporting.alerts import Troubles
+from bridge.reporting.alerts import Alerts
 from bridge.rules.expected_codes import ExpectedCodes
 from bridge.rules.supervision import Supervision
 from bridge.tasks.listening import Listening
@@ -71,7 +71,7 @@ def listen(time: Time, radio: DeafRadio, until_s: float) -> list[tuple[str, Any]
         expected=ExpectedCodes(),
         supervision=Supervision(15),
         clock=clock,
-        alerts=Troubles(clock, log, lambda _: None),
+        alerts=Alerts(clock, log, lambda _: None),
         log=log,
         buttons=1,
         last_advert_ms=lambda: radio.advert_ms,
