@@ -17,7 +17,7 @@ from centre.work import (
     supervision,
 )
 from tests.unit.centre.parts import FIX, granted, signed_in
-from tests.unit.centre.work.parts import FILE, HAND, Called, World
+from tests.unit.centre.work.parts import FILE, HAND, PINS, Called, World
 from wire import codes
 
 ALIVE_S = 900
@@ -28,6 +28,7 @@ class Watched(Called):
 
     def __init__(self) -> None:
         World.__init__(self)
+        buttons.enrol(self.core, HAND.enrolment_code, *PINS)
         self.manager = signed_in(self.core, access.CASE_MANAGER, zone="5340")
         self.case_id = cases.open_case(self.core, self.manager, FILE)
         granted(self.core, self.manager, self.case_id, HAND)
@@ -70,7 +71,6 @@ def test_whatever_a_phone_sends_is_a_sign_of_life(what: str) -> None:
             fixes = read_fixes({"fixes": [FIX | {"taken_at": "1970-01-01T00:00:01Z"}]})
             presses.add_fixes(world.core, world.phone, incident, fixes)
         else:
-            world.core.store.db.execute("UPDATE devices SET pin_hash = 'x', duress_pin_hash = 'y'")
             presses.try_pin(world.core, world.phone, CallOff(HAND.device_id, 1, "1111"))
     else:
         event = codes.TEST if what == "test" else codes.ALARM
