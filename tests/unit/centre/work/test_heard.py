@@ -9,6 +9,7 @@ from centre.rules.supervision import LossKind, silence_ms
 from centre.work import (
     administration,
     board,
+    buttons,
     cases,
     heartbeats,
     incident_sheet,
