@@ -119,7 +119,8 @@ def _add_info(alert: ElementTree.Element, now: Standing, language: str, words: M
     _add(info, "severity", severity)
     _add(info, "certainty", certainty)
     _add(info, "onset", _time(now.pressed_at_ms))
-    _add(info, "headline", words["test" if now.event == codes.TEST else f"stage_{now.stage}"])
+    headline = words["test" if now.event == codes.TEST else f"stage_{now.stage}"]
+    _add(info, "headline", f"{words['exercise']} · {headline}" if now.is_exercise else headline)
     for name, value in _parameters(now).items():
         parameter = _add(info, "parameter")
         _add(parameter, "valueName", name)

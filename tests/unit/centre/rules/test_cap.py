@@ -11,9 +11,9 @@ import xmlschema
 from centre.console import words
 from centre.platform.pin_hashing import Verdict
 from centre.rules import access, cap
-from centre.rules.incidents import CloseReason, read_fixes
+from centre.rules.incidents import CloseReason, read, read_fixes
 from centre.rules.refusals import Refused
-from centre.work import board, presses
+from centre.work import board, exercises, presses
 from centre.work import cap as work
 from sim.realtime.people import EXAMPLE
 from tests.browser.desk import hand_out
@@ -136,6 +136,20 @@ def test_the_circle_is_never_smaller_than_the_truth(world: Told) -> None:
     told = parameters(message)
     assert (told["fix_method"], told["fix_source"], told["fix_marks"]) == ("GNSS", "gpsd", "stale")
     assert int(told["fix_age_s"]) >= 0
+
+
+def test_an_exercise_says_so_in_every_language_and_is_no_actual_alarm(world: Told) -> None:
+    """In what programs read, and in what people read; by the standard's schema."""
+    exercises.begin(world.core, HAND.device_id, "5340", 5)
+    drill = presses.take_alarm(world.core, world.phone, read(HAND.alarm(2))).incident_id
+    message = world.message(drill)
+    assert of(message, "status") == "Exercise"
+    assert of(message, "note") == f"Exercise {drill}"
+    assert of(world.message(), "status") == "Actual"
+    for info in message.findall("info", IN):
+        said = LANGUAGES[of(info, "language")]["exercise"]
+        assert of(info, "event") == said
+        assert of(info, "headline").startswith(said)
 
 
 def test_it_is_said_in_every_language(world: Told) -> None:

@@ -154,6 +154,28 @@ def test_what_the_next_start_would_not_find_is_not_said_to_be_on_disk(
     store.close()
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_transaction_within_another_is_part_of_it(path: str, grouped: bool) -> None:
+    """Where the outer one fails, the inner one is undone with it; else both are on disk at once."""
+    store = store_at(path)
+
+    def both(fails: bool) -> None:
+        with store.group() if grouped else contextlib.nullcontext():
+            with store.transaction():
+                store.run("set_tally", kind="outer", why="", waiting=1, noted_at_ms=1)
+                with store.transaction():
+                    store.run("set_tally", kind="inner", why="", waiting=1, noted_at_ms=1)
+                if fails:
+                    raise ValueError
+            assert not store.is_spoilt
+
+    with pytest.raises(ValueError):  # noqa: PT011 -- our own
+        both(fails=True)
+    assert store.all("tallies_waiting") == []
+    both(fails=False)
+    assert {row["kind"] for row in store.all("tallies_waiting")} == {"outer", "inner"}
+
+
 def test_a_reader_that_stayed_leaves_no_large_file_behind(path: str) -> None:
     """The write-ahead log grows while it reads; when it has gone, the next writes make it small again."""
     store, log = Store(path), Path(f"{path}-wal")
