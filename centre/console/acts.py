@@ -5,6 +5,7 @@ what was typed in its field. Everything is idempotent, so whoever is not answere
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -95,6 +96,10 @@ class Acts:
                 done = await self._do(choose(form), caller, incident_id)
             except Refused as refused:
                 return await self._refused(request, caller, incident_id, form, refused)
+            except sqlite3.Error as error:
+                self._log("trouble", reason="store_unavailable", text=f"the database refuses: {error}")
+                no = Refused("store_unavailable")
+                return await self._refused(request, caller, incident_id, form, no)
             self._tell(done)
             if done.incident_id != incident_id:
                 self._signals.incident_changed(incident_id)
@@ -126,8 +131,11 @@ class Acts:
         if not wants_html(request) or refused.reason in ("unknown_incident", "not_an_alarm"):
             retry_after_s = refused.retry_after_s
             raise Refused(refused.reason, cause, field=refused.field, retry_after_s=retry_after_s) from None
+        try:
+            page = await self._operator.page_with(caller, incident_id, notice=cause, typed=form)
+        except sqlite3.Error:  # nothing can be read either
+            raise Refused(refused.reason, cause) from None
         shown_as_page(request, refused)
-        page = await self._operator.page_with(caller, incident_id, notice=cause, typed=form)
         page.set_status(REASONS[refused.reason][0])
         return page
 

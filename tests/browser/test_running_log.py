@@ -109,3 +109,45 @@ async def test_an_alarm_goes_to_a_colleague_and_back_to_all(tmp_path: Path, brow
             await do(first, f"take-{incident}")
             await seen(first, "took the alarm over")
             assert first.complaints == second.complaints == []
+
+
+async def test_a_shift_is_searched_and_handed_over(tmp_path: Path, browser: str) -> None:
+    """From the board by its link; a patrol's sheet prints on one page of paper, black on white."""
+    async with centre(tmp_path, HAND, undo_close_s=0) as (serving, phone):
+        await phone.enrol(HAND)
+        hand_out(tmp_path, HAND.device_id)
+        bo = serving.entrance(login="bo", name="Bo Fictie")
+        first, second = await press(phone, 1, fix=FIX), await press(phone, 2, fix=FIX)
+        async with opened(browser, bo):
+            pass
+        async with opened(browser, serving.console_url) as page:
+            await do(page, f"take-{first}")
+            await page.until(f"Boolean(document.getElementById('why-{first}'))")
+            await page.value(f"document.getElementById('why-{first}').value = 'mis-press'")
+            await do(page, f"close-{first}")
+            await seen(page, "closed; the button has been told")
+            await do(page, f"take-{second}")
+            await seen(page, "Earlier alarms of the same person")
+            await page.click("a[href='/console/shift']")
+            await page.until("location.pathname === '/console/shift'")
+            await page.value("document.getElementById('find').value = 'example'")
+            await page.value("document.getElementById('reason').value = 'mis-press'")
+            await page.click("form.find button")
+            await page.until(f"document.querySelector('tbody a')?.href.endsWith('{first}')")
+            assert await page.value("document.querySelectorAll('tbody tr').length") == 1
+            for width in (390, 1280):
+                await page.size(width, 900)
+                assert await page.value("document.documentElement.scrollWidth") == width
+                await page.picture(PICTURES / f"shift-{width}.png", whole=True)
+            await page.value("document.getElementById('to').selectedIndex = 1")
+            await page.click("form[method=post] .field + button")
+            await page.until("/1 alarm\\(s\\) handed over/.test(document.body.innerText)")
+            await page.open(f"{serving.url}/console/incidents/{second}/patrol")
+            await page.until("/knife/.test(document.body.innerText)")
+            await page.size(390, 900)
+            assert await page.value("document.documentElement.scrollWidth") == 390
+            await page.size(794, 1123)  # A4 at 96 dots an inch
+            await page.call("Emulation.setEmulatedMedia", media="print")
+            assert await page.value("document.documentElement.scrollHeight") <= 1123, "one page"
+            await page.picture(PICTURES / "patrol-sheet.png", whole=True)
+            assert page.complaints == []

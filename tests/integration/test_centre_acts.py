@@ -199,3 +199,21 @@ async def test_an_alarm_that_follows_is_opened_from_the_closed_one(tmp_path: Pat
 async def page_of(phone: Phone, incident: str) -> str:
     answer: tuple[int, Any] = await phone.ask("GET", f"/console/incidents/{incident}/sheet")
     return str(answer[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+async def test_an_act_that_the_database_does_not_take_is_answered_with_its_cause(tmp_path: Path) -> None:
+    """Another process holds it: after 5 s it is said, and that nothing is done twice if one tries again."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await phone.enrol(HAND)
+        await enter(phone, serving.console_url)
+        incident = await alarm(phone)
+        core = core_at(tmp_path)
+        core.store.db.execute("BEGIN IMMEDIATE")
+        status, problem = await act(phone, incident, "acknowledge")
+        core.store.db.execute("ROLLBACK")
+        core.store.close()
+        assert (status, problem["reason"]) == (503, "store_unavailable")
+        assert problem["detail"].startswith("Not done. The centre cannot write to its disk.")
+        assert await stage(phone) == receipts.RECEIVED
