@@ -76,7 +76,7 @@ class Holder:
 
     @property
     def device_id(self) -> str:
-        return f"DEMOBUTTONAAAAA{'ABCDEFGHIJ'[self.number]}"
+        return f"DEMOBUTTONAAAAA{'ABCDEFGHIJK'[self.number]}"
 
     @property
     def home(self) -> tuple[float, float]:
@@ -150,7 +150,7 @@ def _begin(story: Story, holders: list[Holder]) -> None:
         _hand_out(core, staff.manager, holder, today, pins)
         for days in range(1, 39, 7):
             story.at(days * DAY_MIN + 7 * holder.number, partial(_test, story, holder, 40 - days))
-    for chapter in (_waiting, _taken, _under_duress, _closed, _supervised):
+    for chapter in (_waiting, _taken, _under_duress, _closed, _supervised, _revoked):
         chapter(story, staff, holders)
 
 
@@ -161,18 +161,26 @@ def _signed_in(core: Core, login: str) -> Caller:
 
 
 def _hand_out(core: Core, manager: Caller, holder: Holder, today: date, pins: tuple[str, str]) -> None:
-    code = f"DEMO{holder.number}"
-    sha256 = hashlib.sha256(code.encode()).hexdigest()
-    buttons.import_buttons(core, [Button(holder.device_id, holder.root, sha256, "button", "esp32")])
+    _import(core, holder)
     holder.case_id = cases.open_case(core, manager, file_of(holder))
     cases.set_photo(core, manager, holder.case_id, "stalker", placeholder(90 + 10 * holder.number))
-    review_days, end_days = (45 if holder.number == 3 else 130), (43 if holder.number == 7 else 180)
+    review_days, end_days = (36 if holder.number == 3 else 130), (38 if holder.number == 6 else 180)
     days = [today + timedelta(n) for n in (0, min(review_days, end_days), end_days)]
     reference = f"EX-PR 2026/{100 + holder.number}"
     grants.record(core, manager, holder.case_id, reference, *(day.isoformat() for day in days))
     assignments.hand_out(core, manager, holder.case_id, holder.device_id)
-    holder.token = str(buttons.enrol(core, code, *pins)["token"])
+    holder.token = str(buttons.enrol(core, _code(holder), *pins)["token"])
     holder.bridge_id = buttons.bridge_of(core, holder.token)
+
+
+def _import(core: Core, holder: Holder) -> None:
+    sha256 = hashlib.sha256(_code(holder).encode()).hexdigest()
+    buttons.import_buttons(core, [Button(holder.device_id, holder.root, sha256, "button", "esp32")])
+
+
+def _code(holder: Holder) -> str:
+    """Return the enrolment code on the label, which is used up at once."""
+    return f"DEMO{holder.number}"
 
 
 def file_of(holder: Holder) -> CaseFile:
@@ -355,6 +363,16 @@ def _supervised(story: Story, staff: Staff, holders: list[Holder]) -> None:
     )
 
 
+def _revoked(story: Story, _staff: Staff, holders: list[Holder]) -> None:
+    """A spare button that was revoked, and is pressed: an administrator rules on it."""
+    spare = Holder(len(holders))
+    _import(story.core, spare)
+    spare.token = str(buttons.enrol(story.core, _code(spare), None, None)["token"])
+    spare.bridge_id = buttons.bridge_of(story.core, spare.token)
+    story.at(3 * DAY_MIN, lambda: buttons.revoke_button(story.core, spare.device_id))
+    story.at(14, lambda: _alarm(story, spare, 1, None))
+
+
 def _another_phone(story: Story, holder: Holder) -> None:
     code = buttons.issue_enrolment(story.core, holder.device_id)
     assert code is not None
@@ -371,7 +389,7 @@ def body_of_heartbeat(holder: Holder, now_ms: int, *, low: bool = False) -> dict
     """Return what the phone of one of them says of itself and of the button."""
     heard = {"device_id": holder.device_id, "heard_at": times.write(now_ms), "in_reach": True, "low": low}
     return {
-        "buttons": [heard | {"battery_mv": 2380 if low else 2950}],
+        "buttons": [heard | {"battery_mv": 3310 if low else 3950}],
         "phone": {"battery_percent": 12 if low else 78},
     }
 

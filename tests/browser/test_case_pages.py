@@ -37,7 +37,7 @@ async def lives(phone: Phone, code: str) -> None:
     heard = {
         "device_id": HAND.device_id,
         "heard_at": times.write(int(time.time() * 1000)),
-        "battery_mv": 2950,
+        "battery_mv": 3950,
     }
     sign = {"buttons": [heard], "phone": {"battery_percent": 80}}
     assert (await phone.ask("POST", "/v1/alive", json=sign))[0] == 200

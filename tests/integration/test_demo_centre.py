@@ -9,8 +9,10 @@ import pytest
 
 from centre.platform import signing
 from centre.platform.home import Home
+from centre.rules import times
+from centre.rules.grants import GrantState
 from centre.rules.incidents import CloseReason
-from centre.work import accounts, board, cases, verify_log
+from centre.work import accounts, administration, board, cases, grants, verify_log
 from centre.work.cases import file_of
 from sim.app import main
 from sim.realtime import demo_centre
@@ -34,6 +36,11 @@ def test_each_state_is_there_and_says_so_everywhere(tmp_path: Path) -> None:
     assert {card.reason for card in shown.closed} == set(CloseReason)
     assert {"phone_silent", "battery_low", "phone_battery_low"} <= {loss.kind for loss in shown.losses}
     assert core.store.one("trackable", device_id=holders[demo_centre.STOLEN].device_id)
+    assert administration.waiting(core) == 1, "a revoked button was pressed"
+    states = {
+        grant.state(times.day(core.now_ms())) for one in holders if (grant := grants.last(core, one.case_id))
+    }
+    assert states == {GrantState.RUNNING, GrantState.REVIEW_DUE, GrantState.ENDED}
     for holder in holders:
         file = file_of(core, holder.case_id)
         assert file is not None
