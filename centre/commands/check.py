@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 
 from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
-from centre.commands.parts import Commands, address, core_of, line, no
+from centre.commands.parts import Commands, address, core_of, no, zone
 from centre.platform.home import Home
 from centre.platform.tls import CA_FILE
 from centre.settings import CONFIG, load, settle
@@ -54,7 +54,7 @@ class Failed(Exception):
 
 def add_check(commands: Commands) -> None:
     parser = commands.add(check)
-    parser.add_argument("--zone", type=line, help="the police zone; needed the first time")
+    parser.add_argument("--zone", type=zone, help="the police zone; needed the first time")
     parser.add_argument(
         "--url", type=address, help="this centre as phones reach it (default: by the home's configuration)"
     )

@@ -3,7 +3,7 @@
 import argparse
 
 from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
-from centre.commands.parts import Commands, core_of, day, line, no
+from centre.commands.parts import Commands, core_of, day, line, no, zone
 from centre.work import dispatch
 
 
@@ -12,7 +12,7 @@ def add_dispatch(commands: Commands) -> None:
     parser = group.add(add, "add", "let a dispatch system act; its token is shown once")
     parser.add_argument("name", type=line, metavar="NAME", help="as operators read it beside its acts")
     parser.add_argument(
-        "--zone", type=line, action="append", default=[], help="a police zone of its own; may be repeated"
+        "--zone", type=zone, action="append", default=[], help="a police zone of its own; may be repeated"
     )
     parser.add_argument(
         "--every-zone", action="store_true", help="all zones, and alarms of buttons that serve no case"

@@ -4,7 +4,7 @@ import argparse
 import re
 
 from centre.commands.exit_codes import BAD_INPUT, COULD_NOT
-from centre.commands.parts import Commands, core_of, day, line, no
+from centre.commands.parts import Commands, core_of, day, no, zone
 from centre.rules import registry
 from centre.rules.exercises import MINUTES_MAX
 from centre.rules.refusals import Refused
@@ -15,7 +15,7 @@ def add_exercise(commands: Commands) -> None:
     group = commands.group()
     parser = group.add(begin, "begin", "presses of a button are an exercise, until that ends by itself")
     parser.add_argument("device_id", metavar="DEVICE_ID")
-    parser.add_argument("--zone", type=line, required=True, help="the police zone that exercises")
+    parser.add_argument("--zone", type=zone, required=True, help="the police zone that exercises")
     parser.add_argument(
         "--minutes",
         type=_minutes,
