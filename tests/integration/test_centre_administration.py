@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from centre.commands import main
+from centre.platform.log import now_ms
 from centre.rules import access
 from centre.work import accounts, event_log
 from tests.unit.centre.parts import Hand, Lines, Phone, Serving, centre, core_at, phone_of
@@ -197,3 +199,49 @@ async def test_the_log_is_verified_by_a_click_in_a_process_of_its_own(tmp_path: 
         assert "FINDINGS" in page
     (entry, *_) = [row for row in core_at(tmp_path).store.all("log_of_kind", kind="log_checked")]
     assert event_log.told(core_at(tmp_path), entry).facts == {"findings": 0}
+
+
+def began_days_ago(home: Path, days: float) -> None:
+    """A centre whose log began so long ago."""
+    core = core_at(home, lambda: now_ms() - days * 86_400_000)
+    accounts.add_user(core, "ada", "Ada", access.ADMINISTRATOR, None, "en")
+    core.store.close()
+
+
+async def test_a_trouble_is_told_once_and_is_over_when_it_is_mended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No backup for nine days: on the page and on stderr; after a real backup on neither."""
+    lines, home = Lines(), tmp_path / "home"
+    began_days_ago(home, 9)
+    async with centre(home, HAND, log=lines) as (serving, phone):
+        await enter(serving, phone)
+
+        async def shown() -> list[str]:
+            await phone.ask("GET", "/console/administration")
+            troubles: list[str] = (await phone.ask("GET", "/console/administration/waiting"))[1]["troubles"]
+            return troubles
+
+        def told() -> list[bool]:
+            late = [line for line in lines.of("trouble") if line["reason"] == "backup_late"]
+            return [bool(line.get("over")) for line in late]
+
+        assert "backup_late" in await shown()
+        assert "backup_late" in await shown()
+        assert told() == [False]
+        assert main(["backup", "--home", str(home), str(tmp_path / "copy")]) == 0
+        assert "backup_late" not in await shown()
+        assert told() == [False, True]
+        capsys.readouterr()
+
+
+@pytest.mark.slow
+async def test_the_log_is_verified_by_itself_when_a_day_is_over(tmp_path: Path) -> None:
+    """A centre that began two days ago, at its start; what was found is an entry of its own."""
+    began_days_ago(tmp_path, 2)
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await enter(serving, phone)
+        while "as it was written" not in (await phone.ask("GET", "/console/administration"))[1]:
+            pass
+    (entry,) = core_at(tmp_path).store.all("log_of_kind", kind="log_checked")
+    assert entry["actor"] == "centre"
