@@ -1,5 +1,6 @@
 """The route for dispatch systems: operators who work elsewhere act on alarms."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from aiohttp import web
 from centre.api.bridges import bearer_token
 from centre.api.routing import Route, read_json
 from centre.platform.change_signals import ChangeSignals
-from centre.platform.log import Log, now_ms
+from centre.platform.log import Log
 from centre.platform.worker import AFTER, Worker
 from centre.rules import dispatch as rules
 from centre.rules.dispatch import Verb
@@ -41,7 +42,7 @@ class Dispatch:
             self._paces.clear()
         bucket = TokenBucket(rules.ACTS_PER_S, rules.ACTS_AT_ONCE)
         pace = self._paces.setdefault(system.system_id, bucket)
-        if not pace.takes(int(now_ms())):
+        if not pace.takes(int(asyncio.get_running_loop().time() * 1000)):
             raise Refused("too_many_acts", retry_after_s=1)
         return system
 

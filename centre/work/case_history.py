@@ -78,6 +78,4 @@ def _facts(core: Core, row: Row) -> dict[str, Any]:
 
 def name_of(core: Core, actor: str) -> str:
     """Return the name of who did something, as colleagues know it; "" where it was nobody signed in."""
-    kind, _, user_id = actor.partition(":")
-    user = core.store.one("user", user_id=user_id) if kind == "user" else None
-    return user["name"] if user else ""
+    return event_log.people(core, [actor]).get(actor, "")

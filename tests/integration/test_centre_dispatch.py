@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from centre.commands import main
+from centre.platform.log import now_ms
 from centre.rules import access, dispatch
 from centre.rules.dispatch import Verb
 from centre.rules.incidents import CloseReason
 from centre.rules.running_log import Kind, PatrolStep, patrols
-from centre.work import board, buttons, cases, closings, event_log, running_log
+from centre.work import board, buttons, cases, closings, event_log, export, running_log
 from centre.work import dispatch as work
 from centre.work.core import Core
 from tests.unit.centre.parts import OPENAPI, Hand, Phone, centre, core_at, granted, signed_in
@@ -284,6 +286,27 @@ async def test_duress_is_not_seen_by_who_acts_from_elsewhere(tmp_path: Path) -> 
         desk = Console(phone, core, answer["incident"], token)
         assert (await desk.act("dispatch", patrol="Zulu 12"))[0] == 200
         assert board.board(core).duress_waits
+
+
+async def test_the_export_names_the_system(tmp_path: Path) -> None:
+    """Who did what can be proven also of those who work elsewhere."""
+    async with console(tmp_path) as desk:
+        await desk.act("acknowledge")
+        system = work.of_token(desk.core, desk.token)
+        exported = export.export(desk.core, "command", desk.incident_id, Ed25519PrivateKey.generate())
+    assert exported["people"][system.actor] == "CAD Brussels"
+    assert [stage["by"] for stage in exported["stages"]][1:] == [system.actor]
+
+
+async def test_a_key_is_remembered_for_a_week(tmp_path: Path) -> None:
+    """Longer than anybody tries again; then it is forgotten, so that keys do not pile up."""
+    async with console(tmp_path) as desk:
+        assert (await desk.post("acknowledge", {"id": "k"}))[0] == 200
+        work.forget(desk.core)
+        assert (await desk.post("acknowledge", {"id": "k"}))[0] == 200
+        desk.core.clock_ms = lambda: now_ms() + dispatch.KEPT_MS + 1
+        work.forget(desk.core)
+        assert (await desk.post("acknowledge", {"id": "k"}))[1]["reason"] == "already_done"
 
 
 def test_at_the_terminal_a_system_is_added_listed_and_revoked(
