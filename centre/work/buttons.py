@@ -214,22 +214,20 @@ def enrol(core: Core, code: str, pin_hash: str | None, duress_pin_hash: str | No
 
 def counters(core: Core, device_id: str) -> dict[str, int]:
     """Return the counters below the spare range from which every bridge may start to look."""
-    device = core.store.one("device", device_id=device_id)
-    alive = core.store.one("alive_counter", device_id=device_id)
-    assert device is not None
-    assert alive is not None
     which = {"device_id": device_id, "spare_first": codes.SPARE_FIRST}
-    short = core.store.one("press_counters_in_short", **which)
+    short = core.store.one("counters_in_short", **which)
     assert short is not None
     # With every heartbeat: as a rule there is nothing to weigh.
     if press_counters.is_gapless(short["count"], short["highest"]) and (
         short["is_live"] or not short["count"]
     ):
-        return {"press": short["highest"], "alive": alive["counter"]}
+        return {"press": short["highest"], "alive": short["alive"]}
+    device = core.store.one("device", device_id=device_id)
+    assert device is not None
     rows = core.store.all("press_counters", **which)
     heard = (press_counters.Heard(row["counter"], bool(row["is_live"])) for row in rows)
     in_use_ms = core.now_ms() - device["imported_at_ms"]
-    return {"press": press_counters.press(heard, in_use_ms), "alive": alive["counter"]}
+    return {"press": press_counters.press(heard, in_use_ms), "alive": short["alive"]}
 
 
 def bridge_of(core: Core, token: str) -> str:

@@ -32,8 +32,11 @@ FROM devices d
 ORDER BY d.rowid;  -- as they were imported
 
 -- How many press counters have come, the highest, and whether a bridge that is not revoked has told that one.
--- name: press_counters_in_short
+-- Asked with every heartbeat, so it is one query with the counter of signs of life.
+-- name: counters_in_short
 SELECT count, highest,
+       (SELECT coalesce(max(t.alive_counter), 0) FROM button_states t JOIN bridges b USING (bridge_id)
+        WHERE t.device_id = :device_id AND b.revoked_at_ms IS NULL) AS alive,
        EXISTS (SELECT 1 FROM incidents i JOIN alarms a USING (incident_id) JOIN bridges b ON b.bridge_id = a.bridge_id
                WHERE i.device_id = :device_id AND i.event IN (1, 2) AND i.counter = highest
                      AND b.revoked_at_ms IS NULL) AS is_live
@@ -46,10 +49,6 @@ SELECT counter, max(EXISTS (SELECT 1 FROM alarms a JOIN bridges b USING (bridge_
                             WHERE a.incident_id = i.incident_id AND b.revoked_at_ms IS NULL)) AS is_live
 FROM incidents i WHERE device_id = :device_id AND counter < :spare_first
 GROUP BY counter ORDER BY counter;
-
--- name: alive_counter
-SELECT coalesce(max(t.alive_counter), 0) AS counter FROM button_states t JOIN bridges b USING (bridge_id)
-WHERE t.device_id = :device_id AND b.revoked_at_ms IS NULL;
 
 -- What one bridge told first of one button lately, and the last incident of those.
 -- name: share_of_presses
