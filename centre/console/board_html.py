@@ -119,9 +119,17 @@ def joined(board: Board, language: str, rendered: Iterable[tuple[Item, Markup]],
     )
 
 
-def render_open(alarms: OpenAlarms, caller: Caller) -> str:
-    """Render one page of all open alarms."""
-    lines = [render_item(Item(Part.TAKEN, card), caller.language) for card in alarms.cards]
+def render_open(alarms: OpenAlarms, caller: Caller, settings: Settings) -> str:
+    """Render one page of all open alarms, each with its place in the list on one map."""
+    lines = [
+        (render_item(Item(Part.TAKEN, card), caller.language), card.newest and card.newest.position)
+        for card in alarms.cards
+    ]
+    points = [
+        point
+        for number, card in enumerate(alarms.cards, 1)
+        for point in _points(card, number, caller.language)
+    ]
     return pages.render(
         "open_alarms.html",
         caller.language,
@@ -130,8 +138,38 @@ def render_open(alarms: OpenAlarms, caller: Caller) -> str:
         links=pages.LINKS[caller.role],
         csrf=csrf(caller),
         lines=lines,
+        points=json.dumps(points),
         following=alarms.next,
+        tiles=settings.tiles,
+        tiles_zoom=settings.tiles_zoom,
+        tiles_by=settings.tiles_by,
     )
+
+
+def _points(card: Card, number: int, language: str) -> list[dict[str, Any]]:
+    """Return where an alarm is, for the map of all: two places where two phones differ."""
+    newest = card.newest
+    if newest is None:
+        return []
+    kind = "duress" if card.is_duress else "waiting" if not card.owner else "taken"
+    key = {"duress": "duress", "waiting": "alarm", "taken": f"stage_{max(card.stage, 2)}"}[kind]
+    said = words.say(language, f"board.{key}").partition(":")[0].strip()
+    if card.exercise is not None:
+        said = words.say(language, "board.exercise")
+    shape = {"duress": "▲▲", "waiting": "▲", "taken": "✓"}[kind]
+    return [
+        {
+            "lat": position.fix.lat,
+            "lon": position.fix.lon,
+            "radius_m": position.fix.radius_m,
+            "text": f"{number} {said}" + (" !" if position.is_doubtful or newest.other else ""),
+            "shape": shape,
+            "href": f"/console/incidents/{card.incident_id}",
+            "kind": kind,
+        }
+        for position in (newest.position, newest.other)
+        if position is not None
+    ]
 
 
 def render_sheet(

@@ -81,7 +81,7 @@ class Operator:
         after = request.query.get("after", "")
         if not re.fullmatch(r"[0-9a-f]{0,64}", after, re.ASCII):
             raise Refused("out_of_range", "after is what the page before it has given", field="after")
-        return _text(html.render_open(await self._worker(board.open_alarms, after), caller))
+        return _text(html.render_open(await self._worker(board.open_alarms, after), caller, self._settings))
 
     async def page_of_incident(self, request: web.Request, caller: Caller) -> web.Response:
         """Show the board with one sheet beside it: what a reload, or a browser without a script, gets."""

@@ -20,7 +20,11 @@ from centre.rules.refusals import Refused
 _HERE = Path(__file__).parent
 # What the bar at the top of a role's pages leads to: only what is there (a test walks them).
 LINKS: dict[str, tuple[tuple[str, str], ...]] = {
-    access.OPERATOR: (("/console", "common.board"), ("/console/shift", "acts.shift")),
+    access.OPERATOR: (
+        ("/console", "common.board"),
+        ("/console/open", "board.all_open"),
+        ("/console/shift", "acts.shift"),
+    ),
     access.CASE_MANAGER: (
         ("/console/cases", "cases.title"),
         ("/console/report", "report.title"),

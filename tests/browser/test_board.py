@@ -18,7 +18,7 @@ from tests.unit.centre.parts import FIX, Hand, Phone, centre, core_at
 from wire import receipts
 
 HAND = Hand()
-HANDS = [Hand(n) for n in range(1, 13)]
+HANDS = [Hand(n) for n in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12)]
 PHONE, ZOOMED = (390, 844), (640, 400)  # 640x400 is what 1280x800 has left at 200 %
 IS_LIVE = "document.getElementById('live')?.textContent.startsWith('● ')"
 
@@ -263,3 +263,38 @@ async def test_sound_begins_by_itself_after_every_new_page(tmp_path: Path, brows
         for _ in range(3):
             await page.key("j")
         await page.until(sounds)
+
+
+async def test_all_open_alarms_stand_on_one_map_and_no_label_over_another(
+    tmp_path: Path, browser: str
+) -> None:
+    """Eleven in a few streets, one taken: each has its shape and number; a new one comes by itself."""
+    async with centre(tmp_path, *HANDS) as (serving, phone), new_tab(browser) as page:
+        await page.size(1280, 800)
+        incidents = []
+        for n, hand in enumerate(HANDS[:10]):
+            await phone.enrol(hand)
+            _, answer = await phone.post(hand.alarm(1, fix=FIX | {"lat": 50.8466 + n * 0.0004}))
+            incidents.append(answer["incident"])
+        await page.open(serving.console_url)
+        await page.until(f"performance.now() - shown_ms.get('take-{incidents[0]}') > ARM_MS")
+        await page.click(f"#take-{incidents[0]}")
+        await page.until("Boolean(document.querySelector('.mine'))")
+        await page.open(f"{serving.url}/console/open")
+        await page.until("document.querySelectorAll('.map .head').length === 10")
+        assert await page.value("[...document.querySelectorAll('.map .head.taken')].length") == 1
+        over = """(() => {
+          const all = [...document.querySelectorAll('.map .head-text span')]
+            .filter((one) => one.style.visibility !== 'hidden').map((one) => one.getBoundingClientRect());
+          return all.length > 3 && all.every((a, n) => all.slice(n + 1).every((b) =>
+            a.left >= b.right || a.right <= b.left || a.top >= b.bottom || a.bottom <= b.top));
+        })()"""
+        assert await page.value(over)
+        await page.picture(PICTURES / "open-map.png", whole=True)
+        await phone.enrol(HANDS[10])
+        await phone.post(HANDS[10].alarm(1, fix=FIX | {"lat": 50.85}))
+        await page.until("document.querySelectorAll('.map .head').length === 11")
+        await page.click(".map .head.taken")
+        await page.until(f"location.pathname === '/console/incidents/{incidents[0]}'")
+        assert "geo:50.84660,4.35280;u=19" in await page.value("document.querySelector('.hand-on a').href")
+        assert page.complaints == []

@@ -8,7 +8,6 @@ const trail = (() => {
   node.className = "map";
   let map = null;
   let lines, drawn;
-  let said = null;
   let incident = "";
   let fixes = [];
   let newest = []; // numbers, as the centre says: two where two phones differ
@@ -26,7 +25,7 @@ const trail = (() => {
     lines = L.layerGroup().addTo(map);
     drawn = L.featureGroup().addTo(map);
     if (!tiles) map.on("moveend", graticule);
-    map.on("moveend", () => said && fixes.length && beside());
+    map.on("moveend", apart);
     map.setView([50.85, 4.35], 12);
   }
 
@@ -89,6 +88,7 @@ const trail = (() => {
       }
     });
     for (const fix of heads) head(fix);
+    apart();
   }
 
   function head(fix) {
@@ -99,14 +99,12 @@ const trail = (() => {
     const text = [clock(fix.taken_at_ms), fill(words.js_within, { m: fix.within }), ...doubts].join(" · ");
     const shape = fix.old ? "◇" : doubts.length ? "□" : "◉";
     L.marker(at, { icon: label(`head${doubts.length ? " doubtful" : ""}`, shape), keyboard: false, zIndexOffset: 900 }).addTo(drawn);
-    said = L.marker(at, { icon: label("head-text", text), interactive: false, keyboard: false, zIndexOffset: 1000 }).addTo(drawn);
-    beside();
+    L.marker(at, { icon: label("head-text", text), interactive: false, keyboard: false, zIndexOffset: 1000 }).addTo(drawn);
   }
 
-  /** Its words stand on the side where there is more of the map: nothing of them is cut off. */
-  function beside() {
-    const { x } = map.latLngToContainerPoint(said.getLatLng());
-    said.getElement()?.classList.toggle("left", x > map.getSize().x / 2);
+  /** What says where the person is now has its place first. */
+  function apart() {
+    set_apart([...node.querySelectorAll(".head-text span"), ...node.querySelectorAll(".fix-time span")], node);
   }
 
   function fit() {

@@ -356,6 +356,8 @@ document.addEventListener("submit", async (event) => {
     const who = { name: done.by || words.somebody, when: clock(done.at_ms) };
     say(done.taken_now ? "" : fill(form.dataset.known, who));
     await open_sheet(done.incident, opened === done.incident);
+    // On a small screen the board above has become shorter: the sheet stays where it is read.
+    if (sheet.getBoundingClientRect().top > $("strip").getBoundingClientRect().bottom + 8) from_top();
   } catch (error) {
     const why = words[`js_why_${error.name}`];
     say(why ? `${form.dataset.failed} ${why}` : error.message);
@@ -370,6 +372,8 @@ document.addEventListener(
     const button = event.target.closest("button[id]");
     const late = button && performance.now() - (moved_ms.get(button.id) ?? -ARM_MS) < ARM_MS;
     if (late && event.detail > 0) event.preventDefault(); // a mouse meant what was here before
+    const copy = event.target.dataset.copy;
+    if (copy) navigator.clipboard.writeText(copy);
     const link = event.target.closest("a[id^=open-]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
