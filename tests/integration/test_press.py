@@ -153,6 +153,21 @@ async def test_a_chip_without_ext0_is_woken_by_its_gpio(world: World) -> None:
     assert not any(said("button", "fault")(e) for e in world.events)
 
 
+async def test_a_press_right_after_the_phone_has_gone_is_felt_as_taken(world: World) -> None:
+    """Its link lasts on at the button, and is let go of first; a radio that waits makes no long pulse."""
+    button = await watched(world)
+    await button.press()
+    await world.wait_for(lambda _: [one.pattern for one in feels(world.events)] == [TAKEN, RECEIVED])
+    await world.kill("bridge")  # its radio says no farewell
+    since = len(world.events)
+    await button.press()
+    await world.wait_for(lambda _: bool(feels(world.events[since:])))
+    assert [one.pattern for one in feels(world.events[since:])] == [TAKEN]
+    await world.start("bridge")
+    await world.wait_for(lambda _: [one.pattern for one in feels(world.events[since:])] == [TAKEN, RECEIVED])
+    assert incidents(world) == [(button.device_id, ALARM, 1), (button.device_id, ALARM, 2)]
+
+
 @pytest.mark.slow
 async def test_a_sleeping_android_hears_it_through_half_of_the_packets_lost(tmp_path: Path) -> None:
     """Scan duty of a phone with its screen off, and 50 % loss."""
