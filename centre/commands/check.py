@@ -147,7 +147,10 @@ class Chain:
 
     async def _button(self, session: aiohttp.ClientSession) -> CheckButton:
         """Return the zone's check button, enrolled; a new one where there is none that the centre knows."""
+        in_use = {button.device_id for button in exercises.check_buttons(self._core)}
         kept = self._kept()
+        if kept is not None and kept.device_id not in in_use:
+            kept = None  # it was revoked, or a backup knows nothing of it
         for button in ([kept] if kept else []) + [None]:
             try:
                 return await self._enrolled(session, button or self._new())

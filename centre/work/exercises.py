@@ -89,7 +89,7 @@ def running(core: Core) -> list[Running]:
 
 
 def check_buttons(core: Core) -> list[CheckButton]:
-    """Return the check buttons, by zone."""
+    """Return the check buttons in use, by zone."""
     return [typed(CheckButton, row) for row in core.store.all("check_buttons")]
 
 

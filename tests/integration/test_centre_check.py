@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from centre.work import exercises
+from centre.work import administration, buttons, exercises
 from tests.integration.parts import Served, run, served
 from tests.unit.centre.parts import Phone, core_at
 
@@ -68,6 +68,20 @@ async def test_a_centre_that_is_not_there_is_a_failure_with_a_sentence(tmp_path:
     async with served(tmp_path) as (_, phone):
         code, out, _ = await run("check", "--home", tmp_path, *options, "--url", phone.url)
     assert (code, "is stored" in out) == (1, True)
+
+
+async def test_a_check_button_that_was_revoked_is_not_pressed_again(tmp_path: Path) -> None:
+    """Its press would be a true alarm that waits for an administrator; another button is made."""
+    async with served(tmp_path) as (_, phone):
+        options = ("--home", tmp_path, "--zone", "5340", "--url", phone.url, "--wait", 1)
+        await run("check", *options)
+        core = core_at(tmp_path)
+        (button,) = exercises.check_buttons(core)
+        assert buttons.revoke_button(core, button.device_id)
+        _, out, _ = await run("check", *options)
+        assert "is stored" in out
+        assert administration.waiting(core) == 0
+        assert [one.device_id == button.device_id for one in exercises.check_buttons(core)] == [False]
 
 
 async def test_which_zone_is_asked_for_where_it_is_not_clear(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ UPDATE exercises SET ends_at_ms = :now_ms WHERE device_id = :device_id AND ends_
 SELECT * FROM exercises WHERE begins_at_ms <= :now_ms AND ends_at_ms > :now_ms ORDER BY ends_at_ms, device_id;
 
 -- name: check_buttons
-SELECT k.*, d.revoked_at_ms FROM check_buttons k JOIN devices d USING (device_id) ORDER BY zone, k.added_at_ms;
+SELECT k.* FROM check_buttons k JOIN devices d USING (device_id)
+WHERE d.revoked_at_ms IS NULL ORDER BY zone, k.added_at_ms;
 
 -- name: add_desk_check
 INSERT INTO desk_checks (incident_id, zone, opened_at_ms, confirmed_at_ms, user_id, sound_heard)
