@@ -44,6 +44,7 @@ def body(event_id: str, kind: str, incident: Mapping[str, Any], newest: Newest |
         "event": kind,
         "at": times.write(now_ms),
         "incident": incident["incident_id"],
+        "follows": incident["follows"],  # an alarm that was closed too early: no second car for it
         "case": incident["case_id"],
         "exercise": incident["exercise"] is not None,
         "stage": receipts.NAMES[incident["stage"]],

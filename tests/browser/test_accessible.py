@@ -10,10 +10,11 @@ import pyotp
 import pytest
 
 from centre.rules import access
-from centre.work import accounts
+from centre.rules.incidents import CloseReason
+from centre.work import accounts, board, closings, running_log, standing_orders
 from tests.browser.chromium import Tab, new_tab
 from tests.browser.desk import hand_out
-from tests.unit.centre.parts import FIX, Hand, centre, core_at
+from tests.unit.centre.parts import FIX, Hand, centre, core_at, signed_in
 from wire import codes, receipts
 
 HANDS = [Hand(n) for n in range(1, 7)]
@@ -82,6 +83,38 @@ async def test_the_operators_pages_have_no_violation(tmp_path: Path, browser: st
         found += await check(page, "sheet that is taken")
         await page.open(f"{serving.url}/console/open")
         found += await check(page, "all open alarms")
+        assert found == [], "\n".join(found)
+
+
+async def test_a_running_alarm_and_a_shift_have_no_violation(tmp_path: Path, browser: str) -> None:
+    """Patrols, a standing order, remarks, a closing that waits; a closed sheet; search; a patrol's sheet."""
+    async with centre(tmp_path, HANDS[0], undo_close_s=60) as (serving, phone), new_tab(browser) as page:
+        await phone.enrol(HANDS[0])
+        hand_out(tmp_path, HANDS[0].device_id)
+        core = core_at(tmp_path)
+        operator, bo = signed_in(core, login="ann", name="Ann"), signed_in(core, login="bo", name="Bo")
+        standing_orders.write(core, operator, "5340", "Send two patrols\nRing the school", 0)
+        _, first = await phone.post(HANDS[0].alarm(1, fix=FIX))
+        board.advance(core, bo, first["incident"], receipts.CLOSED, reason=CloseReason.MIS_PRESS)
+        _, second = await phone.post(HANDS[0].alarm(2, fix=FIX))
+        for name in ("Zone 12", "Dog unit"):
+            running_log.send_patrol(core, operator, second["incident"], name)
+        running_log.remark(core, bo, second["incident"], "The neighbour rang.")
+        standing_orders.tick(core, bo, second["incident"], "Ring the school")
+        closings.close(core, operator, second["incident"], CloseReason.REAL, undo_ms=600_000)
+        core.store.close()
+        await page.open(serving.entrance(login="cy", name="Cy"))
+        await page.until(IS_LIVE)
+        found = []
+        for name, incident in (("running sheet", second), ("closed sheet", first)):
+            await page.value(f"open_sheet('{incident['incident']}')")
+            await page.until(
+                f"document.querySelector('.sheet')?.dataset.incident === '{incident['incident']}'"
+            )
+            found += await check(page, name)
+        for path in ("/console/shift", f"/console/incidents/{second['incident']}/patrol"):
+            await page.open(serving.url + path)
+            found += await check(page, path)
         assert found == [], "\n".join(found)
 
 

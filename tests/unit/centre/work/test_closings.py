@@ -1,5 +1,6 @@
 """How an alarm ends: a closing that can be undone, an alarm that follows, a finding that is corrected."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,20 @@ def test_an_alarm_that_was_closed_twice_is_counted_once(room: Room) -> None:
         audit.incidents(lambda sql, *values: [tuple(r) for r in room.core.store.db.execute(sql, values)])
     )
     assert [one["incident"] for one in told] == [room.incident]
+
+
+def test_an_exercise_that_is_opened_again_stays_one(room: Room) -> None:
+    """And other systems are told which alarm it follows."""
+    room.core.store.db.execute("UPDATE incidents SET exercise = '5340'")
+    room.closed()
+    room.core.tells = True
+    opened = closings.reopen(room.core, room.bo, room.incident).incident_id
+    shown = incident_sheet.incident(room.core, opened)
+    assert shown is not None
+    assert shown.exercise == "5340"
+    row = room.core.store.db.execute("SELECT body FROM webhook_events ORDER BY event_id LIMIT 1").fetchone()
+    told = json.loads(row["body"])
+    assert (told["incident"], told["follows"], told["exercise"]) == (opened, room.incident, True)
 
 
 def test_the_log_of_an_alarm_that_follows_holds(tmp_path: Path) -> None:
