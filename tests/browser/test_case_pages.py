@@ -5,9 +5,9 @@ from pathlib import Path
 
 from centre.rules import access, times
 from centre.rules.cases import to_form
-from centre.work import buttons
+from centre.work import accounts, buttons
 from sim.realtime.people import EXAMPLE
-from tests.browser.chromium import PICTURES, Tab, new_tab
+from tests.browser.chromium import PICTURES, Tab, new_tab, new_tabs
 from tests.unit.centre.parts import Hand, Phone, centre, core_at
 from wire import codes
 
@@ -134,3 +134,28 @@ async def test_an_administrator_hands_a_revoked_buttons_alarm_over(tmp_path: Pat
         await press(page, "form[action$='/hand-over'] button")
         await page.until("/^Administration/.test(document.title)")
         assert page.complaints == []
+
+
+async def test_what_was_typed_outlasts_the_session(tmp_path: Path, browser: str) -> None:
+    """Save says that it is over, and nothing is lost; signed in anew in another tab, it is saved."""
+    home = tmp_path / "home"
+    async with centre(home, HAND) as (serving, _), new_tabs(browser, 2) as (page, other):
+        who = {"login": "manager", "zone": "5340"}
+        await page.open(serving.entrance(access.CASE_MANAGER, **who))
+        await page.open(f"{serving.url}/console/cases/new")
+        await write(page, "number", "BX-27")
+        await write(page, "person.name", "Ann Example")
+        await write(page, "do_first", "Twenty minutes of typing.")
+        core = core_at(home)
+        accounts.disable(core, "manager")
+        await press(page, "form.fields .acts button")
+        await page.until("!document.getElementById('kept-over').hidden")
+        accounts.enable(core, "manager")
+        await other.open(serving.entrance(access.CASE_MANAGER, **who))
+        assert await page.value("document.getElementById('do_first').value") == "Twenty minutes of typing."
+        assert await page.value("sessionStorage.length + localStorage.length") == 0
+        await press(page, "form.fields .acts button")
+        await page.until(
+            "/Twenty minutes of typing/.test(document.body.innerText) && !/new$/.test(location.pathname)"
+        )
+        assert page.complaints == [] or "401" in str(page.complaints)
