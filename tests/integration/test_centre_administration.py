@@ -121,6 +121,7 @@ async def test_a_session_is_listed_with_where_it_came_from_and_can_be_ended(tmp_
             assert (await one.ask("GET", "/console"))[0] == 401
             await enter(serving, one, access.OPERATOR)
             await enter(serving, two, access.OPERATOR)
+            assert (await phone.ask("GET", USERS))[1].count("/operator/sign-out") == 1
             assert (await phone.ask("POST", f"{USERS}/operator/sign-out"))[0] == 303
             assert [(await client.ask("GET", "/console"))[0] for client in (one, two)] == [401, 401]
             assert (await phone.ask("GET", USERS))[0] == 200
