@@ -134,7 +134,34 @@ async def test_the_other_roles_pages_have_no_violation(tmp_path: Path, browser: 
         found = []
         for path in paths:
             await page.open(serving.url + path)
+            await page.value("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
             found += await check(page, path)
+        assert found == [], "\n".join(found)
+
+
+async def test_what_a_lost_phone_and_a_new_user_are_answered_with_has_no_violation(
+    tmp_path: Path, browser: str
+) -> None:
+    """The pages that come of an act: a label with what a thief can do, a lost button, an invitation."""
+    async with centre(tmp_path, HANDS[0]) as (serving, phone), new_tab(browser) as page:
+        await phone.enrol(HANDS[0])
+        case_at = f"{serving.url}/console/cases/{hand_out(tmp_path, HANDS[0].device_id)}"
+        await page.open(serving.entrance(access.CASE_MANAGER, zone="5340"))
+        found = []
+        for form, name in (
+            ("form[action*='/phones/']", "lost phone"),
+            ("form[action$='/lost']", "lost button"),
+        ):
+            await page.open(case_at)
+            one = f"[...document.querySelectorAll({form!r})].at(-1)"
+            await page.value(f"{one}.requestSubmit()")
+            await page.until("Boolean(document.querySelector('.card ul.said'))")
+            found += await check(page, name)
+        await page.open(serving.entrance(access.ADMINISTRATOR))
+        await page.open(f"{serving.url}/console/administration/users")
+        await page.value("document.querySelector(\"form[action$='/invite']\").requestSubmit()")
+        await page.until("Boolean(document.getElementById('address'))")
+        found += await check(page, "invitation")
         assert found == [], "\n".join(found)
 
 
