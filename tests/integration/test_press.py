@@ -1,4 +1,8 @@
-"""One press, all the way on real parts: what the protected person, the operator and a stranger see of it."""
+"""One press, all the way on real parts: what the protected person, the operator and a stranger see of it.
+
+Each test makes a whole world, which costs seconds: those whose promise virtual time shows with the same code, too,
+(tests/scenario) are slow.
+"""
 
 import asyncio
 import os
@@ -42,6 +46,7 @@ async def test_silent_test_is_answered_without_an_operator(world: World) -> None
         await world.acknowledge(next(e.data["incident"] for e in world.events if is_stage(e, "received")))
 
 
+@pytest.mark.slow
 async def test_a_click_that_is_over_before_the_button_is_awake_counts(world: World) -> None:
     """To boot takes a board longer than a click: the one that woke it is the first of the three."""
     button = await watched(world, settings=PATIENT)
@@ -53,6 +58,7 @@ async def test_a_click_that_is_over_before_the_button_is_awake_counts(world: Wor
     assert incidents(world) == [(button.device_id, TEST, 1)]
 
 
+@pytest.mark.slow
 async def test_presses_one_after_the_other_are_incidents_of_their_own(world: World) -> None:
     """After RECEIVED, a hold is a new press, with a new code under a new address."""
     button = await watched(world)
@@ -96,6 +102,7 @@ async def test_centre_down_is_said_and_the_press_is_sent_later(world: World) -> 
     assert incidents(world) == [(button.device_id, ALARM, 1)]
 
 
+@pytest.mark.slow
 async def test_two_bridges_that_hear_the_same_press_give_one_incident(world: World) -> None:
     """Both send it; the centre opens one incident; the button has its receipt."""
     button = await watched(world)
@@ -107,6 +114,7 @@ async def test_two_bridges_that_hear_the_same_press_give_one_incident(world: Wor
     assert incidents(world) == [(button.device_id, ALARM, 1)]
 
 
+@pytest.mark.slow
 async def test_a_press_that_arrives_after_a_later_one_is_not_lost(world: World) -> None:
     """One bridge holds a test while it is off; another brings the alarm that came after it."""
     button = await watched(world, settings=PATIENT)
@@ -123,6 +131,7 @@ async def test_a_press_that_arrives_after_a_later_one_is_not_lost(world: World) 
     assert sorted(incidents(world)) == [(button.device_id, ALARM, 2), (button.device_id, TEST, 1)]
 
 
+@pytest.mark.slow
 async def test_reset_in_the_middle_goes_on(world: World) -> None:
     """A reset while the press is on the air: the same press, one incident."""
     button = await watched(world)
@@ -134,6 +143,7 @@ async def test_reset_in_the_middle_goes_on(world: World) -> None:
     assert incidents(world) == [(button.device_id, ALARM, 1)]
 
 
+@pytest.mark.slow
 async def test_a_chip_without_ext0_is_woken_by_its_gpio(world: World) -> None:
     """As an ESP32-C3: the same firmware sleeps, and a press wakes it."""
     button = await watched(world)
@@ -153,6 +163,7 @@ async def test_a_chip_without_ext0_is_woken_by_its_gpio(world: World) -> None:
     assert not any(said("button", "fault")(e) for e in world.events)
 
 
+@pytest.mark.slow
 async def test_a_press_right_after_the_phone_has_gone_is_felt_as_taken(world: World) -> None:
     """Its link lasts on at the button, and is let go of first; a radio that waits makes no long pulse."""
     button = await watched(world)
@@ -251,6 +262,7 @@ async def test_a_wrong_receipt_is_ignored_and_the_peer_dropped(
     await world.wait_for(said("button", "receipt", "1"))
 
 
+@pytest.mark.slow
 async def test_a_stranger_who_pairs_is_let_go_and_the_receipt_arrives(
     world: World, strangers: list[Stranger]
 ) -> None:
@@ -278,6 +290,7 @@ async def test_the_button_has_no_name_and_a_sealed_state(world: World, strangers
 # -- the disk ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_bridge_whose_disk_is_full_says_so_and_sends_the_press(world: World) -> None:
     """The press goes on from memory."""
     small = world.home / "bridge"
