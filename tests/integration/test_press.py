@@ -1,6 +1,6 @@
 """One press, all the way on real parts: what the protected person, the operator and a stranger see of it.
 
-Each test makes a whole world, which costs seconds: those whose promise virtual time shows with the same code, too,
+Each test makes a whole world, which costs seconds: those whose promise virtual time shows with the same code
 (tests/scenario) are slow.
 """
 
