@@ -7,7 +7,20 @@ import argparse
 from collections.abc import Callable
 
 from sim.physics.medium import share_heard
-from tests.bench import adverts, awake, bluez, button, centre, city, explore, hot, press, size, strangers
+from tests.bench import (
+    adverts,
+    awake,
+    bluez,
+    button,
+    centre,
+    city,
+    desks,
+    explore,
+    hot,
+    press,
+    size,
+    strangers,
+)
 
 _COLUMNS = ("what", "measured", "wanted", "beside it")
 
@@ -29,6 +42,7 @@ MEASURES: dict[str, Callable[[int], list[tuple[str, str, str, str]]]] = {
     "awake": awake.rows,
     "bluez": bluez.rows,
     "centre": centre.rows,
+    "desks": desks.rows,
     "size": size.rows,
     "explore": explore.rows,
     "city": city.rows,

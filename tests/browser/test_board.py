@@ -1,6 +1,7 @@
 """The board in a real browser: what is in view, what is live, and whether an act can be done."""
 
 import contextlib
+import re
 import resource
 import signal
 from collections.abc import AsyncIterator
@@ -298,3 +299,13 @@ async def test_all_open_alarms_stand_on_one_map_and_no_label_over_another(
         await page.until(f"location.pathname === '/console/incidents/{incidents[0]}'")
         assert "geo:50.84660,4.35280;u=19" in await page.value("document.querySelector('.hand-on a').href")
         assert page.complaints == []
+
+
+def test_the_scripts_of_a_board_are_small() -> None:
+    """All of ours that its page names, what a reader is told in comments aside: under 25 KB, no framework."""
+    console = Path(__file__).parents[2] / "centre" / "console"
+    names = re.findall(r'src="/console/static/(\w+\.js)"', (console / "templates" / "board.html").read_text())
+    assert set(names) >= {"page.js", "sound.js", "map.js"}
+    text = "".join((console / "static" / name).read_text() for name in names)
+    code = re.sub(r"^\s*(//.*|/\*\*.*\*/)\n|\s+// .*$", "", text, flags=re.MULTILINE)
+    assert len(code.encode()) < 25_000
