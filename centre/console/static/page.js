@@ -90,7 +90,8 @@ function tick() {
 // --- what comes while the board is scrolled, or a sheet is in view
 
 const waiting = () => [...board.querySelectorAll(".untaken article")];
-let known = new Set(waiting().map((card) => card.id));
+const ids = () => new Set(waiting().map((card) => card.id));
+let known = ids();
 
 /** The first alarm that waits and is not in view: a button in the bar leads to it. */
 function point_out() {
@@ -127,7 +128,7 @@ function go_there() {
 /** One line for who does not look: to a screen reader, and over other windows where that is allowed. */
 function announce() {
   const fresh = waiting().filter((card) => !known.has(card.id));
-  known = new Set(waiting().map((card) => card.id));
+  known = ids();
   if (!fresh.length) return;
   const text = fill(words.js_news, { what: fresh[0].querySelector("h3").dataset.short, count: state.untaken });
   $("said").textContent = text;
@@ -242,7 +243,7 @@ function alive(data) {
   state.desks = data.desks;
   state.all_away = data.all_away;
   is_heard = true;
-  if (heard_ms - here_ms > HERE_MS || sound.is_on() !== told_sound) here().catch(() => {});
+  if (heard_ms - here_ms > HERE_MS || sound.is_on() !== told_sound) here();
   tick();
 }
 
@@ -257,7 +258,7 @@ function on_board(data) {
   alive(data);
 }
 
-const HEARS = { alive, board: on_board, signed_out: () => here() };
+const HEARS = { alive, board: on_board, signed_out: here };
 
 function hear([kind, text]) {
   HEARS[kind](JSON.parse(text));
@@ -308,7 +309,9 @@ function leave() {
 async function here() {
   here_ms = performance.now();
   told_sound = sound.is_on();
-  const answer = await fetch(`/console/here?sound=${told_sound}`, { signal: AbortSignal.timeout(ACT_MS) });
+  const asking = fetch(`/console/here?sound=${told_sound}`, { signal: AbortSignal.timeout(ACT_MS) });
+  const answer = await asking.catch(() => null); // the centre is gone: the page says so already
+  if (!answer) return;
   if (answer.status === 401) return leave();
   const user = answer.headers.get("X-User");
   if (user && user !== own.user) return location.reload();
@@ -323,7 +326,7 @@ function follow_again(silence_ms) {
   given_up ||= source?.readyState === EventSource.CLOSED;
   if (asked_ms < AGAIN_MS) return;
   if (signed_out || given_up) {
-    here().catch(() => {}); // a stream does not tell why it was refused
+    here(); // a stream does not tell why it was refused
     if (source && !signed_out) listen();
   } else if (!source && silence_ms > LOST_MS && asked_ms > LOST_MS && !document.hidden) follow(true);
 }
@@ -349,7 +352,7 @@ document.addEventListener("submit", async (event) => {
   try {
     const headers = { Accept: "application/json", "X-CSRF-Token": own.csrf };
     const answer = await fetch(form.action, { method: "POST", headers, body, signal: AbortSignal.timeout(ACT_MS) });
-    if ([401, 403].includes(answer.status)) here().catch(() => {});
+    if ([401, 403].includes(answer.status)) here();
     const done = await answer.json();
     if (!answer.ok) throw Object.assign(new Error(done.detail), { name: done.reason });
     ($(button.id)?.form ?? form).reset(); // what was typed is kept by the centre now
@@ -437,7 +440,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 $("help-button").addEventListener("click", () => $("help").showModal());
-$("sound").addEventListener("click", () => sound.toggle());
+$("sound").addEventListener("click", () => {
+  window.Notification?.requestPermission(); // asked once by the browser, at a hand's click
+  sound.toggle();
+});
 $("news").addEventListener("click", go_there);
 
 note(document);
