@@ -23,7 +23,7 @@ SELECT d.*,
         WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NULL) AS bridges,
        EXISTS (SELECT 1 FROM bridge_devices bd JOIN bridges b USING (bridge_id)
                WHERE bd.device_id = d.device_id AND b.revoked_at_ms IS NOT NULL) AS trackable,
-       (SELECT max(opened_at_ms) FROM incidents i WHERE i.device_id = d.device_id) AS last_press_at_ms,
+       (SELECT max(opened_at_ms) FROM incidents i WHERE i.device_id = d.device_id AND i.follows IS NULL) AS last_press_at_ms,
        s.heard_at_ms, s.battery_mv, s.low, s.faults
 FROM devices d
      LEFT JOIN button_states s ON s.device_id = d.device_id AND s.bridge_id =

@@ -13,6 +13,7 @@ from centre.rules.refusals import Refused
 from centre.rules.running_log import UNDO_MS, Kind
 from centre.work import (
     board,
+    buttons,
     cap,
     closings,
     event_log,
@@ -186,6 +187,16 @@ def test_what_comes_after_goes_to_the_alarm_that_goes_on(room: Room) -> None:
     shown = incident_sheet.incident(room.core, opened)
     assert shown is not None
     assert (shown.positions_in_all, shown.call_off is not None) == (2, True)
+
+
+def test_to_open_an_alarm_again_is_no_press(room: Room) -> None:
+    """The button's last press stays when it was."""
+    room.closed()
+    (before,) = buttons.all_buttons(room.core)
+    room.clock.ms += 3_600_000
+    closings.reopen(room.core, room.bo, room.incident)
+    (after,) = buttons.all_buttons(room.core)
+    assert after["last_press_at_ms"] == before["last_press_at_ms"]
 
 
 def test_an_alarm_can_be_opened_again_more_than_once(room: Room) -> None:
