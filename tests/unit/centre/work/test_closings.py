@@ -196,7 +196,7 @@ def test_to_open_an_alarm_again_is_no_press(room: Room) -> None:
     room.clock.ms += 3_600_000
     closings.reopen(room.core, room.bo, room.incident)
     (after,) = buttons.all_buttons(room.core)
-    assert after["last_press_at_ms"] == before["last_press_at_ms"]
+    assert after.last_press_at_ms == before.last_press_at_ms
 
 
 def test_an_alarm_can_be_opened_again_more_than_once(room: Room) -> None:
