@@ -58,9 +58,17 @@ class Bluetoothd:
 
     def leave(self, radio: Any) -> None:
         """Forget a client that has left the bus, and what it wished for."""
-        self._receiver.report = lambda *_: None
+        self.hear_no_more()
         self.stop(radio.bluez.name)
         radio.bluez.is_on_bus = False
+
+    def hear(self, report: Callable[[Advert, int], None]) -> None:
+        """Report what is discovered to the scanner that has begun."""
+        self._receiver.report = report
+
+    def hear_no_more(self) -> None:
+        """Report to nobody: a discovery may go on, and nobody is there to be told."""
+        self._receiver.report = lambda *_: None
 
     def go(self, gone: bool) -> None:
         """Unplug the adapter, or plug it in."""
@@ -152,10 +160,11 @@ class VirtualScanner(BaseBleakScanner):
         client = self.radio.bluez
         name = self._name = client.name
         await self.daemon.ask(self.loop, lambda: self.daemon.start(client, name))
-        self.daemon._receiver.report = self._report
+        self.daemon.hear(self._report)
 
     async def stop(self) -> None:
-        """Have the service discover no longer."""
+        """Hear no more, and have the service discover no longer."""
+        self.daemon.hear_no_more()
         name = self._name
         await self.daemon.ask(self.loop, lambda: self.daemon.stop(name))
 

@@ -87,10 +87,10 @@ def played(count: int, first: int, minutes: float, cores: int) -> Generator[_Res
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
-    gc.set_threshold(50_000, 20, 100)
 
 
 def _play_chunk(minutes: float, seeds: range) -> _Result:
+    gc.set_threshold(50_000, 20, 100)  # a world makes much, and most of it is garbage at its end alone
     for number, seed in enumerate(seeds, 1):
         broken = play(draw(seed, minutes))
         if broken:

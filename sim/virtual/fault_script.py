@@ -167,6 +167,8 @@ class _Drawing:
         button = random.choice(self._buttons)
         what = random.choice(("hold",) * 8 + ("clicks", "clicks", "tap"))
         steps = [Step(at_s, what, button)]
+        if what == "clicks" and random.random() < 0.3:
+            steps += self._four_who_linger(Step(max(at_s - 1, SETTLE_S), "strangers", button, 20.0))
         if what == "hold":
             held_s = round(random.uniform(20, 200), 1) if random.random() < 0.1 else 0.0
             steps = [Step(at_s, what, button, value=held_s)]
@@ -199,9 +201,28 @@ class _Drawing:
         who, value = self._whom(what)
         if not FAULTS[what].lasts or (what == "clock_jumps" and random.random() < 0.5):
             for_s = 0.0  # of a clock: nobody puts it right
-        # Four links are all that a button has.
-        count = 4 if value == "linger" and random.random() < 0.4 else 1
-        return [Step(at_s, what, who, for_s, value)] * count
+        step = Step(at_s, what, who, for_s, value)
+        if what == "strangers" and random.random() < 0.3:
+            return self._four_who_linger(step)
+        if what == "bluetooth_late" and random.random() < 0.5:
+            return [step, Step(at_s, "phone_killed", who, 2.0)]  # and the bridge is just starting
+        if what in ("button_reset", "power_cut") and random.random() < 0.4:
+            return self._again_and_again(step)
+        return [step]
+
+    def _four_who_linger(self, step: Step) -> list[Step]:
+        """Let them take all links that a button has, one after the other; often no phone is quick then."""
+        times_s = [round(step.at_s + number / 10, 2) for number in range(4)]
+        steps = [replace(step, at_s=at_s, value="linger") for at_s in times_s]
+        if self._random.random() < 0.5:
+            steps += [Step(step.at_s, "phone_asleep", phone, step.for_s) for phone in self._phones]
+        return steps
+
+    def _again_and_again(self, step: Step) -> list[Step]:
+        """Let it strike every so often, up to four times."""
+        every_s = self._random.uniform(15, 55)
+        times_s = [round(step.at_s + number * every_s, 2) for number in range(4)]
+        return [replace(step, at_s=at_s) for at_s in times_s if at_s + step.for_s <= self._end_s]
 
     def _kind(self) -> str:
         """Draw what goes wrong; a button that is broken for good shows little, and is seldom drawn."""

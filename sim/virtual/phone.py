@@ -11,7 +11,7 @@ from bridge.location.nmea import Reader
 from bridge.model import Device, Fix, Key, rfc3339
 from bridge.ports import Source
 from bridge.rules.accuracy import CONFIDENCE
-from bridge.rules.expected_codes import ExpectedCodes, quick_texts
+from bridge.rules.expected_codes import ExpectedCodes, Window, quick_texts
 from bridge.store.journal import Journal
 from bridge.tasks.relay import Relay
 from sim.judge.audit import journal_presses
@@ -25,6 +25,8 @@ from sim.virtual.radio_world import Receiver as Scanner
 from sim.virtual.time import Loop, Time
 
 START_S = 1.0
+# No button of this world loses both its memories: of the spare range a few are enough, and a start is quick.
+EXPECTED = Window(spare=16)
 FIX_EVERY_S, CIRCLE_EVERY_S, FOLLOW_EVERY_S = 10.0, 30.0, 20
 START_LAT, START_LON = 50.8466, 4.3528
 SPEED_DEG_S = 5.0 / 111_195  # five metres a second
@@ -172,7 +174,7 @@ class Phone:
                 sources=sources,
                 follow_every_s=FOLLOW_EVERY_S,
                 clock=self.clock,
-                expected=ExpectedCodes(remembered),
+                expected=ExpectedCodes(remembered, EXPECTED),
             )
             await self.relay.run(asyncio.Event())
 

@@ -7,18 +7,19 @@ from sim.virtual.verdict import play
 from tests.scenario.bugs import BUGS, Bug
 
 SEEDS = 1000
-STEPS_MAX = 5
+STEPS_MAX = 7  # four strangers, a phone that sleeps, and a press
 # Found within a few seeds, and of different parts: these are tried at every `make test`.
 QUICK = {
     "a journal without sync",
     "received before the commit",
     "a reused address",
     "a contact that is not fresh",
+    "a pulse skipped by a late loop",
 }
 _SLOW = (pytest.mark.slow, pytest.mark.computes)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "bug",
     [pytest.param(bug, id=bug.name, marks=() if bug.name in QUICK else _SLOW) for bug in BUGS],
