@@ -178,7 +178,8 @@ function replace(place, html) {
 
 function show_board(html) {
   const nowhere = [document.body, null].includes(document.activeElement);
-  const { focused, again } = replace(board, html);
+  const fitting = innerHeight < 560 ? html.replace('class="untaken"', 'class="untaken many"') : html; // no jump
+  const { focused, again } = replace(board, fitting);
   if (again || (!focused && !nowhere)) return;
   // Another operator took what was under this hand: stay there, a second Enter must not take the next.
   const taken = /^(take|open)-/.test(focused) && $(focused.replace(/^\w+-/, "i-"));
