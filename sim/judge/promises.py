@@ -391,7 +391,8 @@ def _on_air(button: ButtonStory) -> Iterator[Broken]:
     received = [at_ms for at_ms, stage in button.receipts if stage >= RECEIVED]
     ends = [*received, *button.restarts, *(one.at_ms for one in button.sessions)]
     for one in presses:
-        until_ms = min([one.at_ms + _ON_AIR_FOR_MS, *(at_ms for at_ms in ends if at_ms > one.at_ms)])
+        off = (at_ms for at_ms in button.power_off if at_ms >= one.at_ms)
+        until_ms = min([one.at_ms + _ON_AIR_FOR_MS, *off, *(at_ms for at_ms in ends if at_ms > one.at_ms)])
         for silent_ms, sends_ms in button.silences:
             if min(sends_ms, until_ms) - max(silent_ms, one.at_ms) > _SILENT_MS_MAX:
                 text = f"{button.name} falls silent while event {one.event} number {one.counter} waits"

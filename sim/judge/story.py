@@ -298,15 +298,17 @@ class Story:
         elif e.what == "receipt":
             press = Press(e.data["device_id"], e.data["event"], e.data["counter"])
             self.brought.append((e.at_ms, e.by, press, e.data["stage"]))
-        elif e.what == "clock_set" or (e.what == "killed" and e.by in self._set_clocks):
+        elif e.what == "clock_set":
             self._add_clock(e)
         elif e.what == "journal":
             self.journals.append(e)
+            if e.by in self._set_clocks:
+                self.redated_ms = e.at_ms
         elif e.what == "is_at":
             self.places.append((e.at_ms, e.data["lat"], e.data["lon"]))
 
     def _add_clock(self, e: WorldEvent) -> None:
-        if e.by == "centre" or e.what == "killed":
+        if e.by == "centre":
             self.redated_ms = e.at_ms
         else:
             self._set_clocks.add(e.by)

@@ -8,7 +8,7 @@ program can repair it as on a phone.
 
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -53,10 +53,10 @@ class Disk:
             self._db.disk = self
         return self._db
 
-    def damage(self, table: str, random: Random) -> None:
-        """Damage a bit or a sector, so that a plain SELECT still reads every row of `table`."""
+    def damage(self, tables: Sequence[str], random: Random) -> None:
+        """Damage a bit or a sector, so that a plain SELECT still reads every row of `tables`."""
         image = self.path.read_bytes() if self.is_file else self._db.serialize()
-        damaged = _damaged(image, table, random)
+        damaged = _damaged(image, tables, random)
         if not self.is_file:
             self._folder = tempfile.TemporaryDirectory(prefix="amr-disk-")
             self.path = Path(self._folder.name) / self.path
@@ -158,9 +158,9 @@ class _Connection(sqlite3.Connection):
             super().close()
 
 
-def _damaged(image: bytes, table: str, random: Random) -> bytes:
+def _damaged(image: bytes, tables: Sequence[str], random: Random) -> bytes:
     """Return the image with a flipped bit, or a sector of zeros or noise, where there was something."""
-    whole = _rows(image, table)
+    whole = _rows(image, tables)
     assert whole is not None, "it is sound"
     used = [offset for offset, byte in enumerate(image) if byte]
     for _ in range(_TRIES):
@@ -172,12 +172,12 @@ def _damaged(image: bytes, table: str, random: Random) -> bytes:
         else:
             noise = random.randbytes(_SECTOR)
             damaged[start : start + _SECTOR] = noise if kind == "noise" else bytes(_SECTOR)
-        if _rows(bytes(damaged), table) == whole:
+        if _rows(bytes(damaged), tables) == whole:
             return bytes(damaged)
     return image
 
 
-def _rows(image: bytes, table: str) -> list[Any] | None:
+def _rows(image: bytes, tables: Sequence[str]) -> list[Any] | None:
     """Return all rows as a plain SELECT reads them; None where it cannot."""
     with closing(sqlite3.connect(":memory:")) as db:
         db.text_factory = bytes
@@ -185,6 +185,6 @@ def _rows(image: bytes, table: str) -> list[Any] | None:
             # In memory there is no write-ahead log (sqlite.org/fileformat.html, bytes 18 and 19).
             db.deserialize(image[:18] + b"\x01\x01" + image[20:])
             db.execute("PRAGMA writable_schema = ON")
-            return db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 -- our own name
+            return [db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608 -- ours
         except (sqlite3.Error, UnicodeDecodeError):  # the name of a column may be no text
             return None
