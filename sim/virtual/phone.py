@@ -1,7 +1,9 @@
 """A phone in virtual time: the bridge's own Relay, Journal and Centre in a process that can be killed."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from random import Random
 from typing import Any
@@ -250,7 +252,8 @@ class Phone:
             self._mistake(fields["text"])
         if not self._has_read:  # whatever it says first, it says after it has read its journal
             self._has_read = True
-            self._happen(self.name, "journal", presses=journal_presses(self.disk.query))
+            with suppress(sqlite3.Error):  # a damaged file, with no room for a sound one yet
+                self._happen(self.name, "journal", presses=journal_presses(self.disk.query))
         self._happen(self.name, what, **fields)
 
     # -- the protected person -------------------------------------------------------------------------
