@@ -18,6 +18,7 @@ from centre.work import event_log, verify_log
 from centre.work.core import Core
 
 BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a file in use
+PATIENCE_S = 60.0  # SQLite lets nobody queue, and a busy centre comes first: no alarm waits for a backup
 
 
 class NotWhole(Exception):
@@ -29,6 +30,7 @@ def backup(home: Home, core: Core, to: Path, key: Ed25519PublicKey) -> list[str]
 
     What its log lacks: one sentence each. Raises NotWhole, FileExistsError, OSError, sqlite3.Error.
     """
+    core.store.wait_at_most(PATIENCE_S)
     with core.store.transaction():
         event_log.note(core, "backed_up", event_log.COMMAND)
     with draft(home, to) as copied:
