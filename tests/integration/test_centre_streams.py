@@ -78,7 +78,7 @@ async def test_a_stream_ends_when_no_receipt_can_follow(tmp_path: Path) -> None:
             # Another process closes it: no signal is sent here, the heartbeat reads the table.
             board.advance(core := core_at(tmp_path), signed_in(core), alarm.split("/")[3], receipts.CLOSED)
             stages = [data["stage"] async for _, event, data in events if event]
-        assert stages == [receipts.CLOSED]
+        assert stages == [receipts.ACKNOWLEDGED, receipts.CLOSED]  # who closes it has taken it
 
 
 async def test_a_quiet_stream_beats(tmp_path: Path) -> None:
