@@ -98,6 +98,7 @@ async def test_a_home_that_is_replaced_under_it_is_noticed(tmp_path: Path) -> No
         # A whole one, whatever the centre writes meanwhile by itself.
         with closing(sqlite3.connect(home / "centre.sqlite")) as db:
             db.execute("VACUUM INTO ?", (str(copy / "centre.sqlite"),))
+        (copy / "centre.sqlite").chmod(0o600)
         for file in home.iterdir():
             file.unlink()
         refused = [await phone.post(HAND.alarm(2))]
