@@ -79,9 +79,13 @@ class Tab:
             raise AssertionError(f"never: {expression}\nseen: {seen}\n{self.complaints}") from None
 
     async def open(self, address: str) -> None:
-        """As if typed into the address bar; returns when its own document is there."""
+        """As if typed into the address bar; returns when its own document is there.
+
+        The browser answers when it is ready to leave the document that is shown, not when it has left it.
+        """
+        await self.value("void (window.isLeft = true)")
         await self.call("Page.navigate", url=address)
-        await self.until("true")
+        await self.until("!window.isLeft")
 
     async def click(self, selector: str) -> None:
         await self.value(f"document.querySelector({selector!r}).click()")
