@@ -27,7 +27,7 @@ from centre.rules import registry
 from sim.radio.adverts import Heard, has_codes_form, uuids_128
 from sim.recording.lines import Unreadable, read
 from sim.recording.replay_backend import Playback, backends
-from sim.virtual.phone import Clock as VirtualClock
+from sim.virtual.time import Clock as VirtualClock
 from sim.virtual.time import Loop, Time
 from wire import codes
 from wire.keys import derive

@@ -24,7 +24,7 @@ from sim.virtual.network import Network, VirtualEndpoint
 from sim.virtual.radio import REPORTS_AGAIN_S, PhoneRadio, RadioWorld
 from sim.virtual.radio_world import Air
 from sim.virtual.radio_world import Receiver as Scanner
-from sim.virtual.time import Loop, Time
+from sim.virtual.time import Clock, Loop, Time
 
 START_S = 1.0
 # No button of this world loses both its memories: of the spare range a few are enough, and a start is quick.
@@ -39,32 +39,6 @@ CIRCLE_M, CIRCLE_OFF_DEG = 5000.0, 0.03
 def remembered(k_code: bytes) -> Callable[[int, int], str]:
     """`quick_texts` for worlds that are made by the thousand, with the same keys."""
     return cache(quick_texts(k_code))
-
-
-class Clock:
-    """A phone's: `set_ms` is how far somebody has set it."""
-
-    def __init__(self, time: Time, epoch_ms: int) -> None:
-        self._time, self._epoch_ms = time, epoch_ms
-        self.set_ms, self._drift, self._since_s = 0, 0.0, 0.0
-
-    def set_drift(self, share: float) -> None:
-        """It is so much too fast from now on."""
-        self.set_ms += int((self._time.now_s - self._since_s) * self._drift * 1000)
-        self._since_s, self._drift = self._time.now_s, share
-
-    def now_ms(self) -> int:
-        off_ms = (self._time.now_s - self._since_s) * self._drift * 1000
-        return self._epoch_ms + int(self._time.now_s * 1000 + off_ms) + self.set_ms
-
-    def monotonic_s(self) -> float:
-        return self._time.now_s
-
-    def monotonic_ms(self) -> int:
-        return int(self._time.now_s * 1000)
-
-    def boottime_ms(self) -> int:
-        return self.monotonic_ms()
 
 
 def place_at(now_s: float) -> tuple[float, float]:

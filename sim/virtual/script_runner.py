@@ -10,10 +10,10 @@ from sim.virtual.centre import Centre
 from sim.virtual.disk import DISK_S
 from sim.virtual.fault_script import Step
 from sim.virtual.network import FINE, TROUBLES, Network
-from sim.virtual.phone import Clock, Phone
+from sim.virtual.phone import Phone
 from sim.virtual.radio_world import Air
 from sim.virtual.stranger import Impostor, Overheard, Stranger
-from sim.virtual.time import Time
+from sim.virtual.time import Clock, Time
 
 HOLD_S = 2.5
 TAP_S = 0.8

@@ -275,3 +275,29 @@ class Loop(asyncio.AbstractEventLoop):
 
     def is_closed(self) -> bool:
         return False
+
+
+class Clock:
+    """A phone's clock: `set_ms` is how far somebody has set it."""
+
+    def __init__(self, time: Time, epoch_ms: int) -> None:
+        self._time, self._epoch_ms = time, epoch_ms
+        self.set_ms, self._drift, self._since_s = 0, 0.0, 0.0
+
+    def set_drift(self, share: float) -> None:
+        """It is so much too fast from now on."""
+        self.set_ms += int((self._time.now_s - self._since_s) * self._drift * 1000)
+        self._since_s, self._drift = self._time.now_s, share
+
+    def now_ms(self) -> int:
+        off_ms = (self._time.now_s - self._since_s) * self._drift * 1000
+        return self._epoch_ms + int(self._time.now_s * 1000 + off_ms) + self.set_ms
+
+    def monotonic_s(self) -> float:
+        return self._time.now_s
+
+    def monotonic_ms(self) -> int:
+        return int(self._time.now_s * 1000)
+
+    def boottime_ms(self) -> int:
+        return self.monotonic_ms()

@@ -21,11 +21,11 @@ from sim.virtual.disk import Disk
 from sim.virtual.fault_script import Schedule, Step, names
 from sim.virtual.fixture import EPOCH_MS, make_fixture, sealer
 from sim.virtual.network import Network
-from sim.virtual.phone import Clock, Phone
+from sim.virtual.phone import Phone
 from sim.virtual.radio_world import Air
 from sim.virtual.script_runner import Parts, ScriptRunner
 from sim.virtual.stranger import Overheard
-from sim.virtual.time import Time
+from sim.virtual.time import Clock, Time
 from wire import codes, state
 from wire.keys import InvalidMessage, Mac, derive
 

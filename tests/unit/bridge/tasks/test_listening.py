@@ -13,8 +13,7 @@ from bridge.reporting.alerts import Alerts
 from bridge.rules.expected_codes import ExpectedCodes
 from bridge.rules.supervision import Supervision
 from bridge.tasks.listening import Listening
-from sim.virtual.phone import Clock
-from sim.virtual.time import Loop, Time
+from sim.virtual.time import Clock, Loop, Time
 
 MINUTE_S = 60
 
