@@ -3,6 +3,7 @@
 import re
 from datetime import date, timedelta
 from functools import partial
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -124,7 +125,7 @@ class Shift:
             await self._worker(write, caller, zone)
         except Refused as refused:
             return await self._order(caller, zone, form.get("steps", ""), refused)
-        return _see(ORDER if caller.zone else f"{ORDER}?zone={zone}")
+        return _see(ORDER if caller.zone else f"{ORDER}?{urlencode({'zone': zone})}")
 
 
 def _see(where: str) -> web.Response:

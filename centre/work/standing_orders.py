@@ -6,6 +6,7 @@ from centre.rules import running_log
 from centre.rules.access import Author
 from centre.rules.refusals import Refused
 from centre.rules.running_log import Kind
+from centre.rules.text import zone as police_zone
 from centre.work import board, event_log
 from centre.work import running_log as log
 from centre.work.board import Advanced
@@ -42,6 +43,8 @@ def write(core: Core, author: Author, zone: str, text: str, read_at_ms: int) -> 
     Raises Refused: bad_text, changed_meanwhile.
     """
     steps = running_log.order_steps(text)
+    if zone:  # else the order of those without one
+        police_zone(zone)
     with core.store.transaction():
         before = of_zone(core, zone)
         if before.changed_at_ms != read_at_ms:

@@ -21,8 +21,8 @@ LEVELS = (
 LOST = (
     f"[...document.body.querySelectorAll('*')].filter({SEEN})"
     ".filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))"
-    ".filter((e) => !e.closest('header, nav, main, footer, aside, dialog, .skip, [role=region], [role=alert],"
-    " [role=status]')).map((e) => e.outerHTML.slice(0, 80))"
+    ".filter((e) => !e.closest('header, nav, main, footer, aside, dialog, .skip, section[aria-label],"
+    " [role=region], [role=alert], [role=status]')).map((e) => e.outerHTML.slice(0, 80))"
 )
 
 

@@ -1,6 +1,7 @@
 """An operator's shift over HTTPS: handed over, searched; a sheet for a patrol; a zone's standing order."""
 
 from pathlib import Path
+from urllib.parse import urlencode
 
 from centre.rules import access
 from centre.work import running_log
@@ -90,6 +91,20 @@ async def test_a_case_manager_writes_the_order_and_operators_tick_it_off(tmp_pat
             assert answer["taken_now"] is taken_now
         sheet = " ".join((await phone.ask("GET", f"/console/incidents/{incident}/sheet"))[1].split())
         assert "did: Ring &lt;the&gt; school" in sheet
+
+
+async def test_an_administrator_writes_the_order_of_any_zone_that_has_a_name(tmp_path: Path) -> None:
+    """Letters of every script are taken, and lead back to the zone's page; what is no name is refused."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        await enter_as(phone, serving.entrance(access.ADMINISTRATOR, login="administrator"))
+        form = {"steps": "Send two patrols", "changed_at_ms": "0"}
+        headers = {"Origin": phone.url, "Accept": "text/html"}
+        at = "/console/standing-order"
+        for zone, wanted in {"Đặng 5/3": 303, "a\r\nSet-Cookie: a": 422, "a\x07b": 422, "=1+1": 422}.items():
+            status, _ = await phone.ask("POST", at, headers=headers, data=form | {"zone": zone})
+            assert status == wanted, zone
+        _, page = await phone.ask("GET", f"{at}?{urlencode({'zone': 'Đặng 5/3'})}")
+        assert "Send two patrols" in page
 
 
 async def enter_as(phone: object, url: str) -> None:
