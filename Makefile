@@ -23,9 +23,12 @@ test: $(READY)  ## everything that is quick (under five minutes)
 	@# What only a slow test needs takes each worker seconds to load.
 	$(BIN)/pytest -m "not slow and not bluez" -n $(WORKERS) --dist worksteal -p no:schemathesis $(ARGS)
 
-test-slow: $(READY)  ## kills, power cuts, long fuzzing; beside them five minutes of random schedules
+# Another one every day finds what is new; CI is told one, so that it says the same of the same commit.
+SEED ?= today
+
+test-slow: $(READY)  ## kills, power cuts, long fuzzing; beside them five minutes of random schedules from SEED
 	@# The schedules only compute, in what the tests leave of the processor while they wait.
-	@nice -n 19 $(BIN)/amr-sim explore --seeds 1000000 --seed today --for 300 >$(VENV)/explore.log 2>&1 & \
+	@nice -n 19 $(BIN)/amr-sim explore --seeds 1000000 --seed $(SEED) --for 300 >$(VENV)/explore.log 2>&1 & \
 	  explore=$$!; trap 'kill $$explore 2>/dev/null' INT TERM; tests=0; explored=0; \
 	  $(BIN)/pytest -m slow -n $(SLOW_WORKERS) --dist load --maxschedchunk 1 $(ARGS) || tests=$$?; \
 	  wait $$explore || explored=$$?; cat $(VENV)/explore.log; exit $$((tests ? tests : explored))

@@ -218,7 +218,7 @@ class ButtonStory:
         """Return whether it was started before, and neither was off nor began anew in between."""
         before = [at_ms for at_ms in self.ends if at_ms < from_ms]
         is_on = bool(before) and before[-1] not in self.power_off
-        return is_on and not any(from_ms < at_ms < until_ms for at_ms in self.restarts)
+        return is_on and not any(from_ms <= at_ms <= until_ms for at_ms in self.restarts)
 
     def forgot(self, at_ms: float) -> bool:
         """Return whether power was lost before, while flash had not everything: then nothing is promised."""

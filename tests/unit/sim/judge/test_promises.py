@@ -157,6 +157,13 @@ def test_what_is_within_the_bounds_breaks_nothing() -> None:
     assert broken(end=end, receipt=[*WHOLE["receipt"], told]) == []
 
 
+def test_what_a_button_without_power_is_held_for_is_no_press() -> None:
+    """The battery was out from the very moment on in which the finger came down."""
+    out = WorldEvent(WHOLE["hand"][0].at_ms, "button", "power", {"on": False})
+    story = WHOLE | {"hand": [WHOLE["hand"][0], out, *WHOLE["hand"][1:]], "taken": []}
+    assert promises.FELT not in broken(**story)
+
+
 def test_what_a_play_is_too_short_for_is_not_seen() -> None:
     """An alarm that waits when the play ends is neither lost nor kept, and the reason is told."""
     short = judged(gave=[], receipt=[], audit=[], end=[WorldEvent(20_000, "world", "ends")])
