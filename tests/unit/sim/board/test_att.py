@@ -1,28 +1,38 @@
 """The attribute protocol of the simulated board: how its requests leave, and in which order events come."""
 
 import asyncio
-from itertools import pairwise
+from random import Random
+
+import pytest
 
 from sim.board.att import NOTIFICATION, WRITE_REQUEST, Bearer
+from sim.virtual.time import Loop, Time
 
 INTERVAL_S = 0.03
 WRITTEN = bytes([WRITE_REQUEST + 1])
 VALUE = bytes([NOTIFICATION, 3, 0]) + b"value"
 
 
-async def test_a_request_takes_two_connection_events() -> None:
+def test_a_request_takes_two_connection_events() -> None:
     """However fast the peer answers: it goes out at one, its answer comes at the next."""
-    loop = asyncio.get_running_loop()
+    time = Time(Random(1))
+    mistakes: list[str] = []
+    loop = Loop(time, lambda: 0.0, mistakes.append)  # type: ignore[abstract]  # asyncio has more than we use
     sent_s: list[float] = []
 
-    def answer(_pdu: bytes) -> None:
-        sent_s.append(loop.time())
-        loop.call_soon(bearer.receive, WRITTEN)
+    async def ask_four_times() -> None:
+        def answer(_pdu: bytes) -> None:
+            sent_s.append(time.now_s)
+            loop.call_soon(bearer.receive, WRITTEN)
 
-    bearer = Bearer(answer, lambda _: None, INTERVAL_S)
-    await asyncio.gather(*(bearer.request(bytes([WRITE_REQUEST])) for _ in range(4)))
-    # A timer may be up to its clock's resolution early.
-    assert all(later - before > INTERVAL_S * 1.9 for before, later in pairwise(sent_s))
+        bearer = Bearer(answer, lambda _: None, INTERVAL_S)
+        await asyncio.gather(*(bearer.request(bytes([WRITE_REQUEST])) for _ in range(4)))
+
+    loop.create_task(ask_four_times())
+    time.run(1)
+    loop.kill()
+    assert not mistakes
+    assert sent_s == pytest.approx([INTERVAL_S * number for number in (1, 3, 5, 7)])
 
 
 async def test_a_notification_behind_an_answer_is_told_after_it() -> None:
