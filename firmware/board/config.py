@@ -1,7 +1,8 @@
-"""The button's two files: who it is (`identity.json`) and how it is set (`config.json`).
+"""The button's files: who it is (`identity.json`) and how it is set (`config.json`, `direct.json`).
 
 A value of `config.json` that is missing is its default; one that is wrong is its default too,
-and the button says so in *state*. Without an identity it is no button: ValueError.
+and the button says so in *state*. Without an identity it is no button: ValueError. Without
+`direct.json`, or where that says `off`, nothing of the direct path is imported.
 
 File names here and in memory.py are relative: MicroPython starts in the root of its flash, which is
 / on an ESP32 and /flash on Zephyr's port.
@@ -12,6 +13,7 @@ import json
 
 IDENTITY_FILE = "identity.json"
 CONFIG_FILE = "config.json"
+DIRECT_FILE = "direct.json"
 
 # For so long a prompt stays before the button takes the board back, where the board has a watchdog.
 PROMPT_MS = 300_000
@@ -82,3 +84,23 @@ def load_settings(pins: dict[str, int], path: str = CONFIG_FILE) -> tuple[dict[s
             settings[name] = pins.get(name, SETTINGS[name][0])
         defaulted = True
     return settings, defaulted
+
+
+def load_direct(settings: dict[str, int], path: str = DIRECT_FILE):  # type: ignore[no-untyped-def]
+    """Return `(direct, defaulted)`: a `DirectSettings` or None, and whether a wrong value was found.
+
+    `settings`: of this button; their pins are in use.
+    """
+    try:
+        with open(path) as file:
+            data = json.load(file)
+    except OSError:
+        return None, False
+    except ValueError:
+        return None, True
+    if isinstance(data, dict) and data.get("profile") == "off":
+        return None, False
+    from firmware.board import direct_config
+
+    pins = {value for name, value in settings.items() if name.endswith("_gpio")}
+    return direct_config.load(data, pins)

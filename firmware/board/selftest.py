@@ -27,6 +27,7 @@ def run() -> int:
     """Run all parts; return how many failed."""
     board = module()
     settings, defaulted = config.load_settings(board.PINS)
+    defaulted = config.load_direct(settings)[1] or defaulted
     failed = 0
     for name, part in _PARTS:
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from firmware.board.config import SETTINGS
 from firmware.flash import battery, label
-from firmware.flash.build import compile_firmware
+from firmware.flash.build import compile_firmware, sizes
 from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import KINDS, check_image, write_interpreter
 from firmware.flash.printing import run_printing
@@ -159,7 +159,9 @@ def _firmware(options: argparse.Namespace) -> int:
         raise CommandError("the firmware does not compile; mpy-cross says above where") from None
     for name, content in files.items():
         print(f"{len(content):7}  {name}")
-    print(f"{sum(map(len, files.values())):7}  in all, in {out}")
+    core, whole = sizes(files)
+    print(f"{core:7}  without the direct path")
+    print(f"{whole:7}  in all, in {out}")
     return DONE
 
 

@@ -30,6 +30,15 @@ main()
     % PROMPT_MS
 )
 
+# What only the direct path needs: a board that has it off carries these files, but never loads them.
+_DIRECT = (
+    "wire/direct.",
+    *(
+        f"firmware/board/{name}"
+        for name in ("direct.", "direct_config.", "wifi.", "lte.", "modem.", "modems/")
+    ),
+)
+
 BLOCK_BYTES = 4096
 BLOCK_COUNT = 128
 # On-disk version 2.0: what every littlefs2 in a MicroPython port can read.
@@ -62,6 +71,13 @@ def compile_firmware(build: Path, board: str = "esp32") -> dict[str, bytes]:
     this = _THIS_SOURCE.format(family=kind.family, name=board, pins=pins)
     files[str(_THIS.with_suffix(".mpy"))] = _compile(this, _THIS, build)
     return files
+
+
+def sizes(files: dict[str, bytes]) -> tuple[int, int]:
+    """Return how many bytes a board loads of `files` without the direct path, and all of them."""
+    direct = sum(len(content) for name, content in files.items() if name.startswith(_DIRECT))
+    whole = sum(map(len, files.values()))
+    return whole - direct, whole
 
 
 def capabilities_of(board: str) -> dict[str, bool]:

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from firmware.flash.build import compile_firmware, flash_image
+from firmware.flash.build import compile_firmware, flash_image, sizes
 from sim.board.board import Board, BoardEvent
 from sim.radio.air import Air
 from sim.realtime.world import Trouble, World, WorldEvent
@@ -129,9 +129,11 @@ def rows(runs: int) -> list[tuple[str, str, str, str]]:
         needed_kib = asyncio.run(_smallest_heap_kib(Path(home) / "heap"))
         ours, floor = asyncio.run(_starts(Path(home) / "starts", runs))
     apart = needed_kib - bare / 1024
+    core, whole = sizes(files)
     return [
         *((f"  {name}", f"{len(content)} bytes", "", "") for name, content in files.items() if content),
-        ("firmware as .mpy", f"{sum(map(len, files.values())) / 1024:.1f} KiB", "<= 24 KiB", ""),
+        ("firmware as .mpy, without the direct path", f"{core / 1024:.1f} KiB", "<= 24 KiB", ""),
+        ("firmware as .mpy, all of it", f"{whole / 1024:.1f} KiB", "<= 34 KiB", ""),
         (
             "heap peak through a whole press, beside a bare board",
             f"{apart:.0f} KiB",

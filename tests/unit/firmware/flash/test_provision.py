@@ -122,10 +122,9 @@ def test_a_label_that_no_bridge_takes_is_not_understood(
 
 
 @pytest.mark.parametrize("board", KINDS)
-def test_the_compiled_firmware_is_small_enough(tmp_path: Path, board: str) -> None:
-    """At most 24 KiB of .mpy; of the boards, what this one needs."""
+def test_the_compiled_firmware_has_one_board(tmp_path: Path, board: str) -> None:
+    """Of the boards, what this one needs."""
     files = compile_firmware(tmp_path, board)
-    assert sum(map(len, files.values())) <= 24 * 1024
     boards = {Path(name).stem for name in files if "/boards/" in name}
     assert boards == {"__init__", KINDS[board].family, "this"}
     assert not list(tmp_path.rglob("*.py"))
