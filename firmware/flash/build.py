@@ -12,6 +12,7 @@ from firmware.flash.interpreter import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("wire", "firmware/board")
+_NOT_CARRIED = (Path("wire/direct_centre.py"),)
 # Whatever ends this program before the button's own watchdog runs, Ctrl-C or a file that is damaged, leads to
 # the prompt, and from there back to the button. Collecting early keeps the modules, which stay, apart from
 # what loading them leaves behind.
@@ -64,6 +65,8 @@ def compile_firmware(build: Path, board: str = "esp32") -> dict[str, bytes]:
     for folder in SOURCES:
         for source in sorted((ROOT / folder).rglob("*.py")):
             name = source.relative_to(ROOT)
+            if name in _NOT_CARRIED:
+                continue
             if name.parent.name == "boards" and name.stem not in ("__init__", kind.family):
                 continue
             files[str(name.with_suffix(".mpy"))] = _compile(source.read_text(), name, build)

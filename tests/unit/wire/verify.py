@@ -13,7 +13,7 @@ except ImportError:
 
 from binascii import hexlify, unhexlify
 
-from wire import codes, receipts, state
+from wire import codes, direct, direct_centre, receipts, state
 from wire.keys import InvalidMessage, Mac, derive
 
 
@@ -21,8 +21,74 @@ def mac(vector: dict[str, Any], label: str) -> Mac:
     return Mac(derive(unhexlify(vector["root"]), label, vector["epoch"]))
 
 
+# fmt: off
+REQUEST_FIELDS = (
+    "kind", "carrier", "event", "flags", "counter", "n", "seq", "age_10s",
+    "battery_20mv", "stage", "wait_s", "signal", "errors",
+)
+# fmt: on
+ANSWER_FIELDS = ("time_ms", "next_s", "flags", "n")
+
+
+def written(value: bytes) -> str:
+    return hexlify(value).decode()
+
+
+def packed(vector: dict[str, Any]) -> bytes:
+    """The facts that the button packs of what the vector says it has seen."""
+    points = [(unhexlify(bssid), rssi) for bssid, rssi in vector["access_points"]]
+    value = direct.access_points(points, 9 if vector["cell"] else 10) if points else b""
+    value += direct.cell(*vector["cell"]) if vector["cell"] else b""
+    return value + (direct.gnss(*vector["gnss"]) if vector["gnss"] else b"")
+
+
+def read(value: bytes) -> dict[str, Any]:
+    """What the centre reads of such facts."""
+    facts = direct_centre.read_facts(value)
+    return {
+        "access_points": [[written(bssid), rssi] for bssid, rssi in facts.access_points],
+        "cell": list(facts.cell) if facts.cell else None,
+        "gnss": list(facts.gnss) if facts.gnss else None,
+    }
+
+
+def golden_direct(vector: dict[str, Any]) -> dict[str, Any]:
+    """What `wire/direct.py` and `wire/direct_centre.py` make of a vector of the direct path."""
+    if vector["kind"] == "facts":
+        return read(unhexlify(vector["value"])) | {"value": written(packed(vector))}
+    if vector["kind"] == "odd facts":
+        return read(unhexlify(vector["value"]))
+    under = mac(vector, "direct")
+    if vector["kind"] == "session":
+        return {
+            "name": written(direct.name(under, vector["n"])),
+            "checkin_s": direct.checkin_s(under, vector["n"]),
+        }
+    if vector["kind"] == "network":
+        ssid = unhexlify(vector["ssid"])
+        station = direct.station_mac(under, ssid)
+        return {"id": written(direct.network_id(under, ssid)), "station_mac": written(station)}
+    if vector["kind"] == "answer":
+        asked = unhexlify(vector["request"])
+        answer = direct.Answer(unhexlify(vector["receipt"]), *[vector[name] for name in ANSWER_FIELDS])
+        found = direct.unseal_answer(under, asked, unhexlify(vector["value"]))
+        fields = {name: getattr(found, name) for name in ANSWER_FIELDS}
+        value = direct_centre.seal_answer(under, asked, answer)
+        return fields | {"receipt": written(found.receipt), "value": written(value)}
+    request = vector["request"]
+    facts = unhexlify(request["facts"])
+    asking = direct.Request(*[request[name] for name in REQUEST_FIELDS])
+    asking.facts = facts
+    read_back = direct_centre.unseal_request(under, unhexlify(vector["value"]), request["n"])
+    fields = {name: getattr(read_back, name) for name in REQUEST_FIELDS}
+    fields["facts"] = written(read_back.facts[: len(facts)])
+    return {"request": fields, "value": written(direct.seal_request(under, asking))}
+
+
 def golden(vector: dict[str, Any]) -> dict[str, Any]:
     """What `wire` makes of it, as the vector writes it."""
+    if vector["kind"] in ("facts", "odd facts", "session", "network", "answer", "request"):
+        return golden_direct(vector)
     if vector["kind"] == "code":
         code = codes.code(mac(vector, "code"), vector["event"], vector["counter"])
         codes.check(code, mac(vector, "code"), vector["event"], vector["counter"])
@@ -55,6 +121,11 @@ def hostile(vector: dict[str, Any]) -> str | None:
                 tuple(vector["on_air"]),
                 tuple(vector["press"]),
             )
+        elif vector["kind"] == "request":
+            direct_centre.unseal_request(mac(vector, "direct"), unhexlify(vector["value"]), vector["n"])
+        elif vector["kind"] == "answer":
+            asked = unhexlify(vector["request"])
+            direct.unseal_answer(mac(vector, "direct"), asked, unhexlify(vector["value"]))
         else:
             state.unseal(mac(vector, "state"), unhexlify(vector["code"]), unhexlify(vector["value"]))
     except InvalidMessage as refused:
