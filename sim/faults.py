@@ -11,6 +11,7 @@ REAL, VIRTUAL = "real", "virtual"  # worlds: `amr-sim run`, `amr-sim explore`
 STRANGERS = ("stay", "linger", "forge", "repeat", "shout")
 SHOWN = ("rubbish", "echo", "nothing")
 RTC_KEPT, ALL_LOST = "clock", "nothing"
+NOTHING, PASSPHRASE = "nothing", "passphrase"  # what an evil twin knows
 DATES = ("rollover", "1980", "2099", "none")
 _DAY_MS = 86_400_000
 _YEARS_MS = 3650 * _DAY_MS
@@ -45,6 +46,11 @@ class Fault:
 
 def _share(key: str, count: int = 1) -> Value:
     return Value(key, 0, 1, "", is_whole=False, count=count)
+
+
+def _direct(words: str, *takes: Value, drawn: tuple[float | str, ...] = (0,)) -> Fault:
+    """Return a fault of the button's own way to the centre, without a phone."""
+    return Fault(words, (BUTTON,), takes, (VIRTUAL,), drawn=drawn)
 
 
 FAULTS: dict[str, Fault] = {
@@ -187,6 +193,44 @@ FAULTS: dict[str, Fault] = {
         (Value("shows", words=SHOWN), Value("count", 1, 10, default=1)),
         drawn=SHOWN,
     ),
+    "wifi_gone": _direct("no access point is in the button's reach"),
+    "wifi_twin": _direct(
+        "a nearer access point has the name of the button's network, and `knows` its `passphrase` (then it "
+        "answers in the centre's place) or `nothing`",
+        Value("knows", words=(NOTHING, PASSPHRASE), default=NOTHING),
+        drawn=(NOTHING, PASSPHRASE),
+    ),
+    "wifi_captive": _direct("a login page answers the button's HTTPS and names; its datagrams are dropped"),
+    "dhcp_silent": _direct("the button's network gives it no address"),
+    "uplink_dead": _direct("the button's network gives it an address, and leads nowhere"),
+    "udp_blocked": _direct("the button's network drops its datagrams; HTTPS goes through"),
+    "udp_lossy": _direct(
+        "this `part` of the button's datagrams is lost, each way", _share("part"), drawn=(0.3, 0.7)
+    ),
+    "udp_doubled": _direct("each of the button's datagrams arrives twice, each way"),
+    "udp_reordered": _direct("the button's datagrams overtake each other"),
+    "udp_late": _direct(
+        "the button's datagrams take up to `latency_ms` longer, each way",
+        Value("latency_ms", 1, 60_000, "milliseconds"),
+        drawn=(500, 3000, 25_000),
+    ),
+    "nat_forgets": _direct(
+        "the button's router forgets a datagram's way back after `after_ms`; the next one has another port",
+        Value("after_ms", 1, 300_000, "milliseconds"),
+        drawn=(300, 5000, 15_000),
+    ),
+    "wifi_browns_out": _direct(
+        "the button's battery gives in whenever its Wi-Fi sends, which ends its program; it comes back by "
+        "itself, and `keeps` its clock and RTC memory (`clock`), or `nothing` but flash",
+        Value("keeps", words=(RTC_KEPT, ALL_LOST)),
+        drawn=(RTC_KEPT, ALL_LOST),
+    ),
+    "wifi_no_memory": _direct("the button has no memory for Wi-Fi: `WiFi Out of Memory`, `ENOMEM`"),
+    "cell_gone": _direct("no cell is in the reach of the button's modem"),
+    "cell_denied": _direct("the cell refuses the SIM of the button's modem"),
+    "modem_silent": _direct("the button's modem answers nothing"),
+    "modem_resets": _direct("the button's modem begins anew in the middle of what it does"),
+    "modem_garbage": _direct("the button's modem says what nobody can read"),
     "receiver_date": Fault(
         "the phone's satellite receiver says another `date`: 1,024 weeks back (`rollover`), in `1980`, in "
         "`2099`, or `none`; it is at the phone's `fix`",
@@ -212,3 +256,10 @@ def values_of(what: str, value: float | str) -> dict[str, float | str]:
     """Return the keys of a scenario's fault from the value of a schedule's step."""
     takes = FAULTS[what].takes
     return {takes[0].key: value} if takes else {}
+
+
+# Those of the button's own ways to the centre.
+WIFI_FAULTS = tuple(what for what in FAULTS if what.startswith(("wifi_", "dhcp_", "uplink_")))
+UDP_FAULTS = tuple(what for what in FAULTS if what.startswith(("udp_", "nat_")))
+LTE_FAULTS = tuple(what for what in FAULTS if what.startswith(("cell_", "modem_")))
+DIRECT_FAULTS = (*WIFI_FAULTS, *UDP_FAULTS, *LTE_FAULTS)

@@ -106,6 +106,7 @@ class Button:
         self._timer: Handle | None = None
         self._is_asleep = self._stuck_asleep = False
         self.brown_out_keeps = ""  # what is left where the motor's start ends the program; empty: it does not
+        self.troubles: dict[str, float | str] = {}  # of its own way to the centre: DIRECT_FAULTS, and values
         self.late_s = 0.0  # how late the program gets its turn at most
         self._busy_until_s = 0.0
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 
-from sim.faults import CENTRE
+from sim.faults import CENTRE, DIRECT_FAULTS
 from sim.virtual.button import Button
 from sim.virtual.centre import Centre
 from sim.virtual.disk import DISK_S
@@ -63,6 +63,9 @@ class ScriptRunner:
         """Begin one act or fault, now."""
         if step.what in TROUBLES:
             self._network(step)
+            return
+        if step.what in DIRECT_FAULTS:
+            self._direct(step)
             return
         act: Callable[[Step], None] = getattr(self, f"_{_SAME.get(step.what, step.what)}")
         act(step)
@@ -267,6 +270,15 @@ class ScriptRunner:
         )
 
     # -- the button -----------------------------------------------------------------------------------
+
+    def _direct(self, step: Step) -> None:
+        """Let its own way to the centre go wrong; a button that has none is not bothered."""
+        troubles = self._world.buttons[step.who].troubles
+        self._lasting(
+            step,
+            lambda: troubles.__setitem__(step.what, step.value),
+            lambda: troubles.pop(step.what, None),
+        )
 
     def _power_cut(self, step: Step) -> None:
         button = self._world.buttons[step.who]
