@@ -95,8 +95,7 @@ FAULTS: dict[str, Fault] = {
         drawn=(300, 3000, 10_000),
     ),
     "phone_disk_damaged": Fault(
-        "its bridge is killed, and a bit or a sector of its journal is damaged, which neither a press nor a "
-        "counter needs",
+        "its bridge is killed, and a bit or a sector of its journal is damaged that no press needs",
         (PHONE,),
         worlds=(VIRTUAL,),
     ),

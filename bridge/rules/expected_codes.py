@@ -12,7 +12,7 @@ constant here.
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
@@ -53,6 +53,8 @@ FILTER_NEXT = 4
 CONTACT_MS = 60_000
 FILTER_MISSED = 32
 FILTER_MULTIPLES = 8
+# Where nobody knows when it was heard last: as far as a filter looks.
+UNKNOWN_MS = FILTER_MISSED * CONTACT_MS
 
 _ALIVES = (ALIVE, ALIVE_LOW, CONTACT)
 
@@ -235,14 +237,15 @@ class _Button:
         """Return whether it was silent for so long that a CONTACT of an open press may have gone by."""
         return self.heard_at_ms is not None and now_ms - self.heard_at_ms > CONTACT_MS
 
-    def missed(self, now_ms: int) -> tuple[list[int], int]:
+    def missed(self, now_ms: int | None) -> tuple[list[int], int]:
         """Return the slots beyond the next at which it may be by now, and the last that can be.
 
         With a press open it is one a minute, from whenever it was pressed; with none, by its rhythm, which
-        is the period 20 % more or less."""
-        if self.heard_at_ms is None:
-            return [], 0
-        away_ms = min(max(now_ms - self.heard_at_ms, 0), AWAY_MS_MAX)
+        is the period 20 % more or less. `now_ms`: None is for what somebody else has heard, nobody knows when.
+        """
+        away_ms = UNKNOWN_MS
+        if self.heard_at_ms is not None and now_ms is not None:
+            away_ms = min(max(now_ms - self.heard_at_ms, 0), AWAY_MS_MAX)
         by_contact = min(away_ms // CONTACT_MS + 2, FILTER_MISSED)
         first, last = away_ms * 5 // (self.period_ms * 6), away_ms * 5 // (self.period_ms * 4) + 2
         by_rhythm = range(max(first, by_contact) + 1, min(last, first + FILTER_MISSED) + 1)
@@ -297,11 +300,14 @@ class ExpectedCodes:
         for stream in (button.press, button.alive):
             stream.add(range(SPARE_FIRST, SPARE_FIRST + self._window.spare))
         button.move_presses(max([device.press_counter, *heard]))
+        # Mostly they are the same. Where they are not, one may be damaged: what comes after either is expected.
+        counters = (alive.counter, alive.on_time_counter) if alive else (0,)
         if alive:
             # Nobody has listened since, and a clock that was set may hide how long: as far as a filter looks.
-            button.heard_at_ms = min(alive.heard_at_ms, now_ms - FILTER_MISSED * CONTACT_MS)
-            button.on_time = (alive.on_time_counter, alive.on_time_at_ms)
-        button.alive.move(max(device.alive_counter, alive.counter if alive else 0), *button.implied(now_ms))
+            button.heard_at_ms = min(alive.heard_at_ms, now_ms - UNKNOWN_MS)
+            button.on_time = (min(counters), alive.on_time_at_ms)
+        button.alive.move(max(device.alive_counter, min(counters)), *button.implied(now_ms))
+        button.alive.expect(max(counters))
         self.generation += 1
 
     def hear(self, uuids: Sequence[str], now_ms: int) -> Sighting | None:
@@ -397,23 +403,34 @@ class ExpectedCodes:
 
 def _filter(button: _Button, now_ms: int) -> list[list[str]]:
     press, alive = button.press, button.alive
-    missed, last = button.missed(now_ms)
-    multiples = range((alive.high // RESERVE + 1) * RESERVE, alive.high + last + 2 * RESERVE, RESERVE)
+    hints = _after_hint(alive, 1)
     return [
         *(press.texts(press.high + ahead, ALARM, TEST) for ahead in range(1, FILTER_NEXT + 1)),
         alive.texts(alive.high + 1, CONTACT, ALIVE),
         *(press.texts(ahead, ALARM, TEST) for ahead in _after_hint(press, FILTER_NEXT)),
-        *(alive.texts(ahead, CONTACT, ALIVE) for ahead in _after_hint(alive, 1)),
+        *(alive.texts(ahead, CONTACT, ALIVE) for ahead in hints),
         press.texts((press.high // RESERVE + 1) * RESERVE, ALARM, TEST),
-        alive.texts(multiples[0], CONTACT, ALIVE),
+        alive.texts((alive.high // RESERVE + 1) * RESERVE, CONTACT, ALIVE),
         # What is on the air just now, to find it again when a link is lost.
         press.texts(press.high, ALARM, TEST),
         alive.texts(alive.high, CONTACT),
-        # Where it may be by now, if we were out of its reach.
-        *(alive.texts(alive.high + slots, CONTACT, ALIVE) for slots in missed),
-        *(alive.texts(multiples[0] + slots - 1, CONTACT, ALIVE) for slots in missed),  # after power loss
-        *(alive.texts(multiple, CONTACT, ALIVE) for multiple in multiples[1:FILTER_MULTIPLES]),
+        *_filter_of_missed(alive, alive.high, *button.missed(now_ms)),
+        *(texts for _ in hints for texts in _filter_of_missed(alive, alive.hint, *button.missed(None))),
     ]
+
+
+def _filter_of_missed(alive: _Stream, high: int, missed: list[int], last: int) -> Iterator[list[str]]:
+    """Yield the codes of where it may be by now, if we were out of its reach since `high`.
+
+    With each loss of power it goes on at the next multiple, and its open press calls from there, too.
+    """
+    multiples = range((high // RESERVE + 1) * RESERVE, high + last + 2 * RESERVE, RESERVE)
+    losses = range(multiples[0], multiples[0] + FILTER_MULTIPLES * RESERVE, RESERVE)
+    yield from (alive.texts(high + slots, CONTACT, ALIVE) for slots in missed)
+    yield from (alive.texts(losses[0] + slots - 1, CONTACT, ALIVE) for slots in missed)
+    yield from (alive.texts(multiple, CONTACT, ALIVE) for multiple in multiples[1:FILTER_MULTIPLES])
+    again = [slots for slots in missed if slots <= RESERVE]
+    yield from (alive.texts(loss + slots - 1, CONTACT) for slots in (1, *again) for loss in losses[1:])
 
 
 def _after_hint(stream: _Stream, count: int) -> range:

@@ -63,12 +63,13 @@ ON CONFLICT (device_id, event, counter) DO UPDATE SET
     call_off = CASE WHEN call_off = 'done' THEN call_off ELSE excluded.call_off END,
     called_off_at_ms = coalesce(called_off_at_ms, excluded.called_off_at_ms);
 
+-- Both counters only go up, and one of them may be damaged: what was heard after either is later.
 -- name: keep_alive
 INSERT INTO alive VALUES (:device_id, :counter, :heard_at_ms, :on_time_counter, :on_time_at_ms)
 ON CONFLICT (device_id) DO UPDATE SET
     counter = excluded.counter, heard_at_ms = excluded.heard_at_ms,
     on_time_counter = excluded.on_time_counter, on_time_at_ms = excluded.on_time_at_ms
-WHERE excluded.counter >= counter;
+WHERE excluded.counter >= min(counter, on_time_counter);
 
 -- name: keep_health
 INSERT INTO health VALUES (:device_id, :low, :battery_mv, :faults, :hearing)

@@ -192,11 +192,8 @@ class Phone:
         self._happen(self.name, "power_cut")
 
     def damage_disk(self) -> None:
-        """Have a bit or a sector of its journal damaged that no press needs, while it is off.
-
-        Nor what it knows of a button's counters: without that it is deaf to some calls of the button.
-        """
-        self.disk.damage(("press", "alive"), self._random)
+        """Have a bit or a sector of its journal damaged that no press needs, while it is off."""
+        self.disk.damage(("press",), self._random)
 
     def set_adapter(self, gone: bool) -> None:
         self.bluetoothd.go(gone)

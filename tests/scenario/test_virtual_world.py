@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 from sim.commands.explore import replay
 from sim.faults import FAULTS
-from sim.judge.vibrations import ACKNOWLEDGED, RECEIVED, TAKEN, vibrations
+from sim.judge.vibrations import ACKNOWLEDGED, DISPATCHED, RECEIVED, TAKEN, vibrations
 from sim.virtual import fault_script
 from sim.virtual.explore import find
 from sim.virtual.fault_script import Schedule, Step, draw
@@ -169,6 +170,48 @@ def test_a_clock_set_while_the_bridge_is_down_makes_no_phone_deaf(down: str, set
         Step(182.61, "clock_jumps", "bridge", value=set_by_ms),
     )
     assert play(Schedule(10086, steps, filtered=True)) == []
+
+
+def test_a_button_that_lost_its_power_twice_out_of_reach_is_heard_again() -> None:
+    """The phone scans by a list, and each loss moves the button's counter on; DISPATCHED is still felt."""
+    steps = (
+        Step(139.4, "hold", "button"),
+        Step(151.78, "power_cut", "button", 1.0),
+        Step(153.21, "adapter_gone", "bridge", 92.35),
+        Step(182.9, "operate", "centre", value=3),
+        Step(200.99, "power_cut", "button", 1.0),
+    )
+    assert play(Schedule(500456, steps, filtered=True)) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM alive",
+        "UPDATE alive SET device_id = 'V' || device_id",
+        "UPDATE alive SET counter = counter | 1 << 30",
+        "UPDATE alive SET on_time_counter = on_time_counter | 1 << 12",
+        "UPDATE alive SET counter = 'x'",
+        "UPDATE alive SET heard_at_ms = heard_at_ms | 1 << 44",
+        "UPDATE alive SET heard_at_ms = 0, on_time_at_ms = 0",
+    ],
+)
+def test_a_phone_that_has_lost_what_it_knew_of_a_button_hears_its_calls(damage: str) -> None:
+    """By a list of codes, too: an alarm that was pressed out of its reach is received, and DISPATCHED felt."""
+    steps = (
+        Step(330, "out_of_reach", "bridge", 100),
+        Step(340, "hold", "button"),
+        Step(400, "phone_killed", "bridge", 10),
+        Step(450, "operate", "centre", value=3),
+    )
+    world = World(Schedule(1, steps, minutes=14, filtered=True, alive_period_s=60))
+    phone = world.phones["bridge"]
+    world.time.at(405, lambda: sqlite3.Connection.execute(phone.disk._db, damage))
+    world.run()
+    assert judge(world) == []
+    assert [e.data["stages"] for e in world.events if e.by == "auditor"] == [[1, 2, 3]]
+    felt = [one.pattern for one in vibrations([e for e in world.events if e.by == "button"])]
+    assert felt[-1] == DISPATCHED
 
 
 @pytest.mark.parametrize("set_by_ms", [-3 * HOUR_MS, 3 * HOUR_MS])

@@ -1,6 +1,7 @@
 """Which codes the bridge expects, and what it makes of those that come."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -302,7 +303,49 @@ def test_a_filter_finds_a_button_again_after_a_night_out_of_reach() -> None:
     codes = ours.filter_codes(at_ms)
     assert on_air(ALIVE, counter)[0] in codes
     assert on_air(CONTACT, counter)[0] in codes
-    assert len(codes) < 400
+    assert len(codes) < 700
+
+
+@pytest.mark.parametrize("minutes", [4, 9, 31])
+@pytest.mark.parametrize("losses", [2, 3, 7])
+def test_a_filter_finds_a_button_again_that_lost_its_power_more_than_once(losses: int, minutes: int) -> None:
+    """Each loss moves its counter to the next multiple of 32, and from there it calls every minute."""
+    codes = watch(alive=3).filter_codes(minutes * 60_000)
+    for called in range(minutes):
+        assert on_air(CONTACT, 32 * losses + called)[0] in codes
+
+
+@pytest.mark.parametrize("called", [1, 2, 17, 31, 32, 40, 64, 75, 200])
+def test_a_filter_without_anything_known_of_a_button_finds_its_call(called: int) -> None:
+    """The row of its heartbeats is lost, or cannot be read: wherever it is since it was enrolled."""
+    ours = ExpectedCodes(texts)
+    ours.add(device(1), 0)
+    assert on_air(CONTACT, called)[0] in ours.filter_codes(0)
+    assert _contact(ours, called, 0) == (True, False)
+
+
+@pytest.mark.parametrize("called", [1, 2, 17, 31])
+@pytest.mark.parametrize("base", [40_000, 40_032, 40_128])
+def test_a_filter_looks_beyond_what_the_centre_says_of_a_button(base: int, called: int) -> None:
+    """What the centre knows is as old as the last heartbeat that it was told of."""
+    ours = ExpectedCodes(texts)
+    ours.add(device(1), 0)
+    ours.expect_after(device(1).device_id, 0, 40_000)
+    assert on_air(CONTACT, base + called)[0] in ours.filter_codes(0)
+
+
+@pytest.mark.parametrize("field", ["counter", "on_time_counter", "heard_at_ms", "on_time_at_ms"])
+@pytest.mark.parametrize("bit", [0, 3, 6, 10, 15, 20, 30, 31])
+def test_a_flipped_bit_of_what_is_known_of_a_button_leaves_its_next_call_expected(field: str, bit: int) -> None:
+    """The row can be read, and one of its numbers is not what was written."""
+    known = Alive(device(1).device_id, 35_000, 10 * HOUR_MS, 35_000, 10 * HOUR_MS)
+    damaged = replace(known, **{field: getattr(known, field) ^ 1 << bit})
+    for called in (35_001, 35_003, 35_024, 35_060):
+        ours = ExpectedCodes(texts)
+        ours.add(device(1), 11 * HOUR_MS, (), damaged)
+        assert on_air(CONTACT, called)[0] in ours.filter_codes(11 * HOUR_MS)
+        assert is_new(ours, CONTACT, called, 11 * HOUR_MS)
+        assert ours.counters(device(1).device_id)[1] == called
 
 
 def test_filters_of_several_buttons_take_turns() -> None:

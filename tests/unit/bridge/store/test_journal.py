@@ -64,6 +64,21 @@ def test_what_was_written_is_there_after_a_restart(path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("damage", ["counter = counter | 1 << 30", "on_time_counter = 1 << 20"])
+def test_a_damaged_counter_of_heartbeats_is_written_over_by_the_next(path: Path, damage: str) -> None:
+    """SQLite sees nothing wrong in a number; one that is older takes nothing back all the same."""
+    alive = Alive(NAME, 97, 1000, 97, 1000)
+    journal = Journal(path)
+    journal.write(alive)
+    journal.write(Alive(NAME, 96, 900, 96, 900))
+    assert reopened(path)[1] == [alive]
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE alive SET {damage}")
+    journal.write(later := Alive(NAME, 98, 1900, 98, 1900))
+    journal.close()
+    assert reopened(path)[1] == [later]
+
+
 def test_a_press_is_kept_once_and_only_goes_forward(path: Path) -> None:
     """Rows written late or out of order take nothing back."""
     journal = Journal(path)
