@@ -241,7 +241,7 @@ class _Button:
         """Return the slots beyond the next at which it may be by now, and the last that can be.
 
         With a press open it is one a minute, from whenever it was pressed; with none, by its rhythm, which
-        is the period 20 % more or less. `now_ms`: None is for what somebody else has heard, nobody knows when.
+        is the period 20 % more or less. `now_ms`: None where somebody else has heard it, nobody knows when.
         """
         away_ms = UNKNOWN_MS
         if self.heard_at_ms is not None and now_ms is not None:
@@ -300,7 +300,7 @@ class ExpectedCodes:
         for stream in (button.press, button.alive):
             stream.add(range(SPARE_FIRST, SPARE_FIRST + self._window.spare))
         button.move_presses(max([device.press_counter, *heard]))
-        # Mostly they are the same. Where they are not, one may be damaged: what comes after either is expected.
+        # Mostly they are the same. Else one may be damaged, and what comes after either is expected.
         counters = (alive.counter, alive.on_time_counter) if alive else (0,)
         if alive:
             # Nobody has listened since, and a clock that was set may hide how long: as far as a filter looks.

@@ -197,7 +197,7 @@ def test_a_button_that_lost_its_power_twice_out_of_reach_is_heard_again() -> Non
     ],
 )
 def test_a_phone_that_has_lost_what_it_knew_of_a_button_hears_its_calls(damage: str) -> None:
-    """By a list of codes, too: an alarm that was pressed out of its reach is received, and DISPATCHED felt."""
+    """By a list of codes, too: an alarm from out of its reach is received, and DISPATCHED felt."""
     steps = (
         Step(330, "out_of_reach", "bridge", 100),
         Step(340, "hold", "button"),

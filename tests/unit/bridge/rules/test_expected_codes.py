@@ -336,7 +336,7 @@ def test_a_filter_looks_beyond_what_the_centre_says_of_a_button(base: int, calle
 
 @pytest.mark.parametrize("field", ["counter", "on_time_counter", "heard_at_ms", "on_time_at_ms"])
 @pytest.mark.parametrize("bit", [0, 3, 6, 10, 15, 20, 30, 31])
-def test_a_flipped_bit_of_what_is_known_of_a_button_leaves_its_next_call_expected(field: str, bit: int) -> None:
+def test_a_flipped_bit_of_what_is_known_of_a_button_hides_none_of_its_calls(field: str, bit: int) -> None:
     """The row can be read, and one of its numbers is not what was written."""
     known = Alive(device(1).device_id, 35_000, 10 * HOUR_MS, 35_000, 10 * HOUR_MS)
     damaged = replace(known, **{field: getattr(known, field) ^ 1 << bit})

@@ -64,7 +64,9 @@ def test_what_was_written_is_there_after_a_restart(path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("damage", ["counter = counter | 1 << 30", "on_time_counter = 1 << 20"])
+@pytest.mark.parametrize(
+    "damage", ["UPDATE alive SET counter = 1 << 30", "UPDATE alive SET on_time_counter = 1 << 20"]
+)
 def test_a_damaged_counter_of_heartbeats_is_written_over_by_the_next(path: Path, damage: str) -> None:
     """SQLite sees nothing wrong in a number; one that is older takes nothing back all the same."""
     alive = Alive(NAME, 97, 1000, 97, 1000)
@@ -73,7 +75,7 @@ def test_a_damaged_counter_of_heartbeats_is_written_over_by_the_next(path: Path,
     journal.write(Alive(NAME, 96, 900, 96, 900))
     assert reopened(path)[1] == [alive]
     with contextlib.closing(sqlite3.connect(path)) as db, db:
-        db.execute(f"UPDATE alive SET {damage}")
+        db.execute(damage)
     journal.write(later := Alive(NAME, 98, 1900, 98, 1900))
     journal.close()
     assert reopened(path)[1] == [later]
