@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firmware.board.config import SETTINGS
-from firmware.flash import battery, label
+from firmware.board.direct_config import PROFILES
+from firmware.flash import battery, direct, label, networks
 from firmware.flash.build import compile_firmware, sizes
 from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import KINDS, check_image, write_interpreter
@@ -83,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_identity_options(many, board=False)
     many.set_defaults(run=_fleet)
 
+    direct.add_to(commands, _add_port, _link)
+    networks.add_to(commands, _add_port, _link)
     battery.add_to(commands)
     return parser
 
@@ -113,7 +116,10 @@ def _add_identity_options(parser: argparse.ArgumentParser, *, board: bool = True
         "--centre", type=_address, metavar="URL", help="the centre's https:// address, for the label's QR"
     )
     parser.add_argument(
-        "--ca", type=Path, metavar="FILE", help="the centre's CA certificate (PEM), for the label's QR"
+        "--ca",
+        type=Path,
+        metavar="FILE",
+        help="the centre's CA certificate (PEM), for the label's QR and for HTTPS without a phone",
     )
     parser.add_argument(
         "--hold-ms", type=_within("hold_ms"), metavar="N", help="how long a press is held (default: 2000)"
@@ -133,6 +139,12 @@ def _add_identity_options(parser: argparse.ArgumentParser, *, board: bool = True
         help="any setting of the button, such as button_gpio=4; more than once",
     )
     parser.add_argument("--again", action="store_true", help="give a provisioned board a new identity")
+    parser.add_argument(
+        "--direct",
+        choices=PROFILES,
+        help="reach the centre without a phone: as a backup, always, or not (default: off)",
+    )
+    direct.add_options(parser)
 
 
 def _address(text: str) -> str:
@@ -197,15 +209,19 @@ def _provision(options: argparse.Namespace) -> int:
             ca=options.ca,
             again=options.again,
             settings=_settings(options),
+            alone=direct.asked(options),
         )
         _print_made(made)
     else:
+        alone = direct.asked(options)
         with _link(options.port) as link:
-            _print_made(_provision_board(options, link, options.label))
+            _print_made(_provision_board(options, link, options.label, alone))
     return DONE
 
 
-def _provision_board(options: argparse.Namespace, link: "Link", label_file: Path | None) -> Provisioned:
+def _provision_board(
+    options: argparse.Namespace, link: "Link", label_file: Path | None, alone: direct.Direct | None
+) -> Provisioned:
     return provision_board(
         link,
         registry=options.registry or default_registry(),
@@ -214,6 +230,7 @@ def _provision_board(options: argparse.Namespace, link: "Link", label_file: Path
         ca=options.ca,
         again=options.again,
         settings=_settings(options),
+        alone=alone,
         label_file=label_file,
         say=_say,
     )
@@ -278,11 +295,12 @@ def _fleet(options: argparse.Namespace) -> int:
 
     if options.image:
         check_image(options.board, options.image)
+    alone = direct.asked(options)
     steps = Steps(
         interpreter=lambda port: _write_interpreter(options, port),
         link=lambda port: _link(port, just_written=bool(options.image)),
         files=lambda link: _write_files(options, link),
-        provision=lambda link: _made_or_known(options, link),
+        provision=lambda link: _made_or_known(options, link, alone),
         selftest=_test,
     )
     rows = fleet(options.ports, options.table, steps, _say)
@@ -291,13 +309,13 @@ def _fleet(options: argparse.Namespace) -> int:
     return DONE if ready == len(rows) else FAILED
 
 
-def _made_or_known(options: argparse.Namespace, link: "Link") -> str:
+def _made_or_known(options: argparse.Namespace, link: "Link", alone: direct.Direct | None) -> str:
     """The device_id of a board: its own if the registry has it, else a new one."""
     known = "" if options.again else known_button(link, options.registry or default_registry())
     if known:
         _say(f"{link.port} is button {known} already, and keeps its identity")
         return known
-    made = _provision_board(options, link, None)
+    made = _provision_board(options, link, None, alone)
     _print_made(made)
     return made.device_id
 
@@ -316,7 +334,7 @@ def main(argv: list[str]) -> int:
     """Run one command; 0 done, 1 refused with a sentence on stderr, 2 not understood."""
     parser = _parser()
     options = parser.parse_args(argv)
-    if "centre" in options and (options.centre is None) != (options.ca is None):
+    if "centre" in options and not _are_together(options):
         parser.error("--centre and --ca belong together: the label names both")
     run: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -327,6 +345,12 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("amr-button: interrupted; run it again and it finishes what it began", file=sys.stderr)
         return INTERRUPTED
+
+
+def _are_together(options: argparse.Namespace) -> bool:
+    """Whether the label gets both or neither; HTTPS without a phone needs the CA alone."""
+    has_host = options.direct and options.host
+    return (options.centre is None) == (options.ca is None) or (options.ca is not None and bool(has_host))
 
 
 def console() -> None:

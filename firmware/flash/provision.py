@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from firmware.board.config import IDENTITY_FILE
 from firmware.board.memory import ALIVE_FILE, PRESS_FILE, sealed
-from firmware.flash import label
+from firmware.flash import direct, label
 from firmware.flash.build import MAIN, capabilities_of, compile_firmware, flash_image
 from firmware.flash.errors import CommandError
 from firmware.flash.registry import Registry, refuse_in_work_tree
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 _DEVICE_ID_BYTES = 10  # 16 base32 characters
 _CODE_CHARACTERS = 20  # 100 bits; the centre keeps a hash alone
-IDENTITY = "identity.json"
 _BEGUN = "provision.new"
 
 
@@ -86,10 +86,17 @@ class _Made:
     capabilities: dict[str, bool]
 
 
-def _draw(made: _Made, centre: str | None, ca: Path | None, settings: dict[str, int] | None) -> _Drawn:
-    if (centre is None) != (ca is None):
+def _draw(
+    made: _Made,
+    centre: str | None,
+    ca: Path | None,
+    settings: dict[str, int] | None,
+    alone: direct.Direct | None,
+) -> _Drawn:
+    if centre is not None and ca is None:
         raise CommandError("--centre and --ca belong together: the label names both")
     pin = ca_pin(ca) if ca else None
+    more = alone.files(made.board, settings or {}) if alone else {}
     device_id = base64.b32encode(secrets.token_bytes(_DEVICE_ID_BYTES)).decode()
     root = secrets.token_bytes(ROOT_BYTES)
     code = base64.b32encode(secrets.token_bytes(_CODE_CHARACTERS)).decode()[:_CODE_CHARACTERS]
@@ -106,7 +113,8 @@ def _draw(made: _Made, centre: str | None, ca: Path | None, settings: dict[str, 
         "config.json": json.dumps(settings or {}).encode(),
         PRESS_FILE: sealed(">IBB", 0, 0, 0),
         ALIVE_FILE: sealed(">I", RESERVE),
-        IDENTITY: json.dumps(identity).encode(),
+        **more,
+        IDENTITY_FILE: json.dumps(identity).encode(),
     }
     qr_text = f"{centre.rstrip('/')}/e#{code}.{pin}" if centre else None
     return _Drawn(device_id, code, qr_text, line, files)
@@ -124,6 +132,7 @@ def provision(
     ca: Path | None,
     again: bool,
     settings: dict[str, int] | None = None,
+    alone: direct.Direct | None = None,
 ) -> Provisioned:
     """Make the flash of a simulated board in `image`, and append its registry line. Raises CommandError.
 
@@ -132,7 +141,7 @@ def provision(
     flash = image / "flash.img"
     if flash.exists() and not again:
         raise CommandError(f"{flash} is provisioned already; --again gives it a new identity")
-    drawn = _draw(_Made(board, capabilities_of(board)), centre, ca, settings)
+    drawn = _draw(_Made(board, capabilities_of(board)), centre, ca, settings, alone)
     try:
         image.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as build:
@@ -173,7 +182,7 @@ except (ImportError, AttributeError):
     pass
 """
 # The old identity goes before its counters: they never go back under a key that is in use, and RTC memory
-# must not carry them, or an open press, to the new one.
+# must not carry them, or an open press, to the new one. Its networks are sealed under its key, and go too.
 _COMMIT = """
 import os
 def there(n):
@@ -181,7 +190,9 @@ def there(n):
     except OSError: return False
     return True
 if there({identity!r} + '.new'):
-    if there({identity!r}): os.remove({identity!r})
+    if there({identity!r}):
+        for n in {gone!r}:
+            if there(n): os.remove(n)
     try:
         import machine
         machine.RTC().memory(b'')
@@ -201,12 +212,13 @@ def provision_board(
     ca: Path | None,
     again: bool,
     settings: dict[str, int] | None,
+    alone: direct.Direct | None,
     label_file: Path | None,
     say: Callable[[str], None],
 ) -> Provisioned:
     """Give the board behind `link` an identity, or finish what an earlier run began. Raises CommandError.
 
-    `board`: what it must be; None takes what it was flashed as.
+    `board`: what it must be; None takes what it was flashed as. `alone`: how it does without a phone.
     """
     from firmware.flash.files import NEW, stage
 
@@ -221,7 +233,7 @@ def provision_board(
             say("finishing what an earlier run began")
         else:
             _check(link, book, again=again)
-            drawn = _draw(_made(link, board), centre, ca, settings)
+            drawn = _draw(_made(link, board), centre, ca, settings, alone)
             begun = {
                 "device_id": drawn.device_id,
                 "enrolment_code": drawn.enrolment_code,
@@ -231,8 +243,10 @@ def provision_board(
             stage(link, {**drawn.files, _BEGUN[: -len(NEW)]: json.dumps(begun).encode()}, say)
             book.append(drawn.line)
         wanted = dict(begun["sha256"])
-        if not link.run(_COMMIT.format(identity=IDENTITY, names=list(wanted))):
-            wanted = {IDENTITY: wanted[IDENTITY]}  # it was complete, and has lived since: its counters moved
+        gone = (*direct.FILES, IDENTITY_FILE)
+        if not link.run(_COMMIT.format(identity=IDENTITY_FILE, gone=gone, names=list(wanted))):
+            # It was complete, and has lived since: its counters moved.
+            wanted = {IDENTITY_FILE: wanted[IDENTITY_FILE]}
         if link.hashes(wanted) != wanted:
             raise CommandError(
                 f"the board at {link.port} did not keep what was written; provision it with --again"
@@ -262,7 +276,7 @@ def _check(link: "Link", book: Registry, *, again: bool) -> None:
     """Refuse a board without firmware, and one that is a button already."""
     if "main.py" not in link.hashes(["main.py"]):
         raise CommandError(f"there is no firmware on the board at {link.port}: flash it first")
-    device_id = device_id_of(link)
+    device_id = link.device_id()
     if device_id and not again:
         known = "" if book.has(device_id) else f", and {book.path} does not have it"
         raise CommandError(
@@ -285,11 +299,5 @@ def known_button(link: "Link", registry: Path) -> str:
     """Return the device_id of a board that is complete and in the registry; else "". Raises CommandError."""
     refuse_in_work_tree(registry)
     with Registry(registry) as book:
-        device_id = "" if _begun(link) else device_id_of(link)
+        device_id = "" if _begun(link) else link.device_id()
         return device_id if book.has(device_id) else ""
-
-
-def device_id_of(link: "Link") -> str:
-    """Return who the board is; empty if it has no (readable) identity. The root stays on it."""
-    code = f"import json\ntry:\n print(json.load(open({IDENTITY!r}))['device_id'])\n"
-    return link.run(code + "except (OSError, ValueError, KeyError, TypeError):\n pass\n").strip()

@@ -18,7 +18,7 @@ from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
-from firmware.board.config import PROMPT_MS
+from firmware.board.config import IDENTITY_FILE, PROMPT_MS
 from firmware.flash.errors import CommandError
 from firmware.flash.port import check_port
 from firmware.flash.restart import GONE, restarted
@@ -159,6 +159,11 @@ class Link:
         code = f"import binascii\ntry:\n print(binascii.hexlify(open({name!r},'rb').read()).decode())\n"
         said = self.run(code + "except OSError:\n print('-')").strip()
         return None if said == "-" else binascii.unhexlify(said)
+
+    def device_id(self) -> str:
+        """Return who the board is; empty if it has no (readable) identity. The root stays on it."""
+        code = f"import json\ntry:\n print(json.load(open({IDENTITY_FILE!r}))['device_id'])\n"
+        return self.run(code + "except (OSError, ValueError, KeyError, TypeError):\n pass\n").strip()
 
     def write(self, name: str, content: bytes) -> None:
         """A file on the board. Raises BoardFull, CommandError."""

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from firmware.flash.errors import CommandError
-from firmware.flash.provision import device_id_of
 from firmware.flash.remote import Link
 
 ITEMS = ("pin", "motor", "radio", "flash", "rtc", "battery", "settings", "clock")
@@ -113,7 +112,7 @@ def selftest(link: Link, on_item: Callable[[Item], None]) -> Report:
     at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if "firmware/board/selftest.mpy" not in link.hashes(["firmware/board/selftest.mpy"]):
         raise CommandError(f"there is no firmware on the board at {link.port}: flash it first")
-    device_id = device_id_of(link)
+    device_id = link.device_id()
     link.run(_START_CLOCK)
     begun = _read_clock(link)
     link.run(RUN, line, silence_s=_SILENCE_S)

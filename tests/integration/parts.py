@@ -128,24 +128,29 @@ class Box:
         await board.power_on()
         return board
 
-    async def button(self, *arguments: str, board: Board | None = None, watch: Watch = len) -> Ran:
+    async def button(
+        self, *arguments: str, board: Board | None = None, watch: Watch = len, typed: str = ""
+    ) -> Ran:
         """Run `amr-button` in the box's folder."""
         port = ["--port", str(board.port)] if board else []
-        return await self.run("amr-button", *arguments, *port, watch=watch)
+        return await self.run("amr-button", *arguments, *port, watch=watch, typed=typed)
 
-    async def run(self, program: str, *arguments: str, watch: Watch = len) -> Ran:
-        """Run one of our commands; `watch` sees each line that it prints."""
+    async def run(self, program: str, *arguments: str, watch: Watch = len, typed: str = "") -> Ran:
+        """Run one of our commands; `watch` sees each line that it prints, stdin has what is `typed`."""
         process = await asyncio.create_subprocess_exec(
             BIN / program,
             *arguments,
             cwd=self.home,
             env=os.environ | {"XDG_DATA_HOME": str(self.home)},
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+        assert process.stdin
         assert process.stdout
         assert process.stderr
+        process.stdin.write(typed.encode())
+        process.stdin.close()
         out = ""
         async for line in process.stdout:
             out += line.decode()
@@ -155,16 +160,16 @@ class Box:
         err = await process.stderr.read()
         return Ran(await process.wait(), out, err.decode())
 
-    async def done(self, *arguments: str, board: Board | None = None) -> str:
+    async def done(self, *arguments: str, board: Board | None = None, typed: str = "") -> str:
         """Run `amr-button`, which must succeed; return what it prints."""
-        ran = await self.button(*arguments, board=board)
+        ran = await self.button(*arguments, board=board, typed=typed)
         assert ran.code == 0, ran
         assert not ran.err
         return ran.out
 
-    async def refused(self, *arguments: str, board: Board | None = None) -> str:
+    async def refused(self, *arguments: str, board: Board | None = None, typed: str = "") -> str:
         """Run `amr-button`, which must fail with one sentence; return that."""
-        ran = await self.button(*arguments, board=board)
+        ran = await self.button(*arguments, board=board, typed=typed)
         assert ran.code == 1, ran
         (sentence,) = ran.err.splitlines()
         return sentence
