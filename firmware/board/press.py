@@ -98,6 +98,8 @@ class Life:
         self.alive_ms = 0  # when the next slot is due
         self.contact_ms = 0
         self.checkin_ms = 0
+        self.direct_ms = 0  # when the direct path, where there is one, has something to do
+        self.answered = 0  # which ways have brought RECEIVED for this TEST; a start begins it anew
         self.is_undated = False  # only flash knew the open press, and flash knows no time
         self.saved_ms = 0  # when RTC memory took all this: a clock that shows less was lost
 
@@ -110,6 +112,7 @@ class Life:
         self.alive_ms -= lost_ms
         self.contact_ms -= lost_ms
         self.checkin_ms -= lost_ms
+        self.direct_ms -= lost_ms
         self.age_is_lower_bound = bool(self.event)
 
 
