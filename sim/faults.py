@@ -11,6 +11,7 @@ REAL, VIRTUAL = "real", "virtual"  # worlds: `amr-sim run`, `amr-sim explore`
 STRANGERS = ("stay", "linger", "forge", "repeat", "shout")
 SHOWN = ("rubbish", "echo", "nothing")
 RTC_KEPT, ALL_LOST = "clock", "nothing"
+WIFI, LTE = "wifi", "lte"  # carriers of a button's own way to the centre
 NOTHING, PASSPHRASE = "nothing", "passphrase"  # what an evil twin knows
 DATES = ("rollover", "1980", "2099", "none")
 _DAY_MS = 86_400_000

@@ -26,6 +26,7 @@ BLIND = {
     promises.FELT: "a city has no motors",
     promises.TOLD: "a city has no motors",
     promises.ON_AIR: "a burst is one event here, and has no address",
+    promises.OWN_WAY: "a city's ways of their own are counted",
     promises.BROUGHT: _COUNTED,
     promises.AGED: _COUNTED,
     promises.PLACED: "a city has no positions",

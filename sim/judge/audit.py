@@ -41,3 +41,10 @@ def incidents(query: Query) -> Iterator[dict[str, Any]]:
         stages = query("SELECT stage FROM receipts WHERE incident_id = ? ORDER BY seq", row[0])
         press = dict(zip(("incident", "device_id", "event", "counter"), row, strict=True))
         yield press | {"stages": [stage for (stage,) in stages]}
+
+
+def incidents_of(query: Query, device_id: str, event: int, counter: int) -> list[str]:
+    """Return the incident of a press, of which there is one at most."""
+    where = "device_id = ? AND event = ? AND counter = ? AND follows IS NULL"
+    sql = f"SELECT incident_id FROM incidents WHERE {where}"  # noqa: S608
+    return [row[0] for row in query(sql, device_id, event, counter)]

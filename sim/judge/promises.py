@@ -20,6 +20,7 @@ FORGED = "no receipt is felt that the centre did not give"
 ORDER = "stages come in order"
 REUSED = "no counter is used twice"
 LATE = "delivered within the bound once faults end"
+OWN_WAY = "a way without a phone that is open brings the receipt"
 LINKED = "nothing on the air links two events"
 HEARD = "HEARD means that the bridge has it on disk"
 KEPT = "what the centre gave is on its disk, and stays"
@@ -31,11 +32,12 @@ AGED = "a press is as old as its button says"
 PLACED = "the newest position is where the phone was last"
 SOUND = "no part fails by itself"
 _OF_A_PRESS = (LOST, INVENTED, ONCE, FORGED, ORDER, REUSED, LATE, LINKED)
-PROMISES = (*_OF_A_PRESS, HEARD, KEPT, FELT, TOLD, ON_AIR, BROUGHT, AGED, PLACED, SOUND)
+PROMISES = (*_OF_A_PRESS, HEARD, KEPT, FELT, TOLD, ON_AIR, OWN_WAY, BROUGHT, AGED, PLACED, SOUND)
 
 _ABOUT_MS = 3_000  # what is cut off about a moment may be seen on one side alone
 _BEGINS_MS = 150  # from a receipt's proof to the motor; a hand that holds on feels TAKEN later
 _AT_ONCE_MS = 10_000  # a start, and the patterns before it
+_WARY_MS = 660_000  # for so long a button spares a radio that may have cost it three starts
 _ON_AIR_FOR_MS = 285_000  # 30 s and 5 min, by a clock that is too fast
 _SILENT_MS_MAX = 3_000
 _AGE_MS, _AGE_SHARE = 15_000, 0.05  # an age is said in steps of 10 s, by a clock that is off
@@ -128,6 +130,7 @@ def _all(story: Story) -> Iterator[_Finding]:
         yield from _felt(button, story)
         yield from _told(button, story)
         yield from _on_air(button)
+        yield from _own_way(button, story)
         yield from _aged(button)
 
 
@@ -398,6 +401,35 @@ def _on_air(button: ButtonStory) -> Iterator[Broken]:
                 text = f"{button.name} falls silent while event {one.event} number {one.counter} waits"
                 yield Broken(ON_AIR, silent_ms, text)
                 break
+
+
+def _own_way(button: ButtonStory, story: Story) -> Iterator[_Finding]:
+    """Find alarms that an open way of the button's own has not brought, whatever became of Bluetooth.
+
+    Nothing is promised for a while after a start that may have been a radio's: the next one waits.
+    """
+    received = [at_ms for at_ms, stage in button.receipts if stage >= RECEIVED]
+    for taken in button.felt:
+        if taken.pattern != TAKEN or not button.is_alarm(taken) or not button.ways:
+            continue
+        since_ms = button.pressed_ms(taken)
+        was_calm = button.restarts and not any(
+            since_ms - _WARY_MS < at_ms <= since_ms for at_ms in button.restarts[1:]
+        )
+        if not was_calm or button.forgot(since_ms):
+            continue
+        from_ms = min(since_ms, taken.from_ms)
+        for carrier, bound_ms in story.bounds.own_way_ms.items():
+            until_ms = taken.at_ms + bound_ms
+            if carrier not in button.ways or not button.way_is_open(carrier, from_ms, until_ms):
+                continue
+            if not button.was_on(from_ms, until_ms) or any(from_ms <= at <= until_ms for at in received):
+                continue
+            if until_ms > story.end_ms:
+                yield Unseen(OWN_WAY, "the play ends before a way of its own must have brought a receipt")
+            else:
+                text = f"{button.name} could reach the centre by {carrier}, and has no receipt"
+                yield Broken(OWN_WAY, taken.at_ms, f"{text} after {bound_ms / 1000:.0f} s")
 
 
 def _brought(story: Story) -> Iterator[Broken]:

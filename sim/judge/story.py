@@ -5,8 +5,8 @@ motor, the air shows codes and addresses and when it falls silent, the centre an
 reads the database at the end.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sim.judge.events import WorldEvent
@@ -38,6 +38,9 @@ class Bounds:
     hold_ms_sure: float = 2490  # no clock is so slow, and no wake so late, that this is not long enough
     taken_ms: float = 4000  # from there to the pulse: the pattern before it may have to end first
     clicks_ms_max: float = 2600
+    # From a press on until a way of the button's own, open all the time, has brought RECEIVED: up to 15 s for
+    # Bluetooth alone, then a scan or a modem's start, and a few datagrams.
+    own_way_ms: Mapping[str, float] = field(default_factory=lambda: {"wifi": 60_000, "lte": 120_000})
     cut_ms: float = 50  # from a receipt's proof to flash
     pulses_may_stretch: bool = False  # a busy machine holds the motor on: one pulse is CLOSED only if proven
 
@@ -80,6 +83,8 @@ class ButtonStory:
         self.broken_off: list[float] = []  # when the motor started that was on as the program ended
         self.silences: list[tuple[float, float]] = []  # from when to when nothing was on the air
         self.ages: list[ToldAge] = []
+        # Of each way of its own to the centre, when it opened and shut; none where the world does not say.
+        self.ways: dict[str, list[tuple[float, bool]]] = {}
         self.presses: list[tuple[float, float]] = []  # when the finger went down, and up
         self.holds: list[float] = []  # when each hold was long enough
         self.clicks: list[float] = []  # when each three clicks were complete
@@ -144,6 +149,8 @@ class ButtonStory:
         elif e.what == "sends" and self._silent_ms is not None:
             self.silences.append((self._silent_ms, e.at_ms))
             self._silent_ms = None
+        elif e.what == "way":
+            self.ways.setdefault(e.data["carrier"], []).append((e.at_ms, e.data["is_open"]))
         elif e.what == "age":
             which = (e.data["event"], e.data["counter"])
             self.ages.append(ToldAge(e.at_ms, which, 1000 * e.data["age_s"], e.data["is_lower_bound"]))
@@ -219,6 +226,13 @@ class ButtonStory:
         before = [at_ms for at_ms in self.ends if at_ms < from_ms]
         is_on = bool(before) and before[-1] not in self.power_off
         return is_on and not any(from_ms <= at_ms <= until_ms for at_ms in self.restarts)
+
+    def way_is_open(self, carrier: str, from_ms: float, until_ms: float) -> bool:
+        """Return whether a way of its own was open all the time."""
+        told = self.ways[carrier]
+        before = [is_open for at_ms, is_open in told if at_ms <= from_ms]
+        shut = any(from_ms < at_ms <= until_ms and not is_open for at_ms, is_open in told)
+        return bool(before) and before[-1] and not shut
 
     def forgot(self, at_ms: float) -> bool:
         """Return whether power was lost before, while flash had not everything: then nothing is promised."""

@@ -62,6 +62,7 @@ BOUNDS = Bounds(
 
 BLIND = {
     promises.ON_AIR: "the air in real time does not tell when a button falls silent",
+    promises.OWN_WAY: "in real time no event tells when a button's own way opens and shuts",
     promises.AGED: "what is read over a link is not looked into in real time",
     promises.PLACED: "in real time nobody asks the operator's page where it shows an alarm",
 }

@@ -12,7 +12,8 @@ from typing import Any
 
 from centre.rules.heartbeats import SIGNS_PER_S
 from firmware.board.config import SETTINGS
-from sim.faults import BUTTON, CENTRE, FAULTS, PHONE, Value
+from firmware.board.direct_config import PROFILES as WITHOUT_PHONE
+from sim.faults import BUTTON, CENTRE, FAULTS, LTE, PHONE, WIFI, Value
 from sim.physics.medium import PROFILES
 from sim.scenarios.toml_tables import (
     REQUIRED,
@@ -35,6 +36,7 @@ from sim.scenarios.toml_tables import (
     whole_number,
 )
 
+CARRIERS = (WIFI, LTE)  # of a button's own way to the centre
 DISPATCH_SYSTEM = "dispatch-system"  # who acts where an operator works elsewhere
 MS_MAX = 24 * 3_600_000
 STAGES = ("taken", "heard", "received", "confirmed", "acknowledged", "dispatched", "closed")
@@ -48,6 +50,8 @@ class ButtonSpec:
     place: tuple[float, float]  # metres
     settings: Mapping[str, int]  # as `config.json` on the board
     battery_mv: int  # 0: it cannot measure
+    direct: str  # when it reaches for the centre by itself: one of WITHOUT_PHONE
+    carriers: tuple[str, ...]  # by which of CARRIERS, the preferred one first
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,13 @@ def _settings(value: Any) -> Mapping[str, int]:
     return value
 
 
+def _carriers(value: Any) -> tuple[str, ...]:
+    carriers = texts(value)
+    if not carriers or len(set(carriers)) < len(carriers) or not set(carriers) <= set(CARRIERS):
+        raise Wrong('a list of "wifi" and "lte", each once, the preferred one first, is allowed')
+    return carriers
+
+
 def _pins(value: Any) -> tuple[str, ...]:
     pins = texts(value)
     if (
@@ -239,6 +250,8 @@ TABLES: dict[str, Keys] = {
         "place": (_PLACE, (0.0, 0.0)),
         "settings": (_settings, {"hold_ms": 500}),
         "battery_mv": (whole_number(0, 5000, "millivolts"), 0),
+        "direct": (one_of(WITHOUT_PHONE), "off"),
+        "carriers": (_carriers, (CARRIERS[0],)),
     },
     "phone": {
         "name": (_name, REQUIRED),
@@ -406,11 +419,6 @@ def _check_faults(scenario: Scenario, lines: Lines) -> None:
             raise Wrong(f"line {line}: `{fault.what}` takes no `who`: it is everybody's air")
         allowed = tuple(name for kind in FAULTS[fault.what].hits for name in names[kind])
         known(fault.who, allowed or ("",), line, fault.what)
-        if (
-            fault.what == "receiver_date"
-            and not next(one for one in scenario.phones if one.name == fault.who).fix
-        ):
-            raise Wrong(f"line {line}: `{fault.what}` needs a `fix` of {fault.who}: where its receiver is")
         if fault.what == "receiver_date" and not phones[fault.who].fix:
             raise Wrong(f"line {line}: `{fault.what}` needs a `fix` of {fault.who}: where its receiver is")
 

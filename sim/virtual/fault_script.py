@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from random import Random
 
-from sim.faults import BUTTON, CENTRE, FAULTS, PHONE, VIRTUAL, drawn_for
+from sim.faults import (
+    BUTTON,
+    CENTRE,
+    FAULTS,
+    LTE,
+    LTE_FAULTS,
+    PHONE,
+    UDP_FAULTS,
+    VIRTUAL,
+    WIFI,
+    WIFI_FAULTS,
+    drawn_for,
+)
 from sim.judge.story import Bounds
 from wire import receipts
 
@@ -56,6 +68,8 @@ class Schedule:
     repeats: bool = True  # phones report an unchanged advert again
     fixes: bool = False  # phones know where they are
     alive_period_s: int = 900
+    direct: str = "off"  # when a button reaches for the centre by itself
+    carriers: str = WIFI  # by what, the preferred one first: `lte wifi`
 
     def with_steps(self, steps: Sequence[Step]) -> "Schedule":
         return replace(self, steps=tuple(steps))
@@ -127,6 +141,46 @@ def names(what: str, count: int) -> list[str]:
 def draw(seed: int, minutes: float = MINUTES) -> Schedule:
     """At least one press and three faults, all of which end in time for the bound."""
     return _Drawing(seed, minutes).schedule()
+
+
+def _with_own_way(schedule: Schedule) -> Schedule:
+    """Give half of the schedules buttons with a way of their own, and that way faults; some have no phone.
+
+    By chance of its own: what else happens is the same with and without it.
+    """
+    random = Random(f"own way {schedule.seed}")  # noqa: S311 -- to be drawn again
+    if random.random() < 0.5:
+        return schedule
+    carriers = random.choice((WIFI, WIFI, LTE, f"{WIFI} {LTE}", f"{LTE} {WIFI}"))
+    profile = random.choice(("backup", "backup", "always"))
+    steps = list(schedule.steps)
+    if random.random() < 0.3:
+        phones = names("bridge", schedule.phones)
+        steps = [step for step in steps if step.who not in phones]
+        schedule = replace(schedule, phones=0, fixes=False, filtered=False, repeats=True)
+    presses_s = [step.at_s for step in steps if step.what in ("hold", "clicks")] or [SETTLE_S]
+    buttons = names("button", schedule.buttons)
+    for _ in range(random.choice((0, 1, 2, 2, 3, 4))):
+        steps.append(_fault_of_way(random, carriers, random.choice(buttons), presses_s, schedule.minutes))
+    steps.sort(key=lambda step: step.at_s)
+    return replace(schedule, steps=tuple(steps), direct=profile, carriers=carriers)
+
+
+def _fault_of_way(
+    random: Random, carriers: str, button: str, presses_s: Sequence[float], minutes: float
+) -> Step:
+    """Draw what ails a button's own way, and when: most of it near a press."""
+    kinds = [*UDP_FAULTS]
+    kinds += WIFI_FAULTS if WIFI in carriers else ()
+    kinds += LTE_FAULTS if LTE in carriers else ()
+    what = random.choice(kinds)
+    end_s = minutes * 60 - BOUND_S - 10
+    at_s = random.uniform(SETTLE_S, end_s - 20)
+    if random.random() < 0.75:
+        at_s = random.choice(presses_s) + random.choice((-1, 1, 1)) * random.expovariate(1 / 8)
+    at_s = round(min(max(at_s, SETTLE_S), end_s - 5), 2)
+    for_s = round(min(random.choice((5.0, 20.0, 60.0, 120.0)) * (0.5 + random.random()), end_s - at_s), 2)
+    return Step(at_s, what, button, for_s, random.choice(drawn_for(what, button)))
 
 
 class _Drawing:

@@ -6,7 +6,7 @@ So what broke in virtual time is played on real parts, and what a tester has wri
 from collections.abc import Iterator
 from typing import Any
 
-from sim.faults import FAULTS, VIRTUAL, value_of, values_of
+from sim.faults import FAULTS, VIRTUAL, WIFI, value_of, values_of
 from sim.scenarios.model import Act, Fault, Scenario
 from sim.virtual.fault_script import DURESS_PIN, PIN, Schedule, Step, names
 from wire import receipts
@@ -36,12 +36,18 @@ def as_toml(schedule: Schedule, title: str, about: str) -> str:
     buttons = names("button", schedule.buttons)
     for name in buttons:
         settings = f"{{ hold_ms = 2000, alive_period_s = {schedule.alive_period_s} }}"
-        lines += _table("button", name=name, settings=settings)
+        lines += _table("button", name=name, settings=settings, **_direct(schedule))
     for name in names("bridge", schedule.phones):
         lines += _table("phone", name=name, **_phone(schedule, buttons))
     for table in _tables(schedule):
         lines += table
     return "\n".join(lines) + "\n"
+
+
+def _direct(schedule: Schedule) -> dict[str, Any]:
+    if schedule.direct == "off":
+        return {}
+    return {"direct": schedule.direct, "carriers": schedule.carriers.split()}
 
 
 def _phone(schedule: Schedule, buttons: list[str]) -> dict[str, Any]:
@@ -120,7 +126,7 @@ def as_schedule(scenario: Scenario) -> Schedule:
         *(Step(one.at_ms / 1000, "walk", who[one.who], value=one.to[0]) for one in scenario.moves),
         *_of_faults(scenario, who),
     ]
-    first = scenario.phones[0]
+    button, phone = scenario.buttons[0], (*scenario.phones, None)[0]
     return Schedule(
         scenario.seed,
         tuple(sorted(steps, key=lambda step: step.at_s)),
@@ -128,17 +134,19 @@ def as_schedule(scenario: Scenario) -> Schedule:
         len(buttons),
         len(phones),
         loss=scenario.loss,
-        filtered=first.lists_codes,
-        repeats=not first.reports_once,
-        fixes=bool(first.fix),
-        alive_period_s=scenario.buttons[0].settings.get("alive_period_s", 900),
+        filtered=phone is not None and phone.lists_codes,
+        repeats=phone is None or not phone.reports_once,
+        fixes=phone is not None and bool(phone.fix),
+        alive_period_s=button.settings.get("alive_period_s", 900),
+        direct=button.direct,
+        carriers=" ".join(button.carriers) if button.direct != "off" else WIFI,
     )
 
 
 def _check(scenario: Scenario) -> None:
     """Raise ValueError for what virtual time does not have."""
-    if not scenario.phones:
-        raise ValueError("virtual time has no world without a phone")
+    if len({(one.direct, one.carriers) for one in scenario.buttons}) > 1:
+        raise ValueError("in virtual time all buttons reach the centre the same way")
     if scenario.walls or scenario.crowd or scenario.shadow_db:
         raise ValueError("virtual time has no walls, no crowd and no slow fading: amr-sim run plays them")
     timed_items: tuple[Act | Fault, ...] = (*scenario.acts, *scenario.faults)

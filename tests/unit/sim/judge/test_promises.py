@@ -1,5 +1,6 @@
 """The promises can break, whatever world they are read off: each, broken by hand, is found broken."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -72,6 +73,15 @@ def again(part: str, number: int, **data: object) -> list[WorldEvent]:
     return [*events, replace(events[number], data=events[number].data | data)]
 
 
+def way(at_ms: float, is_open: bool, carrier: str = "wifi") -> WorldEvent:
+    """A way of the button's own that opens or shuts."""
+    return WorldEvent(at_ms, "air", "way", {"button": "button", "carrier": carrier, "is_open": is_open})
+
+
+def reset(at_ms: float) -> WorldEvent:
+    return WorldEvent(at_ms, "button", "reset", {})
+
+
 def later(part: str, by_ms: float) -> list[WorldEvent]:
     return [replace(event, at_ms=event.at_ms + by_ms) for event in WHOLE[part]]
 
@@ -130,6 +140,8 @@ def position(lat: float) -> WorldEvent:
         (promises.TOLD, {"receipt": [WorldEvent(9000, "button", "reset", {}), *WHOLE["boot"]]}),
         (promises.ORDER, {"end": [*broken_off(9000), *broken_off(10_000), *WHOLE["end"]]}),
         (promises.ON_AIR, {"receipt": [silent(3100, True), silent(9000, False), *later("receipt", 6000)]}),
+        (promises.OWN_WAY, {"receipt": [way(0, True), *later("receipt", 60_000)]}),
+        (promises.OWN_WAY, {"receipt": [way(0, True, "lte"), *later("receipt", 120_000)]}),
         (promises.BROUGHT, {"receipt": [WorldEvent(3600, "phone", "receipt", {**WHICH, "stage": 1})]}),
         (promises.AGED, {"end": [age(100_000, 20, False), *WHOLE["end"]]}),
         (promises.AGED, {"end": [age(100_000, 200, True), *WHOLE["end"]]}),
@@ -144,6 +156,27 @@ def position(lat: float) -> WorldEvent:
 def test_a_promise_that_is_broken_is_found(promise: str, changed: dict[str, list[WorldEvent]]) -> None:
     """Each by the smallest change of the story."""
     assert promise in broken(**changed)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param(lambda: [], id="no way of its own"),
+        pytest.param(lambda: [way(0, False)], id="it is shut"),
+        pytest.param(lambda: [way(0, True), way(50_000, False)], id="it shuts meanwhile"),
+        pytest.param(lambda: [way(0, True, "lte")], id="a modem takes its time"),
+        pytest.param(lambda: [way(0, True), reset(9000)], id="a start in between"),
+    ],
+)
+def test_a_way_that_was_not_open_all_the_time_owes_nothing(late: Callable[[], list[WorldEvent]]) -> None:
+    """The receipt comes after a minute, by Bluetooth."""
+    assert promises.OWN_WAY not in broken(receipt=[*late(), *later("receipt", 60_000)])
+
+
+def test_a_button_that_may_fear_its_radio_owes_nothing_yet() -> None:
+    """It has begun anew just before it was pressed."""
+    boots = [*WHOLE["boot"], reset(500), WorldEvent(600, "button", "boot", {"args": [DEVICE, "False"]})]
+    assert promises.OWN_WAY not in broken(boot=boots, receipt=[way(0, True), *later("receipt", 60_000)])
 
 
 def test_what_is_within_the_bounds_breaks_nothing() -> None:
