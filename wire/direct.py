@@ -45,6 +45,7 @@ TLS = 8
 NOT_OURS = 9
 RESET = 10
 SLOW = 11
+PIN = 12
 
 # A button that had no answer in two sessions sends each fourth frame under one of these.
 SPARE_FIRST = 0x80000000

@@ -43,6 +43,7 @@ from sim.board.chip import (
 )
 from sim.board.errnos import BadType, BadValue, CallError
 from sim.board.hci_port import HciPort
+from sim.board.modem import Modem
 from sim.board.uart import Uart
 from sim.radio.air import Air
 
@@ -329,6 +330,10 @@ class Board:
 
     def set_adc(self, gpio: int, microvolts: int) -> None:
         self._chip.adc_uv[gpio] = microvolts
+
+    def attach_modem(self, modem: Modem, uart: int = 1, pwrkey: int = 4) -> None:
+        """Wire a modem to one of its UARTs, and its power key to a pin."""
+        self._chip.wire(modem, uart, pwrkey, modem.pwrkey)
 
     def starve(self, ms: int) -> None:
         """Let so much time pass for the watchdog, if it runs, as if nobody fed it meanwhile."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sim.board.att import Uuid
 from sim.board.errnos import EPERM, BadType, BadValue, CallError
@@ -61,6 +61,18 @@ class Stop:
 
 class NoAnswer(Exception):
     """The call never returns: the program that made it is over."""
+
+
+class Serial(Protocol):
+    """What is wired to one of the chip's UARTs."""
+
+    say: Callable[[bytes], None]
+
+    def opened(self, rate: int) -> None: ...
+
+    def closed(self) -> None: ...
+
+    def hear(self, data: bytes) -> None: ...
 
 
 class Pin:
@@ -114,6 +126,8 @@ class Chip:
         self._rtc = b""
         self._wake_on: dict[str, tuple[list[int], int]] = {}
         self._changed = asyncio.Event()  # a pin did
+        self._serial: dict[int, Serial] = {}  # by number of the UART
+        self._wires: dict[int, Callable[[bool], None]] = {}  # by GPIO: whoever looks at what we drive
         self._cut_at = 0  # of flash_operations; 0: power does not fail
         self.flash_operations = 0
         self.interrupt: Callable[[], object] = lambda: None  # Ctrl-C, once more
@@ -160,6 +174,8 @@ class Chip:
             if future and not future.done():
                 future.cancel()
         self._reset_volatile()
+        for serial in self._serial.values():
+            serial.closed()
         for pin in self._pins.values():
             pin.trigger = 0
         if not self.has_prompt:
@@ -241,6 +257,16 @@ class Chip:
     def _show(self, gpio: int, pin: Pin, was: bool) -> None:
         if pin.driven_high != was:
             self._tell("pin", gpio=gpio, level=int(pin.driven_high))
+            if gpio in self._wires:
+                self._wires[gpio](pin.driven_high)
+
+    # ---- UARTs, from outside
+
+    def wire(self, serial: Serial, uart: int, gpio: int, looks: Callable[[bool], None]) -> None:
+        """Wire `serial` to a UART; `looks` is told what the chip drives `gpio` to."""
+        self._serial[uart] = serial
+        self._wires[gpio] = looks
+        serial.say = lambda data: self._event("u", uart, pack(data))
 
     # ---- events to the program
 
@@ -391,6 +417,20 @@ class Chip:
         pin.mode = PIN_OUT
         self._tell("pwm", gpio=gpio, freq_hz=freq_hz, duty_u16=duty_u16)
         self._drive(gpio, pin, int(duty_u16 > 0))
+
+    def _do_uart_open(self, number: int, rate: int, *gpios: int) -> None:
+        for gpio in gpios:
+            self.pin(gpio)
+        if number in self._serial:
+            self._serial[number].opened(rate)
+
+    def _do_uart_write(self, number: int, data: bytes) -> None:
+        if number in self._serial:
+            self._serial[number].hear(data)
+
+    def _do_uart_close(self, number: int) -> None:
+        if number in self._serial:
+            self._serial[number].closed()
 
     def _do_timer(self, number: int, period_ms: int, periodic: bool) -> None:
         old = self._timers.pop(number, None)

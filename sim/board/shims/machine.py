@@ -23,7 +23,7 @@ SLEEP = 2
 DEEPSLEEP = 4
 
 _CALLS = " deepsleep disable_irq enable_irq freq lightsleep reset reset_cause unique_id wake_reason "
-_CLASSES = ("ADC", "PWM", "Timer", "WDT")
+_CLASSES = ("ADC", "PWM", "Timer", "UART", "WDT")
 
 _ZEPHYR = os.getenv("AMR_PORT") == "zephyr"
 # An image without CONFIG_DEVICE_DT_METADATA, as they come, knows no labels such as gpio0.

@@ -1,0 +1,153 @@
+"""The LTE carrier: a modem at a UART and its power key, on `machine`; modem.py decides.
+
+Nothing here waits: what has come is read, what is to be said goes into the UART's buffer.
+"""
+
+import binascii
+import time
+
+import machine
+
+from firmware.board import modem
+from wire.direct import SILENT, cell, gnss
+
+_UART = 1
+_READ_BYTES_MAX = 256  # a step
+_BUFFER_BYTES = 1024
+_LISTEN_MS = 20
+_REST_MS = 5  # for the last words, before the UART goes
+
+
+class Lte:
+    """Carry frames by LTE. `settings`: `DirectSettings`.
+
+    `keep(spent)` remembers, for the `spent` of the next start, which PIN a SIM may have refused.
+    """
+
+    name = "lte"
+    has_https = False
+    blocks = False
+
+    def __init__(self, settings, keep=None, spent: int = 0) -> None:  # type: ignore[no-untyped-def]
+        if settings.modem == "gm02s":
+            from firmware.board.modems import gm02s as table
+        else:
+            from firmware.board.modems import sim7080g as table  # type: ignore[no-redef]
+        self._modem = modem.Modem(table, settings.apn, settings.pin, settings.addresses)
+        self._pins = settings.uart
+        self._keep = keep
+        self._spent = spent
+        self._pin = binascii.crc32(settings.pin.encode())
+        self._uart: machine.UART | None = None
+        self._key: machine.Pin | None = None
+        self._baud = 0
+        self._unsaid = b""
+        self._unanswered = 0
+        self._fix_ms = 0
+        self.signal = self.error = 0
+
+    def open(self, now_ms: int, is_slow: bool) -> None:  # noqa: ARG002
+        """Begin to come up, or end a fix that is under way. The modem has a supply of its own: never slow."""
+        if self._uart is None:
+            pin = machine.Pin
+            if "pwrkey" in self._pins:
+                self._key = pin(self._pins["pwrkey"], pin.OUT, value=0)
+            self._baud = 0
+            self._unsaid = b""
+        self._modem.open(now_ms)
+        self._modem.pin_tried = self._spent == self._pin
+
+    def step(self, now_ms: int) -> int:
+        """Do one small thing. Return 1: up, -1: failed, 0: working on it."""
+        modem_ = self._modem
+        if modem_.state == modem.OFF:
+            return 0
+        heard = self._read(modem_.baud)
+        if heard:
+            modem_.feed(heard, now_ms)
+        else:
+            modem_.tick(now_ms)
+        spent = self._pin if modem_.pin_tried else 0
+        if spent != self._spent:
+            self._spent = spent
+            if self._keep:
+                self._keep(spent)  # before the PIN is written
+        self._write(modem_.take())
+        if self._key:
+            self._key.value(modem_.key)
+        self.signal = max(modem_.read.get("rsrp") or 0, -128)
+        if modem_.read.get("lat_e7") is None:
+            self._fix_ms = now_ms
+        self._now_ms = now_ms
+        if modem_.state == modem.FAILED:
+            self.error = modem_.error
+            return -1
+        return int(modem_.state == modem.UP)
+
+    def _read(self, baud: int) -> bytes:
+        if baud != self._baud or self._uart is None:
+            self._baud = baud
+            self._unsaid = b""
+            pins = self._pins
+            self._uart = machine.UART(
+                _UART, baud, tx=pins["tx"], rx=pins["rx"], rxbuf=_BUFFER_BYTES, txbuf=_BUFFER_BYTES, timeout=0
+            )
+        return self._uart.read(_READ_BYTES_MAX) or b""
+
+    def _write(self, data: bytes) -> None:
+        data = self._unsaid + data
+        if data and self._uart:
+            self._unsaid = data[self._uart.write(data) or 0 :][:_BUFFER_BYTES]
+
+    def send(self, frame: bytes, now_ms: int) -> None:
+        """Send a datagram, as soon as the modem can."""
+        self._unanswered += 1
+        if self._unanswered > 2:
+            self.error = SILENT
+        self._modem.send(frame, now_ms)
+
+    def receive(self) -> bytes | None:
+        """Return the next answer, which nobody has checked yet."""
+        if not self._modem.blocks:
+            return None
+        self._unanswered = 0
+        return self._modem.blocks.pop(0)
+
+    def locate(self, now_ms: int) -> None:
+        """Begin a fix; LTE is off meanwhile."""
+        self._modem.read.pop("lat_e7", None)
+        self._modem.locate(now_ms)
+
+    @property
+    def facts(self) -> bytes:
+        """Return the serving cell and the last fix, packed for the frame."""
+        known = self._modem.read
+        seen = [known.get(name) for name in ("kind", "mcc", "mnc", "tac", "cell")]
+        packed = b""
+        try:
+            if None not in seen:
+                packed = cell(*seen, known.get("rsrp") or 0)
+            if known.get("lat_e7") is not None and known.get("lon_e7") is not None:
+                age_s = (self._now_ms - self._fix_ms) // 1000
+                packed += gnss(known["lat_e7"], known["lon_e7"], known.get("radius_m") or 0, age_s)
+        except ValueError:
+            pass  # the modem has said what cannot be
+        return packed
+
+    def due_ms(self, now_ms: int) -> int | None:
+        """Return when to step next."""
+        return None if self._modem.state in (modem.OFF, modem.FAILED) else now_ms + _LISTEN_MS
+
+    def close(self) -> None:
+        """Let the modem rest, and the UART go."""
+        try:
+            self._modem.close()
+            if self._key:
+                self._key.value(0)
+            if self._uart:
+                self._uart.write(self._modem.take())
+                time.sleep_ms(_REST_MS)
+                self._uart.deinit()
+        except Exception as error:
+            print("lte", repr(error))
+        self._uart = None

@@ -1,0 +1,488 @@
+"""Speak AT to an LTE modem. Pure: bytes and the time (ms) in, bytes to write and states out.
+
+    state   does                                        then
+    -----   ----                                        ----
+    OFF     nothing                                     `open`: WAKE
+    WAKE    AT at each baud rate, then the power key    OK: BUSY; three keys in vain: FAILED
+    BUSY    a script of the table, command by command   its end: the next script, or UP
+    UP      the socket is open: sends, asks what came   `locate`: BUSY; the modem is lost: WAKE
+    FAILED  nothing; `error` says why                   `open`: WAKE
+
+    script  from the table of modems/                   then
+    ------  -------------------------                   ----
+    START   echo, SIM, what is asked of the network     NET; the SIM wants its PIN: PIN, then START
+    NET     registered, cell, context, socket           UP; it fails: REDO and NET, three times in all
+    SEND    one frame, at the prompt or without it      RECV
+    RECV    what has come                               UP
+    FIX     LTE off where it must be, a fix, LTE on     NET
+
+A modem that restarts by itself, or falls silent, is woken anew, and the last frame is sent again: to send
+the same twice changes nothing. How long a payload is the modem says ahead of it: what is in it is never
+looked at. A PIN is entered only while the SIM has all its tries left, and once: a wrong one costs a single
+try for ever.
+"""
+
+from wire.direct import NOT_SEEN, PIN, RADIO, REFUSED, RESET, SIM
+
+OFF = 0
+WAKE = 1
+BUSY = 2
+UP = 3
+FAILED = -1
+
+LINE = 0
+PROMPT = 1
+BLOCK = 2
+
+PAYLOAD = 1  # in place of what a step waits for: the prompt, then the frame
+
+LINE_BYTES_MAX = 192
+BLOCK_BYTES_MAX = 512
+BLOCKS_MAX = 4
+_ANSWER_BYTES = 64
+_BAUDS = (115200, 9600, 57600)
+_CALL_MS = 400  # AT again, and each second time at another rate
+_CALLS = 6  # before the power key: a modem that is awake would take it as off
+_BOOT_CALLS = 30
+_KEYS_MAX = 3
+_DEAF_MS = 2000  # for a prompt, or for the answer to a question
+_ROUNDS_MAX = 3
+_POLL_MS = 1500  # that something has come is said once, and that may be lost
+_AWAIT_MS = 25_000  # the centre holds an answer for 20 s at most
+_DENIED_MAX = 10
+
+
+class Parser:
+    """Cut a modem's bytes into lines, prompts and payloads, of bounded size, whatever comes."""
+
+    def __init__(self, head: bytes, inline: bool) -> None:
+        """Begin. `head` begins the line that announces a payload; `inline`: which follows its comma."""
+        self._head = head
+        self._inline = inline
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what has not ended."""
+        self._line = bytearray()
+        self._missing = 0  # of the payload
+        self._is_return = False  # a line has just ended, and its LF may follow
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Return what has become whole, in order: `(LINE | PROMPT | BLOCK, bytes)`."""
+        items = []
+        for byte in data:
+            line = self._line
+            was_return, self._is_return = self._is_return, byte == 13
+            if byte == 10 and was_return:
+                pass
+            elif self._missing:
+                self._is_return = False
+                line.append(byte)
+                self._missing -= 1
+                if not self._missing:
+                    items.append(self._take(BLOCK))
+            elif byte in (10, 13):
+                if line and not (not self._inline and self._announced(line)):
+                    items.append(self._take(LINE))
+            elif byte == 62 and not line:
+                items.append((PROMPT, b">"))
+            elif (byte != 32 or line) and len(line) < LINE_BYTES_MAX:
+                line.append(byte)
+                if byte == 44 and self._inline:
+                    self._announced(line)
+        return items
+
+    def _take(self, kind: int) -> tuple[int, bytes]:
+        item = kind, bytes(self._line)
+        self._line = bytearray()
+        return item
+
+    def _announced(self, line: bytearray) -> bool:
+        """Take the length that `line` announces. A number 0 ahead of it is the socket's, seen or not."""
+        if not line.startswith(self._head):
+            return False
+        number = bytes(line).rstrip(b",").split(b",")[-1].split(b" ")[-1].decode("latin-1")
+        if not (number.isdigit() and len(number) < 4 and 0 < int(number) <= BLOCK_BYTES_MAX):
+            return False
+        self._missing = int(number)
+        self._line = bytearray()
+        return True
+
+
+def fields(line: bytes) -> list[str]:
+    """Return what stands behind the name in `line`, cut at its commas, without quotation marks."""
+    text = "".join([chr(byte) for byte in line if 32 <= byte < 127 and byte != 34])
+    return [field.strip() for field in text.partition(":")[2].split(",")]
+
+
+def number(text: str, scale: int = 1, base: int = 10) -> int | None:
+    """Return a decimal number times `scale` (a power of ten), or None; one of base 16 has no fraction."""
+    sign = -1 if text.startswith("-") else 1
+    whole, _, part = text.lstrip("+-").partition(".")
+    places = len(str(scale)) - 1
+    digits = whole + (part + "0" * places)[:places]
+    if len(digits) > 16 or not whole:
+        return None
+    try:
+        return sign * int(digits, base)
+    except ValueError:
+        return None
+
+
+# -- judges: what a line means to the step that waits for it. None: nothing; True: what it waits for;
+# -- False: not yet; a negative number: the step has failed, and why
+
+
+def sim(modem, line):  # type: ignore[no-untyped-def]
+    """Judge the answer to +CPIN?: a SIM that wants its PIN gets it, once."""
+    if not line.startswith(b"+CPIN:"):
+        return None
+    if b"READY" in line:
+        return b"NOT" not in line
+    if b"SIM PIN" not in line or not modem.pin:
+        return -SIM  # a PUK: the PIN was wrong three times, wherever that was
+    if modem.pin_tried:
+        return -PIN
+    modem.wants_pin = True
+    return True
+
+
+def tries(modem, line):  # type: ignore[no-untyped-def]
+    """Judge how often a PIN may be wrong: only with all three left is ours tried."""
+    if not line.startswith(modem.table.TRIES):
+        return None
+    return True if "3" in fields(line)[: modem.table.TRIES_FIELDS] else -PIN
+
+
+def registered(modem, line):  # type: ignore[no-untyped-def]
+    """Judge +CEREG, as answer or by itself: 1 at home, 5 roaming, 3 denied for a while."""
+    if not line.startswith(b"+CEREG:"):
+        return None
+    values = fields(line)
+    state = values[0] if len(values) in (1, 4) else values[1]  # by itself it does not repeat its mode
+    if state == "3":
+        modem.denied += 1
+        return -REFUSED if modem.denied >= _DENIED_MAX else False
+    return state in ("1", "5")
+
+
+class Modem:
+    """Bring a modem up, send and receive; see the tables above.
+
+    `table`: a module of modems/. `addresses`: of the centre, one after the other. Whoever carries the bytes
+    sets the power key to `key` and the UART to `baud` whenever these change, and writes `take()`.
+    """
+
+    def __init__(self, table, apn: str, pin: str, addresses) -> None:  # type: ignore[no-untyped-def]
+        self.table = table
+        self.apn = apn
+        self.pin = pin
+        self.addresses = addresses
+        self.state = OFF
+        self.error = 0
+        self.key = False
+        self.baud = _BAUDS[0]
+        self.blocks: list[bytes] = []  # what came
+        self.read: dict[str, int | None] = {}  # of the cell and the fix, by the table's `read`
+        self.wants_pin = False
+        self.pin_tried = False  # to be remembered before the next byte is written
+        self.denied = 0
+        self.frame = b""  # the last one: whether what came back answers it is not for us to say
+        self._parser = Parser(table.HEAD, table.INLINE)
+        self._out = b""
+        self._clear()
+
+    def _clear(self) -> None:
+        self._parser.clear()
+        self.key = False
+        self._script: tuple = ()
+        self._at = 0
+        self._calls = self._keys = self._rounds = self._restarts = 0
+        self._next_ms = self._until_ms = 0
+        self._poll_ms: int | None = None  # when to ask unasked what has come
+        self._await_ms = 0
+        self._is_ok = self._is_met = self._is_sent = self._is_heard = False
+        self._has_frame = self._rings = self._wants_fix = self._was_up = False
+
+    # -- what is asked of it -----------------------------------------------------------
+
+    def open(self, now_ms: int) -> None:
+        """Begin to come up; a fix that is under way ends."""
+        if self._script is self.table.FIX:
+            self._until_ms = now_ms
+        if self.state not in (OFF, FAILED):
+            return
+        self._clear()
+        self.error = 0
+        self.denied = 0
+        self.read.clear()
+        self._wake(now_ms)
+
+    def send(self, frame: bytes, now_ms: int) -> None:
+        """Send `frame` as soon as that can be; a frame that has not left yet gives way to it."""
+        self.frame = frame
+        self._has_frame = True
+        self.tick(now_ms)
+
+    def locate(self, now_ms: int) -> None:
+        """Begin a fix, once nothing is to be sent."""
+        self._wants_fix = True
+        self.tick(now_ms)
+
+    def close(self) -> None:
+        """Let the modem rest; `take` gives what is to be written for that, at once."""
+        self._out = b""
+        if self.state in (BUSY, UP):
+            self._write(self.table.REST if self._was_up else self.table.POWER_OFF)
+        self.state = OFF
+        self.key = False
+        self.frame = b""
+
+    def take(self) -> bytes:
+        """Return what is to be written now."""
+        out, self._out = self._out, b""
+        return out
+
+    def due_ms(self) -> int | None:
+        """Return when `tick` must be called next, if nothing comes before; None: never."""
+        if self.state in (OFF, FAILED):
+            return None
+        if self.state == UP:
+            return self._poll_ms
+        return min(self._next_ms, self._until_ms) if self._next_ms else self._until_ms
+
+    # -- what comes --------------------------------------------------------------------
+
+    def feed(self, data: bytes, now_ms: int) -> None:
+        """Take what the modem has said."""
+        for kind, item in self._parser.feed(data):
+            if self.state in (OFF, FAILED):
+                return
+            if kind == BLOCK:
+                self._block(item)
+            elif kind == LINE:
+                self._line(item, now_ms)
+            elif self._step()[1] is PAYLOAD:
+                self._pay(now_ms)
+        self.tick(now_ms)
+
+    def _block(self, data: bytes) -> None:
+        self._rounds = self._restarts = 0
+        self._rings = True  # perhaps there is more
+        if len(data) % _ANSWER_BYTES:
+            return  # none of the centre's; it will be asked again
+        for at in range(0, len(data), _ANSWER_BYTES):
+            if len(self.blocks) < BLOCKS_MAX:
+                self.blocks.append(data[at : at + _ANSWER_BYTES])
+
+    def _line(self, line: bytes, now_ms: int) -> None:
+        if line.startswith(b"AT"):
+            return  # the echo, which a modem that has restarted switches on again
+        if self.state == WAKE:
+            if line == b"OK":
+                self._begin(self.table.START, now_ms)
+            return
+        for start in self.table.RESTARTED:
+            if line.startswith(start):
+                self._again(now_ms)
+                return
+        if line.startswith(self.table.RINGS):
+            self._rings = True
+        elif line.startswith(self.table.CLOSED) and self.state == UP:
+            self._has_frame = bool(self.frame)
+            self._begin(self.table.NET, now_ms)
+            return
+        self.table.read(line, self.read)
+        if self.state == BUSY:
+            self._judge(line, now_ms)
+
+    def _judge(self, line: bytes, now_ms: int) -> None:
+        _, wanted, _, every_ms, error = self._step()
+        if line == b"OK":
+            self._is_ok = self._is_heard = True
+        elif line == b"ERROR" or line.startswith(b"+CME ERROR"):
+            if not every_ms:
+                self._failed(error, now_ms)
+                return
+            self._is_ok = self._is_heard = True
+        elif wanted and wanted is not PAYLOAD:
+            verdict = self._verdict(wanted, line, every_ms)
+            if verdict is True:
+                self._is_met = True
+            elif verdict is not None and verdict < 0:
+                self._failed(-verdict if verdict < -1 else error, now_ms)
+                return
+        if self._is_ok and self._is_met:
+            self._forward(now_ms)
+        elif self._is_ok and every_ms:
+            self._is_ok = False
+            self._next_ms = now_ms + every_ms
+
+    def _verdict(self, wanted, line: bytes, every_ms: int):  # type: ignore[no-untyped-def]
+        if not isinstance(wanted, bytes):
+            return wanted(self, line)
+        if line.startswith(wanted):
+            return True
+        # The same name with another value is a refusal, unless it is asked for again and again.
+        return -1 if not every_ms and line.startswith(wanted.split(b":")[0] + b":") else None
+
+    # -- time --------------------------------------------------------------------------
+
+    def tick(self, now_ms: int) -> None:
+        """Do what is due."""
+        if self.state == WAKE:
+            self._call(now_ms)
+        elif self.state == UP:
+            self._work(now_ms)
+        elif self.state == BUSY:
+            if self._next_ms and now_ms >= self._next_ms:
+                if self._step()[1] is PAYLOAD:
+                    self._pay(now_ms)  # after sleep the prompt may be missing, and the modem waits for bytes
+                elif self._is_heard:
+                    self._issue(now_ms)
+                else:
+                    self._again(now_ms)
+            elif now_ms >= self._until_ms:
+                self._late(now_ms)
+
+    def _late(self, now_ms: int) -> None:
+        self._parser.clear()
+        if self._is_heard:
+            self._failed(self._step()[4], now_ms)
+        else:
+            self._again(now_ms)  # deaf: another rate, or off
+
+    def _work(self, now_ms: int) -> None:
+        if self._has_frame:
+            self._has_frame = False
+            self._await_ms = now_ms + _AWAIT_MS
+            self._begin(self.table.SEND, now_ms)
+        elif self._rings or (self._poll_ms is not None and now_ms >= self._poll_ms):
+            self._rings = False
+            self._begin(self.table.RECV, now_ms)
+        elif self._wants_fix:
+            self._wants_fix = False
+            self._begin(self.table.FIX, now_ms)
+
+    # -- waking ------------------------------------------------------------------------
+
+    def _wake(self, now_ms: int) -> None:
+        self.state = WAKE
+        self.baud = _BAUDS[0]
+        self._script = ()
+        self._calls = 0
+        self._next_ms = self._until_ms = now_ms
+        self.tick(now_ms)
+
+    def _again(self, now_ms: int) -> None:
+        self._restarts += 1
+        self._rounds += 1
+        self._parser.clear()
+        self.key = False
+        self._keys = 0
+        if self._restarts > _ROUNDS_MAX:
+            self._fail(RESET)
+            return
+        self._has_frame = bool(self.frame)
+        self._wake(now_ms)
+
+    def _call(self, now_ms: int) -> None:
+        if now_ms < self._next_ms:
+            return
+        if self.key:
+            self.key = False
+            self._calls = -_BOOT_CALLS
+        elif self._calls == _CALLS:
+            if self._keys == _KEYS_MAX:
+                self._fail(RADIO)
+                return
+            self._keys += 1
+            self.key = True
+            self._next_ms = self._until_ms = now_ms + self.table.KEY_MS
+            return
+        self.baud = _BAUDS[self._calls // 2 % len(_BAUDS)]
+        self._calls += 1
+        self._next_ms = self._until_ms = now_ms + _CALL_MS
+        self._write("")
+
+    # -- scripts -----------------------------------------------------------------------
+
+    def _begin(self, script: tuple, now_ms: int) -> None:
+        self.state = BUSY
+        self._script = script
+        self._at = -1
+        self._forward(now_ms)
+
+    def _step(self) -> tuple:
+        return self._script[self._at] if self.state == BUSY else ("", None, 0, 0, 0)
+
+    def _forward(self, now_ms: int) -> None:
+        self._at += 1
+        if self._at == len(self._script) or self.wants_pin:
+            self._ended(now_ms)
+            return
+        self._until_ms = now_ms + self._step()[2]
+        self._issue(now_ms)
+
+    def _issue(self, now_ms: int) -> None:
+        command, wanted, _, every_ms, _ = self._step()
+        self._next_ms = now_ms + _DEAF_MS if every_ms or wanted is PAYLOAD else 0
+        self._is_ok = self._is_sent = self._is_heard = False
+        self._is_met = wanted is None
+        self._write(command)
+
+    def _write(self, command: str) -> None:
+        if "pin" in command:
+            self.pin_tried = True
+        host, port = self.addresses[self._rounds % len(self.addresses)]
+        values = (("apn", self.apn), ("pin", self.pin), ("host", host), ("port", str(port)))
+        for name, value in values:
+            command = command.replace("{" + name + "}", value)
+        self._out += b"AT" + command.encode() + b"\r"
+
+    def _pay(self, now_ms: int) -> None:
+        if not self._is_sent:
+            self._is_sent = self._is_met = True
+            self._next_ms = 0
+            self._until_ms = now_ms + self._step()[2]
+            self._out += self.frame
+
+    def _ended(self, now_ms: int) -> None:
+        table, script = self.table, self._script
+        if self.wants_pin:
+            self.wants_pin = False
+            self._begin(table.PIN, now_ms)
+        elif script is table.PIN:
+            self._begin(table.START, now_ms)
+        elif script is table.START:
+            self.pin_tried = False
+            self._begin(table.NET, now_ms)
+        elif script in (table.REDO, table.FIX):
+            self._begin(table.NET, now_ms)
+        else:
+            self._up(now_ms)
+
+    def _up(self, now_ms: int) -> None:
+        self._was_up = True
+        self.state = UP
+        self._poll_ms = now_ms + _POLL_MS if now_ms < self._await_ms else None
+        self._work(now_ms)
+
+    def _failed(self, error: int, now_ms: int) -> None:
+        """Go on after a step that failed: past it where it does not matter, else once more or not at all."""
+        if not error:
+            self._forward(now_ms)
+            return
+        self._has_frame = bool(self.frame)
+        self._rounds += 1
+        if error in (SIM, PIN, REFUSED, NOT_SEEN) or self._rounds >= _ROUNDS_MAX:
+            self._fail(error)
+        else:
+            self._begin(self.table.REDO, now_ms)
+
+    def _fail(self, error: int) -> None:
+        if self.state == BUSY and error != RESET:
+            self._write(self.table.POWER_OFF)  # else it would search on, and empty the battery
+        self.state = FAILED
+        self.error = error
+        self.key = False

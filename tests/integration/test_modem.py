@@ -1,0 +1,203 @@
+"""The button's LTE carrier on the real interpreter: the modem is simulated, its datagrams are real."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.board import modem as modems
+from sim.board.board import Board, BoardEvent
+from sim.board.modem import MAKES, Modem
+from sim.radio.air import Air, Medium
+from sim.realtime.cell import Cell
+from wire import direct, direct_centre
+from wire.keys import InvalidMessage, Mac, derive
+
+ROOT_KEY = bytes(range(32))
+MAC = Mac(derive(ROOT_KEY, "direct", 0))
+NOW_MS = 1_800_000_000_000
+CARRIER = Path(__file__).parents[1] / "vm" / "modem_carrier.py"
+CELL_FACTS = direct.cell(1, 262, 1, 0x4E2A, 27447297, -98).hex()
+ALL_MAKES = pytest.mark.parametrize("make", MAKES)
+
+
+def sealed(frame: bytes) -> list[bytes]:
+    """Answer as the centre does."""
+    try:
+        direct_centre.unseal_request(MAC, frame, 1)
+    except InvalidMessage:
+        return []
+    return [direct_centre.seal_answer(MAC, frame, direct.Answer(bytes(17), NOW_MS, 0, 0, 2))]
+
+
+class Udp(asyncio.DatagramProtocol):
+    """The centre's port for datagrams."""
+
+    place: "Place"
+
+    def connection_made(self, transport: Any) -> None:
+        """Keep it for the answers."""
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """Answer."""
+        self.place.asked.append(data)
+        for answer in self.place.answers(data):
+            self._transport.sendto(answer, addr)
+
+
+@dataclass
+class Place:
+    """A board with a modem, a cell, and a centre far away."""
+
+    folder: Path
+    board: Board
+    modem: Modem
+    asked: list[bytes] = field(default_factory=list)
+    answers: Callable[[bytes], list[bytes]] = sealed
+    lines: list[str] = field(default_factory=list)
+
+    async def run(self, *sessions: dict[str, Any], pin: str = "", for_ms: int = 60_000) -> list[str]:
+        """Let the carrier do this; return what it says."""
+        plan = {
+            "modem": self.modem.make,
+            "pin": pin,
+            "addresses": [["203.0.113.5", 443]],
+            "root": ROOT_KEY.hex(),
+            "for_ms": for_ms,
+            "sessions": sessions or ({},),
+        }
+        text = f"PLAN = {plan!r}\nROOT = {str(Path(__file__).parents[2])!r}\n"
+        (self.folder / "plan.py").write_text(text)
+        await self.board.power_on()
+        code = await self.board.wait()
+        assert code == 0, self.lines
+        assert self.lines[-1] == "done", self.lines
+        return self.lines[:-1]
+
+
+@pytest.fixture
+async def place(tmp_path: Path, make: str) -> AsyncIterator[Place]:
+    """Wire a modem to a board."""
+    air = Air(Medium(0, 0.0))
+    (tmp_path / "carrier.py").write_text(CARRIER.read_text())
+
+    def seen(event: BoardEvent) -> None:
+        if event.kind == "serial":
+            made.lines.append(event.data["line"])
+
+    board = Board(air, "button", script=tmp_path / "carrier.py", heap_kib=None, on_event=seen)
+    loop = asyncio.get_running_loop()
+    transport, udp = await loop.create_datagram_endpoint(Udp, local_addr=("127.0.0.1", 0))
+    cell = Cell(transport.get_extra_info("sockname"))
+    modem = Modem(make, cell)
+    modem.times = modems.Times(boot=0.4, register=0.3, activate=0.1, psm=4.0, fix=1.0)
+    board.attach_modem(modem)
+    made = udp.place = Place(tmp_path, board, modem)
+    try:
+        yield made
+    finally:
+        await board.power_off()
+        transport.close()
+        await cell.close()
+        await air.close()
+
+
+@ALL_MAKES
+async def test_a_press_goes_through_the_modem_to_the_centre_and_its_answer_back(place: Place) -> None:
+    """From a modem that is off; the frame says which cell, and how strong."""
+    lines = await place.run()
+    assert lines == [f"up 0 -98 {CELL_FACTS}", "answer 2"]
+    asked = direct_centre.unseal_request(MAC, place.asked[0], 1)
+    assert (asked.kind, asked.carrier, asked.signal) == (direct.PRESS, direct.LTE, -98)
+    assert asked.facts.hex().startswith(CELL_FACTS)
+
+
+@ALL_MAKES
+async def test_a_wrong_pin_is_entered_once_and_the_sim_keeps_two_tries(place: Place) -> None:
+    """Its failure is told apart from all others, and what was tried is remembered before it is sent."""
+    place.modem.sim = modems.Sim(pin="2468")
+    lines = await place.run({}, {}, {}, pin="1111")
+    assert [line.split()[:2] for line in lines if not line.startswith("spent")] == [
+        ["failed", str(direct.PIN)]
+    ] * 3
+    assert lines[0] == "spent True"
+    assert (place.modem.sim.entered, place.modem.sim.tries) == (["1111"], 2)
+
+
+FAULTS: dict[str, Callable[[modems.Faults], None]] = {
+    "echo": lambda faults: setattr(faults, "keeps_echo", True),
+    "number": lambda faults: setattr(faults, "has_mux", True),
+    "half-lines": lambda faults: setattr(faults, "half_lines", True),
+    "notices": lambda faults: setattr(faults, "urc_inside", b'*PSNWID: "262","01"'),
+    "no-prompt": lambda faults: setattr(faults, "no_prompt", 1),
+    "no-indication": lambda faults: setattr(faults, "loses_indication", 3),
+    "restart-after-send": lambda faults: setattr(faults, "restarts_after_send", 1),
+    "restart-in-answer": lambda faults: setattr(faults, "restarts_in_answer", 1),
+    "brown-out": lambda faults: setattr(faults, "browns_out", 1),
+}
+
+
+@ALL_MAKES
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_the_answer_comes_in_spite_of(place: Place, fault: str) -> None:
+    """What is seen in the field costs time, and not the press."""
+    FAULTS[fault](place.modem.faults)
+    lines = await place.run()
+    assert lines[-1] == "answer 2"
+    assert len(set(place.asked)) == 1
+
+
+@ALL_MAKES
+@pytest.mark.slow
+async def test_a_modem_that_comes_back_at_another_rate_is_found(place: Place) -> None:
+    """Nobody set it back."""
+    place.modem.faults.rate_after_restart = 9600
+    place.modem.faults.restarts_after_send = 1
+    assert (await place.run())[-1] == "answer 2"
+
+
+@ALL_MAKES
+@pytest.mark.slow
+@pytest.mark.parametrize("wakes", ["", "late", "alone"])
+async def test_a_modem_that_slept_is_woken(place: Place, wakes: str) -> None:
+    """PSM took its sockets, and its UART."""
+    place.modem.faults.psm_wakes = wakes
+    lines = await place.run({"rests_ms": 6000}, {})
+    assert [line for line in lines if line.startswith("answer")] == ["answer 2"] * 2
+    assert place.modem.starts >= 2
+
+
+@ALL_MAKES
+@pytest.mark.slow
+async def test_a_place_is_found_and_lte_comes_back(place: Place) -> None:
+    """Both share one receiver."""
+    lines = await place.run({"locates": True})
+    fix = next(line.split()[1] for line in lines if line.startswith("located"))
+    assert fix.startswith(CELL_FACTS)
+    assert direct.gnss(525219000, 134132000, 12, 0).hex()[:20] in fix
+    assert lines[-1] == "answer 2"
+
+
+@ALL_MAKES
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "value", "error"),
+    [
+        ("is_silent", True, direct.RADIO),
+        ("is_garbled", True, direct.RADIO),
+        ("coverage", modems.DENIED, direct.REFUSED),
+    ],
+)
+async def test_a_modem_that_is_no_use_fails_and_says_why(
+    place: Place, fault: str, value: object, error: int
+) -> None:
+    """The program lives, and goes other ways."""
+    setattr(place.modem.faults, fault, value)
+    lines = await place.run()
+    assert lines == [f"failed {error} 0 "]
+    assert place.asked == []
