@@ -48,8 +48,8 @@ _HOME = [(bytes.fromhex("02aabbccdd01"), -48), (bytes.fromhex("0612345678aa"), -
 class Surroundings:
     """Where a button is, for its own carriers.
 
-    `blocks_for(s)` takes the program's time, `wake()` says that something has come, `gives_in(keeps)` ends the
-    program where the battery does.
+    `blocks_for(s)` takes the program's time, `wake()` says that something has come, `gives_in(keeps)` ends
+    the program where the battery does.
     """
 
     time: Time
@@ -319,7 +319,7 @@ class Lte(_Carrier):
         elif not around.has("modem_resets", "modem_silent"):
             self._way.send(frame, lambda answer: self._take(session, answer))
 
-    def post(self, frame: bytes, now_ms: int) -> None:
+    def post(self, frame: bytes, now_ms: int) -> None:  # noqa: ARG002
         """Never be asked: it has no HTTPS."""
         raise AttributeError("post")
 

@@ -1,7 +1,7 @@
 """What lies between a button's own carriers and the centre: routers that map ports, networks with moods.
 
-A datagram may be lost, doubled, late or overtaken; its way back may be forgotten; whoever owns the network may
-answer in the centre's place. What fails it, and how, are the button's `troubles`, by the keys of sim/faults.py.
+A datagram may be lost, doubled, late or overtaken; its way back may be forgotten; whoever owns the network
+may answer in the centre's place. What ails it are the button's `troubles`, by the keys of sim/faults.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ class Server(Protocol):
 
 
 class Uplink:
-    """One carrier's way of one button. `troubles` may change at any moment, and count when something passes."""
+    """One carrier's way of one button. `troubles` may change, and count when something passes."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Uplink:
     def post(
         self, frame: bytes, is_strict: bool, is_first: bool, done: "Callable[[str, bytes], None]"
     ) -> None:
-        """Carry a request; `done(why, body)`: why it failed, or its answer. Nothing comes: `done` is not called.
+        """Carry a request; `done(why, body)` is called with its answer, or with why it failed, if ever.
 
         `why` is `tls`, `foreign` (no answer of the centre's) or `refused`.
         """
