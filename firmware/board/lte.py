@@ -41,7 +41,6 @@ class Lte:
         self._uart: machine.UART | None = None
         self._key: machine.Pin | None = None
         self._baud = 0
-        self._unsaid = b""
         self._unanswered = 0
         self._fix_ms = 0
         self.signal = self.error = 0
@@ -53,7 +52,6 @@ class Lte:
             if "pwrkey" in self._pins:
                 self._key = pin(self._pins["pwrkey"], pin.OUT, value=0)
             self._baud = 0
-            self._unsaid = b""
         self._modem.open(now_ms)
         self._modem.pin_tried = self._spent == self._pin
 
@@ -72,7 +70,9 @@ class Lte:
             self._spent = spent
             if self._keep:
                 self._keep(spent)  # before the PIN is written
-        self._write(modem_.take())
+        data = modem_.take()
+        if data and self._uart:
+            self._uart.write(data)  # there is room: it is little, and an answer is awaited before the next
         if self._key:
             self._key.value(modem_.key)
         self.signal = max(modem_.read.get("rsrp") or 0, -128)
@@ -87,17 +87,11 @@ class Lte:
     def _read(self, baud: int) -> bytes:
         if baud != self._baud or self._uart is None:
             self._baud = baud
-            self._unsaid = b""
             pins = self._pins
             self._uart = machine.UART(
                 _UART, baud, tx=pins["tx"], rx=pins["rx"], rxbuf=_BUFFER_BYTES, txbuf=_BUFFER_BYTES, timeout=0
             )
         return self._uart.read(_READ_BYTES_MAX) or b""
-
-    def _write(self, data: bytes) -> None:
-        data = self._unsaid + data
-        if data and self._uart:
-            self._unsaid = data[self._uart.write(data) or 0 :][:_BUFFER_BYTES]
 
     def send(self, frame: bytes, now_ms: int) -> None:
         """Send a datagram, as soon as the modem can."""

@@ -201,7 +201,7 @@ class Modem:
         self._next_ms = self._until_ms = 0
         self._poll_ms: int | None = None  # when to ask unasked what has come
         self._await_ms = 0
-        self._is_ok = self._is_met = self._is_sent = self._is_heard = False
+        self._is_ok = self._is_met = False
         self._has_frame = self._rings = self._wants_fix = self._was_up = False
 
     # -- what is asked of it -----------------------------------------------------------
@@ -242,14 +242,6 @@ class Modem:
         """Return what is to be written now."""
         out, self._out = self._out, b""
         return out
-
-    def due_ms(self) -> int | None:
-        """Return when `tick` must be called next, if nothing comes before; None: never."""
-        if self.state in (OFF, FAILED):
-            return None
-        if self.state == UP:
-            return self._poll_ms
-        return min(self._next_ms, self._until_ms) if self._next_ms else self._until_ms
 
     # -- what comes --------------------------------------------------------------------
 
@@ -298,13 +290,14 @@ class Modem:
 
     def _judge(self, line: bytes, now_ms: int) -> None:
         _, wanted, _, every_ms, error = self._step()
-        if line == b"OK":
-            self._is_ok = self._is_heard = True
-        elif line == b"ERROR" or line.startswith(b"+CME ERROR"):
-            if not every_ms:
-                self._failed(error, now_ms)
-                return
-            self._is_ok = self._is_heard = True
+        is_error = line == b"ERROR" or line.startswith(b"+CME ERROR")
+        if is_error and not every_ms:
+            self._failed(error, now_ms)
+            return
+        if is_error or line == b"OK":
+            self._is_ok = True
+            if every_ms:
+                self._next_ms = now_ms + every_ms
         elif wanted and wanted is not PAYLOAD:
             verdict = self._verdict(wanted, line, every_ms)
             if verdict is True:
@@ -314,9 +307,6 @@ class Modem:
                 return
         if self._is_ok and self._is_met:
             self._forward(now_ms)
-        elif self._is_ok and every_ms:
-            self._is_ok = False
-            self._next_ms = now_ms + every_ms
 
     def _verdict(self, wanted, line: bytes, every_ms: int):  # type: ignore[no-untyped-def]
         if not isinstance(wanted, bytes):
@@ -338,7 +328,7 @@ class Modem:
             if self._next_ms and now_ms >= self._next_ms:
                 if self._step()[1] is PAYLOAD:
                     self._pay(now_ms)  # after sleep the prompt may be missing, and the modem waits for bytes
-                elif self._is_heard:
+                elif self._is_ok:
                     self._issue(now_ms)
                 else:
                     self._again(now_ms)
@@ -347,7 +337,7 @@ class Modem:
 
     def _late(self, now_ms: int) -> None:
         self._parser.clear()
-        if self._is_heard:
+        if self._is_ok:
             self._failed(self._step()[4], now_ms)
         else:
             self._again(now_ms)  # deaf: another rate, or off
@@ -427,7 +417,7 @@ class Modem:
     def _issue(self, now_ms: int) -> None:
         command, wanted, _, every_ms, _ = self._step()
         self._next_ms = now_ms + _DEAF_MS if every_ms or wanted is PAYLOAD else 0
-        self._is_ok = self._is_sent = self._is_heard = False
+        self._is_ok = False
         self._is_met = wanted is None
         self._write(command)
 
@@ -441,8 +431,9 @@ class Modem:
         self._out += b"AT" + command.encode() + b"\r"
 
     def _pay(self, now_ms: int) -> None:
-        if not self._is_sent:
-            self._is_sent = self._is_met = True
+        if not self._is_met:
+            self._is_met = True
+            self._is_ok = False
             self._next_ms = 0
             self._until_ms = now_ms + self._step()[2]
             self._out += self.frame

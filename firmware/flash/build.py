@@ -77,10 +77,14 @@ def compile_firmware(build: Path, board: str = "esp32") -> dict[str, bytes]:
 
 
 def sizes(files: dict[str, bytes]) -> tuple[int, int]:
-    """Return how many bytes a board loads of `files` without the direct path, and all of them."""
+    """Return how many bytes a board loads of `files` without the direct path, and with it.
+
+    With it, of the tables of modems, only the one of its own modem: the largest counts.
+    """
     direct = sum(len(content) for name, content in files.items() if name.startswith(_DIRECT))
+    tables = [len(content) for name, content in files.items() if name.startswith("firmware/board/modems/")]
     whole = sum(map(len, files.values()))
-    return whole - direct, whole
+    return whole - direct, whole - sum(tables) + max(tables)
 
 
 def capabilities_of(board: str) -> dict[str, bool]:

@@ -33,6 +33,7 @@ MAKES = pytest.mark.parametrize("make", TABLES)
 DIALOGUES = Path(__file__).with_name("dialogues")
 CENTRE = ("203.0.113.5", 443)
 OTHER = ("203.0.113.6", 443)
+STEP_MS = 20  # as the carrier steps
 FRAME = bytes(range(128))
 NASTY = b"\r\nOK\r\n> \r\n+CADATAIND: 0\r\n+SQNSRECV: 1,9\r\nRDY\r\nERROR\r\n".ljust(64, b"\r")
 
@@ -103,10 +104,8 @@ class World:
             self._carry()
             if done():
                 return
-            due_ms = self.ours.due_ms()
-            wanted = [until_ms] + ([due_ms] if due_ms is not None else [])
-            wanted += [self._queue[0][0]] if self._queue else []
-            self.now_ms = max(self.now_ms, min(wanted))
+            next_ms = self._queue[0][0] if self._queue else until_ms
+            self.now_ms = max(self.now_ms, min(self.now_ms + STEP_MS, next_ms, until_ms))
             if self._queue and self._queue[0][0] <= self.now_ms:
                 handle = heapq.heappop(self._queue)[2]
                 if not handle.is_off:
