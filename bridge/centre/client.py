@@ -183,6 +183,11 @@ class Centre:
         posts = self._posters("/v1/call-offs", call_off, token, (200,), _read_nothing)
         await self._race(posts, hedge_s=None, no_is_final=True)
 
+    async def post_pin_trial(self, token: str, trial: dict[str, Any]) -> None:
+        """Try a PIN, where no alarm is open; raises CentreRefused("wrong_pin") where it is neither."""
+        posts = self._posters("/v1/pin-trials", trial, token, (200,), _read_nothing)
+        await self._race(posts, hedge_s=None, no_is_final=True)
+
     async def post_alive(self, token: str, alive: dict[str, Any]) -> AliveAnswer:
         """Send a heartbeat. Raises CentreRefused where the centre has no time for it now."""
         return await self._post("/v1/alive", alive, token, (200,), _read_alive)

@@ -47,7 +47,7 @@ def main(
     home = Home(arguments.home or default_home())
     _forbid_core_files()
     try:
-        command: Command = importlib.import_module(f"bridge.commands.{arguments.command}")
+        command: Command = importlib.import_module(f"bridge.commands.{arguments.command.replace('-', '_')}")
         if arguments.command == "run":  # which tells of mistakes in its log
             return command.run(home, arguments)
         from bridge.reporting.log import mistakes  # late: `--help` does without
@@ -120,6 +120,8 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_enrol(commands.add_parser("enrol", parents=[home], help="take up a button, by its label"))
     _add_run(commands.add_parser("run", parents=[settings], help="listen, until stopped"))
+    trial = commands.add_parser("try-pin", parents=[home], help="ask whether a PIN holds; no alarm is needed")
+    trial.add_argument("--button", metavar="ID", help="which, where several are enrolled")
     commands.add_parser("status", parents=[home], help="show which buttons there are, and their presses")
     doctor = commands.add_parser("doctor", parents=[settings], help="check all that an alarm needs")
     doctor.add_argument("--json", action="store_true", help="the findings as JSON")

@@ -67,6 +67,7 @@ class Intake:
             Route("GET", "/v1/incidents/{incident}/receipts", self.bearer, self.receipts, has_head=False),
             Route("POST", "/v1/incidents/{incident}/fixes", self.bearer, self.fixes),
             Route("POST", "/v1/call-offs", self.bearer, self.call_off),
+            Route("POST", "/v1/pin-trials", self.bearer, self.pin_trial),
             Route("POST", "/v1/alive", self.bearer_of_heartbeat, self.alive),
         )
 
@@ -173,6 +174,17 @@ class Intake:
         )
         self._signals.board_changed()
         return answer({"incident": attempt.incident_id, "tracking_s": TRACKING_S})
+
+    async def pin_trial(self, request: web.Request, bridge_id: str) -> web.Response:
+        """Say that a PIN is one of the two that hold, and not which; nothing is called off."""
+        trial = incidents.read_pin_trial(await read_json(request))
+        async with self._checks.turn(trial.device_id):
+            hashes = await self._worker(presses.begin_pin_trial, bridge_id, trial.device_id, lane=AFTER)
+            if await self._checks.run(check_pin, trial.pin, *hashes) is Verdict.WRONG:
+                raise Refused("wrong_pin")
+            await self._worker(presses.end_pin_trial, bridge_id, trial.device_id, lane=AFTER)
+        self._log("pin_tried", device_id=trial.device_id)
+        return answer({})
 
     async def alive(self, request: web.Request, bridge_id: str) -> web.Response:
         """Take a heartbeat; never at the cost of an alarm."""

@@ -103,6 +103,14 @@ class CallOff:
     pin: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PinTrial:
+    """The protected person tries a PIN, to know that it holds; nothing is called off by it."""
+
+    device_id: str
+    pin: str = field(repr=False)
+
+
 def read(body: object) -> Press:
     """Read the press in a parsed JSON body; raise Refused where a required field is wrong."""
     body = _object(body)
@@ -155,11 +163,20 @@ def read_call_off(body: object) -> CallOff:
     event, counter = _press(body)
     if event != codes.ALARM:
         raise Refused("only_alarms", field="event")
-    device_id = _device_id(body)
+    return CallOff(_device_id(body), counter, _pin(body))
+
+
+def read_pin_trial(body: object) -> PinTrial:
+    """Read which button's PIN is tried. Raises Refused; any string may be tried, as in a call-off."""
+    body = _object(body)
+    return PinTrial(_device_id(body), _pin(body))
+
+
+def _pin(body: Mapping[str, object]) -> str:
     pin = fields.required(body, "pin", str)
     if len(pin) > PIN_CHARS_MAX:
         raise Refused("out_of_range", f"pin must have at most {PIN_CHARS_MAX} characters", field="pin")
-    return CallOff(device_id, counter, pin)
+    return pin
 
 
 def new_id(now_ms: int, drawn: bytes) -> str:

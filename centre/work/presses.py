@@ -11,7 +11,7 @@ from centre.rules.fields import Dropped
 from centre.rules.incidents import CallOff, Fix, Press
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import buttons, event_log, heard
+from centre.work import assignments, buttons, event_log, heard
 from centre.work import webhook as queue
 from centre.work.core import Core, typed
 from wire import codes, receipts
@@ -301,37 +301,72 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
 
 
 def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinAttempt:
-    """Count an attempt, before it is checked: a kill wins no free one. Return what is needed to check it.
+    """Count an attempt to call an alarm off. Return what is needed to check the PIN.
 
     Raises Refused: unknown_device, unknown_press, no_pin, pin_locked.
     """
-    device_id, now_ms = call_off.device_id, core.now_ms()
+    device_id = call_off.device_id
     with core.store.transaction():
-        device = core.store.one("device_of_bridge", device_id=device_id, bridge_id=bridge_id)
-        if device is None:
-            raise Refused("unknown_device")
+        device = _device_of_bridge(core, bridge_id, device_id)
         incident = core.store.one(
             "incident_of_press", device_id=device_id, event=codes.ALARM, counter=call_off.counter
         )
         if incident is None or incident["erased_at_ms"] is not None:
             raise Refused("unknown_press")
-        if device["pin_hash"] is None:
-            raise Refused("no_pin")
-        row = core.store.one("pin_attempts", device_id=device_id)
-        if row is not None and now_ms < row["locked_until_ms"]:
-            wait_ms = row["locked_until_ms"] - now_ms
-            raise Refused("pin_locked", retry_after_s=-(-wait_ms // 1000))
-        heard.of_bridge(core, bridge_id)
-        attempts = 1 + (row["attempts"] if row else 0)
-        locked_until_ms = now_ms + access.lock_ms(attempts)
-        core.store.run(
-            "set_pin_attempts", device_id=device_id, attempts=attempts, locked_until_ms=locked_until_ms
+        incident_id = str(incident["incident_id"])
+        return PinAttempt(incident_id, *_count_attempt(core, bridge_id, device, incident_id))
+
+
+def begin_pin_trial(core: Core, bridge_id: str, device_id: str) -> tuple[str, str | None]:
+    """Count a trial of a PIN without an alarm. Return the hashes that it is to be checked against.
+
+    Not while an alarm is open: who types the duress PIN then must be understood, and only a call-off is.
+    Raises Refused: unknown_device, alarm_open, no_pin, pin_locked.
+    """
+    with core.store.transaction():
+        device = _device_of_bridge(core, bridge_id, device_id)
+        if assignments.alarm_open(core, device_id):
+            raise Refused("alarm_open", "an alarm is open: its page calls it off")
+        return _count_attempt(core, bridge_id, device, None)
+
+
+def end_pin_trial(core: Core, bridge_id: str, device_id: str) -> None:
+    """Forgive the wrong ones before: the PIN was right, one or the other."""
+    with core.store.transaction():
+        core.store.run("set_pin_attempts", device_id=device_id, attempts=0, locked_until_ms=0)
+        event_log.note(core, "pin_tried", f"bridge:{bridge_id}", device_id=device_id)
+
+
+def _device_of_bridge(core: Core, bridge_id: str, device_id: str) -> Row:
+    device = core.store.one("device_of_bridge", device_id=device_id, bridge_id=bridge_id)
+    if device is None:
+        raise Refused("unknown_device")
+    return device
+
+
+def _count_attempt(
+    core: Core, bridge_id: str, device: Row, incident_id: str | None
+) -> tuple[str, str | None]:
+    """Count an attempt, before it is checked: a kill wins no free one. Return the hashes of both PINs."""
+    if device["pin_hash"] is None:
+        raise Refused("no_pin")
+    device_id, now_ms = device["device_id"], core.now_ms()
+    row = core.store.one("pin_attempts", device_id=device_id)
+    if row is not None and now_ms < row["locked_until_ms"]:
+        wait_ms = row["locked_until_ms"] - now_ms
+        raise Refused("pin_locked", retry_after_s=-(-wait_ms // 1000))
+    heard.of_bridge(core, bridge_id)
+    attempts = 1 + (row["attempts"] if row else 0)
+    locked_until_ms = now_ms + access.lock_ms(attempts)
+    core.store.run(
+        "set_pin_attempts", device_id=device_id, attempts=attempts, locked_until_ms=locked_until_ms
+    )
+    if locked_until_ms > now_ms:
+        which = {"device_id": device_id} | ({} if incident_id is None else {"incident_id": incident_id})
+        event_log.note(
+            core, "pin_locked", f"bridge:{bridge_id}", **which, tries=attempts, until_ms=locked_until_ms
         )
-        if locked_until_ms > now_ms:
-            incident_id = incident["incident_id"]
-            who = {"actor": f"bridge:{bridge_id}", "incident_id": incident_id, "device_id": device_id}
-            event_log.note(core, "pin_locked", **who, tries=attempts, until_ms=locked_until_ms)
-    return PinAttempt(str(incident["incident_id"]), *buttons.pins(core, device))
+    return buttons.pins(core, device)
 
 
 def call_off(core: Core, bridge_id: str, incident_id: str, verdict: Verdict) -> CalledOff:

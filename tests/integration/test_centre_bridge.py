@@ -8,8 +8,11 @@ import pytest
 
 from bridge.centre import client
 from bridge.centre.errors import CentreRefused, TlsWrong
+from bridge.commands.enrol import enrol
 from bridge.model import Fix
+from bridge.store.home import FILE, Home
 from centre.work import board
+from tests.unit.bridge.commands.parts import Terminal
 from tests.unit.centre.parts import FIX, Hand, centre, core_at, incidents_of
 from wire import receipts
 
@@ -63,6 +66,25 @@ async def test_what_follows_a_press_is_understood_by_both(tmp_path: Path) -> Non
     }
     assert seen.call_off is not None
     assert seen.call_off.duress_at_ms is not None
+
+
+async def test_the_person_tries_both_pins_on_the_day_they_are_set(tmp_path: Path) -> None:
+    """Typed without being shown; a wrong one is told in a sentence, and the two right ones alike."""
+    seen: list[str] = []
+    async with centre(tmp_path / "centre", HAND) as (serving, _):
+        label = client.parse_label(f"{serving.url}/e#{HAND.enrolment_code}.{serving.authority.sha256}")
+        home = Home(tmp_path / "phone")
+        await enrol(home, label, "271828", "3141", secrets=FILE)
+        for pin, code in (("271828", 0), ("3141", 0), ("314", 1)):
+            async with Terminal("try-pin", "--home", home.path) as terminal:
+                await terminal.see("PIN or duress PIN: ")
+                terminal.type(f"{pin}\n")
+                assert await terminal.end() == code
+                assert pin not in terminal.text
+                seen.append(terminal.text)
+    assert seen[0] == seen[1]
+    assert "That PIN is right." in seen[0]
+    assert "that PIN is not right" in seen[2]
 
 
 async def test_a_refusal_is_read_as_one(tmp_path: Path) -> None:

@@ -156,6 +156,41 @@ async def test_what_cannot_be_called_off_says_why(tmp_path: Path) -> None:
         assert (status, problem["reason"]) == (422, "only_alarms")
 
 
+async def test_a_pin_is_tried_before_it_is_needed(tmp_path: Path) -> None:
+    """Both are right, and nobody learns which it was; wrong ones count as they do in a call-off."""
+
+    async def tried(phone: Phone, pin: str) -> tuple[int, Any]:
+        return await phone.ask("POST", "/v1/pin-trials", json={"device_id": HAND.device_id, "pin": pin})
+
+    lines = Lines()
+    async with centre(tmp_path, HAND, log=lines) as (_, phone):
+        await phone.enrol(HAND, **PINS)
+        assert [await tried(phone, pin) for pin in PINS.values()] == [(200, {})] * 2
+        refused = [await tried(phone, wrong) for wrong in ("0000", "", "27182", "1111")]
+        assert [(status, problem["reason"]) for status, problem in refused] == [(403, "wrong_pin")] * 4
+        assert (await tried(phone, PINS["pin"]))[0] == 200, "the right one forgives the wrong ones"
+        await pressed(phone)
+        status, problem = await tried(phone, PINS["duress_pin"])
+        assert (status, problem["reason"]) == (409, "alarm_open"), "a duress PIN must reach an operator"
+        assert (await phone.call_off(HAND, 1, PINS["duress_pin"]))[0] == 200
+    told = [{**line, "at_ms": 0} for line in lines.of("pin_tried")]
+    assert told[0] == told[1]
+
+
+async def test_guesses_of_a_pin_without_an_alarm_lock_the_call_off_too(tmp_path: Path) -> None:
+    """Whoever has the phone gains no free guesses by trying; another's button is none of theirs."""
+    other = Hand(2)
+    async with centre(tmp_path, HAND, other) as (_, phone):
+        await phone.enrol(HAND, **PINS)
+        for guess in range(5):
+            body = {"device_id": HAND.device_id, "pin": f"000{guess}"}
+            assert (await phone.ask("POST", "/v1/pin-trials", json=body))[0] == 403
+        await pressed(phone)
+        assert (await phone.call_off(HAND, 1, PINS["pin"]))[1]["reason"] == "pin_locked"
+        body = {"device_id": other.device_id, "pin": "0000"}
+        assert (await phone.ask("POST", "/v1/pin-trials", json=body))[1]["reason"] == "unknown_device"
+
+
 async def test_guesses_at_the_same_time_are_all_counted(tmp_path: Path) -> None:
     """Twenty at once: five are checked at most, the rest locked out or turned away; nothing is called off."""
     async with centre(tmp_path, HAND) as (_, phone):
