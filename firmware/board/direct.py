@@ -305,7 +305,8 @@ class Direct:
     def due_ms(self) -> int:
         """Return when `tick` must be called next."""
         if not self._is_open():
-            return self.life.direct_ms
+            due_ms: int = self.life.direct_ms
+            return due_ms
         return min([way.due_ms() for way in self._ways])
 
     # -- sessions ----------------------------------------------------------------------
