@@ -82,7 +82,7 @@ class Lte:
         if modem_.state == modem.FAILED:
             self.error = modem_.error
             return -1
-        return int(modem_.state == modem.UP)
+        return int(modem_.is_up())
 
     def _read(self, baud: int) -> bytes:
         if baud != self._baud or self._uart is None:
@@ -111,6 +111,11 @@ class Lte:
         """Begin a fix; LTE is off meanwhile."""
         self._modem.read.pop("lat_e7", None)
         self._modem.locate(now_ms)
+
+    @property
+    def network(self) -> str:
+        """Return whose schedule fits: NB-IoT is slower."""
+        return "nbiot" if self._modem.read.get("kind") == 2 else "lte"
 
     @property
     def facts(self) -> bytes:

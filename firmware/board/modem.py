@@ -238,6 +238,10 @@ class Modem:
         self.key = False
         self.frame = b""
 
+    def is_up(self) -> bool:
+        """Return whether frames go out, if one is not just on its way."""
+        return self.state == UP or self.state == BUSY and self._script in (self.table.SEND, self.table.RECV)
+
     def take(self) -> bytes:
         """Return what is to be written now."""
         out, self._out = self._out, b""

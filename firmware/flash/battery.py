@@ -3,10 +3,11 @@
 import argparse
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 from firmware.board.config import SETTINGS
-from firmware.flash import life
+from firmware.flash import direct_life, life
 from firmware.flash.plot import draw
 
 _PERIOD_S = SETTINGS["alive_period_s"][1:]
@@ -57,6 +58,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--alive", type=period, default=900.0, metavar="TIME", help="as in 15min (the default)"
     )
     parser.add_argument("--presses-per-month", type=_presses, default=2.0, metavar="N", help="default: 2")
+    parser.add_argument(
+        "--direct",
+        action="append",
+        default=[],
+        choices=direct_life.WAYS,
+        metavar="WAY",
+        help=f"how it reaches the centre without a phone: {', '.join(direct_life.WAYS)}; more than once",
+    )
     parser.add_argument("--plot", type=_png, metavar="FILE.png", help="draw life over the time between signs")
     parser.set_defaults(run=run)
 
@@ -64,7 +73,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def run(options: argparse.Namespace) -> int:
     """Print the estimate, and draw it. Raises CommandError."""
     currents = life.Currents(options.board)
-    rows = life.estimate(currents, options.battery, options.alive, options.presses_per_month)
+    ways = dict.fromkeys(options.direct)
+    rows = life.estimate(currents, options.battery, options.alive, options.presses_per_month, ways)
     shortest, typical, longest = life.days_of(currents, options.battery, rows)
     print(f"{'mAh a day':34}{'times a day':>12}{'awake each':>12}{'low':>9}{'typical':>9}{'high':>9}")
     sums: life.Triple = tuple(sum(row.mah[level] for row in rows) for level in life.LEVELS)  # type: ignore[assignment]
@@ -74,20 +84,21 @@ def run(options: argparse.Namespace) -> int:
         print(f"{row.what:34}{times:>12}{each:>12}" + "".join(f"{mah:9.3f}" for mah in row.mah))
     spoken = [f"{days:.0f}" if days >= 10 else f"{days:.1f}" for days in (typical, shortest, longest)]
     print("\nlife of {:g} mAh: {} days ({} to {})\n".format(options.battery, *spoken))
-    _print_sources(currents)
+    _print_sources(currents, ways)
     if options.plot:
-        curve = life.curve(currents, options.battery, options.presses_per_month, *_PERIOD_S)
+        curve = life.curve(currents, options.battery, options.presses_per_month, *_PERIOD_S, ways)
         draw(options.plot, curve, (options.alive, typical), _title(options))
         print(f"curve in {options.plot}")
     return 0
 
 
-def _print_sources(currents: life.Currents) -> None:
+def _print_sources(currents: life.Currents, ways: Iterable[str]) -> None:
     print(f"{'from':24}{'low':>9}{'typical':>9}{'high':>9}")
-    for name, value in currents.entries.items():
-        if not name.endswith("_from"):
-            numbers = "".join(f"{number:9g}" for number in value)
-            print(f"{name:24}{numbers}  {currents.entries[name + '_from']}")
+    for where, entries in (("", currents.entries), *((f"{way} ", currents.direct[way]) for way in ways)):
+        for name, value in entries.items():
+            if not name.endswith("_from"):
+                numbers = "".join(f"{number:9g}" for number in value)
+                print(f"{where + name:24}{numbers}  {entries[name + '_from']}")
     told = currents.awake
     over_ms, computed_ms = (told["events"]["ALIVE"][key] for key in ("over_ms", "cpu_ms"))
     print(f"""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware.board.press import ADVERTISE, HUSH, QUIET_PHASE, SESSION, SILENCE, Life, Press
+from firmware.flash import direct_life
 from firmware.flash.errors import CommandError
 from wire.codes import ALIVE, CONTACT, NAMES, rhythm
 from wire.keys import Mac
@@ -101,6 +102,7 @@ class Currents:
     def __init__(self, board: str, awake: Path = AWAKE) -> None:
         table = tomllib.loads(CURRENTS.read_text())
         self.entries: dict[str, Any] = table["common"] | table["boards"][board]
+        self.direct: dict[str, Any] = table["direct"]
         try:
             self.awake = json.loads(awake.read_text())
             self._computed_s = float(self.awake["events"]["ALIVE"]["cpu_ms"]) / 1000
@@ -109,6 +111,10 @@ class Currents:
 
     def at(self, name: str, level: int) -> float:
         return float(self.entries[name][level])
+
+    def direct_mah(self, way: str, name: str, level: int, times: float = 1) -> float:
+        """What `times` of an entry of the direct path take; those are charges, in mA and seconds."""
+        return float(self.direct[way][name][level]) * times / 3600
 
     def start_s(self, level: int) -> float:
         """From the wake to the first advert, as far as the chip computes."""
@@ -138,8 +144,41 @@ class Row:
     mah: Triple
 
 
-def estimate(currents: Currents, battery_mah: float, period_s: float, presses: float) -> list[Row]:
-    """The table, without its sum. `presses` a month."""
+def direct_rows(currents: Currents, presses: float, ways: Iterable[str]) -> list[Row]:
+    """What the direct path adds: a check-in a day, a modem's rest, and all presses, which it takes, too.
+
+    Of several ways the first is asked for the later stages; the others only bring the press.
+    """
+    rows: list[Row] = []
+    every_days = _MONTH_DAYS / presses if presses else math.inf
+    for way in ways:
+        first = not rows
+        carrier, name = ("wifi", "Wi-Fi") if way == direct_life.WIFI else ("lte", "LTE")
+
+        def alarm(level: int, way: str = way, carrier: str = carrier, first: bool = first) -> float:
+            of_press = direct_life.of_level(carrier, level if first else LOW)
+            mah = currents.direct_mah(way, "session_mas", level, of_press.count)
+            mah += currents.direct_mah(way, "wait_mas", level, of_press.waited_s)
+            for once in ("attach_mas", "fix_mas"):
+                if once in currents.direct[way] and level:
+                    mah += currents.direct_mah(way, once, level)
+            return mah / every_days
+
+        session = tuple(currents.direct_mah(way, "session_mas", level) for level in LEVELS)
+        rows.append(Row(f"check-in, {name}", 1, None, session))  # type: ignore[arg-type]
+        if way in direct_life.MODEMS:
+            rest = tuple(24 * currents.direct[way]["psm_ma"][level] for level in LEVELS)
+            rows.append(Row("rest, modem (PSM)", None, None, rest))  # type: ignore[arg-type]
+        rows.append(
+            Row(f"alarm direct, {name}", 1 / every_days, None, (alarm(LOW), alarm(TYPICAL), alarm(HIGH)))
+        )
+    return rows
+
+
+def estimate(
+    currents: Currents, battery_mah: float, period_s: float, presses: float, ways: Iterable[str] = ()
+) -> list[Row]:
+    """The table, without its sum. `presses` a month; `ways`: to the centre without a phone."""
 
     def triple(of: Callable[[int], float]) -> Triple:
         return of(LOW), of(TYPICAL), of(HIGH)
@@ -157,6 +196,7 @@ def estimate(currents: Currents, battery_mah: float, period_s: float, presses: f
         row(f"sign of life ({NAMES[ALIVE]})", alive.wakes, days, lambda _: alive),
         row(f"daily check-in ({NAMES[CONTACT]})", contact.wakes, days, lambda _: contact),
         row("press, until it is closed", 1, every_days, one_press),
+        *direct_rows(currents, presses, ways),
         Row("rest, chip", None, None, triple(lambda n: 24 * currents.at("rest_ma", n))),
         Row("rest, board", None, None, triple(lambda n: 24 * currents.at("board_ma", n))),
         Row("self-discharge", None, None, triple(lambda n: leak_mah * currents.at("self_discharge", n))),
@@ -170,7 +210,18 @@ def days_of(currents: Currents, battery_mah: float, rows: list[Row]) -> Triple:
     return usable[LOW] / taken[HIGH], usable[TYPICAL] / taken[TYPICAL], usable[HIGH] / taken[LOW]
 
 
-def curve(currents: Currents, battery_mah: float, presses: float, least_s: float, most_s: float) -> Curve:
+def curve(
+    currents: Currents,
+    battery_mah: float,
+    presses: float,
+    least_s: float,
+    most_s: float,
+    ways: Iterable[str] = (),
+) -> Curve:
     """`(period_s, life in days)` between the two periods, evenly on a logarithmic scale."""
     periods = [least_s * (most_s / least_s) ** (n / _STEPS) for n in range(_STEPS + 1)]
-    return [(s, days_of(currents, battery_mah, estimate(currents, battery_mah, s, presses))) for s in periods]
+    direct = direct_rows(currents, presses, ways)
+    return [
+        (s, days_of(currents, battery_mah, estimate(currents, battery_mah, s, presses) + direct))
+        for s in periods
+    ]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from firmware.board.press import Life
-from firmware.flash import app, life
+from firmware.flash import app, direct_life, life
 from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import KINDS
 from wire.codes import ALIVE, CONTACT
@@ -87,10 +87,36 @@ def test_an_hour_on_the_air_is_charged_as_measured_by_others() -> None:
     assert hour(10_000_000) == pytest.approx(TABLE["boards"]["esp32"]["air_ma"][1], abs=0.1)
 
 
-@pytest.mark.parametrize("part", ["common", *BOARDS])
+def test_the_direct_path_adds_a_few_percent_to_a_day_and_an_alarm_costs_its_sessions() -> None:
+    """Two hours of polling are what an open alarm costs; a check-in a day is less than the signs of life."""
+    currents = life.Currents("esp32")
+    for way in direct_life.WAYS:
+        rows = {row.what.split(",")[0]: row for row in life.direct_rows(currents, 30.4, [way])}
+        checkin, alarm = rows["check-in"].mah, rows["alarm direct"].mah
+        assert all(0.01 < mah < 0.3 for mah in checkin)
+        assert alarm[life.LOW] < alarm[life.TYPICAL] < alarm[life.HIGH]
+        assert 0.5 < alarm[life.TYPICAL] < 5
+        assert ("rest" in rows) == (way in direct_life.MODEMS)
+    assert days("esp32", presses=0)[1] > 0
+
+
+@pytest.mark.parametrize("carrier", ["wifi", "lte"])
+def test_an_open_alarm_comes_up_less_and_less_often(carrier: str) -> None:
+    """At once and held for two minutes; then each minute; then every five, until two hours are over."""
+    test, half_hour, two_hours = (direct_life.of_level(carrier, level) for level in life.LEVELS)
+    assert test.count == 1
+    assert 120 <= half_hour.waited_s < 240
+    assert 10 <= half_hour.count <= 16
+    assert 15 <= two_hours.count - half_hour.count <= 20
+
+
+PARTS = {"common": TABLE["common"], **TABLE["boards"], **TABLE["direct"]}
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_every_current_is_a_range_and_says_where_it_is_from(part: str) -> None:
     """A data sheet's table, a measurement with its place, or plainly `assumed`."""
-    entries = TABLE["common"] if part == "common" else TABLE["boards"][part]
+    entries = PARTS[part]
     for name in [name for name in entries if not name.endswith("_from")]:
         low, typical, high = entries[name]
         assert 0 <= low <= typical <= high, name
