@@ -240,7 +240,7 @@ class Modem:
 
     def is_up(self) -> bool:
         """Return whether frames go out, if one is not just on its way."""
-        return self.state == UP or self.state == BUSY and self._script in (self.table.SEND, self.table.RECV)
+        return self.state == UP or (self.state == BUSY and self._script in (self.table.SEND, self.table.RECV))
 
     def take(self) -> bytes:
         """Return what is to be written now."""

@@ -1,6 +1,7 @@
 """What the direct path takes from the battery: the button's own direct.py in virtual time, at a carrier."""
 
 import heapq
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +29,6 @@ class Sessions:
 
     count: int = 0
     waited_s: float = 0.0
-    _up_ms: int | None = None
 
 
 @dataclass
@@ -45,51 +45,71 @@ class _Answer:
     flags: int = 0
 
 
+class _Player:
+    """A carrier that comes up and is answered, and the press's own machine at it."""
+
+    def __init__(self, carrier: str, event: int) -> None:
+        self.life = Life()
+        self.life.event, self.life.press_counter = event, 1
+        self.now_ms = 0
+        self.sessions = Sessions()
+        self._carrier = carrier
+        self._kept = direct.Kept()
+        self._machine = direct.Direct(self.life, self._kept, "always", (carrier,), lambda _: 10 * _DAY_MS)
+        self._machine.boot(0, False)
+        self._numbers = itertools.count()
+        self._coming: list[tuple[int, int, Action]] = []  # what the carrier will say, and when
+        self._up_ms: int | None = None
+        self._carry_out(self._machine.pressed(0))
+
+    def step(self, until_ms: int) -> None:
+        """Go on to what happens next."""
+        says_ms = [at_ms for at_ms, _, _ in self._coming[:1]]
+        self.now_ms = max(self.now_ms, min([self._machine.due_ms(), until_ms, *says_ms]))
+        if self._coming and self._coming[0][0] <= self.now_ms:
+            self._carry_out(self._says(*heapq.heappop(self._coming)[2]))
+        self._carry_out(self._machine.tick(self.now_ms))
+
+    def _says(self, verb: str, kind: int = 0, n: int = 0) -> list[Action]:
+        if verb == direct.UP:
+            self._up_ms = self.now_ms
+            return self._machine.up(self._carrier, self.now_ms)
+        life = self.life
+        life.stage, life.received_ms = RECEIVED, life.received_ms or self.now_ms
+        if life.event == TEST:
+            life.event = 0
+        asked = _Asked(LTE if self._carrier == "lte" else WIFI_UDP, n, kind)
+        return self._machine.answered(self._carrier, asked, _Answer(self._kept.n + 1), self.now_ms)
+
+    def _carry_out(self, actions: Iterable[Action]) -> None:
+        for verb, *args in actions:
+            if verb == direct.UP:
+                self.sessions.count += 1
+                self._later(_UP_MS[self._carrier], (verb,))
+            elif verb == direct.SEND:  # a POLL is held for as long as it says
+                self._later(args[2] * 1000 + _ANSWER_MS, (verb, args[1], args[4]))
+            elif verb == direct.CLOSE:
+                self.down()
+
+    def _later(self, ms: int, what: Action) -> None:
+        heapq.heappush(self._coming, (self.now_ms + ms, next(self._numbers), what))
+
+    def down(self) -> None:
+        """Switch the carrier off."""
+        self._coming.clear()
+        if self._up_ms is not None:
+            self.sessions.waited_s += (self.now_ms - self._up_ms) / 1000
+            self._up_ms = None
+
+
 @cache
 def one_press(carrier: str, event: int, until_ms: int) -> Sessions:
     """Play a press that is RECEIVED by this carrier at once, and closed then."""
-    life = Life()
-    life.event, life.press_counter = event, 1
-    kept = direct.Kept()
-    machine = direct.Direct(life, kept, "always", (carrier,), lambda _: 10 * _DAY_MS)
-    machine.boot(0, False)
-    sessions = Sessions()
-    coming: list[tuple[int, int, Action]] = []  # what the carrier will say, and when
-    number = now_ms = 0
-
-    def carry_out(actions: Iterable[Action]) -> None:
-        nonlocal number
-        for verb, *args in actions:
-            number += 1
-            if verb == direct.UP:
-                sessions.count += 1
-                heapq.heappush(coming, (now_ms + _UP_MS[carrier], number, (verb,)))
-            elif verb == direct.SEND:
-                late_ms = args[2] * 1000 + _ANSWER_MS  # a POLL is held for as long as it says
-                heapq.heappush(coming, (now_ms + late_ms, number, (verb, args[1], args[4])))
-            elif verb == direct.CLOSE and sessions._up_ms is not None:
-                sessions.waited_s += (now_ms - sessions._up_ms) / 1000
-                sessions._up_ms = None
-                coming.clear()
-
-    carry_out(machine.pressed(now_ms))
-    while life.event and now_ms < until_ms:
-        now_ms = max(now_ms, min([machine.due_ms(), until_ms, *(at_ms for at_ms, _, _ in coming[:1])]))
-        if coming and coming[0][0] <= now_ms:
-            what = heapq.heappop(coming)[2]
-            if what[0] == direct.UP:
-                sessions._up_ms = now_ms
-                carry_out(machine.up(carrier, now_ms))
-            else:
-                life.stage, life.received_ms = RECEIVED, life.received_ms or now_ms
-                if life.event == TEST:
-                    life.event = 0
-                asked = _Asked(LTE if carrier == "lte" else WIFI_UDP, what[2], what[1])
-                carry_out(machine.answered(carrier, asked, _Answer(kept.n + 1), now_ms))
-        carry_out(machine.tick(now_ms))
-    if sessions._up_ms is not None:
-        sessions.waited_s += (now_ms - sessions._up_ms) / 1000
-    return sessions
+    player = _Player(carrier, event)
+    while player.life.event and player.now_ms < until_ms:
+        player.step(until_ms)
+    player.down()
+    return player.sessions
 
 
 def of_level(carrier: str, level: int) -> Sessions:

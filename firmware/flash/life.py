@@ -164,11 +164,11 @@ def direct_rows(currents: Currents, presses: float, ways: Iterable[str]) -> list
                     mah += currents.direct_mah(way, once, level)
             return mah / every_days
 
-        session = tuple(currents.direct_mah(way, "session_mas", level) for level in LEVELS)
-        rows.append(Row(f"check-in, {name}", 1, None, session))  # type: ignore[arg-type]
+        low, typical, high = (currents.direct_mah(way, "session_mas", level) for level in LEVELS)
+        rows.append(Row(f"check-in, {name}", 1, None, (low, typical, high)))
         if way in direct_life.MODEMS:
-            rest = tuple(24 * currents.direct[way]["psm_ma"][level] for level in LEVELS)
-            rows.append(Row("rest, modem (PSM)", None, None, rest))  # type: ignore[arg-type]
+            low, typical, high = (24 * currents.direct[way]["psm_ma"][level] for level in LEVELS)
+            rows.append(Row("rest, modem (PSM)", None, None, (low, typical, high)))
         rows.append(
             Row(f"alarm direct, {name}", 1 / every_days, None, (alarm(LOW), alarm(TYPICAL), alarm(HIGH)))
         )
