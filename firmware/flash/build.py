@@ -36,7 +36,7 @@ _DIRECT = (
     "wire/direct.",
     *(
         f"firmware/board/{name}"
-        for name in ("direct.", "direct_config.", "wifi.", "lte.", "modem.", "modems/")
+        for name in ("direct.", "direct_config.", "wifi.", "https.", "lte.", "modem.", "modems/")
     ),
 )
 
