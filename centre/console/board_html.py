@@ -225,17 +225,15 @@ def render_patrol_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
     )
 
 
-def _phones(sheet: Sheet, language: str) -> Callable[[str | None], str]:
-    """Return how the phones of an alarm are called: phone 1 is the first that told of it; None: no phone."""
+def _phones(sheet: Sheet, language: str) -> Callable[[str], str]:
+    """Return how the phones of an alarm are called: phone 1 is the one that told of it first."""
     incident = sheet.incident
     shown = [*incident.latest, sheet.last_known] if sheet.last_known else incident.latest
-    ids = [arrival.bridge_id for arrival in incident.arrivals] + [position.bridge_id for position in shown]
-    known = dict.fromkeys(bridge_id for bridge_id in ids if bridge_id is not None)
-    numbers = {bridge_id: number for number, bridge_id in enumerate(known, 1)}
+    ids = [arrival.bridge_id for arrival in incident.arrivals]
+    ids += [position.bridge_id for position in shown if position.bridge_id is not None]
+    numbers = {bridge_id: number for number, bridge_id in enumerate(dict.fromkeys(ids), 1)}
 
-    def phone(bridge_id: str | None) -> str:
-        if bridge_id is None:
-            return words.say(language, "board.by_button")
+    def phone(bridge_id: str) -> str:
         number = numbers.setdefault(bridge_id, len(numbers) + 1)
         return words.say(language, "board.phone_number").format(number=number)
 
@@ -312,7 +310,7 @@ def _said(language: str) -> dict[str, Any]:
         "grouped": grouped,
         "metres": metres,
         "nearness": lambda one, position: _nearness(one, position, language),
-        "before": lambda position: _lasting(position.old_ms, language),
+        "before": lambda position: _lasting(max(0, position.received_at_ms - position.at_ms), language),
     }
 
 
@@ -322,7 +320,7 @@ def _late(card: Card, language: str) -> str:
     return _lasting(late_ms, language) if card.age_s is not None and late_ms >= LATE_MS else ""
 
 
-def _source(position: Position, language: str, phone: Callable[[str | None], str]) -> Markup:
+def _source(position: Position, language: str, phone: Callable[[str], str]) -> Markup:
     """How it was measured, when, how sure, by whom."""
 
     def say(key: str, **values: object) -> Markup:
@@ -369,7 +367,7 @@ def _nearness(one: Near, position: Position, language: str) -> str:
     near_m, far_km = f"{round(one.distance_m, -1):.0f}{NBSP}m", f"{one.distance_m / 1000:.1f}{NBSP}km"
     distance = near_m if one.distance_m < 995 else far_km
     near = words.say(language, f"board.near_{one.nearness}").format(distance=distance, place=one.place.name)
-    is_old = position.old_ms >= LATE_MS
+    is_old = position.received_at_ms - position.at_ms >= LATE_MS
     return words.say(language, "board.near_then").format(near=near) if is_old else near
 
 

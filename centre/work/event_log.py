@@ -15,7 +15,6 @@ from centre.store import Row
 from centre.work.core import Core, content_name
 
 COMMAND, CENTRE = "command", "centre"
-BUTTON = "button"  # itself, over the direct path
 DISPATCH = "dispatch:"  # before the id of a dispatch system
 ERASED = "erased"
 

@@ -13,6 +13,7 @@ from firmware.flash.interpreter import KINDS
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("wire", "firmware/board")
 _NOT_CARRIED = (Path("wire/direct_centre.py"),)
+_WITH_WIFI = (Path("firmware/board/wifi.py"), Path("firmware/board/https.py"))
 # Whatever ends this program before the button's own watchdog runs, Ctrl-C or a file that is damaged, leads to
 # the prompt, and from there back to the button. Collecting early keeps the modules, which stay, apart from
 # what loading them leaves behind.
@@ -36,7 +37,7 @@ _DIRECT = (
     "wire/direct.",
     *(
         f"firmware/board/{name}"
-        for name in ("direct.", "direct_config.", "wifi.", "https.", "lte.", "modem.", "modems/")
+        for name in ("direct.", "direct_config.", "wifi.", "lte.", "modem.", "modems/")
     ),
 )
 
@@ -65,7 +66,7 @@ def compile_firmware(build: Path, board: str = "esp32") -> dict[str, bytes]:
     for folder in SOURCES:
         for source in sorted((ROOT / folder).rglob("*.py")):
             name = source.relative_to(ROOT)
-            if name in _NOT_CARRIED:
+            if name in _NOT_CARRIED or (name in _WITH_WIFI and kind.family != "esp32"):
                 continue
             if name.parent.name == "boards" and name.stem not in ("__init__", kind.family):
                 continue

@@ -26,8 +26,7 @@ from firmware.flash.interpreter import KINDS
 if TYPE_CHECKING:
     from firmware.flash.remote import Link
 
-# What belongs to one identity: its session counter and its networks are of no use to another.
-FILES = (DIRECT_FILE, CA_FILE, NETWORKS_FILE, "direct.bin")
+FILES = (DIRECT_FILE, CA_FILE, NETWORKS_FILE)
 OFF = "off"
 _PORT = 443
 # TX and RX of the chip, and what switches the modem on, where no option names others.

@@ -41,10 +41,11 @@ from sim.board.chip import (
     pack,
     unpack,
 )
-from sim.board.errnos import BadType, BadValue, CallError
+from sim.board.errnos import BadType, BadValue, CallError, CallFails
 from sim.board.hci_port import HciPort
 from sim.board.modem import Modem
 from sim.board.uart import Uart
+from sim.board.wifi import Station
 from sim.radio.air import Air
 
 SHIMS = Path(__file__).parent / "shims"
@@ -197,6 +198,8 @@ async def _answer(chip: Chip, request: list[Any]) -> bytes:
         return frame([number, 0, pack(await chip.request(name, unpack(arguments), unpack(keywords)))])
     except CallError as refused:
         return frame([number, 1, refused.errno])
+    except CallFails as refused:
+        return frame([number, "os", str(refused)])
     except BadValue as bad:
         return frame([number, "value", str(bad)])
     except BadType as bad:
@@ -343,6 +346,11 @@ class Board:
         """The power fails in the middle of the n-th flash operation (write or erase) from now, through resets
         and sleeps; 0 takes it back. Counts only: a number that is never reached, and `flash_operations`."""
         await self._chip.cut_power_at_write(operations)
+
+    @property
+    def station(self) -> Station:
+        """The Wi-Fi of the board, whose surroundings the world sets."""
+        return self._chip.station
 
     @property
     def flash_operations(self) -> int:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from sim.board.att import Uuid
 from sim.board.errnos import EPERM, BadType, BadValue, CallError
 from sim.board.nimble import BLE_CALLS, IRQ_SCAN_RESULT, Ble
+from sim.board.wifi import WLAN_CALLS, Station
 from sim.radio.air import Air
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
@@ -137,6 +138,7 @@ class Chip:
         self._armed: asyncio.Future[None] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._ble: Ble | None = None
+        self.station = Station(self.mac)
         self._wdt: asyncio.TimerHandle | None = None
         self._wdt_ms = 0
         self._reset_volatile()
@@ -166,6 +168,7 @@ class Chip:
         if self._ble:
             self._ble.power_off()
         self._ble = None
+        self.station.rest()
         self._writer = None
         for timer in self._timers.values():
             timer.cancel()
@@ -318,6 +321,8 @@ class Chip:
         if name in BLE_CALLS:
             assert self._ble is not None
             handler = getattr(self._ble, name)
+        elif name in WLAN_CALLS:
+            handler = getattr(self.station, name.removeprefix("wlan_"))
         else:
             handler = getattr(self, "_do_" + name, None)
         if handler is None:

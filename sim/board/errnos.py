@@ -25,6 +25,10 @@ class CallError(Exception):
         self.errno = errno
 
 
+class CallFails(Exception):
+    """The call raises OSError with this text, and no number, in the interpreter."""
+
+
 class BadValue(Exception):
     """The call raises ValueError with this text in the interpreter."""
 

@@ -462,7 +462,11 @@ def _aged(button: ButtonStory) -> Iterator[Broken]:
 
 
 def _placed(story: Story) -> Iterator[Broken]:
-    """Find alarms whose newest position, in the end, is none at which a phone has lately been."""
+    """Find alarms whose newest position, in the end, is none at which a phone has lately been.
+
+    Nothing is promised where a clock is set by which the alarm is dated while it is followed: the centre's,
+    or a phone's over a restart of its bridge.
+    """
     lately = [
         (lat, lon) for at_ms, lat, lon in story.places if at_ms > story.end_ms - story.bounds.delivery_ms
     ]
@@ -471,7 +475,7 @@ def _placed(story: Story) -> Iterator[Broken]:
     for incident, stages in story.audit.items():
         press = story.press_of[incident]
         begun_ms = story.incidents_of[press][incident]
-        is_followed = press.event == ALARM and CLOSED not in stages
+        is_followed = press.event == ALARM and CLOSED not in stages and story.redated_ms < begun_ms
         is_settled = story.bounds.delivery_ms <= story.waits_ms(begun_ms) <= _FOLLOWED_MS
         if not (is_followed and is_settled):
             continue

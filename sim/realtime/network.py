@@ -93,13 +93,17 @@ class Network:
             back.transport.abort()
 
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while chunk := await source.read(_CHUNK):
+        while chunk := await self._take(source):
             if self.way.latency_ms:
                 await asyncio.sleep(self.way.latency_ms / 1000)
             sink.write(chunk)
             await sink.drain()
         with contextlib.suppress(OSError):
             sink.write_eof() if sink.can_write_eof() else None
+
+    async def _take(self, source: asyncio.StreamReader) -> bytes:
+        """Take what has come, empty at the end."""
+        return await source.read(_CHUNK)
 
     # -- who answers instead ------------------------------------------------------------------------
 

@@ -16,7 +16,6 @@ from unittest.mock import patch
 from bridge.centre.errors import CentreError, NotACentre
 from bridge.location import nmea
 from bridge.location.positions import Positions
-from bridge.model import FOLLOWED_MS
 from bridge.radio.bleak_radio import BleakRadio
 from bridge.rules import fix_choice, retry_queue
 from bridge.rules.accuracy import taken_ms
@@ -358,36 +357,6 @@ def the_newest_position_by_the_phones_date() -> Iterator[None]:
 
     by_date = patch.object(newest_position, "moment_ms", lambda fix, _: fix.taken_at_ms)
     with by_date, instead(Store, "all", make):
-        yield
-
-
-@bug(promises.PLACED)
-def tracking_that_ends_by_the_phones_clock() -> Iterator[None]:
-    def make(resumed: Any) -> Any:
-        def by_wall(self: PressFlow, now: Any, *rest: Any) -> Any:
-            left_ms = max(0, FOLLOWED_MS - (now.boottime_ms - self.heard_boottime_ms))
-            self.press = replace(self.press, follow_left_ms=left_ms)
-            return resumed(self, now, *rest)
-
-        return by_wall
-
-    with instead(PressFlow, "resumed", make):
-        yield
-
-
-@bug(promises.PLACED)
-def the_newest_position_by_the_centres_clock_as_it_was() -> Iterator[None]:
-    """What came before the clock was set back stays the newest until the clock is there again."""
-
-    def make(run: Any) -> Any:
-        def as_it_was(self: Store, query: str, **values: Any) -> Any:
-            if query == "add_fix":  # not sooner: a database that is made once for all worlds keeps it
-                self.db.execute("DROP TRIGGER IF EXISTS arrival_follows_the_clock")
-            return run(self, query, **values)
-
-        return as_it_was
-
-    with instead(Store, "run", make):
         yield
 
 

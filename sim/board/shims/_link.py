@@ -9,9 +9,9 @@ import gc
 import json
 import os
 import select
-import socket
 import sys
 import time
+import usocket as socket  # the machine's own, and not the one that is steered
 
 from binascii import hexlify, unhexlify
 

@@ -225,7 +225,6 @@ class Serving:
     authority: tls.Authority
     routes: tuple[Route, ...]
     home: Path
-    direct_port: int | None = None
 
     @property
     def console_url(self) -> str:
@@ -249,7 +248,7 @@ async def centre(
         running(Home(home), log=log, settings=Settings(port=0, **settings)) as serving,
         phone_of(serving.url, serving.authority.pem.decode()) as phone,
     ):
-        yield Serving(serving.url, serving.authority, serving.routes, home, serving.direct_port), phone
+        yield Serving(serving.url, serving.authority, serving.routes, home), phone
 
 
 def check_answer(method: str, path: str, status: int, content_type: str, text: str) -> Any:
