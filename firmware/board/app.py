@@ -29,29 +29,48 @@ _OF_SESSION = (press.SESSION, press.ADVERTISE, press.HUSH, press.SILENCE)
 
 
 class App:
-    """Run a button on `board`, a `Board` of the module in boards/, and its radio `ble`; `say` prints."""
+    """Run a button on `board`, a `Board` of the module in boards/, and its radio `ble`; `say` prints.
+
+    `load_direct` is `config.load_direct` or its like: called after the first advert, and only then.
+    """
 
     def __init__(  # type: ignore[no-untyped-def]
-        self, board, ble, identity: config.Identity, settings: dict[str, int], defaulted: bool, say=print
+        self,
+        board,
+        ble,
+        identity: config.Identity,
+        settings: dict[str, int],
+        defaulted: bool,
+        say=print,
+        load_direct=None,
     ) -> None:
         self.board = board
-        self._say = say
+        self.say = say
+        self.identity = identity
+        self._settings = settings
+        self._load_direct = load_direct
+        self.direct = None  # a DirectApp, where there is a direct path and something to do on it
         self.feedback = Feedback(bool(settings["quiet"]))
         self.peers = Peers()
         self.radio = Radio(ble)
         self.memory = Memory(board.rtc, self._draw, board.open)
         self._defaulted = defaulted
         self._battery_low_mv = settings["battery_low_mv"]
-        self._battery_mv = 0
+        self.battery_mv = 0
         self._mac_code = Mac(derive(identity.root, "code", identity.epoch))
         self._mac_heard = Mac(derive(identity.root, "heard", identity.epoch))
-        self._mac_receipt = Mac(derive(identity.root, "receipt", identity.epoch))
+        self.mac_receipt = Mac(derive(identity.root, "receipt", identity.epoch))
         self._mac_state = Mac(derive(identity.root, "state", identity.epoch))
         period_ms = settings["alive_period_s"] * 1000
-        self.press = Press(
-            self.memory.load(), lambda n: codes.rhythm(self._mac_code, n, period_ms), self._draw
-        )
+        life = self.memory.load()
+        if life.ahead_ms:
+            if board.now_ms() < life.ahead_ms:
+                life.ahead_ms = 0  # it was not set, or was lost
+            board.set_back(life.ahead_ms)
+        self.since_ms = board.now_ms()
+        self.press = Press(life, lambda n: codes.rhythm(self._mac_code, n, period_ms), self._draw)
         self.gesture = Gesture(settings, self.press.life.stuck)
+        self._is_paused = False  # Wi-Fi has the air, where it excludes Bluetooth
         self._waiting: list[press.Action] = []  # decided, and not carried out yet
         self._let_go_ms: int | None = None  # until when peers are waited for
         self._code = b""
@@ -73,7 +92,7 @@ class App:
         """Do what a start begins with."""
         if not (self.board.pressed or self.press.life.event):
             self._measure()  # ALIVE or ALIVE_LOW; a press does not wait for it
-        self._do(self.press.boot(self.board.now_ms(), self.board.slept, self.memory.power_lost))
+        self.do(self.press.boot(self.board.now_ms(), self.board.slept, self.memory.power_lost))
 
     def step(self) -> int | None:
         """Do all that there is to do now. Return when again at the latest; None: deep sleep may come."""
@@ -83,10 +102,36 @@ class App:
         if not self._waiting:  # else what happens on the air may belong to a session that is over
             self._air()
         now_ms = self.board.now_ms()
-        self._do(self.press.tick(now_ms))
+        self.do(self.press.tick(now_ms))
         if self._retry_ms is not None and now_ms >= self._retry_ms:
             self._advertise()
+        if self._load_direct and self.may_block():
+            self._begin_direct()
+        if self.direct:
+            self.direct.step()
         return self._due_ms()
+
+    def may_block(self) -> bool:
+        """Return whether a long call does no harm: the motor is still, and nothing of a press waits."""
+        return not self._waiting and self.feedback.is_idle() and not self.gesture.is_down()
+
+    def _begin_direct(self) -> None:
+        """Load the direct path where it has something to do; a wake for ALIVE does without."""
+        life = self.press.life
+        if self.board.slept and not life.event and self.board.now_ms() < life.direct_ms:
+            return
+        load, self._load_direct = self._load_direct, None
+        try:
+            settings, defaulted = load(self._settings)
+            self._defaulted |= defaulted
+            if not settings:
+                life.direct_ms = press.NEVER_MS
+            else:
+                from firmware.board.direct_app import DirectApp
+
+                self.direct = DirectApp(self, settings)
+        except Exception as error:  # Bluetooth goes on without it
+            self.say("direct", "fault", repr(error))
 
     def _motor(self) -> None:
         """Switch the motor by the time that it is now: a pulse begins when it truly does."""
@@ -98,7 +143,8 @@ class App:
         for down, at_ms in self.board.edges():
             self._meant(self.gesture.edge(down, at_ms))
         self._meant(self.gesture.tick(self.board.now_ms()))
-        if self._is_quiet() and self.gesture.is_down() and self.feedback.is_idle():
+        is_free = self._is_quiet() and not self._is_paused
+        if is_free and self.gesture.is_down() and self.feedback.is_idle():
             self.radio.warm()  # so that nothing is left to do between the hold and the advert
 
     def _is_quiet(self) -> bool:
@@ -106,12 +152,12 @@ class App:
 
     def _meant(self, gesture: int) -> None:
         if gesture == HOLD:
-            self._do(self.press.hold(self.board.now_ms()))
+            self.do(self.press.hold(self.board.now_ms()))
         elif gesture == CLICKS:
-            self._do(self.press.clicks(self.board.now_ms()))
+            self.do(self.press.clicks(self.board.now_ms()))
         elif gesture in (STUCK, FREE):
             self.press.life.stuck = gesture == STUCK
-            self._remember()
+            self.remember()
             self._tell_state()
 
     # -- the air -----------------------------------------------------------------------
@@ -129,17 +175,17 @@ class App:
             elif event == WRITTEN:
                 self._written(connection, value)
             else:
-                self._say("paired")  # which proves nothing
+                self.say("paired")  # which proves nothing
                 self._drop(connection)
         for connection in self.peers.expired(now_ms):
-            self._say("stranger")
+            self.say("stranger")
             self._drop(connection)
 
     def _connected(self, connection: int, now_ms: int) -> None:
         leaves = self.peers.connected(connection, now_ms)
         self._advertise()  # adverts stop at every connect, and a stranger must not silence us
         self._tell_state()
-        self._do(self._links())
+        self.do(self._links())
         if leaves is not None:
             self._drop(leaves)
 
@@ -149,17 +195,19 @@ class App:
     def _written(self, connection: int, value: bytes) -> None:
         try:
             stage = receipts.check(
-                value, self._mac_heard, self._mac_receipt, self.press.on_air, self.press.subject()
+                value, self._mac_heard, self.mac_receipt, self.press.on_air, self.press.subject()
             )
         except InvalidMessage as refused:
-            self._say("refused", refused.reason)
+            self.say("refused", refused.reason)
             self._drop(connection)
             return
-        self._say("receipt", stage)
+        self.say("receipt", stage)
         now_ms = self.board.now_ms()
         if self.peers.proved(connection, stage):
-            self._do(self._links())
-        self._do(self.press.receipt(stage, now_ms))
+            self.do(self._links())
+        self.do(self.press.receipt(stage, now_ms))
+        if self.direct:
+            self.direct.brought(stage)
 
     def _drop(self, connection: int) -> None:
         self.radio.drop(connection)
@@ -167,7 +215,7 @@ class App:
 
     def _left(self, connection: int) -> None:
         self.peers.disconnected(connection)
-        self._do(self._links())
+        self.do(self._links())
         self._advertise()
 
     def _advertise(self) -> None:
@@ -178,7 +226,7 @@ class App:
 
     # -- actions -----------------------------------------------------------------------
 
-    def _do(self, actions: list[press.Action]) -> None:
+    def do(self, actions: list[press.Action]) -> None:
         """Carry out `actions` after those that wait. A new session begins by ending the one before."""
         if any(action[0] == press.SESSION for action in actions):
             self._waiting = [action for action in self._waiting if action[0] not in _OF_SESSION]
@@ -192,7 +240,7 @@ class App:
             action = self._waiting.pop(0)
             self._act(action[0], action[1:])
         if len(self._waiting) < before:
-            self._remember()
+            self.remember()
             if self._interval_us:
                 self._tell_state()
 
@@ -202,6 +250,8 @@ class App:
         A session waits for one pulse at most, and not at all with a radio that is warm; the end of one
         waits until everything has been felt, for it is in no hurry.
         """
+        if self._is_paused and verb in _OF_SESSION:
+            return True
         if verb == press.SESSION:
             return self.radio.is_warm or (self._are_gone() and not self.feedback.is_on)
         if verb == press.SILENCE:
@@ -225,8 +275,10 @@ class App:
         elif verb == press.VIBRATE:
             self.feedback.play(args[0])
             self._motor()
+        elif self._is_paused:
+            pass  # `resume` goes on the air as the press has it then
         elif verb == press.SESSION:
-            self._remember()  # the counter, before its code first goes on the air
+            self.remember()  # the counter, before its code first goes on the air
             self._code = codes.code(self._mac_code, args[0], args[1])
             self.peers.clear()
             self._let_go_ms = None
@@ -234,7 +286,7 @@ class App:
         elif verb == press.ADVERTISE:
             self._interval_us = args[0]
             self._advertise()
-            self._say("advert", self.press.on_air[0], self.press.on_air[1], args[0])
+            self.say("advert", self.press.on_air[0], self.press.on_air[1], args[0])
             self._measure()  # under load
         elif verb == press.HUSH:
             self._hush()
@@ -245,6 +297,20 @@ class App:
             self.peers.clear()
             self._let_go_ms = None
             self.radio.off()
+
+    def pause(self) -> None:
+        """Leave the air to Wi-Fi."""
+        self._is_paused = True
+        self._hush()
+        self._code = b""
+        self.peers.clear()
+        self.radio.off()
+        self.do(self._links())
+
+    def resume(self) -> None:
+        """Go on the air again, if the press is still to be there."""
+        self._is_paused = False
+        self.do(self.press.again())
 
     def _hush(self) -> None:
         self._interval_us = 0
@@ -260,18 +326,25 @@ class App:
                 self.memory.save_alive(life)
         except OSError as error:
             ok = False
-            self._say("flash", error.errno)  # RTC memory holds it; the press goes on
-        self._remember()  # before anything of it is felt
+            self.say("flash", error.errno)  # RTC memory holds it; the press goes on
+        self.remember()  # before anything of it is felt
         self.press.saved(verb, ok, self.board.now_ms())
         if before and not life.unsaved:
-            self._say("saved")
+            self.say("saved")
 
-    def _remember(self) -> None:
+    def remember(self) -> None:
+        """Save to RTC memory what the button is at."""
         self.press.life.saved_ms = self.board.now_ms()
         self.memory.save(self.press.life)
 
     def _tell_state(self) -> None:
         """Seal the state anew, with a nonce from the radio's own randomness."""
+        if self._code:
+            nonce = struct.unpack(">I", self.board.random(4))[0]
+            self.radio.state(state.seal(self._mac_state, self._code, nonce, self.values()))
+
+    def values(self) -> state.State:
+        """Return what the button says of itself, whichever way."""
         life = self.press.life
         flags = self._defaulted * state.CONFIG_DEFAULTED | life.counters_lost * state.COUNTERS_LOST
         flags |= self.gesture.is_stuck() * state.PIN_STUCK
@@ -280,10 +353,7 @@ class App:
             flags |= state.OPEN | (life.event == codes.TEST) * state.IS_TEST
             flags |= life.age_is_lower_bound * state.AGE_LOWER_BOUND
             age_10s = min(max(self.board.now_ms() - life.opened_ms, 0) // 10000, state.AGE_UNKNOWN)
-        values = state.State(min(self._battery_mv // 20, 255), flags, age_10s, life.press_counter)
-        if self._code:
-            nonce = struct.unpack(">I", self.board.random(4))[0]
-            self.radio.state(state.seal(self._mac_state, self._code, nonce, values))
+        return state.State(min(self.battery_mv // 20, 255), flags, age_10s, life.press_counter)
 
     # -- rest --------------------------------------------------------------------------
 
@@ -297,22 +367,24 @@ class App:
             dues.append(self._let_go_ms)
         if self.press.phase != press.QUIET_PHASE:
             dues.append(self.press.due_ms())
+        if self.direct:
+            dues.append(self.direct.due_ms())
         wanted = [due_ms for due_ms in dues if due_ms is not None]
         return min(wanted) if wanted else None
 
     def _measure(self) -> None:
-        self._battery_mv = self.board.battery_mv()
+        self.battery_mv = self.board.battery_mv()
         life = self.press.life
         low_mv = self._battery_low_mv + life.battery_low * _BATTERY_HYSTERESIS_MV
-        life.battery_low = 0 < self._battery_mv < low_mv
+        life.battery_low = 0 < self.battery_mv < low_mv
 
     def _draw(self) -> int:
         return struct.unpack(">H", self.board.random(2))[0]
 
     def sleep(self) -> None:
-        until_ms = self.press.due_ms()
-        self._remember()
-        self._say("sleep", until_ms - self.board.now_ms())
+        until_ms = min(self.press.due_ms(), self.press.life.direct_ms)
+        self.remember()
+        self.say("sleep", until_ms - self.board.now_ms())
         self.board.motor(False)
         self.board.sleep(until_ms, self.gesture.is_stuck())
 
@@ -334,7 +406,7 @@ def main() -> None:
     print("boot", identity.device_id, board.slept)
     app = None
     try:
-        app = App(board, bluetooth.BLE(), identity, settings, defaulted)
+        app = App(board, bluetooth.BLE(), identity, settings, defaulted, load_direct=config.load_direct)
         app.run()
     except KeyboardInterrupt:  # somebody at the serial line wants the prompt
         board.rest()

@@ -32,6 +32,7 @@ All carriers of a press come up beside each other, and each that is up asks: it 
 comes. Polls and check-ins need one carrier, and take the one that answered last.
 """
 
+from firmware.board.press import NEVER_MS, Life
 from wire.codes import RESERVE, TEST
 from wire.direct import (
     CHECKIN,
@@ -108,7 +109,6 @@ _DAY_MS = 86_400_000
 _TIME_MS_MIN = 1767225600000  # 2026: before it was made
 _TIME_MS_MAX = 4102444800000  # 2100
 _SILENT_MAX = 255
-_NEVER_MS = 1 << 62
 
 Action = tuple
 
@@ -156,7 +156,7 @@ class _Way:
 
     def due_ms(self) -> int:
         if self.state == _SHUT:
-            return _NEVER_MS
+            return NEVER_MS
         if self.state == _COMING:
             return self.until_ms
         plan = self.plan()
@@ -176,7 +176,13 @@ class Direct:
     """
 
     def __init__(  # type: ignore[no-untyped-def]
-        self, life, kept: Kept, profile: str, carriers: tuple[str, ...], checkin_ms, is_apart: bool = False
+        self,
+        life: Life,
+        kept: Kept,
+        profile: str,
+        carriers: tuple[str, ...],
+        checkin_ms,
+        is_apart: bool = False,
     ) -> None:
         self.life = life
         self.kept = kept
@@ -207,7 +213,10 @@ class Direct:
             kept.checkins_ms[way.slot] = min(due_ms, now_ms + _CHECKIN_MS_MAX)
         self.state = REST if life.event else OFF
         if life.event:
-            life.direct_ms = min(life.direct_ms, max(now_ms + _MINUTES_MS, life.alive_ms))
+            is_known = life.direct_ms < NEVER_MS
+            life.direct_ms = (
+                min(life.direct_ms, max(now_ms + _MINUTES_MS, life.alive_ms)) if is_known else now_ms
+            )
         else:
             life.direct_ms = self._checkin_due_ms()
         if is_bad:
@@ -495,8 +504,8 @@ class Direct:
     # -- the rest ----------------------------------------------------------------------
 
     def _checkin_due_ms(self) -> int:
-        dues = [self.kept.checkins_ms[way.slot] for way in self._ways]
-        return max(min(dues), self._barred_ms) if dues else _NEVER_MS
+        dues: list[int] = [self.kept.checkins_ms[way.slot] for way in self._ways]
+        return max(min(dues), self._barred_ms) if dues else NEVER_MS
 
     def _is_open(self) -> bool:
         return any([way.state != _SHUT for way in self._ways])

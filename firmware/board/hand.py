@@ -34,6 +34,11 @@ class Hand:
         self._ticks = ticks
         return self._clock_ms
 
+    def set_back(self, ms: int) -> None:
+        """Count from `ms` earlier, before anything else is asked."""
+        self._clock_ms -= ms
+        self._edges = [(down, at_ms - ms) for down, at_ms in self._edges]
+
     def edges(self) -> list[tuple[bool, int]]:
         """Return each `(down, at_ms)` since the last call, and how the pin is now."""
         edges = self._edges

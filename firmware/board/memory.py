@@ -4,8 +4,10 @@ Flash, each file replaced as a whole and sealed with a CRC (littlefs keeps the o
 new one is complete):
     press.bin   press_counter:u32 event:u8 stage:u8 crc32:u32    at every press and every stage
     alive.bin   alive_reserve:u32 crc32:u32                      before the reserve is used
+    direct.bin  n:u32 crc32:u32                                  before that reserve is used (direct_app.py)
 The two highest bits of `stage`: NOT_CONFIRMED was told; power was lost since the press.
-RTC memory (deep sleep and reset, not power loss): the whole of `Life`, and a CRC.
+RTC memory (deep sleep and reset, not power loss): the whole of `Life`, and a CRC; then what direct_app.py
+keeps.
 """
 
 import binascii
@@ -16,9 +18,10 @@ from wire.codes import SPARE_COUNT, SPARE_FIRST
 
 PRESS_FILE = "press.bin"
 ALIVE_FILE = "alive.bin"
+DIRECT_FILE = "direct.bin"
 _PRESS = ">IBB"
-_ALIVE = ">I"
-_LIFE = ">IBBIIBqqqqqqq"  # times are signed: a press may be older than a clock that was lost
+COUNTER = ">I"
+_LIFE = ">IBBIIBqqqqqqqqq"  # times are signed: a press may be older than a clock that was lost
 _FLAG_LOST = 1
 _FLAG_AGE = 2
 _FLAG_TOLD = 4
@@ -47,6 +50,7 @@ class Memory:
         self._open = open
         self._draw = draw
         self.power_lost = False
+        self.more = b""  # of RTC memory, after the life
 
     def load(self) -> Life:
         """Return the life as it was; `power_lost` says afterwards that only flash could tell.
@@ -56,14 +60,14 @@ class Memory:
         """
         life = Life()
         self.power_lost = not self._load_rtc(life)
-        press = self._read(PRESS_FILE, _PRESS)
+        press = self.read(PRESS_FILE, _PRESS)
         if press and (self.power_lost or press[0] > life.press_counter):
             life.press_counter, life.event = press[:2]
             life.stage = press[2] & _STAGE
             life.told_not_confirmed = bool(press[2] & _STAGE_TOLD)
             life.age_is_lower_bound = bool(press[2] & _STAGE_AGE)
             life.is_undated = True
-        alive = self._read(ALIVE_FILE, _ALIVE)
+        alive = self.read(ALIVE_FILE, COUNTER)
         if alive and alive[0] > life.alive_reserve:
             life.alive_reserve = alive[0]
             life.alive_counter = max(life.alive_counter, alive[0] - 1)
@@ -94,34 +98,42 @@ class Memory:
                 life.alive_ms,
                 life.contact_ms,
                 life.checkin_ms,
+                life.direct_ms,
+                life.ahead_ms,
                 life.saved_ms,
             )
+            + self.more
         )
 
     def save_press(self, life: Life) -> None:
         """Save the press to flash. Raises OSError where flash fails; the press must go on all the same."""
         stage = life.stage | life.told_not_confirmed * _STAGE_TOLD | life.age_is_lower_bound * _STAGE_AGE
-        self._write(PRESS_FILE, sealed(_PRESS, life.press_counter, life.event, stage))
+        self.write(PRESS_FILE, _PRESS, life.press_counter, life.event, stage)
 
     def save_alive(self, life: Life) -> None:
         """Save the reserve to flash. Raises OSError where flash fails."""
-        self._write(ALIVE_FILE, sealed(_ALIVE, life.alive_reserve))
+        self.write(ALIVE_FILE, COUNTER, life.alive_reserve)
 
-    def _read(self, path: str, layout: str) -> tuple[int, ...] | None:
+    def read(self, path: str, layout: str) -> tuple[int, ...] | None:
+        """Return what `write` has left in a file of flash, or None."""
         try:
             with self._open(path, "rb") as file:
-                return _unsealed(file.read(), layout)
+                return unsealed(file.read(), layout)
         except OSError:
             return None
 
-    def _write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, layout: str, *values: int) -> None:
+        """Replace a file of flash as a whole. Raises OSError."""
         with self._open(path, "wb") as file:
-            file.write(data)
+            file.write(sealed(layout, *values))
 
     def _load_rtc(self, life: Life) -> bool:
-        values = _unsealed(self._rtc.memory(), _LIFE)
+        content = self._rtc.memory()
+        size = struct.calcsize(_LIFE) + 4
+        values = unsealed(content[:size], _LIFE)
         if not values:
             return False
+        self.more = bytes(content[size:])
         life.press_counter, life.event, life.stage = values[:3]
         life.alive_counter, life.alive_reserve, flags = values[3:6]
         life.counters_lost = bool(flags & _FLAG_LOST)
@@ -131,11 +143,12 @@ class Memory:
         life.stuck = bool(flags & _FLAG_STUCK)
         life.unsaved = flags >> _UNSAVED_AT
         life.opened_ms, life.started_ms, life.received_ms = values[6:9]
-        life.alive_ms, life.contact_ms, life.checkin_ms, life.saved_ms = values[9:]
+        life.alive_ms, life.contact_ms, life.checkin_ms = values[9:12]
+        life.direct_ms, life.ahead_ms, life.saved_ms = values[12:]
         return True
 
 
-def _unsealed(data: bytes, layout: str) -> tuple[int, ...] | None:
+def unsealed(data: bytes, layout: str) -> tuple[int, ...] | None:
     """Return the values, or None where length or CRC do not fit (MicroPython's unpack takes too much)."""
     size = struct.calcsize(layout)
     if len(data) != size + 4 or struct.unpack(">I", data[size:])[0] != binascii.crc32(data[:size]):

@@ -18,12 +18,15 @@
     hold              ALARM awaiting RECEIVED     the same press: FAST, the same code
     clicks            none                        a new TEST: FAST
     clicks            any                         nothing
-    RECEIVED          TEST                        the press ends: QUIET
+    RECEIVED          TEST                        the press ends once each way has brought it: QUIET
     RECEIVED          ALARM                       LINGER; CONTACT every 60 s to 2 h, then it ends
+    by another way    ALARM                       the same, but FAST and SLOW go on until a bridge has it
     ACKNOWLEDGED, ..  ALARM                       its vibration
     CLOSED            ALARM                       the press ends: QUIET
     end of SLOW       TEST                        the press ends: QUIET
     60 s, no RECEIVED any                         NOT_CONFIRMED, once
+    60 s, RECEIVED by TEST                        RECEIVED, NOT_CONFIRMED; the press ends: QUIET
+    some of the ways
 
 What a hand is to feel is saved first: a motor that takes the battery's last volt costs one restart, and the
 pattern is not felt again. The 60 s count from the hand's press through every reset; where the clock was lost
@@ -46,6 +49,8 @@ CONTACT_PHASE = 3
 ALIVE_PHASE = 4
 LINGER_PHASE = 5
 
+NEVER_MS = 1 << 62
+
 # Apple names these intervals: 20 ms for at least 30 s, then 152.5 ms.
 _FAST_US = 20000
 _SLOW_US = 152500
@@ -60,6 +65,9 @@ _PROVE_MS = 5_000  # what peers.py gives a stranger
 _DAY_MS = 86_400_000
 _SAVE_MS_MIN = 5_000
 _SAVE_MS_MAX = 60_000
+
+# Ways of a press to the centre; Direct of direct.py has the others.
+BLUETOOTH = 1
 
 # Actions, carried out in order by app.py.
 SAVE_PRESS = "save_press"  # on flash before anything that follows; then `saved` is called
@@ -98,8 +106,9 @@ class Life:
         self.alive_ms = 0  # when the next slot is due
         self.contact_ms = 0
         self.checkin_ms = 0
-        self.direct_ms = 0  # when the direct path, where there is one, has something to do
-        self.answered = 0  # which ways have brought RECEIVED for this TEST; a start begins it anew
+        self.direct_ms = NEVER_MS  # when the direct path, where there is one, has something to do
+        self.answered = 0  # the ways that have brought RECEIVED for this TEST; a start begins it anew
+        self.ahead_ms = 0  # how far the board's clock was set ahead of the one that all this counts by
         self.is_undated = False  # only flash knew the open press, and flash knows no time
         self.saved_ms = 0  # when RTC memory took all this: a clock that shows less was lost
 
@@ -112,7 +121,8 @@ class Life:
         self.alive_ms -= lost_ms
         self.contact_ms -= lost_ms
         self.checkin_ms -= lost_ms
-        self.direct_ms -= lost_ms
+        if self.direct_ms < NEVER_MS:
+            self.direct_ms -= lost_ms
         self.age_is_lower_bound = bool(self.event)
 
 
@@ -127,6 +137,7 @@ class Press:
         self.life = life
         self.phase = QUIET_PHASE
         self.on_air = (0, 0)  # (event, counter) of the code of this radio session
+        self.ways = BLUETOOTH  # all that are set up
         self._rhythm = rhythm
         self._draw = draw
         self._until_ms = 0
@@ -176,11 +187,17 @@ class Press:
         """Take three short clicks: a silent test, unless a press is open."""
         return [] if self.life.event else self._open(TEST, now_ms)
 
-    def receipt(self, stage: int, now_ms: int) -> list[Action]:
-        """Take the `stage` that a bridge has proven; lower and repeated ones mean nothing new."""
+    def receipt(self, stage: int, now_ms: int, way: int = BLUETOOTH) -> list[Action]:
+        """Take the `stage` that was proven on `way`; lower and repeated ones mean nothing new."""
         life = self.life
         if stage <= life.stage or not life.event:
-            return []
+            # Where another way was the first, a bridge that has the press needs no more adverts of it.
+            is_late = way == BLUETOOTH and life.stage >= RECEIVED and self.phase in (FAST_PHASE, SLOW_PHASE)
+            return self._linger(now_ms) if is_late else []
+        if life.event == TEST:
+            life.answered |= way
+            if self.ways & ~life.answered and not life.told_not_confirmed:
+                return []  # a test is of all of them
         first = life.stage < RECEIVED
         life.stage = stage
         if first:
@@ -192,7 +209,7 @@ class Press:
         actions: list[Action] = [(SAVE_PRESS,), (VIBRATE, stage)]
         if ended:
             return actions + self._quiet()
-        return actions + (self._linger(now_ms) if first else [])
+        return actions + (self._linger(now_ms) if first and way == BLUETOOTH else [])
 
     def links(self, peers: int, carriers: int, now_ms: int) -> list[Action]:
         """Note how many peers are linked now, and how many of them have brought a receipt."""
@@ -217,8 +234,7 @@ class Press:
         life = self.life
         confirm_ms = self._confirm_ms()
         if confirm_ms is not None and now_ms >= confirm_ms:
-            life.told_not_confirmed = True
-            actions += [(SAVE_PRESS,), (VIBRATE, NOT_CONFIRMED)]
+            actions += self._not_confirmed()
         if life.event and life.stage >= RECEIVED and now_ms - self._since_ms() >= _CONTACT_FOR_MS:
             self._close()
             actions.append((SAVE_PRESS,))
@@ -231,6 +247,12 @@ class Press:
             actions += [(SAVE_PRESS,)] if life.unsaved & 1 else []
             actions += [(SAVE_ALIVE,)] if life.unsaved & 2 else []
         return actions
+
+    def again(self) -> list[Action]:
+        """Go on the air anew, where the radio was needed for something else."""
+        if self.phase in (QUIET_PHASE, LINGER_PHASE):
+            return []
+        return self._session(self.on_air, _FAST_US if self.phase == FAST_PHASE else _SLOW_US)
 
     def due_ms(self) -> int:
         """Return when `tick` must be called next."""
@@ -256,6 +278,7 @@ class Press:
             life.press_counter += 1
         life.event = event
         life.stage = HEARD
+        life.answered = 0
         life.opened_ms = now_ms
         life.received_ms = 0
         life.age_is_lower_bound = False
@@ -282,7 +305,7 @@ class Press:
         return [(SESSION, on_air[0], on_air[1]), (ADVERTISE, interval_us)]
 
     def _close(self) -> None:
-        self.life.event = 0
+        self.life.event = self.life.answered = 0
         self.life.stage = HEARD
 
     def _save_again(self, now_ms: int) -> None:
@@ -295,6 +318,15 @@ class Press:
         if not life.event or life.stage >= RECEIVED or life.told_not_confirmed:
             return None
         return life.started_ms + _CONFIRM_MS
+
+    def _not_confirmed(self) -> list[Action]:
+        """Say that a minute was not enough; it ends a TEST that some of the ways have answered."""
+        life = self.life
+        life.told_not_confirmed = True
+        if not life.answered:
+            return [(SAVE_PRESS,), (VIBRATE, NOT_CONFIRMED)]
+        self._close()
+        return [(SAVE_PRESS,), (VIBRATE, RECEIVED), (VIBRATE, NOT_CONFIRMED)] + self._quiet()
 
     # -- phases ------------------------------------------------------------------------
 

@@ -35,10 +35,7 @@ main()
 # What only the direct path needs: a board that has it off carries these files, but never loads them.
 _DIRECT = (
     "wire/direct.",
-    *(
-        f"firmware/board/{name}"
-        for name in ("direct.", "direct_config.", "wifi.", "lte.", "modem.", "modems/")
-    ),
+    *(f"firmware/board/{name}" for name in ("direct", "wifi.", "https.", "lte.", "modem.", "modems/")),
 )
 
 BLOCK_BYTES = 4096
@@ -96,7 +93,10 @@ def capabilities_of(board: str) -> dict[str, bool]:
         for node in tree.body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CAPABILITIES"
     ]
-    return dict(ast.literal_eval(tables[0]))
+    capabilities = dict(ast.literal_eval(tables[0]))
+    if KINDS[board].chip == "esp32c3":  # as its family's file finds out for itself
+        capabilities["wifi_beside_ble"] = False
+    return capabilities
 
 
 def _compile(source: str, name: Path, build: Path) -> bytes:

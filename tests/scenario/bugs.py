@@ -430,9 +430,9 @@ def a_press_of_flash_with_the_time_of_the_one_before() -> Iterator[None]:
 
     def make_commit(commit: Any) -> Any:
         def flash_alone(self: Any, verb: str) -> None:
-            self._remember = lambda: None
+            self.remember = lambda: None
             commit(self, verb)
-            del self._remember
+            del self.remember
 
         return flash_alone
 

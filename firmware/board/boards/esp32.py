@@ -8,6 +8,7 @@ import machine
 from firmware.board.config import PROMPT_MS
 from firmware.board.gesture import SETTLE_MS
 from firmware.board.hand import Hand
+from firmware.board.memory import COUNTER, Memory
 
 CAPABILITIES = {
     "codes": True,
@@ -16,7 +17,12 @@ CAPABILITIES = {
     "deep_sleep": True,
     "rtc_memory": True,
     "battery": True,
+    "wifi": True,
+    "wifi_beside_ble": True,  # but see below
 }
+if not hasattr(esp32, "wake_on_ext0"):  # a C3 or C6: "WiFi Out of Memory" (micropython#18859)
+    CAPABILITIES["wifi_beside_ble"] = False
+PIN_FILE = "pin.bin"
 _WATCHDOG_MS = 20_000
 _REST_MS = 10_000
 _RESTART_MS = 200
@@ -43,8 +49,15 @@ def battery_mv(number: int) -> int:
     return adc.read_uv() * 2 // 1000
 
 
+def _epoch_ms() -> int:
+    """Return where the chip's clock counts from: 2000 in MicroPython's images as they come."""
+    return 0 if time.gmtime(0)[0] == 1970 else 946684800000
+
+
 class Board(Hand):
     """An ESP32 as app.py uses it."""
+
+    wifi_beside_ble = CAPABILITIES["wifi_beside_ble"]
 
     def __init__(self, settings: dict[str, int]) -> None:
         self.rtc = machine.RTC()
@@ -92,6 +105,39 @@ class Board(Hand):
             return battery_mv(self._battery_gpio)
         except (OSError, ValueError):
             return 0
+
+    def carriers(self, settings, mac) -> list:  # type: ignore[no-untyped-def]
+        """Return the carriers that `settings` name, the preferred one first; `mac`: under K_direct."""
+        made: list = []
+        if settings.networks:
+            from firmware.board.wifi import Wifi
+
+            made.append(Wifi(settings, mac))
+        if settings.modem:
+            from firmware.board.lte import Lte
+
+            made.append(Lte(settings, *self._pin_memory()))
+        return made
+
+    def _pin_memory(self) -> tuple:
+        """Return how Lte remembers a PIN that may have been refused: a wrong one costs a try for ever."""
+        memory = Memory(self.rtc, None, self.open)
+
+        def keep(spent: int) -> None:
+            memory.write(PIN_FILE, COUNTER, spent)
+
+        spent = memory.read(PIN_FILE, COUNTER)
+        return keep, spent[0] if spent else 0
+
+    def behind_ms(self, unix_ms: int) -> int:
+        """Return by how much the chip's clock, which certificates are held to, is behind."""
+        return unix_ms - _epoch_ms() - time.time_ns() // 1000000
+
+    def set_time(self, unix_ms: int) -> None:
+        """Set the chip's clock; `now_ms` goes on as before."""
+        seconds, ms = divmod(unix_ms - _epoch_ms(), 1000)
+        year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
+        machine.RTC().datetime((year, month, day, weekday, hour, minute, second, ms * 1000))
 
     def sleep(self, until_ms: int, pressed: bool) -> None:
         """Sleep deeply until then, or until the pin is pressed (`pressed`: let go). No return."""

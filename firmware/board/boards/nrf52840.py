@@ -18,6 +18,8 @@ CAPABILITIES = {
     "deep_sleep": False,
     "rtc_memory": False,
     "battery": False,
+    "wifi": False,
+    "wifi_beside_ble": False,
 }
 # A port is found by its label where the image knows labels (CONFIG_DEVICE_DT_METADATA), else by its node's
 # name: nRF52840 Product Specification 1.8, 6.9.2, base addresses of P0 and P1.
@@ -78,6 +80,10 @@ class Board(Hand):
     def battery_mv(self) -> int:
         """Return 0: it is not measured here."""
         return 0
+
+    def carriers(self, settings, mac) -> list:  # type: ignore[no-untyped-def]  # noqa: ARG002
+        """Return none: this port has neither Wi-Fi nor a UART that a modem could be at."""
+        return []
 
     def sleep(self, until_ms: int, pressed: bool) -> None:
         """Idle until then, or until the pin changes; return after it, for there is no deep sleep."""
