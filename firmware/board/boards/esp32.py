@@ -110,7 +110,7 @@ class Board(Hand):
         """Return the carriers that `settings` name, the preferred one first; `mac`: under K_direct."""
         made: list = []
         if settings.networks:
-            from firmware.board.wifi import Wifi  # type: ignore[import-not-found]
+            from firmware.board.wifi import Wifi
 
             made.append(Wifi(settings, mac))
         if settings.modem:
