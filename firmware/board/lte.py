@@ -21,12 +21,12 @@ _REST_MS = 5  # for the last words, before the UART goes
 class Lte:
     """Carry frames by LTE. `settings`: `DirectSettings`.
 
-    `keep(spent)` remembers, for the `spent` of the next start, which PIN a SIM may have refused.
+    `keep(spent)` remembers, for the `spent` of the next start, which PIN a SIM may have refused. It may take
+    its time, so `blocks` says so, and raise: the PIN is not written then.
     """
 
     name = "lte"
     has_https = False
-    blocks = False
 
     def __init__(self, settings, keep=None, spent: int = 0) -> None:  # type: ignore[no-untyped-def]
         if settings.modem == "gm02s":
@@ -60,17 +60,16 @@ class Lte:
         modem_ = self._modem
         if modem_.state == modem.OFF:
             return 0
+        if self.blocks:
+            if self._keep:
+                self._keep(self._spending())
+            self._spent = self._spending()
         heard = self._read(modem_.baud)
         if heard:
             modem_.feed(heard, now_ms)
         else:
             modem_.tick(now_ms)
-        spent = self._pin if modem_.pin_tried else 0
-        if spent != self._spent:
-            self._spent = spent
-            if self._keep:
-                self._keep(spent)  # before the PIN is written
-        data = modem_.take()
+        data = b"" if self.blocks else modem_.take()
         if data and self._uart:
             self._uart.write(data)  # there is room: it is little, and an answer is awaited before the next
         if self._key:
@@ -83,6 +82,14 @@ class Lte:
             self.error = modem_.error
             return -1
         return int(modem_.is_up())
+
+    def _spending(self) -> int:
+        return self._pin if self._modem.pin_tried else 0
+
+    @property
+    def blocks(self) -> bool:
+        """Return whether the next step may take long: what is spent goes to flash before the PIN goes out."""
+        return self._spending() != self._spent
 
     def _read(self, baud: int) -> bytes:
         if baud != self._baud or self._uart is None:

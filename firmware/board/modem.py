@@ -18,8 +18,7 @@
 
 A modem that restarts by itself, or falls silent, is woken anew, and the last frame is sent again: to send
 the same twice changes nothing. How long a payload is the modem says ahead of it: what is in it is never
-looked at. A PIN is entered only while the SIM has all its tries left, and once: a wrong one costs a single
-try for ever.
+looked at. A PIN is entered only while the SIM has all its tries left; where it does not say, once for ever.
 """
 
 from wire.direct import NOT_SEEN, PIN, RADIO, REFUSED, RESET, SIM
@@ -141,17 +140,20 @@ def sim(modem, line):  # type: ignore[no-untyped-def]
         return b"NOT" not in line
     if b"SIM PIN" not in line or not modem.pin:
         return -SIM  # a PUK: the PIN was wrong three times, wherever that was
-    if modem.pin_tried:
+    if modem.has_entered:
         return -PIN
     modem.wants_pin = True
     return True
 
 
 def tries(modem, line):  # type: ignore[no-untyped-def]
-    """Judge how often a PIN may be wrong: only with all three left is ours tried."""
+    """Judge how often a PIN may be wrong: ours is tried only with all three left; it was not wrong then."""
     if not line.startswith(modem.table.TRIES):
         return None
-    return True if "3" in fields(line)[: modem.table.TRIES_FIELDS] else -PIN
+    if "3" not in fields(line)[: modem.table.TRIES_FIELDS]:
+        return -PIN
+    modem.pin_tried = False
+    return True
 
 
 def registered(modem, line):  # type: ignore[no-untyped-def]
@@ -185,7 +187,8 @@ class Modem:
         self.blocks: list[bytes] = []  # what came
         self.read: dict[str, int | None] = {}  # of the cell and the fix, by the table's `read`
         self.wants_pin = False
-        self.pin_tried = False  # to be remembered before the next byte is written
+        self.pin_tried = False  # and not known to be right: remembered before the next byte is written
+        self.has_entered = False
         self.denied = 0
         self.frame = b""  # the last one: whether what came back answers it is not for us to say
         self._parser = Parser(table.HEAD, table.INLINE)
@@ -215,6 +218,7 @@ class Modem:
         self._clear()
         self.error = 0
         self.denied = 0
+        self.has_entered = False
         self.read.clear()
         self._wake(now_ms)
 
@@ -240,6 +244,8 @@ class Modem:
 
     def is_up(self) -> bool:
         """Return whether frames go out, if one is not just on its way."""
+        if self._wants_fix:
+            return False
         return self.state == UP or (self.state == BUSY and self._script in (self.table.SEND, self.table.RECV))
 
     def take(self) -> bytes:
@@ -423,11 +429,14 @@ class Modem:
         self._next_ms = now_ms + _DEAF_MS if every_ms or wanted is PAYLOAD else 0
         self._is_ok = False
         self._is_met = wanted is None
+        if "{pin}" in command:
+            if self.pin_tried:
+                self._fail(PIN)  # the SIM does not say how many tries are left
+                return
+            self.pin_tried = self.has_entered = True
         self._write(command)
 
     def _write(self, command: str) -> None:
-        if "pin" in command:
-            self.pin_tried = True
         host, port = self.addresses[self._rounds % len(self.addresses)]
         values = (("apn", self.apn), ("pin", self.pin), ("host", host), ("port", str(port)))
         for name, value in values:

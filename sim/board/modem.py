@@ -57,6 +57,7 @@ class Faults:
     rate_after_restart: int = RATE
     browns_out: int = 0  # with the first datagram it sends
     psm_wakes: str = ""  # "late", "alone" or "never"; else as it should
+    hides_tries: bool = False  # it does not know how many a SIM has left
     length: int | None = None  # that it announces in place of a payload's own
 
 
@@ -325,10 +326,14 @@ class Modem:
         return ""
 
     def _sim7080g_do_spic(self, _: list[str]) -> str:
+        if self.faults.hides_tries:
+            return "ERROR"
         self._urc(b"+SPIC: %d,10,3,10" % self.sim.tries)
         return ""
 
     def _gm02s_do_cpinr(self, _: list[str]) -> str:
+        if self.faults.hides_tries:
+            return "ERROR"
         self._urc(b"+CPINR: SIM PIN,%d,3" % self.sim.tries)
         return ""
 

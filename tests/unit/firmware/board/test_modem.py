@@ -432,6 +432,36 @@ def test_the_pin_is_said_to_be_spent_before_it_is_written(make: str) -> None:
 
 
 @MAKES
+def test_a_right_pin_is_entered_again_though_the_power_failed_the_last_time(make: str) -> None:
+    """What was remembered then says only that it may be wrong, and the SIM that it was not."""
+    world = World(make, pin="2468")
+    world.theirs.sim = sim("2468")
+    world.ours.open(0)
+    world.ours.pin_tried = True
+    world.run(60_000, lambda: world.ours.state in (UP, FAILED))
+    assert world.ours.state == UP
+    assert not world.ours.pin_tried
+
+
+@MAKES
+@pytest.mark.parametrize("pin", ["2468", "1111"])
+def test_a_sim_that_does_not_say_how_many_tries_are_left_is_tried_once(make: str, pin: str) -> None:
+    """Then what is remembered counts, and nothing else."""
+    card = sim("2468")
+    spent = False
+    for _ in range(3):
+        world = World(make, pin=pin)
+        world.theirs.faults.hides_tries = True
+        world.theirs.sim = card
+        world.ours.open(0)
+        world.ours.pin_tried = spent
+        world.run(60_000, lambda world=world: world.ours.state in (UP, FAILED))  # type: ignore[misc]
+        spent = world.ours.pin_tried
+    assert card.entered == (["1111"] if pin == "1111" else ["2468"] * 3)
+    assert card.tries == (2 if pin == "1111" else 3)
+
+
+@MAKES
 @pytest.mark.parametrize(
     ("card", "pin", "error"),
     [
