@@ -13,6 +13,8 @@ from aiohttp import web
 
 from centre.api.bridges import Intake
 from centre.api.connection_limit import QUIET, ConnectionLimit, close
+from centre.api.direct import LOOK_S as DIRECT_LOOK_S
+from centre.api.direct import Datagrams, Direct
 from centre.api.dispatch import Dispatch
 from centre.api.http_server import HttpRunner
 from centre.api.routing import BODY_BYTES_MAX, OWN_ORIGINS, Refusals, Route
@@ -97,6 +99,7 @@ class Running:
     authority: tls.Authority
     routes: tuple[Route, ...]
     log: Log  # that remembers what is wrong
+    direct_port: int | None = None  # of datagrams
 
 
 @contextlib.asynccontextmanager
@@ -111,7 +114,7 @@ async def running(
     archive, settings = tiles.opened(settings or Settings())
     log = TroubleLog(log)
     disk_watch = DiskWatch(home, log)
-    host, port = settings.host, settings.port
+    host = settings.host
     certificate = certificate or tls.own_certificate(home, host, *settings.hosts)
     certificate_watch = CertificateWatch(certificate, settings.hosts or _specific(host), log)
     certificate_watch.check()
@@ -141,25 +144,37 @@ async def running(
     try:
         await _note_start(worker, settings, store_check)
         await runner.setup()
-        connection_limit = ConnectionLimit(runner, host, port, certificate.context, settings)
-        try:
-            await connection_limit.start()
-        except OSError as error:
-            raise CannotServe(f"cannot listen on {host} port {port}: {_why(error)}") from error
+        connection_limit = ConnectionLimit(runner, host, settings.port, certificate.context, settings)
+        direct_port = await _listen(connection_limit, parts.datagrams, settings)
         jobs.start()
-        yield Running(_url(host, connection_limit.port), certificate.authority, parts.routes, log)
+        url = _url(host, connection_limit.port)
+        yield Running(url, certificate.authority, parts.routes, log, direct_port)
     finally:
         await jobs.stop()
         await checking.stop()
         await asyncio.gather(sender.close(), parts.provided.close(), parts.tiles.close())
-        parts.intake.streams.stopping = parts.operator.streams.stopping = True
+        parts.intake.streams.stopping = parts.operator.streams.stopping = parts.direct.stopping = True
         means.signals.wake_all()
+        await parts.datagrams.close()
         await close(runner)
         parts.intake.close()
         parts.entrance.close()
         looks.close()
         worker.close()
         refusals.flush(all_of_it=True)
+
+
+async def _listen(tls_port: ConnectionLimit, datagrams: Datagrams, settings: Settings) -> int | None:
+    """Listen to both; return the port of the datagrams, where one is set. Raises CannotServe."""
+    try:
+        where = f"{settings.host} port {settings.port}"
+        await tls_port.start()
+        if settings.direct_port is None:
+            return None
+        where = f"{settings.host} UDP port {settings.direct_port}"
+        return await datagrams.start(settings.host, settings.direct_port)
+    except OSError as error:
+        raise CannotServe(f"cannot listen on {where}: {_why(error)}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +198,8 @@ class _Parts:
     """Those that have routes; some are closed in the end."""
 
     intake: Intake
+    direct: Direct
+    datagrams: Datagrams
     entrance: SignInPages
     operator: Operator
     provided: OidcSignInPages
@@ -204,12 +221,13 @@ def _parts(
     worker, reader, signals = means.worker, means.reader, means.signals
     log, settings = means.log, means.settings
     intake = Intake(worker, reader, signals, log, authority.pem, settings)
+    direct = Direct(worker, reader, signals, log, settings)
     guard, provided = Guard(worker, reader), OidcSignInPages(worker, vouching)
     entrance = SignInPages(worker, reader, signals, guard, provided=bool(vouching))
     operator = Operator(worker, signals, log, guard, settings, means.store_check, means.desk_watch)
     map_tiles = Tiles(archive, guard, log)
     with_routes = (
-        *(intake, Static(), entrance, Account(worker, guard, entrance.queues), operator),
+        *(intake, direct, Static(), entrance, Account(worker, guard, entrance.queues), operator),
         Acts(worker, signals, log, guard, settings, operator),
         Shift(worker, means.looks, signals, guard),
         *(Figures(means.looks, guard), *_administrators_pages(means, guard)),
@@ -218,7 +236,7 @@ def _parts(
         *_case_pages(means, guard, authority.sha256),
     )
     routes = tuple(route for part in with_routes for route in part.routes)
-    return _Parts(intake, entrance, operator, provided, map_tiles, routes)
+    return _Parts(intake, direct, Datagrams(direct), entrance, operator, provided, map_tiles, routes)
 
 
 def _administrators_pages(means: _Means, guard: Guard) -> tuple[Administration, UserPages, EventLogPage]:
@@ -259,6 +277,8 @@ def _add_jobs(jobs: Jobs, means: _Means, parts: _Parts) -> None:
     worker, looks, signals = means.worker, means.looks, means.signals
     log, settings = means.log, means.settings
     jobs.add(FLUSH_S, parts.provided.note_due)
+    jobs.add(FLUSH_S, parts.direct.flush_due)
+    jobs.add(DIRECT_LOOK_S, parts.direct.look)
     jobs.add(ESCALATE_TICK_S, parts.operator.boards.escalate)
     jobs.add(CHECK_S, means.store_check.look)
     jobs.add(CLOSINGS_S, Closings(worker, signals, log).look)

@@ -138,6 +138,14 @@ class Settings:
     port: int = _setting(
         8443, "PORT", "a port is 0 (any free one) to 65535", "0 = any free one", _number(0, 65535)
     )
+    direct_port: int | None = _setting(
+        None,
+        "PORT",
+        "a port is 0 (any free one) to 65535",
+        "UDP port on which buttons are heard that speak without a phone; without it they are heard by "
+        "`POST /v1/direct` alone. 443 passes most networks",
+        _number(0, 65535),
+    )
     time_zone: str = _setting(
         "",
         "ZONE",

@@ -225,15 +225,17 @@ def render_patrol_sheet(sheet: Sheet, language: str, now_ms: float) -> str:
     )
 
 
-def _phones(sheet: Sheet, language: str) -> Callable[[str], str]:
-    """Return how the phones of an alarm are called: phone 1 is the one that told of it first."""
+def _phones(sheet: Sheet, language: str) -> Callable[[str | None], str]:
+    """Return how the phones of an alarm are called: phone 1 is the first that told of it; None: no phone."""
     incident = sheet.incident
     shown = [*incident.latest, sheet.last_known] if sheet.last_known else incident.latest
-    ids = [arrival.bridge_id for arrival in incident.arrivals]
-    ids += [position.bridge_id for position in shown if position.bridge_id is not None]
-    numbers = {bridge_id: number for number, bridge_id in enumerate(dict.fromkeys(ids), 1)}
+    ids = [arrival.bridge_id for arrival in incident.arrivals] + [position.bridge_id for position in shown]
+    known = dict.fromkeys(bridge_id for bridge_id in ids if bridge_id is not None)
+    numbers = {bridge_id: number for number, bridge_id in enumerate(known, 1)}
 
-    def phone(bridge_id: str) -> str:
+    def phone(bridge_id: str | None) -> str:
+        if bridge_id is None:
+            return words.say(language, "board.by_button")
         number = numbers.setdefault(bridge_id, len(numbers) + 1)
         return words.say(language, "board.phone_number").format(number=number)
 
@@ -320,7 +322,7 @@ def _late(card: Card, language: str) -> str:
     return _lasting(late_ms, language) if card.age_s is not None and late_ms >= LATE_MS else ""
 
 
-def _source(position: Position, language: str, phone: Callable[[str], str]) -> Markup:
+def _source(position: Position, language: str, phone: Callable[[str | None], str]) -> Markup:
     """How it was measured, when, how sure, by whom."""
 
     def say(key: str, **values: object) -> Markup:

@@ -22,7 +22,7 @@ SALT_BYTES = 16
 class Entry(NamedTuple):
     """One event.
 
-    `actor`: `user:ID`, `bridge:ID`, `dispatch:ID`, `centre` (by itself) or `command` (at the terminal).
+    `actor`: `user:ID`, `bridge:ID`, `dispatch:ID`, `button`, `centre` (by itself), `command` (at a terminal).
     """
 
     seq: int

@@ -63,7 +63,7 @@ CREATE TABLE incidents (
     -- The zone that exercises; NULL: a true alarm. Ruled once, when it is opened (centre/rules/exercises.py).
     exercise        TEXT,
     -- The bridge that told of it first: what one bridge tells of one button is a share (rules/fair_share.py).
-    first_bridge_id TEXT REFERENCES bridges,
+    first_bridge_id TEXT REFERENCES bridges,    -- NULL: the button itself, without a phone
     follows         TEXT REFERENCES incidents   -- opened again by an operator, after that one was closed too early
 ) STRICT;
 
@@ -76,7 +76,7 @@ CREATE INDEX incidents_of_share ON incidents (device_id, first_bridge_id, event,
 -- What reached us: by each bridge and path once, with the number of its posts.
 CREATE TABLE alarms (
     incident_id     TEXT NOT NULL REFERENCES incidents,
-    bridge_id       TEXT NOT NULL REFERENCES bridges,
+    bridge_id       TEXT REFERENCES bridges,    -- NULL: the button itself has said it, without a phone
     path            TEXT NOT NULL,              -- ble wifi lte phone, unknown where it was dropped
     heard_at_ms     INTEGER,                    -- by the bridge's clock
     age_s           REAL,                       -- of the press when heard; NULL = unknown
@@ -92,9 +92,10 @@ CREATE TABLE alarms (
     -- that another has just heard. A press's own code is on the air for 5.5 min: one without an age is that old at
     -- most, and gives way to an age that says so.
     weight_ms       INTEGER
-        GENERATED ALWAYS AS (pressed_at_ms - iif(age_s IS NULL, 360000, 0)) VIRTUAL,
-    PRIMARY KEY (incident_id, bridge_id, path)
-) STRICT, WITHOUT ROWID;
+        GENERATED ALWAYS AS (pressed_at_ms - iif(age_s IS NULL, 360000, 0)) VIRTUAL
+) STRICT;
+
+CREATE UNIQUE INDEX one_arrival_once ON alarms (incident_id, coalesce(bridge_id, ''), path);
 
 CREATE TABLE fixes (
     fix_id          INTEGER PRIMARY KEY,
@@ -118,7 +119,7 @@ CREATE TABLE fixes (
 
 -- The same position, sent again, is one row; two sources may speak in the same millisecond.
 CREATE UNIQUE INDEX one_fix_once ON fixes
-    (incident_id, bridge_id, method, coalesce(source, ''), taken_at_ms, lat, lon);
+    (incident_id, coalesce(bridge_id, ''), method, coalesce(source, ''), taken_at_ms, lat, lon);
 CREATE INDEX fixes_of_incident ON fixes (incident_id, at_ms);
 -- The newest of each phone and each set of marks, of however many.
 CREATE INDEX newest_fixes ON fixes (incident_id, bridge_id, marks, at_ms);
@@ -258,6 +259,33 @@ CREATE TABLE button_states (
     news_at_ms        INTEGER,                  -- when this bridge told that it had heard it anew, by our clock
     lost_after_s      INTEGER,                  -- silence after which this bridge takes it for lost; NULL: not told
     PRIMARY KEY (bridge_id, device_id)
+) STRICT, WITHOUT ROWID;
+
+-- The direct path: what buttons say without a phone (wire/SPEC.md, "Direct path"; centre/rules/direct.py).
+
+-- How far each one is, of those that have spoken.
+CREATE TABLE direct_sessions (
+    device_id       TEXT PRIMARY KEY REFERENCES devices,
+    n               INTEGER NOT NULL,           -- the session that is expected next
+    seq             INTEGER NOT NULL,           -- of the one before: the highest that came
+    began_at_ms     INTEGER NOT NULL,           -- when that one was first heard
+    is_restored     INTEGER NOT NULL DEFAULT 0  -- out of a backup: the button may be far ahead
+) STRICT, WITHOUT ROWID;
+
+-- The last that a button said over a carrier, or of one that failed.
+CREATE TABLE carrier_states (
+    device_id       TEXT NOT NULL REFERENCES devices,
+    carrier         TEXT NOT NULL,              -- wifi lte
+    heard_at_ms     INTEGER,                    -- NULL: it has never come through
+    signal_dbm      INTEGER,
+    battery_mv      INTEGER,
+    flags           INTEGER NOT NULL DEFAULT 0, -- as in *state*, and that the clock was lost
+    error           INTEGER NOT NULL DEFAULT 0, -- why it failed last (wire/SPEC.md, "Errors"); 0: it did not
+    error_at_ms     INTEGER,
+    network         INTEGER,                    -- of LTE: the kind of cell
+    network_before  INTEGER,
+    network_changed_at_ms INTEGER,
+    PRIMARY KEY (device_id, carrier)
 ) STRICT, WITHOUT ROWID;
 
 -- Who works here, and who is signed in.
@@ -405,7 +433,7 @@ CREATE TABLE log (
     seq             INTEGER PRIMARY KEY,        -- 1, 2, 3, ... without a gap
     at_ms           INTEGER NOT NULL,
     kind            TEXT NOT NULL,
-    actor           TEXT NOT NULL,              -- user:ID bridge:ID centre command
+    actor           TEXT NOT NULL,              -- user:ID bridge:ID button centre command
     incident_id     TEXT,
     case_id         TEXT,
     device_id       TEXT,

@@ -94,6 +94,7 @@ def _note_restored(file: Path, sealer: Sealer) -> None:
         core = Core(store, sealer)
         with store.transaction():
             event_log.note(core, "restored", event_log.COMMAND)
+            store.run("restore_direct_sessions")  # buttons are further than it knows
     finally:
         store.close()
 

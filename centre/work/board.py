@@ -77,6 +77,7 @@ class Card:
     exercise: str | None = None  # the zone that exercises; None: a true alarm
     is_check: bool = False  # of a check button: the desk says what it saw and heard
     is_armed: bool = False  # its file names weapons
+    ways: tuple[str, ...] = ()  # on which it came: incidents.PATHS
 
     @property
     def is_duress(self) -> bool:
@@ -251,6 +252,7 @@ def _card(core: Core, incident_id: str) -> Card:
         exercise=row["exercise"],
         is_check=bool(row["is_check"]),
         is_armed=bool(file and file.stalker.weapons),
+        ways=tuple(sorted((row["ways"] or "").split(","))) if row["ways"] else (),
     )
 
 

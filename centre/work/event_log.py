@@ -15,6 +15,7 @@ from centre.store import Row
 from centre.work.core import Core, content_name
 
 COMMAND, CENTRE = "command", "centre"
+BUTTON = "button"  # itself, over the direct path
 DISPATCH = "dispatch:"  # before the id of a dispatch system
 ERASED = "erased"
 

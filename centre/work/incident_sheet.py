@@ -24,9 +24,9 @@ EARLIER_SHOWN_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One bridge's word of a press."""
+    """One bridge's word of a press, or the button's own."""
 
-    bridge_id: str
+    bridge_id: str | None
     path: str
     heard_at_ms: int | None
     age_s: float | None

@@ -82,21 +82,46 @@ def take_alarm(core: Core, bridge_id: str, press: Press) -> Taken:
         root = core.root(known)
         incidents.check_code(root, known["epoch"], press)
         heard.of_button(core, bridge_id, press.device_id, press.heard_at_ms)
-        if known["incident_id"] is None:
-            exercise = _exercise(press, known, now_ms)
-            counted = _count(core, bridge_id, press, exercise, now_ms)
-            if counted is None:
-                return _open(core, bridge_id, press, known, exercise, root, now_ms)
-            stage = receipts.RECEIVED
-            proof = incidents.proof(root, known["epoch"], stage, press.event, press.counter)
-            return Taken(counted, True, stage, proof, press.dropped, press)
-        incident_id = str(known["incident_id"])
-        if known["erased_at_ms"] is None:  # else it is answered, and nothing of it is kept again
-            is_closed = known["stage"] == receipts.CLOSED
-            _add_arrival(core, incident_id, bridge_id, press, now_ms, known=True, is_closed=is_closed)
-        last = core.store.one("last_receipt", incident_id=incident_id)
+        return _take(core, bridge_id, press, known, root, now_ms)
+
+
+def take_from_button(core: Core, press: Press) -> Taken:
+    """Take a press that the button itself has brought, under its seal: as `take_alarm`, without a bridge.
+
+    Raises Refused("unknown_device").
+    """
+    now_ms = core.now_ms()
+    with core.store.transaction():
+        pressed_at_ms = incidents.pressed_at_ms(None, press.age_s, now_ms)
+        which = {"device_id": press.device_id, "event": press.event, "counter": press.counter}
+        known = core.store.one("press_of_button", pressed_at_ms=pressed_at_ms, **which)
+        if known is None:
+            raise Refused("unknown_device")
+        return _take(core, None, press, known, core.root(known), now_ms)
+
+
+def _take(core: Core, bridge_id: str | None, press: Press, known: Row, root: bytes, now_ms: int) -> Taken:
+    """Take a press that is true. `known`: its button, and the incident where it has come before."""
+    if known["incident_id"] is None:
+        exercise = _exercise(press, known, now_ms)
+        counted = _count(core, bridge_id, press, exercise, now_ms)
+        if counted is None:
+            return _open(core, bridge_id, press, known, exercise, root, now_ms)
+        stage = receipts.RECEIVED
+        proof = incidents.proof(root, known["epoch"], stage, press.event, press.counter)
+        return Taken(counted, True, stage, proof, press.dropped, press)
+    incident_id = str(known["incident_id"])
+    if known["erased_at_ms"] is None:  # else it is answered, and nothing of it is kept again
+        is_closed = known["stage"] == receipts.CLOSED
+        _add_arrival(core, incident_id, bridge_id, press, now_ms, known=True, is_closed=is_closed)
+    last = core.store.one("last_receipt", incident_id=incident_id)
     assert last is not None  # written with the incident
     return Taken(incident_id, True, last["stage"], last["proof"], press.dropped, press)
+
+
+def _teller(bridge_id: str | None) -> str:
+    """Return how the log names who told: a bridge, or the button itself."""
+    return event_log.BUTTON if bridge_id is None else f"bridge:{bridge_id}"
 
 
 def _exercise(press: Press, of: Row, now_ms: int) -> str | None:
@@ -110,7 +135,7 @@ def _exercise(press: Press, of: Row, now_ms: int) -> str | None:
     )
 
 
-def _count(core: Core, bridge_id: str, press: Press, exercise: str | None, now_ms: int) -> str | None:
+def _count(core: Core, bridge_id: str | None, press: Press, exercise: str | None, now_ms: int) -> str | None:
     """Count a press beyond its share on the last incident of it; return that, or None where it opens its own.
 
     None also where that incident is closed, or an exercise and this press is none: an alarm is never answered
@@ -129,12 +154,12 @@ def _count(core: Core, bridge_id: str, press: Press, exercise: str | None, now_m
         _add_fix(core, press.device_id, incident_id, bridge_id, press.fix, now_ms)
     if not last["more_presses"]:  # once: how often it was is on the incident
         which = {"incident_id": incident_id, "device_id": press.device_id}
-        event_log.note(core, "presses_counted", f"bridge:{bridge_id}", **which, counter=press.counter)
+        event_log.note(core, "presses_counted", _teller(bridge_id), **which, counter=press.counter)
     return incident_id
 
 
 def _open(
-    core: Core, bridge_id: str, press: Press, of: Row, exercise: str | None, root: bytes, now_ms: int
+    core: Core, bridge_id: str | None, press: Press, of: Row, exercise: str | None, root: bytes, now_ms: int
 ) -> Taken:
     """Open an incident of a press that is new; `of`: its button, and the case that this serves."""
     incident_id = incidents.new_id(now_ms, secrets.token_bytes(4))
@@ -162,7 +187,7 @@ def _open(
 def _add_arrival(
     core: Core,
     incident_id: str,
-    bridge_id: str,
+    bridge_id: str | None,
     press: Press,
     now_ms: int,
     *,
@@ -204,7 +229,7 @@ def _add_arrival(
     event_log.note(
         core,
         "fixes" if repeated else "received",
-        f"bridge:{bridge_id}",
+        _teller(bridge_id),
         incident_id=incident_id,
         device_id=press.device_id,
         **({} if repeated else _told(press, path, known)),
@@ -226,7 +251,7 @@ def _tell_age(core: Core, arrival: Row, press: Press) -> None:
     event_log.note(
         core,
         "age",
-        f"bridge:{arrival['bridge_id']}",
+        _teller(arrival["bridge_id"]),
         incident_id=arrival["incident_id"],
         device_id=press.device_id,
         path=arrival["path"],
@@ -248,7 +273,9 @@ def _told(press: Press, path: str, known: bool) -> dict[str, Any]:
     }
 
 
-def _add_fix(core: Core, device_id: str, incident_id: str, bridge_id: str, fix: Fix, now_ms: int) -> bool:
+def _add_fix(
+    core: Core, device_id: str, incident_id: str, bridge_id: str | None, fix: Fix, now_ms: int
+) -> bool:
     """Store one position; return True if it was new."""
     values = fix._asdict() | {"marks": " ".join(fix.marks)}
     where = {"device_id": device_id, "incident_id": incident_id, "bridge_id": bridge_id}
@@ -261,8 +288,8 @@ def _that_goes_on(core: Core, incident_id: str) -> str | None:
     return None if row is None else str(row["incident_id"])
 
 
-def _count_fixes(core: Core, incident_id: str, bridge_id: str) -> int:
-    """Return how many positions one bridge has told of an incident."""
+def _count_fixes(core: Core, incident_id: str, bridge_id: str | None) -> int:
+    """Return how many positions one bridge, or the button itself, has told of an incident."""
     row = core.store.one("fixes_of_bridge", incident_id=incident_id, bridge_id=bridge_id)
     return int(row["count"]) if row else 0
 
@@ -298,6 +325,25 @@ def add_fixes(core: Core, bridge_id: str, incident_id: str, fixes: list[Fix]) ->
                 fixes=[fix._asdict() for fix, is_new in zip(fixes, stored, strict=True) if is_new],
             )
     return FixesStored(device_id, sum(stored), len(stored) - sum(stored))
+
+
+def add_fix_of_button(core: Core, device_id: str, counter: int, fix: Fix) -> bool:
+    """Keep a position that the button itself has told of its alarm; whether it was kept. In a transaction.
+
+    Nothing is kept of an alarm that was never here, or that is closed and goes on in no other.
+    """
+    which = {"device_id": device_id, "event": codes.ALARM, "counter": counter}
+    incident = core.store.one("incident_of_press", **which)  # the one that goes on
+    if incident is None or incident["stage"] == receipts.CLOSED or incident["erased_at_ms"] is not None:
+        return False
+    incident_id = str(incident["incident_id"])
+    if _count_fixes(core, incident_id, None) >= incidents.FIXES_PER_BRIDGE_MAX:
+        return False
+    if not _add_fix(core, device_id, incident_id, None, fix, core.now_ms()):
+        return False
+    told = {"incident_id": incident_id, "device_id": device_id}
+    event_log.note(core, "fixes", event_log.BUTTON, **told, fixes=[fix._asdict()])
+    return True
 
 
 def try_pin(core: Core, bridge_id: str, call_off: CallOff) -> PinAttempt:

@@ -68,6 +68,7 @@ SELECT i.incident_id, i.device_id, i.device_revoked, i.opened_at_ms, i.stage, i.
        (SELECT count(*) FROM fixes n WHERE n.incident_id = i.incident_id) AS fixes,
        (SELECT count(*) FROM alarms n WHERE n.incident_id = i.incident_id) AS arrivals,
        (SELECT count(n.age_s) FROM alarms n WHERE n.incident_id = i.incident_id) AS ages,
+       (SELECT group_concat(DISTINCT n.path) FROM alarms n WHERE n.incident_id = i.incident_id) AS ways,
        o.actor AS owner, o.name AS owner_name, o.since_ms AS owner_since_ms, o.is_new AS is_new_to_owner,
        g.reason AS closing_reason, g.name AS closing_by, g.due_at_ms AS closing_at_ms,
        (SELECT reason FROM findings f WHERE f.incident_id = i.incident_id) AS reason,
@@ -93,7 +94,7 @@ WHERE incident_id = :incident_id AND event = :alarm AND held = 0 AND erased_at_m
 SELECT * FROM acts WHERE incident_id = :incident_id ORDER BY stage;
 
 -- name: alarms
-SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY received_at_ms;
+SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY received_at_ms, rowid;
 
 -- Of each bridge and each set of marks the newest: centre/rules/newest_position.py chooses among them.
 -- name: newest_fixes

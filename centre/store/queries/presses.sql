@@ -37,15 +37,16 @@ ORDER BY d.rowid;  -- as they were imported
 SELECT count, highest,
        (SELECT coalesce(max(t.alive_counter), 0) FROM button_states t JOIN bridges b USING (bridge_id)
         WHERE t.device_id = :device_id AND b.revoked_at_ms IS NULL) AS alive,
-       EXISTS (SELECT 1 FROM incidents i JOIN alarms a USING (incident_id) JOIN bridges b ON b.bridge_id = a.bridge_id
+       EXISTS (SELECT 1 FROM incidents i JOIN alarms a USING (incident_id)
+                    LEFT JOIN bridges b ON b.bridge_id = a.bridge_id
                WHERE i.device_id = :device_id AND i.event IN (1, 2) AND i.counter = highest
                      AND b.revoked_at_ms IS NULL) AS is_live
 FROM (SELECT count(DISTINCT counter) AS count, coalesce(max(counter), 0) AS highest FROM incidents
       WHERE device_id = :device_id AND event IN (1, 2) AND counter < :spare_first);
 
--- Each press counter that has come, rising, and whether a bridge that is not revoked has told it.
+-- Each press counter that has come, rising, and whether a bridge that is not revoked, or the button, has told it.
 -- name: press_counters
-SELECT counter, max(EXISTS (SELECT 1 FROM alarms a JOIN bridges b USING (bridge_id)
+SELECT counter, max(EXISTS (SELECT 1 FROM alarms a LEFT JOIN bridges b USING (bridge_id)
                             WHERE a.incident_id = i.incident_id AND b.revoked_at_ms IS NULL)) AS is_live
 FROM incidents i WHERE device_id = :device_id AND counter < :spare_first
 GROUP BY counter ORDER BY counter;
@@ -53,11 +54,11 @@ GROUP BY counter ORDER BY counter;
 -- What one bridge told first of one button lately, and the last incident of those.
 -- name: share_of_presses
 SELECT count(*) AS count FROM incidents
-WHERE device_id = :device_id AND first_bridge_id = :bridge_id AND event = :event AND opened_at_ms > :since_ms;
+WHERE device_id = :device_id AND first_bridge_id IS :bridge_id AND event = :event AND opened_at_ms > :since_ms;
 
 -- name: last_of_share
 SELECT * FROM incidents
-WHERE device_id = :device_id AND first_bridge_id = :bridge_id AND event = :event AND erased_at_ms IS NULL
+WHERE device_id = :device_id AND first_bridge_id IS :bridge_id AND event = :event AND erased_at_ms IS NULL
 ORDER BY opened_at_ms DESC, rowid DESC LIMIT 1;
 
 -- name: count_press
@@ -123,6 +124,19 @@ FROM bridge_devices bd JOIN devices d USING (device_id) JOIN bridges b USING (br
      LEFT JOIN check_buttons k ON k.device_id = d.device_id LEFT JOIN exercises e ON e.device_id = d.device_id
 WHERE bd.bridge_id = :bridge_id AND bd.device_id = :device_id;
 
+-- The same of a press that the button itself has brought; when, is not for it to say.
+-- name: press_of_button
+SELECT d.device_id, d.epoch, d.root_sealed, d.revoked_at_ms, i.incident_id, i.erased_at_ms, i.stage,
+       k.zone AS check_zone, e.zone, e.begins_at_ms, e.ends_at_ms,
+       (SELECT case_id FROM assignments h
+        WHERE h.device_id = d.device_id AND (taken_back_at_ms IS NULL OR taken_back_at_ms > :pressed_at_ms)
+        ORDER BY given_at_ms LIMIT 1) AS case_id
+FROM devices d
+     LEFT JOIN incidents i ON i.device_id = d.device_id AND i.event = :event AND i.counter = :counter
+                              AND i.follows IS NULL
+     LEFT JOIN check_buttons k ON k.device_id = d.device_id LEFT JOIN exercises e ON e.device_id = d.device_id
+WHERE d.device_id = :device_id;
+
 -- Of a press whose alarm was closed too early and opened again: the one that goes on.
 -- name: incident_of_press
 SELECT * FROM incidents WHERE device_id = :device_id AND event = :event AND counter = :counter
@@ -152,13 +166,15 @@ VALUES (:incident_id, :bridge_id, :path, :heard_at_ms, :age_s, :age_is_lower_bou
 ON CONFLICT DO UPDATE SET posts = posts + 1, repeated_at_ms = :now_ms;
 
 -- name: arrival
-SELECT * FROM alarms WHERE incident_id = :incident_id AND bridge_id = :bridge_id AND path = :path;
+SELECT * FROM alarms
+WHERE incident_id = :incident_id AND coalesce(bridge_id, '') = coalesce(:bridge_id, '') AND path = :path;
 
 -- What the button said of the press after it was posted. What a bridge has once said of it stays.
 -- name: tell_age
 UPDATE alarms SET age_s = :age_s, age_is_lower_bound = :age_is_lower_bound, pressed_at_ms = :pressed_at_ms,
                   redated_at_ms = iif(pressed_at_ms = :pressed_at_ms, NULL, :now_ms)
-WHERE incident_id = :incident_id AND bridge_id = :bridge_id AND path = :path AND age_s IS NULL;
+WHERE incident_id = :incident_id AND coalesce(bridge_id, '') = coalesce(:bridge_id, '') AND path = :path
+      AND age_s IS NULL;
 
 -- The bridge's word that stands (schema.sql).
 -- name: standing_arrival
@@ -184,7 +200,7 @@ SELECT * FROM receipts WHERE incident_id = :incident_id AND seq > :seq ORDER BY 
 SELECT * FROM receipts WHERE incident_id = :incident_id ORDER BY seq;
 
 -- name: fixes_of_bridge
-SELECT count(*) AS count FROM fixes WHERE incident_id = :incident_id AND bridge_id = :bridge_id;
+SELECT count(*) AS count FROM fixes WHERE incident_id = :incident_id AND bridge_id IS :bridge_id;
 
 -- name: pin_attempts
 SELECT * FROM pin_attempts WHERE device_id = :device_id;

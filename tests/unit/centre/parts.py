@@ -225,6 +225,7 @@ class Serving:
     authority: tls.Authority
     routes: tuple[Route, ...]
     home: Path
+    direct_port: int | None = None
 
     @property
     def console_url(self) -> str:
@@ -248,7 +249,7 @@ async def centre(
         running(Home(home), log=log, settings=Settings(port=0, **settings)) as serving,
         phone_of(serving.url, serving.authority.pem.decode()) as phone,
     ):
-        yield Serving(serving.url, serving.authority, serving.routes, home), phone
+        yield Serving(serving.url, serving.authority, serving.routes, home, serving.direct_port), phone
 
 
 def check_answer(method: str, path: str, status: int, content_type: str, text: str) -> Any:

@@ -17,6 +17,7 @@ EVERY: dict[str, Any] = {
     "port": 0,
     "cert": "cert.pem",
     "key": "/etc/key.pem",
+    "direct-port": 443,
     "time-zone": "Europe/Brussels",
     "address": ["https://192.0.2.7", "https://centre.example:1"],
     "public-url": "https://centre.example/",

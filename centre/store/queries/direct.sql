@@ -1,0 +1,47 @@
+-- Buttons and how far they are, as they were imported: a page of them.
+-- name: direct_buttons
+SELECT d.rowid AS number, d.device_id, d.epoch, d.root_sealed,
+       s.n, s.seq, s.began_at_ms, coalesce(s.is_restored, 0) AS is_restored
+FROM devices d LEFT JOIN direct_sessions s USING (device_id)
+WHERE d.rowid > :after ORDER BY d.rowid LIMIT :at_most;
+
+-- name: set_direct_session
+INSERT INTO direct_sessions (device_id, n, seq, began_at_ms) VALUES (:device_id, :n, :seq, :began_at_ms)
+ON CONFLICT DO UPDATE SET n = :n, seq = :seq, began_at_ms = :began_at_ms, is_restored = 0
+WHERE (:n, :seq) > (n, seq);
+
+-- Out of a backup: those that it does not know of may have spoken since, too.
+-- name: restore_direct_sessions
+INSERT INTO direct_sessions (device_id, n, seq, began_at_ms, is_restored)
+SELECT device_id, 0, -1, 0, 1 FROM devices WHERE true
+ON CONFLICT DO UPDATE SET is_restored = 1;
+
+-- A kind of cell that is not told is the one before.
+-- name: hear_carrier
+INSERT INTO carrier_states (device_id, carrier, heard_at_ms, signal_dbm, battery_mv, flags, error, error_at_ms, network)
+VALUES (:device_id, :carrier, :now_ms, :signal_dbm, :battery_mv, :flags, :error, iif(:error = 0, NULL, :now_ms), :network)
+ON CONFLICT DO UPDATE SET
+    error = :error, error_at_ms = iif(:error = 0, NULL, iif(:error = error, error_at_ms, :now_ms)),
+    heard_at_ms = :now_ms, signal_dbm = :signal_dbm, battery_mv = coalesce(:battery_mv, battery_mv), flags = :flags,
+    network_before = iif(:network <> network, network, network_before),
+    network_changed_at_ms = iif(:network <> network, :now_ms, network_changed_at_ms),
+    network = coalesce(:network, network);
+
+-- Of a carrier that failed, told over another; since when, is when it was first told.
+-- name: set_carrier_error
+INSERT INTO carrier_states (device_id, carrier, error, error_at_ms)
+VALUES (:device_id, :carrier, :error, :now_ms)
+ON CONFLICT DO UPDATE SET error = :error, error_at_ms = :now_ms WHERE error <> :error;
+
+-- name: carriers_of_button
+SELECT * FROM carrier_states WHERE device_id = :device_id ORDER BY carrier DESC;
+
+-- The alarm or test of a press that goes on, with its highest receipt, and whether it came over this carrier.
+-- name: direct_incident
+SELECT i.incident_id, i.event, i.stage, i.erased_at_ms, r.stage AS receipt_stage, r.proof,
+       EXISTS (SELECT 1 FROM alarms a WHERE a.incident_id = i.incident_id AND coalesce(a.bridge_id, '') = ''
+               AND a.path = :path) AS is_arrived,
+       EXISTS (SELECT 1 FROM fixes f WHERE f.incident_id = i.incident_id AND f.at_ms > :recent_ms) AS has_fix
+FROM incidents i JOIN receipts r USING (incident_id)
+WHERE i.device_id = :device_id AND i.event = :event AND i.counter = :counter AND i.follows IS NULL
+ORDER BY r.stage DESC LIMIT 1;

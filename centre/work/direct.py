@@ -1,0 +1,138 @@
+"""What buttons say without a phone: each in one transaction with how far that button is."""
+
+from dataclasses import dataclass
+
+from centre.platform import sealing
+from centre.rules import direct
+from centre.rules.direct import Said, Session
+from centre.store import Row
+from centre.work import presses
+from centre.work.core import Core
+from centre.work.presses import Taken
+from wire import codes, receipts
+from wire.keys import Mac, derive
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A button, by what its frames are sealed with, and how far it is."""
+
+    number: int  # rises as they are imported
+    device_id: str
+    mac: Mac
+    session: Session
+    is_restored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The incident of a press: its highest receipt, and what is still to come."""
+
+    incident_id: str
+    stage: int
+    proof: bytes
+    is_arrived: bool  # over this carrier
+    is_last: bool  # no receipt can follow
+    wants_position: bool
+
+    @property
+    def receipt(self) -> bytes:
+        """Return what is written to the button."""
+        return bytes((self.stage,)) + self.proof
+
+
+def buttons_after(core: Core, number: int, at_most: int) -> tuple[list[Known], int]:
+    """Return the next buttons after `number`, and the last number looked at.
+
+    One whose root does not open is left out: `amr-centre` says so elsewhere, and the others must go on.
+    """
+    rows = core.store.all("direct_buttons", after=number, at_most=at_most)
+    known = [button for row in rows if (button := _known(core, row)) is not None]
+    return known, rows[-1]["number"] if rows else number
+
+
+def _known(core: Core, row: Row) -> Known | None:
+    try:
+        mac = Mac(derive(core.root(row), "direct", row["epoch"]))
+    except sealing.Broken:
+        return None
+    session = Session() if row["n"] is None else Session(row["n"], row["seq"], row["began_at_ms"])
+    return Known(row["number"], row["device_id"], mac, session, bool(row["is_restored"]))
+
+
+def standing(core: Core, said: Said) -> Standing | None:
+    """Return how the press of a frame stands, or None where it was never here. Reads alone."""
+    request = said.request
+    row = core.store.one(
+        "direct_incident",
+        device_id=said.device_id,
+        event=request.event,
+        counter=request.counter,
+        path=said.path,
+        recent_ms=core.now_ms() - direct.POSITION_MS,
+    )
+    if row is None:
+        return None
+    stage, is_alarm = row["receipt_stage"], row["event"] == codes.ALARM
+    is_last = stage == receipts.CLOSED or not is_alarm
+    wants_position = not is_last and not row["has_fix"]
+    return Standing(row["incident_id"], stage, row["proof"], bool(row["is_arrived"]), is_last, wants_position)
+
+
+def take_press(core: Core, said: Said) -> tuple[Taken, Standing]:
+    """Take a press: exactly one incident, whichever way it came, in whatever order.
+
+    Raises Refused("unknown_device").
+    """
+    with core.store.transaction():
+        taken = presses.take_from_button(core, direct.press_of(said, core.now_ms()))
+        _hear(core, said)
+        stands = standing(core, said)
+    if stands is None:  # beyond its share: it is counted on an incident of another press
+        is_told = {"is_arrived": False, "is_last": True, "wants_position": False}
+        stands = Standing(taken.incident_id, taken.stage, taken.proof, **is_told)
+    return taken, stands
+
+
+def take_fix(core: Core, said: Said) -> bool:
+    """Keep the position of a fresh frame; whether it was kept. What is closed is followed no more."""
+    with core.store.transaction():
+        _hear(core, said)
+        fix = direct.fix_of(said, core.now_ms())
+        if fix is None or said.session is None or said.request.event != codes.ALARM:
+            return False
+        return presses.add_fix_of_button(core, said.device_id, said.request.counter, fix)
+
+
+def hear(core: Core, said: Said) -> None:
+    """Note that a button was heard over a carrier, if that is fresh."""
+    with core.store.transaction():
+        _hear(core, said)
+
+
+def _hear(core: Core, said: Said) -> None:
+    session, request, now_ms = said.session, said.request, core.now_ms()
+    if session is None:
+        return
+    which = {"device_id": said.device_id, "now_ms": now_ms}
+    core.store.run(
+        "set_direct_session",
+        device_id=said.device_id,
+        n=session.n,
+        seq=session.seq,
+        began_at_ms=session.began_at_ms,
+    )
+    is_lte = said.path == direct.LTE_PATH
+    core.store.run(
+        "hear_carrier",
+        **which,
+        carrier=said.path,
+        signal_dbm=request.signal or None,
+        battery_mv=said.battery_mv,
+        flags=request.flags,
+        error=said.errors[said.path],
+        network=said.facts.cell[0] if is_lte and said.facts.cell else None,
+    )
+    for carrier, error in said.errors.items():
+        if carrier != said.path and error:
+            core.store.run("set_carrier_error", **which, carrier=carrier, error=error)
