@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from firmware.board.config import SETTINGS
 from firmware.board.direct_config import PROFILES
-from firmware.flash import battery, direct, label, networks
+from firmware.flash import battery, carriers, direct, label, networks
 from firmware.flash.build import compile_firmware, sizes
 from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import KINDS, check_image, write_interpreter
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
     direct.add_to(commands, _add_port, _link)
     networks.add_to(commands, _add_port, _link)
+    carriers.add_to(commands, _add_port, _link)
     battery.add_to(commands)
     return parser
 

@@ -26,7 +26,8 @@ from firmware.flash.interpreter import KINDS
 if TYPE_CHECKING:
     from firmware.flash.remote import Link
 
-FILES = (DIRECT_FILE, CA_FILE, NETWORKS_FILE)
+# What belongs to one identity: its session counter and its networks are of no use to another.
+FILES = (DIRECT_FILE, CA_FILE, NETWORKS_FILE, "direct.bin")
 OFF = "off"
 _PORT = 443
 # TX and RX of the chip, and what switches the modem on, where no option names others.

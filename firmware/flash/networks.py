@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from firmware.board.direct_config import NETWORKS_FILE, NETWORKS_MAX, networks_of
+from firmware.flash import carriers
 from firmware.flash.direct import ask, ask_secret, require_button
 from firmware.flash.errors import CommandError
 
@@ -96,6 +97,9 @@ def add_to(
                 "--listed", metavar="DIGITS", help="as `list` shows it (default: the name is asked for)"
             )
         one.set_defaults(run=lambda options, act=act: _run(options, act, link))
+    test = acts.add_parser("test", help="connect to each network that is in reach, and ask the centre")
+    add_port(test)
+    test.set_defaults(run=lambda options: carriers.run(options.port, link, carriers.try_wifi, "networks"))
 
 
 def _run(

@@ -154,6 +154,12 @@ class Link:
                 raise TransportExecError("", error.decode(errors="replace"))
         return lines.text()
 
+    def clear(self) -> None:
+        """Begin anew at the prompt, with an empty heap. Raises CommandError."""
+        if not self._enter():
+            raise self._gone()
+        self.run(_CALM)
+
     def read(self, name: str) -> bytes | None:
         """A small file, or None where there is none."""
         code = f"import binascii\ntry:\n print(binascii.hexlify(open({name!r},'rb').read()).decode())\n"

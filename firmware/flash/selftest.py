@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from firmware.flash import carriers
 from firmware.flash.errors import CommandError
 from firmware.flash.remote import Link
 
@@ -117,6 +118,8 @@ def selftest(link: Link, on_item: Callable[[Item], None]) -> Report:
     begun = _read_clock(link)
     link.run(RUN, line, silence_s=_SILENCE_S)
     take(_clock(link, begun))
+    for row in carriers.rows(link):
+        take(Item(*row))
     for name in ITEMS:
         if name not in items:
             take(Item(name, "fail", "the board did not report it"))
