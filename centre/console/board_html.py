@@ -312,7 +312,7 @@ def _said(language: str) -> dict[str, Any]:
         "grouped": grouped,
         "metres": metres,
         "nearness": lambda one, position: _nearness(one, position, language),
-        "before": lambda position: _lasting(max(0, position.received_at_ms - position.at_ms), language),
+        "before": lambda position: _lasting(position.old_ms, language),
     }
 
 
@@ -369,7 +369,7 @@ def _nearness(one: Near, position: Position, language: str) -> str:
     near_m, far_km = f"{round(one.distance_m, -1):.0f}{NBSP}m", f"{one.distance_m / 1000:.1f}{NBSP}km"
     distance = near_m if one.distance_m < 995 else far_km
     near = words.say(language, f"board.near_{one.nearness}").format(distance=distance, place=one.place.name)
-    is_old = position.received_at_ms - position.at_ms >= LATE_MS
+    is_old = position.old_ms >= LATE_MS
     return words.say(language, "board.near_then").format(near=near) if is_old else near
 
 

@@ -2,7 +2,8 @@
 
 Each phone speaks for itself. Of one phone's positions the newest without a doubt (a mark `jump` or
 `implausible`) counts; a doubtful one counts only where none without a doubt is recent. What is newer is told
-by the centre's own clock: no phone can date its position ahead of its arrival. A revoked phone is asked only
+by the centre's own clock, and where that was set, by the order in which positions came: no phone can date its
+position ahead of its arrival, nor any clock that of an earlier one ahead of a later one's. A revoked phone is asked only
 where there is no other. Where two phones have lately said that they are far apart, both positions are given,
 and neither is the newest.
 """
@@ -31,11 +32,21 @@ class Position:
     received_at_ms: int
     number: int = 0  # rises as they come
     is_revoked: bool = False  # its bridge is
+    arrived_ms: int | None = None  # when it came, by our clock as it has been set since; None: it was not
 
     @property
     def at_ms(self) -> int:
         """When it was measured, by our clock."""
-        return moment_ms(self.fix, self.received_at_ms)
+        return moment_ms(self.fix, self._arrived_ms)
+
+    @property
+    def old_ms(self) -> int:
+        """How old it was when it came."""
+        return max(0, self._arrived_ms - self.at_ms)
+
+    @property
+    def _arrived_ms(self) -> int:
+        return self.received_at_ms if self.arrived_ms is None else self.arrived_ms
 
     @property
     def is_doubtful(self) -> bool:
@@ -50,11 +61,11 @@ class Newest:
     other: Position | None = None
 
 
-def moment_ms(fix: Fix, received_at_ms: int) -> int:
+def moment_ms(fix: Fix, arrived_ms: int) -> int:
     """Return when a fix was measured: by its age where that is told, else never later than it came."""
     if fix.age_s is not None:
-        return received_at_ms - round(fix.age_s * 1000)
-    return min(fix.taken_at_ms, received_at_ms)
+        return arrived_ms - round(fix.age_s * 1000)
+    return min(fix.taken_at_ms, arrived_ms)
 
 
 def newest(positions: Iterable[Position]) -> Newest | None:

@@ -112,9 +112,10 @@ CREATE TABLE fixes (
     source          TEXT,                       -- which part of the phone it came from
     marks           TEXT NOT NULL DEFAULT '',   -- words, separated by spaces: why it is not fresh
     age_s           REAL,                       -- when it was posted, as the bridge says; NULL = it does not
+    arrived_ms      INTEGER NOT NULL,           -- received_at_ms, by our clock as it has been set since
     -- When it was measured, by our own clock (centre/rules/newest_position.py).
     at_ms           INTEGER GENERATED ALWAYS AS
-        (iif(age_s IS NULL, min(taken_at_ms, received_at_ms), received_at_ms - CAST(round(age_s * 1000) AS INTEGER))) VIRTUAL
+        (iif(age_s IS NULL, min(taken_at_ms, arrived_ms), arrived_ms - CAST(round(age_s * 1000) AS INTEGER))) VIRTUAL
 ) STRICT;
 
 -- The same position, sent again, is one row; two sources may speak in the same millisecond.
@@ -123,6 +124,10 @@ CREATE UNIQUE INDEX one_fix_once ON fixes
 CREATE INDEX fixes_of_incident ON fixes (incident_id, at_ms);
 -- The newest of each phone and each set of marks, of however many.
 CREATE INDEX newest_fixes ON fixes (incident_id, bridge_id, marks, at_ms);
+-- Nothing was measured later than a fix came that came after it: where it seems so, our clock was set back since.
+CREATE TRIGGER arrival_follows_the_clock AFTER INSERT ON fixes BEGIN
+    UPDATE fixes SET arrived_ms = NEW.arrived_ms WHERE incident_id = NEW.incident_id AND at_ms > NEW.arrived_ms;
+END;
 
 -- The order that server-sent events follow; signals in memory only wake those who read it.
 CREATE TABLE receipts (

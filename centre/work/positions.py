@@ -52,4 +52,5 @@ def trail(core: Core, incident_id: str, after: int) -> list[Position]:
 def _position(row: Row) -> Position:
     parts = {name: row[name] for name in Fix._fields} | {"marks": tuple(row["marks"].split())}
     is_revoked = row["bridge_revoked_at_ms"] is not None
-    return Position(Fix(**parts), row["bridge_id"], row["received_at_ms"], row["fix_id"], is_revoked)
+    arrived = row["received_at_ms"], row["fix_id"], is_revoked, row["arrived_ms"]
+    return Position(Fix(**parts), row["bridge_id"], *arrived)

@@ -464,8 +464,7 @@ def _aged(button: ButtonStory) -> Iterator[Broken]:
 def _placed(story: Story) -> Iterator[Broken]:
     """Find alarms whose newest position, in the end, is none at which a phone has lately been.
 
-    Nothing is promised where a clock is set by which the alarm is dated while it is followed: the centre's,
-    or a phone's over a restart of its bridge.
+    Nothing is promised where a phone's clock is set over a restart of its bridge while the alarm is followed.
     """
     lately = [
         (lat, lon) for at_ms, lat, lon in story.places if at_ms > story.end_ms - story.bounds.delivery_ms

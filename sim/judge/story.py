@@ -322,9 +322,7 @@ class Story:
             self.places.append((e.at_ms, e.data["lat"], e.data["lon"]))
 
     def _add_clock(self, e: WorldEvent) -> None:
-        if e.by == "centre":
-            self.redated_ms = e.at_ms
-        else:
+        if e.by != "centre":
             self._set_clocks.add(e.by)
 
     def _add_heard(self, e: WorldEvent) -> None:

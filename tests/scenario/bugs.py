@@ -360,6 +360,22 @@ def the_newest_position_by_the_phones_date() -> Iterator[None]:
         yield
 
 
+@bug(promises.PLACED)
+def the_newest_position_by_the_centres_clock_as_it_was() -> Iterator[None]:
+    """What came before the clock was set back stays the newest until the clock is there again."""
+
+    def make(run: Any) -> Any:
+        def as_it_was(self: Store, query: str, **values: Any) -> Any:
+            if query == "add_fix":  # not sooner: a database that is made once for all worlds keeps it
+                self.db.execute("DROP TRIGGER IF EXISTS arrival_follows_the_clock")
+            return run(self, query, **values)
+
+        return as_it_was
+
+    with instead(Store, "run", make):
+        yield
+
+
 # -- what was found in the field: the button, and who passes for it ---------------------------------------
 
 

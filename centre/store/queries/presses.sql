@@ -182,9 +182,9 @@ SELECT * FROM alarms WHERE incident_id = :incident_id ORDER BY weight_ms DESC, r
 
 -- name: add_fix
 INSERT INTO fixes (device_id, incident_id, bridge_id, method, lat, lon, radius_m, confidence, taken_at_ms,
-                   age_s, source, marks, received_at_ms)
+                   age_s, source, marks, received_at_ms, arrived_ms)
 VALUES (:device_id, :incident_id, :bridge_id, :method, :lat, :lon, :radius_m, :confidence, :taken_at_ms,
-        :age_s, :source, :marks, :now_ms)
+        :age_s, :source, :marks, :now_ms, :now_ms)
 ON CONFLICT DO NOTHING;
 
 -- name: add_receipt

@@ -76,9 +76,9 @@ FROM alarms WHERE incident_id = :follows;
 
 -- name: take_on_fixes
 INSERT INTO fixes (device_id, incident_id, bridge_id, method, lat, lon, radius_m, confidence, taken_at_ms,
-                   received_at_ms, source, marks, age_s)
+                   received_at_ms, arrived_ms, source, marks, age_s)
 SELECT device_id, :incident_id, bridge_id, method, lat, lon, radius_m, confidence, taken_at_ms,
-       received_at_ms, source, marks, age_s
+       received_at_ms, arrived_ms, source, marks, age_s
 FROM fixes WHERE incident_id = :follows ORDER BY fix_id;
 
 -- name: take_on_call_off

@@ -2,13 +2,14 @@
 
 import sqlite3
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from centre.console.board_html import levels, render
 from centre.platform.password_hashing import NOBODYS, hash_of
 from centre.platform.sealing import Broken, Sealer, new_key
-from centre.rules import fair_share, incidents
+from centre.rules import fair_share, incidents, times
 from centre.rules.incidents import CloseReason, read
 from centre.rules.refusals import Refused
 from centre.store import MIGRATIONS, OtherVersion, Store
@@ -17,7 +18,7 @@ from centre.work import buttons, incident_sheet, positions, presses, webhook
 from centre.work.buttons import ENROLMENT_MS, Conflict
 from centre.work.core import Core
 from tests.unit.centre.parts import FIX, Hand, incidents_of, store_at
-from tests.unit.centre.work.parts import HAND, Clock, World
+from tests.unit.centre.work.parts import DAY_MS, HAND, Clock, World
 from wire import codes, receipts
 from wire.keys import derive
 
@@ -67,6 +68,32 @@ def test_each_fix_names_its_bridge_and_source(world: World) -> None:
     (incident,) = incidents_of(world.core, desk.board(world.core).untaken)
     seen = [(position.bridge_id, position.fix.method) for position in incident.latest]
     assert seen == [(second, "CELL"), (first, "GNSS")]
+
+
+@pytest.mark.parametrize("has_age", [True, False])
+@pytest.mark.parametrize("seed", range(20))
+def test_the_newest_position_is_the_last_that_came_however_our_clock_is_set(
+    world: World, seed: int, has_age: bool
+) -> None:
+    """Set back, set ahead, set ahead and back again: a phone that moves on is shown where it is."""
+    draw, phone = Random(seed), world.bridge()  # noqa: S311
+    incident = presses.take_alarm(world.core, phone, read(HAND.alarm(1))).incident_id
+    world.clock.ms = true_ms = 1_790_000_000_000.0
+    for number in range(1, 30):
+        world.clock.ms += 10_000
+        true_ms += 10_000
+        if draw.random() < 0.2:
+            world.clock.ms = true_ms + draw.choice((0, 0, -3_600_000, 3_600_000, -DAY_MS, 300 * DAY_MS))
+        fix = FIX | {"lat": number / 100, "taken_at": times.write(int(true_ms))}
+        fix |= {"age_s": 0} if has_age else {}
+        presses.add_fixes(world.core, phone, incident, incidents.read_fixes({"fixes": [fix]}))
+        newest = positions.newest(world.core, incident)
+        assert newest is not None
+        assert (newest.position.fix.lat, newest.other) == (number / 100, None)
+        assert positions.listed(world.core, incident)[0].fix.lat == number / 100
+        assert newest.position.at_ms <= world.clock.ms, "and it is not from the future"
+        assert newest.position.old_ms < 10_000 or not has_age
+        assert newest.position.received_at_ms == world.clock.ms, "when it came is told as it was"
 
 
 def test_an_alarm_is_acknowledged_once(world: World) -> None:
