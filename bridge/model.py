@@ -87,6 +87,10 @@ def fix_to_keep(fix: dict[str, Any]) -> dict[str, Any]:
 MARKS = ("stale", "jump", "implausible")
 
 
+# The position of an alarm is followed for so long.
+FOLLOWED_MS = 2 * 3_600_000
+
+
 class CallOff(StrEnum):
     """What has become of a call-off."""
 
@@ -124,7 +128,7 @@ class Press:
     delivered: int = 0  # highest that the button has taken
     last_event_id: str | None = None
     call_off: CallOff = CallOff.NONE
-    called_off_at_ms: int | None = None
+    follow_left_ms: int = FOLLOWED_MS  # its position is followed for so long yet: time that the bridge ran
     pin: str | None = field(default=None, repr=False)  # while the call-off is on its way, no longer
     age_is_lower_bound: bool = False
     age_told: bool = False  # the centre has taken `age_s`

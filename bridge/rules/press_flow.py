@@ -40,13 +40,15 @@ from bridge.rules import press_age
 from bridge.rules.accuracy import read_time
 from bridge.rules.press_age import Age
 from bridge.rules.retry_queue import Kind, press_kind
-from bridge.rules.tracking import Track, thin
+from bridge.rules.tracking import CALLED_OFF_MS, Track, thin
 from wire import codes, receipts, state
 
 # The button keeps a received press open for 2 h; after that a stage has nowhere to go.
 FOLLOW_MS = 2 * 3_600_000 + 600_000
 # A button whose power fails right at its receipt starts again with the same code, within moments.
 REPLAY_MS = 10 * 60_000
+# So often the row says how much is left of these 2 h, where there is no position to keep with it.
+LEFT_EVERY_MS = 60_000
 FIXES_IN_POST_MAX = 64
 FIXES_KEPT_MAX = 120
 # What the centre says of a PIN, and what the protected person is told.
@@ -145,6 +147,7 @@ class PressFlow:
         self._pin_sent: str | None = None  # in the call-off that is on its way
         self._follow_every_s = follow_every_s
         self._track: Track | None = None
+        self._left_since_ms = heard_boottime_ms  # from when on `follow_left_ms` counts
         self._heard_fields: dict[str, Any] = {}
 
     @property
@@ -172,14 +175,16 @@ class PressFlow:
     def resumed(self, now: Now, waypoints: Iterable[Waypoint] = ()) -> list[Action]:
         """Go on where the journal's row says that we were."""
         self.is_kept = True
+        self._left_since_ms = now.boottime_ms
         self.waypoints = list(waypoints)
         press = self.press
         if press.incident is None:
             return self._begin_posting(now)
         self.phase = self._phase_after_answer()
         actions: list[Action] = []
-        if now.boottime_ms - self.heard_boottime_ms < FOLLOW_MS:
-            actions += [*self._follow(), *self._watch(now)]
+        watch = self._watch(now)
+        if watch or now.boottime_ms - self.heard_boottime_ms < FOLLOW_MS:
+            actions += [*self._follow(), *watch]
         return actions + self._owed()
 
     def kept(self, now: Now) -> list[Action]:
@@ -316,9 +321,11 @@ class PressFlow:
 
     def call_off_taken(self, now: Now) -> list[Action]:
         """Take note that the centre has called the alarm off."""
-        self.press = replace(self.press, called_off_at_ms=now.wall_ms)
+        left_ms = CALLED_OFF_MS
         if self._track is not None:
             self._track.call_off(now.boottime_ms)
+            left_ms = self._track.left_ms(now.boottime_ms)
+        self.press = replace(self.press, follow_left_ms=min(self.press.follow_left_ms, left_ms))
         return self._call_off_ended(CallOff.DONE)
 
     def _call_off_ended(self, outcome: CallOff) -> list[Action]:
@@ -332,13 +339,12 @@ class PressFlow:
     # -- positions --------------------------------------------------------------------------------------
 
     def _watch(self, now: Now) -> list[Action]:
-        """Follow an alarm until it is closed, called off for a while, or two hours old."""
+        """Follow an alarm until it is closed, or for as long as its row says."""
         press = self.press
         if self._follow_every_s is None or press.is_test or press.stage == receipts.CLOSED or self._track:
             return []
-        track = Track(_fix_sent_with(press), self.heard_boottime_ms, self._follow_every_s)
-        if press.called_off_at_ms is not None:
-            track.call_off(now.boottime_of(press.called_off_at_ms))
+        end_ms = self._left_since_ms + press.follow_left_ms
+        track = Track(_fix_sent_with(press), self.heard_boottime_ms, self._follow_every_s, end_ms)
         if track.ended(now.boottime_ms):
             return []
         self._track = track
@@ -355,14 +361,25 @@ class PressFlow:
     def tick(self, now: Now, best: Fix | None) -> list[Action]:
         """Take the best position at hand; it is kept and sent if it is due."""
         fix = None if self._track is None else self._track.due(now.boottime_ms, best)
+        left = self._note_left(now, 0 if fix else LEFT_EVERY_MS)
         if fix is None:
-            return []
+            return [Keep(left)] if left else []
         new = Waypoint(self.key, fix.taken_at, fix.as_json())
         before = self.waypoints
         self.waypoints = thin([*before, new], FIXES_KEPT_MAX, now.arrival_ms)
         gone = [_sent(waypoint) for waypoint in before if waypoint not in self.waypoints]
         is_received = self.press.incident is not None
-        return [Keep((new, *gone), first=True), *([Post(Kind.FIXES)] if is_received else [])]
+        return [Keep((*left, new, *gone), first=True), *([Post(Kind.FIXES)] if is_received else [])]
+
+    def _note_left(self, now: Now, after_ms: int) -> tuple[Press, ...]:
+        """Return the row, where it is to say anew for how long the position is followed."""
+        if self._track is None or self.phase is Phase.OVER:
+            return ()
+        left_ms, said_ms = self._track.left_ms(now.boottime_ms), self.press.follow_left_ms
+        if left_ms == said_ms or (left_ms and said_ms - left_ms < after_ms):
+            return ()
+        self.press = replace(self.press, follow_left_ms=min(said_ms, left_ms))
+        return (self.press,)
 
     def batch(self) -> Sequence[Waypoint]:
         """Return the positions that the next post carries."""

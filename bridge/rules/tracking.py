@@ -8,17 +8,17 @@
 
 The 20 s are Advanced Mobile Location's (ETSI TS 103 625): the time that a receiver is given for its first
 fix. A fix is sent once; where there is no new one, the next one goes as soon as it comes. A call-off shortens
-what is left to 15 min, whichever PIN it came with: who looks on must see no difference.
+what is left to 15 min, whichever PIN it came with: who looks on must see no difference. The 2 h are those in
+which the bridge runs: how long it did not is known by the phone's clock alone, and anybody may set that.
 """
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from bridge.model import Fix
+from bridge.model import FOLLOWED_MS, Fix
 from bridge.rules.accuracy import expected_error_m
 
 FIRST_MS = 20_000
-LAST_MS = 2 * 3_600_000
 CALLED_OFF_MS = 15 * 60_000
 EVERY_S_MIN, EVERY_S_MAX = 1, 600
 # How often to look for a fix that is awaited.
@@ -31,13 +31,18 @@ T = TypeVar("T")
 
 
 class Track:
-    """One alarm's trail. `first` went with the alarm; times are ms of the clock by which fixes arrive."""
+    """One alarm's trail. `first` went with the alarm; times are ms of the clock by which fixes arrive.
 
-    def __init__(self, first: Fix | None, pressed_at_ms: int, every_s: int = 10) -> None:
+    `end_ms`: None is 2 h after the press.
+    """
+
+    def __init__(
+        self, first: Fix | None, pressed_at_ms: int, every_s: int = 10, end_ms: int | None = None
+    ) -> None:
         assert EVERY_S_MIN <= every_s <= EVERY_S_MAX, "the settings say so to the user"
         self._every_ms = every_s * 1000
         self._slot_ms = self._first_slot_ms = pressed_at_ms + FIRST_MS
-        self._end_ms = pressed_at_ms + LAST_MS
+        self._end_ms = pressed_at_ms + FOLLOWED_MS if end_ms is None else end_ms
         self._best_sent = first
         self._refined = False
         # One per slot and two early ones at most, so this is bounded by the two hours.
@@ -70,6 +75,10 @@ class Track:
 
     def ended(self, now_ms: int) -> bool:
         return now_ms >= self._end_ms
+
+    def left_ms(self, now_ms: int) -> int:
+        """Return for how long it goes on."""
+        return max(0, self._end_ms - now_ms)
 
     def call_off(self, now_ms: int) -> None:
         """End it soon. The first call-off counts; none makes it longer."""

@@ -12,7 +12,7 @@ CREATE TABLE press (
     delivered          INTEGER NOT NULL,    -- the highest that the button has taken, 0 = none
     last_event_id      TEXT,
     call_off           TEXT NOT NULL,
-    called_off_at_ms   INTEGER,
+    follow_left_ms     INTEGER NOT NULL,    -- its position is followed for so long yet
     pin                TEXT,                -- until the centre has answered, no longer
     age_is_lower_bound INTEGER NOT NULL,
     age_told           INTEGER NOT NULL     -- the centre has taken age_s
@@ -46,7 +46,7 @@ CREATE UNIQUE INDEX waypoint_once ON waypoint (device_id, event, counter, taken_
 -- A press only goes forward, so rows may be written late, twice and in any order.
 INSERT INTO press VALUES (
     :device_id, :event, :counter, :heard_at_ms, :age_s, :fix, :incident, :stage, :proof, :delivered, :last_event_id,
-    :call_off, :called_off_at_ms, :pin, :age_is_lower_bound, :age_told
+    :call_off, :follow_left_ms, :pin, :age_is_lower_bound, :age_told
 )
 ON CONFLICT (device_id, event, counter) DO UPDATE SET
     heard_at_ms = min(heard_at_ms, excluded.heard_at_ms),
@@ -61,7 +61,7 @@ ON CONFLICT (device_id, event, counter) DO UPDATE SET
     last_event_id = coalesce(excluded.last_event_id, last_event_id),
     pin = CASE WHEN call_off = 'done' THEN NULL ELSE excluded.pin END,
     call_off = CASE WHEN call_off = 'done' THEN call_off ELSE excluded.call_off END,
-    called_off_at_ms = coalesce(called_off_at_ms, excluded.called_off_at_ms);
+    follow_left_ms = min(follow_left_ms, excluded.follow_left_ms);
 
 -- Both counters only go up, and one of them may be damaged: what was heard after either is later.
 -- name: keep_alive

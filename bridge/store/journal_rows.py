@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from bridge.model import Alive, CallOff, Health, JournalContents, Key, Press, Waypoint
+from bridge.model import FOLLOWED_MS, Alive, CallOff, Health, JournalContents, Key, Press, Waypoint
 from bridge.rules.accuracy import read_time
 from bridge.rules.reception import Reception
 from wire import codes, receipts
@@ -163,23 +163,24 @@ def _key(device_id: object, event: object, counter: object) -> Key:
 def _press(fields: _Fields, now_ms: int) -> Press:
     """Return a press whose identity can be read; it is sent, whatever else of it cannot."""
     device_id, event, counter, heard_at_ms, age_s, fix, incident, stage, proof, delivered, *more = fields
-    last_event_id, call_off, called_off_at_ms, pin, age_is_lower_bound, age_told = more[:6]
+    last_event_id, call_off, follow_left_ms, pin, age_is_lower_bound, age_told = more[:6]
     incident = _text(incident) or None
-    is_proven = incident is not None and _is_whole(stage, receipts.CLOSED) and isinstance(proof, bytes)
+    has_stage = _is_whole(stage, receipts.CLOSED) and stage >= receipts.RECEIVED
+    is_proven = incident is not None and has_stage and isinstance(proof, bytes)
     is_given = call_off != CallOff.KEPT or (_text(pin) or "").isdecimal()
     return Press(
         *_key(device_id, event, counter),
         heard_at_ms=heard_at_ms if _is_whole(heard_at_ms, WALL_MS_MAX) else now_ms,
         age_s=age_s if _is_whole(age_s, AGE_S_MAX) else None,
         fix=_fix(fix),
-        incident=incident,
+        incident=incident if is_proven else None,
         stage=stage if is_proven else 0,
         proof=proof if is_proven else b"",
         delivered=delivered if _is_whole(delivered, receipts.CLOSED) else 0,
         last_event_id=_text(last_event_id),
         # A call-off without its PIN can only be given once more.
         call_off=CallOff(call_off) if call_off in set(CallOff) and is_given else CallOff.NONE,
-        called_off_at_ms=called_off_at_ms if _is_whole(called_off_at_ms, WALL_MS_MAX) else None,
+        follow_left_ms=follow_left_ms if _is_whole(follow_left_ms, FOLLOWED_MS) else FOLLOWED_MS,
         pin=pin if call_off == CallOff.KEPT and is_given else None,
         age_is_lower_bound=age_is_lower_bound == 1,
         age_told=age_told == 1,

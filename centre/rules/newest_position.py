@@ -3,9 +3,9 @@
 Each phone speaks for itself. Of one phone's positions the newest without a doubt (a mark `jump` or
 `implausible`) counts; a doubtful one counts only where none without a doubt is recent. What is newer is told
 by the centre's own clock, and where that was set, by the order in which positions came: no phone can date its
-position ahead of its arrival, nor any clock that of an earlier one ahead of a later one's. A revoked phone is asked only
-where there is no other. Where two phones have lately said that they are far apart, both positions are given,
-and neither is the newest.
+position ahead of its arrival, nor is the arrival of one ahead of that of the next. A revoked phone is asked
+only where there is no other. Where two phones have lately said that they are far apart, both positions are
+given, and neither is the newest.
 """
 
 import math

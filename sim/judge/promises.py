@@ -462,10 +462,7 @@ def _aged(button: ButtonStory) -> Iterator[Broken]:
 
 
 def _placed(story: Story) -> Iterator[Broken]:
-    """Find alarms whose newest position, in the end, is none at which a phone has lately been.
-
-    Nothing is promised where a phone's clock is set over a restart of its bridge while the alarm is followed.
-    """
+    """Find alarms whose newest position, in the end, is none at which a phone has lately been."""
     lately = [
         (lat, lon) for at_ms, lat, lon in story.places if at_ms > story.end_ms - story.bounds.delivery_ms
     ]
@@ -474,7 +471,7 @@ def _placed(story: Story) -> Iterator[Broken]:
     for incident, stages in story.audit.items():
         press = story.press_of[incident]
         begun_ms = story.incidents_of[press][incident]
-        is_followed = press.event == ALARM and CLOSED not in stages and story.redated_ms < begun_ms
+        is_followed = press.event == ALARM and CLOSED not in stages
         is_settled = story.bounds.delivery_ms <= story.waits_ms(begun_ms) <= _FOLLOWED_MS
         if not (is_followed and is_settled):
             continue

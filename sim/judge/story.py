@@ -281,9 +281,6 @@ class Story:
         self.audit: dict[str, list[int]] = {}
         self.brought: list[tuple[float, str, Press, int]] = []  # at, bridge, press, stage: so the bridge says
         self.places: list[tuple[float, float, float]] = []  # at, latitude, longitude of the phones
-        # When last a clock was set by which presses are dated: the centre's, or one over a bridge's restart.
-        self.redated_ms = 0.0
-        self._set_clocks: set[str] = set()
         self.position_of: dict[str, tuple[float, float]] = {}  # of an incident, the newest in the end
         self.two_presses: list[tuple[float, str]] = []
         for e in events:
@@ -312,18 +309,10 @@ class Story:
         elif e.what == "receipt":
             press = Press(e.data["device_id"], e.data["event"], e.data["counter"])
             self.brought.append((e.at_ms, e.by, press, e.data["stage"]))
-        elif e.what == "clock_set":
-            self._add_clock(e)
         elif e.what == "journal":
             self.journals.append(e)
-            if e.by in self._set_clocks:
-                self.redated_ms = e.at_ms
         elif e.what == "is_at":
             self.places.append((e.at_ms, e.data["lat"], e.data["lon"]))
-
-    def _add_clock(self, e: WorldEvent) -> None:
-        if e.by != "centre":
-            self._set_clocks.add(e.by)
 
     def _add_heard(self, e: WorldEvent) -> None:
         event, counter = e.data["event"], e.data["counter"]

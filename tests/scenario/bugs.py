@@ -16,6 +16,7 @@ from unittest.mock import patch
 from bridge.centre.errors import CentreError, NotACentre
 from bridge.location import nmea
 from bridge.location.positions import Positions
+from bridge.model import FOLLOWED_MS
 from bridge.radio.bleak_radio import BleakRadio
 from bridge.rules import fix_choice, retry_queue
 from bridge.rules.accuracy import taken_ms
@@ -357,6 +358,20 @@ def the_newest_position_by_the_phones_date() -> Iterator[None]:
 
     by_date = patch.object(newest_position, "moment_ms", lambda fix, _: fix.taken_at_ms)
     with by_date, instead(Store, "all", make):
+        yield
+
+
+@bug(promises.PLACED)
+def tracking_that_ends_by_the_phones_clock() -> Iterator[None]:
+    def make(resumed: Any) -> Any:
+        def by_wall(self: PressFlow, now: Any, *rest: Any) -> Any:
+            left_ms = max(0, FOLLOWED_MS - (now.boottime_ms - self.heard_boottime_ms))
+            self.press = replace(self.press, follow_left_ms=left_ms)
+            return resumed(self, now, *rest)
+
+        return by_wall
+
+    with instead(PressFlow, "resumed", make):
         yield
 
 

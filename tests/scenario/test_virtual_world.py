@@ -172,6 +172,26 @@ def test_a_clock_set_while_the_bridge_is_down_makes_no_phone_deaf(down: str, set
     assert play(Schedule(10086, steps, filtered=True)) == []
 
 
+@pytest.mark.parametrize("set_by_ms", [3 * HOUR_MS, 9000 * HOUR_MS, -9000 * HOUR_MS])
+@pytest.mark.parametrize("down", ["phone_killed", "phone_power_cut"])
+def test_a_restart_after_its_clock_was_set_ends_no_tracking(set_by_ms: int, down: str) -> None:
+    """Ahead, too: where the person is in the end is where the operator sees the person."""
+    steps = (
+        Step(30, "hold", "button"),
+        Step(60, "clock_jumps", "bridge", value=set_by_ms),
+        Step(70, down, "bridge", 10),
+    )
+    assert play(Schedule(1, steps, minutes=8, fixes=True)) == []
+
+
+@pytest.mark.parametrize("set_by_ms", [-HOUR_MS, HOUR_MS, -9000 * HOUR_MS])
+@pytest.mark.parametrize("back_s", [0, 100])
+def test_a_centres_clock_that_is_set_freezes_no_position(set_by_ms: int, back_s: int) -> None:
+    """Set back, set ahead, set and put right again while an alarm is followed."""
+    steps = (Step(30, "hold", "button"), Step(60, "clock_jumps", "centre", back_s, set_by_ms))
+    assert play(Schedule(1, steps, minutes=8, fixes=True)) == []
+
+
 def test_a_button_that_lost_its_power_twice_out_of_reach_is_heard_again() -> None:
     """The phone scans by a list, and each loss moves the button's counter on; DISPATCHED is still felt."""
     steps = (

@@ -2,17 +2,18 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.model import CallOff, Fix, Key, Press, Waypoint
+from bridge.model import CallOff, Fix, Key, Press, Waypoint, rfc3339
 from bridge.rules.expected_codes import Sighting
 from bridge.rules.press_flow import Action, Do, Keep, Log, Now, Phase, Post, PressFlow, Refusal, new_press
 from bridge.rules.retry_queue import Kind
+from bridge.rules.tracking import CALLED_OFF_MS
 from bridge.rules.visit import Then, Visit, Write
 from wire import codes, receipts, state
 
@@ -20,6 +21,7 @@ WALL_MS = 1_793_266_930_000
 NOW = Now(WALL_MS, 50_000)
 KEY = Key("DEVICEA" + "A" * 9, codes.ALARM, 7)
 CODE, PROOF, PIN = b"c" * 16, b"p" * 16, "2468"
+HOUR_MS = 3_600_000
 FIX = Fix(50.8466, 4.3528, 18.0, 0.95, "GNSS", "2026-10-29T09:41:55.000Z", "gpsd")
 OPEN_STATE = state.State(150, state.OPEN, 3, KEY.counter)
 REVOKED = Refusal("revoked", 403, True, "the centre refused")
@@ -244,7 +246,14 @@ def test_an_age_that_went_with_the_post_is_not_owed() -> None:
             Phase.OPEN,
             [Do.FOLLOW, Do.WATCH, Kind.CALL_OFF],
         ),
-        (Press(*KEY, WALL_MS - 3 * 3_600_000, incident="i", stage=1), Phase.OPEN, []),
+        (Press(*KEY, WALL_MS, incident="i", stage=1, follow_left_ms=0), Phase.OPEN, [Do.FOLLOW]),
+        (Press(*KEY, WALL_MS - 3 * HOUR_MS, incident="i", stage=1, follow_left_ms=0), Phase.OPEN, []),
+        # By a clock that may have been set it is a year old; it was followed for a minute.
+        (
+            Press(*KEY, WALL_MS - 8760 * HOUR_MS, incident="i", stage=1, follow_left_ms=2 * HOUR_MS - 60_000),
+            Phase.OPEN,
+            [Do.FOLLOW, Do.WATCH],
+        ),
     ],
 )
 def test_a_restart_goes_on_where_the_row_says(press: Press, phase: Phase, asked: list[Any]) -> None:
@@ -252,6 +261,49 @@ def test_a_restart_goes_on_where_the_row_says(press: Press, phase: Phase, asked:
     flow = PressFlow(press, CODE, NOW.boottime_of(press.heard_at_ms), follow_every_s=10)
     assert kinds(flow.resumed(NOW)) == asked
     assert (flow.phase, flow.is_kept) == (phase, True)
+
+
+@pytest.mark.parametrize("has_positions", [True, False])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_position_is_followed_for_two_hours_of_running_whatever_the_clock_says(
+    seed: int, has_positions: bool
+) -> None:
+    """Killed again and again, its clock set by years meanwhile: the row says how much is left."""
+    chance = random.Random(seed)
+    flow, boottime_ms, ran_ms = flow_in(Phase.OPEN), NOW.boottime_ms, 0
+    row, wall_off_ms, kills = flow.press, WALL_MS, 0
+    kill_ms = boottime_ms + chance.randint(60_000, 40 * 60_000)
+    while (wait_ms := flow.wait_ms(now := Now(boottime_ms + wall_off_ms, boottime_ms))) is not None:
+        boottime_ms, ran_ms = boottime_ms + wait_ms, ran_ms + wait_ms
+        now = Now(boottime_ms + wall_off_ms, boottime_ms)
+        fix = replace(FIX, taken_at=rfc3339(WALL_MS + ran_ms), arrived_ms=boottime_ms)
+        for action in flow.tick(now, fix if has_positions else None):
+            if isinstance(action, Keep):
+                row = next((one for one in action.rows if isinstance(one, Press)), row)
+        if boottime_ms >= kill_ms:
+            kills += 1
+            boottime_ms += chance.randint(0, 9 * HOUR_MS)  # it was off, who knows for how long
+            kill_ms = boottime_ms + chance.randint(60_000, 40 * 60_000)
+            wall_off_ms = WALL_MS + chance.choice((0, 3 * HOUR_MS, -3 * HOUR_MS, 9000 * HOUR_MS))
+            now = Now(boottime_ms + wall_off_ms, boottime_ms)
+            flow = PressFlow(row, CODE, now.boottime_of(row.heard_at_ms), follow_every_s=10)
+            flow.resumed(now)
+    assert 2 * HOUR_MS <= ran_ms <= 2 * HOUR_MS + 61_000 * kills
+    assert row.follow_left_ms == 0
+
+
+def test_a_call_off_shortens_what_is_left_over_a_restart_too() -> None:
+    """A quarter of an hour, whatever the clock says by then; a second one makes it no longer."""
+    flow = flow_in(Phase.OPEN)
+    flow.call_off(PIN)
+    flow.pin_to_send()
+    flow.call_off_taken(NOW)
+    assert flow.press.follow_left_ms == CALLED_OFF_MS
+    later = Now(WALL_MS - 8760 * HOUR_MS, NOW.boottime_ms)
+    again = PressFlow(flow.press, CODE, later.boottime_of(WALL_MS), follow_every_s=10)
+    again.resumed(later)
+    assert again.wait_ms(Now(0, later.boottime_ms + CALLED_OFF_MS - 1)) is not None
+    assert again.wait_ms(Now(0, later.boottime_ms + CALLED_OFF_MS)) is None
 
 
 def test_a_second_pin_given_while_the_first_is_on_its_way_is_sent() -> None:

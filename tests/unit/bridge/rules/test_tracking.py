@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.model import Fix, rfc3339
+from bridge.model import FOLLOWED_MS, Fix, rfc3339
 from bridge.rules.accuracy import taken_ms
-from bridge.rules.tracking import CALLED_OFF_MS, FIRST_MS, LAST_MS, Track, thin
+from bridge.rules.tracking import CALLED_OFF_MS, FIRST_MS, Track, thin
 
 PRESS = 1_795_428_000_000
 
@@ -76,7 +76,7 @@ def test_whoever_asks_when_told_to_misses_nothing() -> None:
         assert at > now
         now, looks = at, looks + 1
         sent += track.due(now, taken(now - PRESS) if now - PRESS < 3_600_000 else None) is not None
-    assert now == PRESS + LAST_MS
+    assert now == PRESS + FOLLOWED_MS
     assert sent == 1 + (3_600_000 - FIRST_MS) // 10_000
     assert looks < 360 + 20 + 3700
 
@@ -84,9 +84,9 @@ def test_whoever_asks_when_told_to_misses_nothing() -> None:
 def test_it_ends_after_two_hours_or_when_the_incident_is_closed() -> None:
     """And then says nothing more."""
     track = Track(None, PRESS)
-    assert not track.ended(PRESS + LAST_MS - 1)
-    assert track.ended(PRESS + LAST_MS)
-    assert track.due(PRESS + LAST_MS, taken(LAST_MS)) is None
+    assert not track.ended(PRESS + FOLLOWED_MS - 1)
+    assert track.ended(PRESS + FOLLOWED_MS)
+    assert track.due(PRESS + FOLLOWED_MS, taken(FOLLOWED_MS)) is None
     closed = Track(None, PRESS)
     closed.close()
     assert closed.ended(PRESS + 1)
@@ -99,10 +99,10 @@ def test_a_call_off_leaves_a_quarter_of_an_hour_and_never_more_than_there_was() 
     track = Track(None, PRESS)
     track.call_off(PRESS + 60_000)
     track.call_off(PRESS + 600_000)
-    assert follow(track, LAST_MS, 10_000)[-1] == 60_000 + CALLED_OFF_MS - 10_000
+    assert follow(track, FOLLOWED_MS, 10_000)[-1] == 60_000 + CALLED_OFF_MS - 10_000
     late = Track(None, PRESS)
-    late.call_off(PRESS + LAST_MS - 1000)
-    assert late.ended(PRESS + LAST_MS)
+    late.call_off(PRESS + FOLLOWED_MS - 1000)
+    assert late.ended(PRESS + FOLLOWED_MS)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -111,10 +111,10 @@ def test_whatever_comes_a_track_keeps_its_word(seed: int) -> None:
     chance = random.Random(seed)
     every_s = chance.choice([5, 10, 60])
     first = chance.choice([None, taken(-1000), taken(-90_000, 50.0, "stale")])
-    track, now, end = Track(first, PRESS, every_s), PRESS, PRESS + LAST_MS
+    track, now, end = Track(first, PRESS, every_s), PRESS, PRESS + FOLLOWED_MS
     sent: list[tuple[int, Fix]] = []
     best = None
-    while now < PRESS + LAST_MS + 60_000:
+    while now < PRESS + FOLLOWED_MS + 60_000:
         now += chance.choice([10, 500, 1000, 3000, 30_000])
         if chance.random() < 0.6:
             radius_m = chance.choice([3.0, 8.0, 40.0, 900.0])

@@ -211,7 +211,7 @@ def test_a_damaged_field_costs_no_press(tmp_path: Path, column: str, value: str)
     assert contents.presses[6].call_off == ""
 
 
-@pytest.mark.parametrize("column", ["age_s", "stage", "delivered", "called_off_at_ms", "age_told"])
+@pytest.mark.parametrize("column", ["age_s", "stage", "delivered", "follow_left_ms", "age_told"])
 @pytest.mark.parametrize("value", [BAD_TEXT, "'x'", "x'00'", "1.5", "-1", "9223372036854775807"])
 def test_a_number_that_is_none_costs_no_press(tmp_path: Path, column: str, value: str) -> None:
     """It is then as if nobody had said it yet."""
@@ -223,6 +223,12 @@ def test_a_press_without_a_time_counts_as_heard_now(tmp_path: Path) -> None:
     """Not as heard in 1970."""
     contents = journal_at(tmp_path / "journal.sqlite", "UPDATE press SET heard_at_ms = 'x' WHERE counter = 7")
     assert contents.presses[6].heard_at_ms == NOW_MS
+
+
+def test_an_incident_without_a_stage_is_asked_for_again(tmp_path: Path) -> None:
+    """The centre has given both at once; a bit of the stage has gone."""
+    change = "UPDATE press SET incident = 'i', stage = 0, proof = x'00' WHERE counter = 7"
+    assert journal_at(tmp_path / "journal.sqlite", change).presses == PRESSES
 
 
 def test_an_answer_that_is_damaged_is_asked_for_again(tmp_path: Path) -> None:

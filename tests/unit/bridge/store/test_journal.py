@@ -118,13 +118,13 @@ def test_a_pin_leaves_no_trace_once_it_is_at_the_centre(path: Path) -> None:
     assert "83410297" not in repr(waiting)
     journal = Journal(path)
     journal.load(NOW_MS)
-    journal.write(press(1, call_off="done", called_off_at_ms=5))
+    journal.write(press(1, call_off="done", follow_left_ms=5))
     for file in path.parent.iterdir():
         assert b"83410297" not in file.read_bytes(), file.name
     journal.write(press(1, call_off="kept", pin="83410297"))  # a row written late takes nothing back
     journal.close()
     (done, _), _, _ = reopened(path)
-    assert (done.call_off, done.called_off_at_ms, done.pin) == ("done", 5, None)
+    assert (done.call_off, done.follow_left_ms, done.pin) == ("done", 5, None)
 
 
 def test_what_is_long_over_is_forgotten_and_nothing_else(path: Path) -> None:

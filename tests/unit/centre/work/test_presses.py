@@ -76,7 +76,7 @@ def test_the_newest_position_is_the_last_that_came_however_our_clock_is_set(
     world: World, seed: int, has_age: bool
 ) -> None:
     """Set back, set ahead, set ahead and back again: a phone that moves on is shown where it is."""
-    draw, phone = Random(seed), world.bridge()  # noqa: S311
+    draw, phone = Random(seed), world.bridge()
     incident = presses.take_alarm(world.core, phone, read(HAND.alarm(1))).incident_id
     world.clock.ms = true_ms = 1_790_000_000_000.0
     for number in range(1, 30):
