@@ -7,7 +7,8 @@ from centre.rules import supervision as rules
 from centre.rules.access import Caller
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import buttons, case_access, event_log, grants, supervision
+from centre.work import buttons, carriers, case_access, event_log, grants, supervision
+from centre.work.carriers import Ways
 from centre.work.core import Core, typed
 from centre.work.supervision import Loss
 from wire import codes, receipts
@@ -65,6 +66,7 @@ class Button:
     found_after_min: int | None  # if it is lost; None: no phone has spoken of it yet
     untested_days: int  # 0: tested lately enough
     losses: list[Loss]  # of it and of its phones while it is handed out, those that go on first
+    ways: Ways  # on which it reaches us without a phone
 
 
 def hand_out(core: Core, caller: Caller, case_id: str, device_id: str) -> None:
@@ -207,6 +209,7 @@ def _button(core: Core, assignment: Row, test_every_days: int, alive_s: int) -> 
         supervision.losses_of_button(
             core, assignment["device_id"], assignment["given_at_ms"], LOSSES_SHOWN_MAX
         ),
+        carriers.of_button(core, assignment["device_id"], assignment["case_id"], assignment["given_at_ms"]),
     )
 
 

@@ -9,9 +9,12 @@ import pytest
 
 from centre.app import running
 from centre.platform.home import CannotServe, Home
+from centre.rules import access
 from centre.settings import Settings
+from centre.work import cases
 from tests.unit.centre.api.parts import Button
-from tests.unit.centre.parts import Hand, Lines, Phone, Serving, centre
+from tests.unit.centre.parts import Hand, Lines, Phone, Serving, centre, core_at, granted, signed_in
+from tests.unit.centre.work.parts import FILE
 from wire import direct, receipts
 
 HAND, OTHER = Hand(1), Hand(2)
@@ -96,6 +99,31 @@ async def test_the_same_frame_is_answered_as_a_post(tmp_path: Path) -> None:
             assert response.headers["Content-Length"] == "64"
             assert button.open(frame, await response.read()).receipt[0] == receipts.RECEIVED
         transport.close()
+
+
+async def post(serving: Serving, phone: Phone, frame: bytes) -> bytes:
+    async with phone.session.post(f"{serving.url}/v1/direct", data=frame, headers=OCTETS) as response:
+        assert response.status == 200
+        return await response.read()
+
+
+async def test_the_case_says_what_fails_and_the_board_does_not(tmp_path: Path) -> None:
+    """A SIM that is refused, and the carriers as they are: for the case manager, not for operators."""
+    async with centre(tmp_path, HAND) as (serving, phone):
+        core = core_at(tmp_path)
+        manager = signed_in(core, access.CASE_MANAGER, zone="5340", login="other")
+        case_id = cases.open_case(core, manager, FILE)
+        granted(core, manager, case_id, HAND)
+        button = Button(HAND)
+        frame = button.frame(direct.CHECKIN, errors=direct.SIM << 4, signal=-71)
+        button.open(frame, await post(serving, phone, frame))
+        pages = {}
+        for role, path in ((access.CASE_MANAGER, f"/console/cases/{case_id}"), (access.OPERATOR, "/console")):
+            await phone.ask("GET", serving.entrance(role, zone="5340").removeprefix(serving.url))
+            _, pages[role] = await phone.ask("GET", path)
+        assert "The SIM card no longer works" in pages[access.CASE_MANAGER]
+        assert "-71 dBm" in pages[access.CASE_MANAGER]
+        assert "SIM" not in pages[access.OPERATOR]
 
 
 async def said(serving: Serving, head: str, body: bytes, *, closes: bool = True) -> bytes:

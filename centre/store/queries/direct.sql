@@ -33,8 +33,24 @@ INSERT INTO carrier_states (device_id, carrier, error, error_at_ms)
 VALUES (:device_id, :carrier, :error, :now_ms)
 ON CONFLICT DO UPDATE SET error = :error, error_at_ms = :now_ms WHERE error <> :error;
 
+-- Of one that somebody else has had before, only what is of now.
 -- name: carriers_of_button
-SELECT * FROM carrier_states WHERE device_id = :device_id ORDER BY carrier DESC;
+SELECT * FROM carrier_states
+WHERE device_id = :device_id AND max(coalesce(heard_at_ms, 0), coalesce(error_at_ms, 0)) >= :since_ms
+ORDER BY carrier DESC;
+
+-- A button's last silent test of a case, and on which ways it came.
+-- name: last_test_of_button
+SELECT i.incident_id, i.opened_at_ms,
+       (SELECT group_concat(DISTINCT a.path) FROM alarms a WHERE a.incident_id = i.incident_id) AS ways
+FROM incidents i
+WHERE i.device_id = :device_id AND i.event = :test AND i.case_id = :case_id AND i.erased_at_ms IS NULL
+ORDER BY i.opened_at_ms DESC, i.rowid DESC LIMIT 1;
+
+-- When a phone that may still speak heard it last.
+-- name: heard_by_phones
+SELECT max(heard_at_ms) AS at_ms FROM button_states JOIN bridges USING (bridge_id)
+WHERE device_id = :device_id AND revoked_at_ms IS NULL;
 
 -- The alarm or test of a press that goes on, with its highest receipt, and whether it came over this carrier.
 -- name: direct_incident
