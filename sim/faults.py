@@ -231,6 +231,12 @@ FAULTS: dict[str, Fault] = {
     "modem_silent": _direct("the button's modem answers nothing"),
     "modem_resets": _direct("the button's modem begins anew in the middle of what it does"),
     "modem_garbage": _direct("the button's modem says what nobody can read"),
+    "state_passed_on": Fault(
+        "a device sends the code that is on the air, takes the link and answers each write; who reads its "
+        "*state* is shown the button's own, read from it at that moment",
+        (BUTTON,),
+        worlds=(VIRTUAL,),
+    ),
     "receiver_date": Fault(
         "the phone's satellite receiver says another `date`: 1,024 weeks back (`rollover`), in `1980`, in "
         "`2099`, or `none`; it is at the phone's `fix`",

@@ -19,7 +19,8 @@
     -------------------------------     ----
     at every other turn                 the nearest of those that were tried least
     in between                          the one that has waited longest: new addresses keep nobody out
-    one of them has taken RECEIVED      only where no other is left
+    one of them has taken RECEIVED      only where no other is left; each other is tried twice yet, if it was
+                                        heard before as well: the one may have passed its state on
 
     the visit has ended                 then
     -------------------                 ----
@@ -47,6 +48,7 @@ AGAIN_MS_MIN = 50
 AGAIN_MS_LOST_MAX = 1_000
 AGAIN_MS_IDLE_MAX = 8_000
 ADDRESSES_MAX = 128
+DOUBTED_TRIES = 2
 
 
 class Reaction(Enum):
@@ -152,9 +154,15 @@ class Calls:
             for sender in self._senders.values()
             if latest is not None
             and sender.sighting.uuid == latest.sighting.uuid
-            and sender.number > self._done_number
+            and (sender.number > self._done_number or self._is_doubted(sender))
             and sender.is_fresh(now_ms)
         ]
+
+    def _is_doubted(self, sender: _Sender) -> bool:
+        """Return whether another address has taken RECEIVED for its code, and it may be the button itself."""
+        code = sender.sighting.uuid
+        is_taken = any(other.has_taken and other.sighting.uuid == code for other in self._senders.values())
+        return is_taken and not sender.has_taken and sender.tries < DOUBTED_TRIES
 
     def is_due(self, now_ms: int) -> bool:
         """Return whether the button is to be visited now."""

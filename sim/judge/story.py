@@ -83,6 +83,7 @@ class ButtonStory:
         self.broken_off: list[float] = []  # when the motor started that was on as the program ended
         self.silences: list[tuple[float, float]] = []  # from when to when nothing was on the air
         self.ages: list[ToldAge] = []
+        self.passed_on: list[float] = []  # when somebody who passes for it showed its own state
         # Of each way of its own to the centre, when it opened and shut; none where the world does not say.
         self.ways: dict[str, list[tuple[float, bool]]] = {}
         self.presses: list[tuple[float, float]] = []  # when the finger went down, and up
@@ -151,6 +152,8 @@ class ButtonStory:
             self._silent_ms = None
         elif e.what == "way":
             self.ways.setdefault(e.data["carrier"], []).append((e.at_ms, e.data["is_open"]))
+        elif e.what == "passed_on":
+            self.passed_on.append(e.at_ms)
         elif e.what == "age":
             which = (e.data["event"], e.data["counter"])
             self.ages.append(ToldAge(e.at_ms, which, 1000 * e.data["age_s"], e.data["is_lower_bound"]))

@@ -328,7 +328,7 @@ _KINDS: tuple[tuple[str, ...], ...] = (
     ("button_late",),
     ("flash_fails",),
     ("strangers",),
-    ("impostors",),
+    ("impostors", "impostors", "state_passed_on"),
     ("receiver_date",),
     ("button_destroyed",),
 )

@@ -69,6 +69,7 @@ class Air:
         self._receivers: dict[Receiver, None] = {}
         self._aims: dict[tuple[Sender, Receiver], Handle] = {}
         self._reported: dict[tuple[Sender, Receiver], tuple[str, str]] = {}
+        self._reported_s: dict[tuple[Sender, Receiver], float] = {}
         self.on_send: Callable[[Sender], None] = lambda _: None  # told of each beginning, change and end
 
     @property
@@ -124,9 +125,9 @@ class Air:
         known = self._reported.get((sender, receiver)) == (sender.address, sender.uuid)
         if known and receiver.again_s is None:
             return
-        start_us = int(max(from_s, self._time.now_s) * 1e6)
         if known and not from_s:
-            start_us += int((receiver.again_s or 0) * 1e6)
+            from_s = self._reported_s[sender, receiver] + (receiver.again_s or 0)
+        start_us = int(max(from_s, self._time.now_s) * 1e6)
         at_us, reception = self._next(sender, receiver, start_us)
         when_s = at_us / 1e6
         if reception is None:
@@ -143,6 +144,7 @@ class Air:
 
     def _heard(self, sender: Sender, receiver: Receiver, rssi_dbm: int) -> None:
         self._reported[sender, receiver] = (sender.address, sender.uuid)
+        self._reported_s[sender, receiver] = self._time.now_s
         if receiver.again_s is not None:
             self._aim(sender, receiver)
         else:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
+from typing import TypeVar
 
 from sim.faults import CENTRE, DIRECT_FAULTS
 from sim.virtual.button import Button
@@ -12,9 +13,10 @@ from sim.virtual.fault_script import Step
 from sim.virtual.network import FINE, TROUBLES, Network
 from sim.virtual.phone import Phone
 from sim.virtual.radio_world import Air
-from sim.virtual.stranger import Impostor, Overheard, Stranger
+from sim.virtual.stranger import Impostor, Overheard, Passer, Stranger
 from sim.virtual.time import Clock, Time
 
+Kind = TypeVar("Kind", bound=Impostor)
 HOLD_S = 2.5
 TAP_S = 0.8
 CLICK_S = 0.15
@@ -37,7 +39,10 @@ _SAME = {
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a world on which steps act. `loss`: of the air, while nothing is wrong with it."""
+    """The parts of a world on which steps act. `loss`: of the air, while nothing is wrong with it.
+
+    `happen` as World.record.
+    """
 
     time: Time
     air: Air
@@ -48,6 +53,7 @@ class Parts:
     phones: dict[str, Phone]
     overheard: Overheard
     loss: float
+    happen: Callable[..., None]
 
 
 class ScriptRunner:
@@ -165,13 +171,23 @@ class ScriptRunner:
         )
 
     def _impostors(self, step: Step) -> None:
+        self._impersonate(Impostor, str(step.value), step)
+
+    def _state_passed_on(self, step: Step) -> None:
+        passer = self._impersonate(Passer, "", step)
+        passer.show(
+            self._world.buttons[step.who].ble,
+            lambda: self._world.happen("air", "passed_on", button=step.who),
+        )
+
+    def _impersonate(self, kind: type[Kind], shows: str, step: Step) -> Kind:
         self._stranger_count += 1
         name, world = f"impostor-{self._stranger_count}", self._world
         world.air.place_m[name] = world.air.place_m.get(step.who, 0.0) + NEARER_M
-        shows, until_s = str(step.value), world.time.now_s + step.for_s
-        self.impostors[name] = Impostor(
-            name, shows, step.who, world.time, world.air, world.overheard, self._random, until_s
-        )
+        until_s = world.time.now_s + step.for_s
+        impostor = kind(name, shows, step.who, world.time, world.air, world.overheard, self._random, until_s)
+        self.impostors[name] = impostor
+        return impostor
 
     # -- programs -------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """Strangers: who stays, cannot be let go of, forges receipts, repeats what was heard, shouts old codes.
 
-And impostors, who send the code that is on the air and answer for the button.
+And impostors, who send the code that is on the air and answer for the button; some pass its state on.
 """
 
+from collections.abc import Callable
 from random import Random
 
 from sim.virtual.ble import Ble, Central
@@ -112,6 +113,7 @@ class Impostor:
         self._shows, self._button, self._time, self._air = shows, button, time, air
         self._overheard, self._random, self._until_s = overheard, random, until_s
         self._written = b""
+        self._linked: list[Central] = []
         self.sender = Sender(name)
         self._send()
 
@@ -119,6 +121,7 @@ class Impostor:
         sender, code = self.sender, self._overheard.newest.get(self._button)
         if self._time.now_s >= self._until_s:
             sender.interval_us = 0
+            self._leave()
         elif code is not None:
             sender.uuid = code
             sender.address = f"{self._random.randrange(0xC0_00_00_00_00_00, 1 << 48):012X}"
@@ -128,9 +131,18 @@ class Impostor:
         if self._time.now_s < self._until_s:
             self._time.after(self._every_s, self._send)
 
-    def connect(self, _central: Central, address: str) -> int | None:
+    def _leave(self) -> None:
+        """Take all links along."""
+        linked, self._linked = self._linked, []
+        for central in linked:
+            central.on_lost()
+
+    def connect(self, central: Central, address: str) -> int | None:
         """Take the link."""
-        return 1 if self.sender.interval_us and address == self.sender.address else None
+        if not self.sender.interval_us or address != self.sender.address:
+            return None
+        self._linked.append(central)
+        return 1
 
     def disconnect(self, _connection: int) -> None:
         """Let go."""
@@ -145,3 +157,26 @@ class Impostor:
         if self._shows == "echo":
             return self._written
         return self._random.randbytes(state.VALUE_BYTES) if self._shows == "rubbish" else None
+
+
+class Passer(Impostor):
+    """Shows whoever reads it the state of the button itself, which it reads at that moment.
+
+    `tell()` is called each time: whoever sees that state takes it for the button.
+    """
+
+    def show(self, button: Ble, tell: Callable[[], None]) -> None:
+        """Begin to pass the state of `button` on."""
+        self._ble, self._tell = button, tell
+
+    def read(self, _connection: int) -> bytes | None:
+        """Link to the button, read, and leave."""
+        button = self._ble
+        connection = button.connect(Central(self.sender.name, lambda: None), button.sender.address)
+        if connection is None:
+            return None
+        value = button.read(connection)
+        button.disconnect(connection)
+        if value is not None:
+            self._tell()
+        return value

@@ -91,6 +91,7 @@ class World:
             self.phones,
             self.overheard,
             schedule.loss,
+            self.record,
         )
         self._runner = ScriptRunner(parts, self._random("strangers"))
         self.impostors = self._runner.impostors

@@ -4,16 +4,12 @@ An impostor has a link, answers every write and shows a *state* that is none, or
 the button at that moment; a shouter accepts no link.
 """
 
-from random import Random
-
 import pytest
 
 from sim.faults import SHOWN
 from sim.judge.vibrations import NOT_CONFIRMED, RECEIVED, vibrations
-from sim.virtual.ble import Central
 from sim.virtual.fault_script import Schedule, Step
 from sim.virtual.radio_world import Sender
-from sim.virtual.stranger import Impostor
 from sim.virtual.world import World
 from tests.parts import seeds
 
@@ -31,29 +27,6 @@ def shout(world: World, count: int, at_m: float) -> None:
         sender.address = f"{0xC0_00_00_00_00_00 + number:012X}"
         sender.interval_us, sender.connectable = 20_000, True
         world.air.send(sender)
-
-
-class Passer(Impostor):
-    """Shows the state that it reads from the button at that moment."""
-
-    world: World
-
-    def read(self, _connection: int) -> bytes | None:
-        """Link to the button, read, and leave."""
-        button = self.world.buttons["button"].ble
-        connection = button.connect(Central(self.sender.name, lambda: None), button.sender.address)
-        if connection is None:
-            return None
-        value = button.read(connection)
-        button.disconnect(connection)
-        return value
-
-
-def pass_on(world: World) -> None:
-    world.air.place_m["passer"] = 2.0
-    passer = Passer("passer", "", "button", world.time, world.air, world.overheard, Random(1), 1e9, 1e9)
-    passer.world = world
-    world.impostors["passer"] = passer
 
 
 def received_s(world: World) -> float:
@@ -88,8 +61,7 @@ def test_one_impostor_takes_no_receipt(seed: int, shows: str, fault: Step) -> No
 @pytest.mark.parametrize("seed", range(6))
 def test_who_passes_the_buttons_state_on_holds_its_receipt_back_for_seconds(seed: int, fault: Step) -> None:
     """The button is heard on: whoever took RECEIVED in its place was not the button."""
-    world = world_of(seed, fault)
-    world.time.at(FROM_S, pass_on, world)
+    world = world_of(seed, fault, Step(FROM_S, "state_passed_on", "button", 150))
     world.run()
     felt = vibrations([event for event in world.events if event.by == "button"])
     patterns = [one.pattern for one in felt]

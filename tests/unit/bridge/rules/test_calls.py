@@ -101,6 +101,41 @@ def test_the_nearest_is_tried_first_and_none_is_tried_twice_before_all_were() ->
     assert sorted(tried) == sorted(rssis)
 
 
+@pytest.mark.parametrize("event", [ALARM, TEST])
+@pytest.mark.parametrize("ends", ["lost", "left"])
+@pytest.mark.parametrize("passers", [1, 2, 5])
+def test_who_takes_a_receipt_with_a_state_that_was_passed_on_hides_no_button(
+    event: int, ends: str, passers: int
+) -> None:
+    """Each is nearer; the button was heard once, before them, and has its turn soon. Then it ends."""
+    button = Calls()
+    button.heard(HERE, sighting(event), RSSI, 0)
+    for number in range(passers):
+        button.heard(f"passer {number}", sighting(event, new=False), RSSI + 20, 100)
+    tried: list[str] = []
+    for turn in range(passers + 1):
+        at_ms = 1_000 * turn
+        assert button.is_due(at_ms)
+        address, _ = button.begin(at_ms)
+        tried.append(address)
+        if address == HERE:
+            break
+        button.connecting(address, at_ms)
+        button.proved()
+        button.taken(at_ms, is_news=not turn)
+        button.disconnected()
+        button.ended(ends == "lost", is_received=True)
+    assert HERE in tried
+    button.connecting(HERE, 60_000)
+    button.proved()
+    button.taken(60_000, is_news=False)
+    button.disconnected()
+    button.ended(ends == "lost", is_received=True)
+    while button.is_due(61_000):
+        tried.append(try_next(button, 61_000))
+    assert len(tried) <= 1 + 3 * passers
+
+
 @given(st.integers(0, 2**32), st.integers(-95, -40), st.integers(0, 4))
 def test_new_addresses_keep_nobody_out(seed: int, rssi: int, before: int) -> None:
     """An impostor with ever new addresses, nearer than the button: that comes in turn, and again in turn."""
