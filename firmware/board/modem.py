@@ -21,6 +21,7 @@ the same twice changes nothing. How long a payload is the modem says ahead of it
 looked at. A PIN is entered only while the SIM has all its tries left; where it does not say, once for ever.
 """
 
+from wire import direct
 from wire.direct import NOT_SEEN, PIN, RADIO, REFUSED, RESET, SIM
 
 OFF = 0
@@ -33,12 +34,11 @@ LINE = 0
 PROMPT = 1
 BLOCK = 2
 
-PAYLOAD = 1  # in place of what a step waits for: the prompt, then the frame
-
 LINE_BYTES_MAX = 192
 BLOCK_BYTES_MAX = 512
 BLOCKS_MAX = 4
 _ANSWER_BYTES = 64
+_PAYLOAD = ">"  # what a step waits for that sends the frame: a prompt
 _BAUDS = (115200, 9600, 57600)
 _CALL_MS = 400  # AT again, and each second time at another rate
 _CALLS = 6  # before the power key: a modem that is awake would take it as off
@@ -49,6 +49,7 @@ _ROUNDS_MAX = 3
 _POLL_MS = 1500  # that something has come is said once, and that may be lost
 _AWAIT_MS = 25_000  # the centre holds an answer for 20 s at most
 _DENIED_MAX = 10
+_UNANSWERED_MAX = 2  # frames, before another address of the centre has its turn
 
 
 class Parser:
@@ -128,46 +129,6 @@ def number(text: str, scale: int = 1, base: int = 10) -> int | None:
         return None
 
 
-# -- judges: what a line means to the step that waits for it. None: nothing; True: what it waits for;
-# -- False: not yet; a negative number: the step has failed, and why
-
-
-def sim(modem, line):  # type: ignore[no-untyped-def]
-    """Judge the answer to +CPIN?: a SIM that wants its PIN gets it, once."""
-    if not line.startswith(b"+CPIN:"):
-        return None
-    if b"READY" in line:
-        return b"NOT" not in line
-    if b"SIM PIN" not in line or not modem.pin:
-        return -SIM  # a PUK: the PIN was wrong three times, wherever that was
-    if modem.has_entered:
-        return -PIN
-    modem.wants_pin = True
-    return True
-
-
-def tries(modem, line):  # type: ignore[no-untyped-def]
-    """Judge how often a PIN may be wrong: ours is tried only with all three left; it was not wrong then."""
-    if not line.startswith(modem.table.TRIES):
-        return None
-    if "3" not in fields(line)[: modem.table.TRIES_FIELDS]:
-        return -PIN
-    modem.pin_tried = False
-    return True
-
-
-def registered(modem, line):  # type: ignore[no-untyped-def]
-    """Judge +CEREG, as answer or by itself: 1 at home, 5 roaming, 3 denied for a while."""
-    if not line.startswith(b"+CEREG:"):
-        return None
-    values = fields(line)
-    state = values[0] if len(values) in (1, 4) else values[1]  # by itself it does not repeat its mode
-    if state == "3":
-        modem.denied += 1
-        return -REFUSED if modem.denied >= _DENIED_MAX else False
-    return state in ("1", "5")
-
-
 class Modem:
     """Bring a modem up, send and receive; see the tables above.
 
@@ -187,9 +148,10 @@ class Modem:
         self.blocks: list[bytes] = []  # what came
         self.read: dict[str, int | None] = {}  # of the cell and the fix, by the table's `read`
         self.wants_pin = False
+        self._address = 0
         self.pin_tried = False  # and not known to be right: remembered before the next byte is written
         self.has_entered = False
-        self.denied = 0
+        self._denied = 0
         self.frame = b""  # the last one: whether what came back answers it is not for us to say
         self._parser = Parser(table.HEAD, table.INLINE)
         self._out = b""
@@ -198,26 +160,31 @@ class Modem:
     def _clear(self) -> None:
         self._parser.clear()
         self.key = False
-        self._script: tuple = ()
-        self._at = 0
+        self._end_script()
         self._calls = self._keys = self._rounds = self._restarts = 0
         self._next_ms = self._until_ms = 0
         self._poll_ms: int | None = None  # when to ask unasked what has come
         self._await_ms = 0
         self._is_ok = self._is_met = False
+        self._unanswered = 0
         self._has_frame = self._rings = self._wants_fix = self._was_up = False
+
+    def _end_script(self) -> None:
+        self._script = self._command = self._wanted = ""
+        self._lines: list[str] = []
+        self._wait_ms = self._every_ms = self._error = 0
 
     # -- what is asked of it -----------------------------------------------------------
 
     def open(self, now_ms: int) -> None:
         """Begin to come up; a fix that is under way ends."""
-        if self._script is self.table.FIX:
+        if self._script == self.table.FIX:
             self._until_ms = now_ms
         if self.state not in (OFF, FAILED):
             return
         self._clear()
         self.error = 0
-        self.denied = 0
+        self._denied = 0
         self.has_entered = False
         self.read.clear()
         self._wake(now_ms)
@@ -264,12 +231,12 @@ class Modem:
                 self._block(item)
             elif kind == LINE:
                 self._line(item, now_ms)
-            elif self._step()[1] is PAYLOAD:
+            elif self._wanted == _PAYLOAD:
                 self._pay(now_ms)
         self.tick(now_ms)
 
     def _block(self, data: bytes) -> None:
-        self._rounds = self._restarts = 0
+        self._rounds = self._restarts = self._unanswered = 0
         self._rings = True  # perhaps there is more
         if len(data) % _ANSWER_BYTES:
             return  # none of the centre's; it will be asked again
@@ -299,32 +266,70 @@ class Modem:
             self._judge(line, now_ms)
 
     def _judge(self, line: bytes, now_ms: int) -> None:
-        _, wanted, _, every_ms, error = self._step()
+        wanted = self._wanted
         is_error = line == b"ERROR" or line.startswith(b"+CME ERROR")
-        if is_error and not every_ms:
-            self._failed(error, now_ms)
+        if is_error and not self._every_ms:
+            self._failed(self._error, now_ms)
             return
         if is_error or line == b"OK":
             self._is_ok = True
-            if every_ms:
-                self._next_ms = now_ms + every_ms
-        elif wanted and wanted is not PAYLOAD:
-            verdict = self._verdict(wanted, line, every_ms)
+            if self._every_ms:
+                self._next_ms = now_ms + self._every_ms
+        elif wanted and wanted != _PAYLOAD:
+            verdict = self._verdict(wanted, line)
             if verdict is True:
                 self._is_met = True
             elif verdict is not None and verdict < 0:
-                self._failed(-verdict if verdict < -1 else error, now_ms)
+                self._failed(-verdict if verdict < -1 else self._error, now_ms)
                 return
         if self._is_ok and self._is_met:
             self._forward(now_ms)
 
-    def _verdict(self, wanted, line: bytes, every_ms: int):  # type: ignore[no-untyped-def]
-        if not isinstance(wanted, bytes):
-            return wanted(self, line)
-        if line.startswith(wanted):
+    # What a line means to the step that waits for it. None: nothing; True: what it waits for; False: not yet;
+    # a negative number: the step has failed, and why.
+
+    def _verdict(self, wanted: str, line: bytes) -> int | None:
+        if wanted[0] != "+":
+            verdict: int | None = getattr(self, "_" + wanted)(line)
+            return verdict
+        if line.startswith(wanted.encode()):
             return True
         # The same name with another value is a refusal, unless it is asked for again and again.
-        return -1 if not every_ms and line.startswith(wanted.split(b":")[0] + b":") else None
+        name = wanted.partition(":")[0].encode() + b":"
+        return -1 if not self._every_ms and line.startswith(name) else None
+
+    def _sim(self, line: bytes) -> int | None:
+        """Judge the answer to +CPIN?: a SIM that wants its PIN gets it, once."""
+        if not line.startswith(b"+CPIN:"):
+            return None
+        if b"READY" in line:
+            return b"NOT" not in line
+        if b"SIM PIN" not in line or not self.pin:
+            return -SIM  # a PUK: the PIN was wrong three times, wherever that was
+        if self.has_entered:
+            return -PIN
+        self.wants_pin = True
+        return True
+
+    def _tries(self, line: bytes) -> int | None:
+        """Judge how often a PIN may be wrong: ours is tried only with all three left."""
+        if not line.startswith(self.table.TRIES):
+            return None
+        if "3" not in fields(line)[: self.table.TRIES_FIELDS]:
+            return -PIN
+        self.pin_tried = False
+        return True
+
+    def _registered(self, line: bytes) -> int | None:
+        """Judge +CEREG, as answer or by itself: 1 at home, 5 roaming, 3 denied for a while."""
+        if not line.startswith(b"+CEREG:"):
+            return None
+        values = fields(line)
+        state = values[0] if len(values) in (1, 4) else values[1]  # by itself it does not repeat its mode
+        if state == "3":
+            self._denied += 1
+            return -REFUSED if self._denied >= _DENIED_MAX else False
+        return state in ("1", "5")
 
     # -- time --------------------------------------------------------------------------
 
@@ -336,7 +341,7 @@ class Modem:
             self._work(now_ms)
         elif self.state == BUSY:
             if self._next_ms and now_ms >= self._next_ms:
-                if self._step()[1] is PAYLOAD:
+                if self._wanted == _PAYLOAD:
                     self._pay(now_ms)  # after sleep the prompt may be missing, and the modem waits for bytes
                 elif self._is_ok:
                     self._issue(now_ms)
@@ -348,13 +353,16 @@ class Modem:
     def _late(self, now_ms: int) -> None:
         self._parser.clear()
         if self._is_ok:
-            self._failed(self._step()[4], now_ms)
+            self._failed(self._error, now_ms)
         else:
             self._again(now_ms)  # deaf: another rate, or off
 
     def _work(self, now_ms: int) -> None:
-        if self._has_frame:
+        if self._has_frame and self._unanswered >= _UNANSWERED_MAX and len(self.addresses) > 1:
+            self._elsewhere(now_ms)
+        elif self._has_frame:
             self._has_frame = False
+            self._unanswered += 1
             self._await_ms = now_ms + _AWAIT_MS
             self._begin(self.table.SEND, now_ms)
         elif self._rings or (self._poll_ms is not None and now_ms >= self._poll_ms):
@@ -364,19 +372,24 @@ class Modem:
             self._wants_fix = False
             self._begin(self.table.FIX, now_ms)
 
+    def _elsewhere(self, now_ms: int) -> None:
+        """Open the socket anew, to the next address of the centre."""
+        self._unanswered = 0
+        self._address += 1
+        self._begin(self.table.REDO, now_ms)
+
     # -- waking ------------------------------------------------------------------------
 
     def _wake(self, now_ms: int) -> None:
         self.state = WAKE
         self.baud = _BAUDS[0]
-        self._script = ()
+        self._end_script()
         self._calls = 0
         self._next_ms = self._until_ms = now_ms
         self.tick(now_ms)
 
     def _again(self, now_ms: int) -> None:
         self._restarts += 1
-        self._rounds += 1
         self._parser.clear()
         self.key = False
         self._keys = 0
@@ -407,37 +420,36 @@ class Modem:
 
     # -- scripts -----------------------------------------------------------------------
 
-    def _begin(self, script: tuple, now_ms: int) -> None:
+    def _begin(self, script: str, now_ms: int) -> None:
         self.state = BUSY
         self._script = script
-        self._at = -1
+        self._lines = script.strip().split("\n")
         self._forward(now_ms)
 
-    def _step(self) -> tuple:
-        return self._script[self._at] if self.state == BUSY else ("", None, 0, 0, 0)
-
     def _forward(self, now_ms: int) -> None:
-        self._at += 1
-        if self._at == len(self._script) or self.wants_pin:
+        if not self._lines or self.wants_pin:
             self._ended(now_ms)
             return
-        self._until_ms = now_ms + self._step()[2]
+        step = self._lines.pop(0).split("|")
+        self._command, self._wanted = step[:2]
+        self._wait_ms, self._every_ms = int(step[2]) * 1000, int(step[3]) * 1000
+        self._error = getattr(direct, step[4]) if step[4] else 0
+        self._until_ms = now_ms + self._wait_ms
         self._issue(now_ms)
 
     def _issue(self, now_ms: int) -> None:
-        command, wanted, _, every_ms, _ = self._step()
-        self._next_ms = now_ms + _DEAF_MS if every_ms or wanted is PAYLOAD else 0
+        self._next_ms = now_ms + _DEAF_MS if self._every_ms or self._wanted == _PAYLOAD else 0
         self._is_ok = False
-        self._is_met = wanted is None
-        if "{pin}" in command:
+        self._is_met = not self._wanted
+        if "{pin}" in self._command:
             if self.pin_tried:
                 self._fail(PIN)  # the SIM does not say how many tries are left
                 return
             self.pin_tried = self.has_entered = True
-        self._write(command)
+        self._write(self._command)
 
     def _write(self, command: str) -> None:
-        host, port = self.addresses[self._rounds % len(self.addresses)]
+        host, port = self.addresses[self._address % len(self.addresses)]
         values = (("apn", self.apn), ("pin", self.pin), ("host", host), ("port", str(port)))
         for name, value in values:
             command = command.replace("{" + name + "}", value)
@@ -448,7 +460,7 @@ class Modem:
             self._is_met = True
             self._is_ok = False
             self._next_ms = 0
-            self._until_ms = now_ms + self._step()[2]
+            self._until_ms = now_ms + self._wait_ms
             self._out += self.frame
 
     def _ended(self, now_ms: int) -> None:
@@ -456,9 +468,9 @@ class Modem:
         if self.wants_pin:
             self.wants_pin = False
             self._begin(table.PIN, now_ms)
-        elif script is table.PIN:
+        elif script == table.PIN:
             self._begin(table.START, now_ms)
-        elif script is table.START:
+        elif script == table.START:
             self.pin_tried = False
             self._begin(table.NET, now_ms)
         elif script in (table.REDO, table.FIX):
@@ -482,7 +494,7 @@ class Modem:
         if error in (SIM, PIN, REFUSED, NOT_SEEN) or self._rounds >= _ROUNDS_MAX:
             self._fail(error)
         else:
-            self._begin(self.table.REDO, now_ms)
+            self._elsewhere(now_ms)
 
     def _fail(self, error: int) -> None:
         if self.state == BUSY and error != RESET:

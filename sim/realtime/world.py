@@ -25,6 +25,7 @@ from bridge.store.home import HomeError
 from centre.platform.home import CannotServe
 from centre.rules import access
 from firmware.board.config import SETTINGS
+from firmware.flash.direct import Direct
 from firmware.flash.provision import Provisioned, provision
 from sim.board.board import Board, BoardEvent
 from sim.judge import promises
@@ -296,9 +297,28 @@ class World:
         return await self._told(setup.entrance, self.url, _OPERATOR)
 
     async def add_button(
-        self, name: str = "button", *, heap_kib: int = 96, battery_mv: int = 0, **settings: int
+        self,
+        name: str = "button",
+        *,
+        heap_kib: int = 96,
+        battery_mv: int = 0,
+        **settings: int,
     ) -> Button:
         """Provision a board, tell the centre, and switch it on. `battery_mv`: as measured; 0: it cannot."""
+        button = await self.set_up_button(name, settings, heap_kib=heap_kib, battery_mv=battery_mv)
+        await button.board.power_on()
+        return button
+
+    async def set_up_button(
+        self,
+        name: str,
+        settings: dict[str, int],
+        *,
+        heap_kib: int = 96,
+        battery_mv: int = 0,
+        alone: Direct | None = None,
+    ) -> Button:
+        """Do what `add_button` does up to the switch. `alone`: how the button does without a phone."""
         image = self.home / name
         made = await asyncio.to_thread(
             provision,
@@ -309,6 +329,7 @@ class World:
             ca=self._ca,
             again=False,
             settings=settings,
+            alone=alone,
         )
         await self._told(setup.import_buttons, made.registry)
         button = Button(self, name, made, image, heap_kib)
@@ -316,7 +337,6 @@ class World:
         self.buttons[name] = button
         hold_ms = settings.get("hold_ms", SETTINGS["hold_ms"][0])
         self.record(name, "provisioned", device_id=button.device_id, hold_ms=hold_ms)
-        await button.board.power_on()
         return button
 
     async def another_enrolment(self, button: Button) -> str:

@@ -11,8 +11,11 @@ import pytest
 from sim.board import modem as modems
 from sim.board.board import Board, BoardEvent
 from sim.board.modem import MAKES, Modem
+from sim.judge.vibrations import RECEIVED, TAKEN, VibrationReader
 from sim.radio.air import Air, Medium
+from sim.realtime import lte_button
 from sim.realtime.cell import Cell
+from sim.realtime.world import World
 from wire import direct, direct_centre
 from wire.keys import InvalidMessage, Mac, derive
 
@@ -201,3 +204,41 @@ async def test_a_modem_that_is_no_use_fails_and_says_why(
     lines = await place.run()
     assert lines == [f"failed {error} 0 "]
     assert place.asked == []
+
+
+@pytest.fixture
+async def far(tmp_path: Path) -> AsyncIterator[tuple[World, int]]:
+    """Start a centre that takes datagrams; no phone is there, or it is off."""
+    async with World(tmp_path) as world:
+        port = lte_button.free_udp_port()
+        await world.add_centre("--direct-port", str(port))
+        yield world, port
+
+
+def felt(world: World, since: int) -> list[object]:
+    """Return the patterns that a hand has felt."""
+    reader = VibrationReader()
+    events = [event for event in world.events[since:] if event.by == "button"]
+    seen = [vibration for event in events if (vibration := reader.take(event))]
+    last = reader.end()
+    return [vibration.pattern for vibration in [*seen, *([last] if last else [])]]
+
+
+@pytest.mark.parametrize("make", MAKES)
+async def test_a_press_is_received_and_felt_with_the_phone_off(far: tuple[World, int], make: str) -> None:
+    """From the hand through the modem to the real centre, and the proof back to the hand."""
+    world, port = far
+    one = await lte_button.add(world, port, make=make, hold_ms=500)
+    try:
+        since = len(world.events)
+        await one.button.press()
+        await world.wait_for(
+            lambda e: e.by == "button" and e.what == "receipt" and e.data["args"] == ["1", "lte"], since=since
+        )
+        await world.wait_for(
+            lambda e: e.by == "button" and e.what == "motor" and not e.data["on"], since=since
+        )
+        await asyncio.sleep(3)
+        assert felt(world, since)[:2] == [TAKEN, RECEIVED]
+    finally:
+        await one.close()

@@ -1,7 +1,6 @@
 """Sequans Monarch 2 GM02S, with its own sockets."""
 
-from firmware.board.modem import PAYLOAD, fields, number, registered, sim, tries
-from wire import direct
+from firmware.board.modem import fields, number
 
 HEAD = b"+SQNSRECV: "
 INLINE = False
@@ -12,41 +11,44 @@ TRIES = b"+CPINR:"
 TRIES_FIELDS = 2
 KEY_MS = 100  # its reset
 
-START = (
-    ("E0", None, 1000, 0, direct.SILENT),
-    ("+CMEE=1", None, 1000, 0, 0),
-    ("+CFUN=1", None, 5000, 0, 0),
-    ("+CPIN?", sim, 15_000, 1000, direct.SIM),
-    ('+CGDCONT=1,"IP","{apn}"', None, 3000, 0, 0),
-    ('+CPSMS=1,,,"00111000","00001010"', None, 3000, 0, 0),  # 24 h; 20 s awake, as answers are held
-    ("+CEREG=2", None, 1000, 0, 0),
-    ("+COPS=3,2", None, 3000, 0, 0),  # networks by their number
-)
-PIN = (
-    ('+CPINR="SIM PIN"', tries, 3000, 0, 0),
-    ('+CPIN="{pin}"', None, 8000, 0, direct.PIN),
-)
-NET = (
-    ("+CEREG?", registered, 180_000, 1000, direct.NOT_SEEN),
-    ("+COPS?", None, 3000, 0, 0),
-    ("+CESQ", None, 2000, 0, 0),
-    ("+SQNSCFG=1,1,300,90,600,50", None, 3000, 0, 0),
-    ("+SQNSCFGEXT=1,1,0,0,0", None, 3000, 0, 0),  # says how much has come, and keeps it
-    ('+SQNSD=1,1,{port},"{host}",0,0,1', None, 30_000, 0, direct.NO_ADDRESS),
-)
-REDO = (("+SQNSH=1", None, 3000, 0, 0),)
-SEND = (
-    ("+SQNSSENDEXT=1,128,2", PAYLOAD, 5000, 0, direct.SILENT),
-)  # 2: one answer follows, then let go (RAI)
-RECV = (("+SQNSRECV=1,256", None, 3000, 0, 0),)  # ERROR where nothing has come
-FIX = (
-    ("+SQNSH=1", None, 3000, 0, 0),
-    ("+CFUN=4", None, 10_000, 0, 0),  # one receiver for both: a fix beside LTE ends as LTE_CONCURRENCY
-    ("+LPGNSSCFG=0,2,2,,1", None, 3000, 0, 0),
-    ('+LPGNSSFIXPROG="single"', b"+LPGNSSFIXREADY:", 60_000, 0, 0),
-    ('+LPGNSSFIXPROG="stop"', None, 3000, 0, 0),
-    ("+CFUN=1", None, 10_000, 0, direct.SILENT),
-)
+# CPSMS: 24 h; 20 s awake, as answers are held. COPS: networks by their number.
+START = """
+E0||1|0|SILENT
++CMEE=1||1|0|
++CFUN=1||5|0|
++CPIN?|sim|15|1|SIM
++CGDCONT=1,"IP","{apn}"||3|0|
++CPSMS=1,,,"00111000","00001010"||3|0|
++CEREG=2||1|0|
++COPS=3,2||3|0|
+"""
+PIN = """
++CPINR="SIM PIN"|tries|3|0|
++CPIN="{pin}"||8|0|PIN
+"""
+# SQNSCFGEXT: it says how much has come, and keeps it.
+NET = """
++CEREG?|registered|180|1|NOT_SEEN
++COPS?||3|0|
++CESQ||2|0|
++SQNSCFG=1,1,300,90,600,50||3|0|
++SQNSCFGEXT=1,1,0,0,0||3|0|
++SQNSD=1,1,{port},"{host}",0,0,1||30|0|NO_ADDRESS
+"""
+REDO = "+SQNSH=1||3|0|"
+# 2: one answer follows, then let go (RAI).
+SEND = "+SQNSSENDEXT=1,128,2|>|5|0|SILENT"
+# ERROR where nothing has come.
+RECV = "+SQNSRECV=1,256||3|0|"
+# One receiver for both: a fix beside LTE ends as LTE_CONCURRENCY.
+FIX = """
++SQNSH=1||3|0|
++CFUN=4||10|0|
++LPGNSSCFG=0,2,2,,1||3|0|
++LPGNSSFIXPROG="single"|+LPGNSSFIXREADY:|60|0|
++LPGNSSFIXPROG="stop"||3|0|
++CFUN=1||10|0|SILENT
+"""
 REST = "+SQNSH=1"  # PSM follows by itself, where the network grants it
 POWER_OFF = "+CFUN=0"
 

@@ -1,7 +1,6 @@
 """SIMCom SIM7080G (also SIM7070G and SIM7090G), with its own sockets."""
 
-from firmware.board.modem import PAYLOAD, fields, number, registered, sim, tries
-from wire import direct
+from firmware.board.modem import fields, number
 
 HEAD = b"+CARECV: "
 INLINE = True
@@ -12,40 +11,42 @@ TRIES = b"+SPIC:"
 TRIES_FIELDS = 1
 KEY_MS = 1100  # 1 s switches on; awake, 1.2 s would switch off
 
-START = (
-    ("E0", None, 1000, 0, direct.SILENT),
-    ("+CMEE=1", None, 1000, 0, 0),
-    ("+CPIN?", sim, 15_000, 1000, direct.SIM),
-    ("+CSCLK=0", None, 1000, 0, 0),  # else it sleeps while it is spoken to
-    ('+CGDCONT=1,"IP","{apn}"', None, 3000, 0, 0),
-    ('+CPSMS=1,,,"00111000","00001010"', None, 3000, 0, 0),  # 24 h; 20 s awake, as answers are held
-    ("+CEREG=2", None, 1000, 0, 0),
-)
-PIN = (
-    ("+SPIC", tries, 3000, 0, 0),
-    ('+CPIN="{pin}"', None, 8000, 0, direct.PIN),
-)
+# CSCLK: with it on it sleeps while it is spoken to. CPSMS: 24 h; 20 s awake, as answers are held.
+START = """
+E0||1|0|SILENT
++CMEE=1||1|0|
++CPIN?|sim|15|1|SIM
++CSCLK=0||1|0|
++CGDCONT=1,"IP","{apn}"||3|0|
++CPSMS=1,,,"00111000","00001010"||3|0|
++CEREG=2||1|0|
+"""
+PIN = """
++SPIC|tries|3|0|
++CPIN="{pin}"||8|0|PIN
+"""
 # The context looks up after PSM and is not: activating it again costs nothing, asking whether it is lies.
-NET = (
-    ("+CEREG?", registered, 180_000, 1000, direct.NOT_SEEN),
-    ("+CPSI?", None, 2000, 0, 0),
-    ('+CNCFG=0,1,"{apn}"', None, 3000, 0, 0),
-    ("+CNACT=0,1", b"+APP PDP: 0,ACTIVE", 12_000, 0, 0),
-    ('+CAOPEN=0,0,"UDP","{host}",{port}', b"+CAOPEN: 0,0", 30_000, 0, direct.NO_ADDRESS),
-)
-REDO = (
-    ("+CACLOSE=0", None, 3000, 0, 0),
-    ("+CNACT=0,0", None, 5000, 0, 0),
-)
-SEND = (("+CASEND=0,128", PAYLOAD, 5000, 0, direct.SILENT),)
-RECV = (("+CARECV=0,256", None, 3000, 0, direct.SILENT),)
-FIX = (
-    ("+CFUN=4", None, 10_000, 0, 0),  # it has one receiver: GNSS beside LTE crashes it
-    ("+CGNSPWR=1", None, 3000, 0, 0),
-    ("+CGNSINF", b"+CGNSINF: 1,1,", 60_000, 2000, 0),
-    ("+CGNSPWR=0", None, 3000, 0, 0),
-    ("+CFUN=1", None, 10_000, 0, direct.SILENT),
-)
+NET = """
++CEREG?|registered|180|1|NOT_SEEN
++CPSI?||2|0|
++CNCFG=0,1,"{apn}"||3|0|
++CNACT=0,1|+APP PDP: 0,ACTIVE|12|0|
++CAOPEN=0,0,"UDP","{host}",{port}|+CAOPEN: 0,0|30|0|NO_ADDRESS
+"""
+REDO = """
++CACLOSE=0||3|0|
++CNACT=0,0||5|0|
+"""
+SEND = "+CASEND=0,128|>|5|0|SILENT"
+RECV = "+CARECV=0,256||3|0|SILENT"
+# It has one receiver: GNSS beside LTE crashes it.
+FIX = """
++CFUN=4||10|0|
++CGNSPWR=1||3|0|
++CGNSINF|+CGNSINF: 1,1,|60|2|
++CGNSPWR=0||3|0|
++CFUN=1||10|0|SILENT
+"""
 REST = "+CACLOSE=0;+CSCLK=1"  # PSM follows by itself, where the network grants it
 POWER_OFF = "+CPOWD=1"
 
