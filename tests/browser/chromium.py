@@ -18,7 +18,8 @@ from typing import Any
 
 import aiohttp
 
-CHROMIUM = shutil.which("chromium")
+# The shell is the same engine without the browser around it: less than half the processor's time.
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 PICTURES = Path(__file__).parents[2] / "build"
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),

@@ -11,6 +11,6 @@ from tests.browser.chromium import CHROMIUM, chromium
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address; each test has a tab of its own, which knows nothing of the others."""
     if CHROMIUM is None:
-        pytest.skip("no chromium here: apt-get install chromium")
+        pytest.skip("no chromium here: apt-get install chromium-headless-shell")
     with chromium(tmp_path_factory.mktemp("profile")) as address:
         yield address

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +20,10 @@ from centre.store import Row, Store
 from centre.work import cases, event_log, running_log
 from centre.work.core import Core
 from centre.work.export import export
+from tests.browser.chromium import CHROMIUM
 from tests.unit.centre.parts import granted, signed_in
 from tests.unit.centre.work.parts import HAND, Night
 
-CHROMIUM = shutil.which("chromium")
 FILE = CaseFile("GE 55.L1.000123/26", "high", Person("Anna <Muster>"), Stalker("Max Muster"), "Ring nobody.")
 
 
