@@ -17,7 +17,7 @@ from centre.platform.worker import Worker
 from centre.rules import times
 from centre.rules.access import CASE_MANAGER, Caller
 from centre.rules.refusals import Refused
-from centre.work import assignments, lost
+from centre.work import assignments, lost, sightings
 from centre.work.buttons import ENROLMENT_MS
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ class AssignmentPages:
         self.routes = (
             Route("POST", held, does, cases.act(_handing_out, "buttons")),
             Route("POST", f"{held}/{{device}}/take-back", does, cases.act(_taking_back, "buttons")),
+            Route("POST", f"{held}/{{device}}/place", does, cases.act(_registering, "buttons")),
+            Route("POST", f"{held}/{{device}}/forget-place", does, cases.act(_forgetting, "buttons")),
             Route("POST", f"{held}/{{device}}/enrolment", does, self.enrolment),
             Route("POST", f"{held}/{{device}}/phones/{{bridge}}/lost", does, self.lose_phone),
             Route("POST", f"{held}/{{device}}/lost", does, self.lose_button),
@@ -107,3 +109,11 @@ def _handing_out(form: dict[str, str]) -> partial[None]:
 
 def _taking_back(form: dict[str, str]) -> partial[None]:
     return partial(assignments.take_back, device_id=form["device"])
+
+
+def _registering(form: dict[str, str]) -> partial[None]:
+    return partial(sightings.register, device_id=form["device"], place=form.get("place", ""))
+
+
+def _forgetting(form: dict[str, str]) -> partial[None]:
+    return partial(sightings.forget, device_id=form["device"], place=form.get("place", ""))

@@ -23,6 +23,7 @@ from centre.rules.desks import Desk
 from centre.rules.incidents import CLOSE_REASONS
 from centre.rules.newest_position import Position
 from centre.rules.places import NBSP, Near, metres, near
+from centre.rules.sightings import cell_text
 from centre.settings import Settings
 from centre.work.board import Board, Card, OpenAlarms
 from centre.work.incident_sheet import Sheet
@@ -311,6 +312,7 @@ def _said(language: str) -> dict[str, Any]:
         "since": _since,
         "grouped": grouped,
         "metres": metres,
+        "cell_text": cell_text,
         "nearness": lambda one, position: _nearness(one, position, language),
         "before": lambda position: _lasting(position.old_ms, language),
     }

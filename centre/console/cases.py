@@ -13,9 +13,10 @@ from centre.platform.log import now_ms
 from centre.platform.worker import Worker
 from centre.rules import access, text, times
 from centre.rules import cases as rules
+from centre.rules import sightings as seen_rules
 from centre.rules.access import CASE_MANAGER, Caller
 from centre.rules.refusals import REASONS, Refused
-from centre.work import assignments, case_history, cases, grants, person_file, reports
+from centre.work import assignments, case_history, cases, grants, person_file, reports, sightings
 
 LIST = "/console/cases"
 ROWS_SPARE = 3  # empty ones, in each of a form's lists; more once they are filled
@@ -226,6 +227,10 @@ def _shown(core: Any, caller: Caller, case_id: str, test_every_days: int, alive_
         "runs": grants.running(core, case_id),
         "buttons": held,
         "former": former,
+        "seen": {one.device_id: sightings.of_last_test(core, case_id, one.device_id) for one in held},
+        "stays": seen_rules.stays,
+        "places": [place.name for place in rules.registered_places(file)] if file else [],
+        "networks": sightings.networks_of(core, case_id),
         "free": assignments.free(core),
         "alarms": reports.of_case(core, case_id),
         "history": case_history.of_case(core, case_id),

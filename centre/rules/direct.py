@@ -86,7 +86,7 @@ class Said:
         return self.request.battery_20mv * 20 or None
 
 
-def press_of(said: Said, now_ms: int) -> Press:
+def press_of(said: Said, fix: Fix | None) -> Press:
     """Return the press as any other, with the position that came along."""
     request = said.request
     age_s = None if request.age_10s == AGE_UNKNOWN else request.age_10s * 10.0
@@ -98,7 +98,7 @@ def press_of(said: Said, now_ms: int) -> Press:
         path=said.path,
         age_s=age_s,
         age_is_lower_bound=age_s is not None and bool(request.flags & AGE_LOWER_BOUND),
-        fix=fix_of(said, now_ms),
+        fix=fix,
     )
 
 

@@ -293,6 +293,14 @@ CREATE TABLE carrier_states (
     PRIMARY KEY (device_id, carrier)
 ) STRICT, WITHOUT ROWID;
 
+-- What a button saw where it pressed without a phone: access points and cell, as JSON, sealed. It goes with the
+-- positions (centre/work/retention.py).
+CREATE TABLE sightings (
+    incident_id     TEXT PRIMARY KEY REFERENCES incidents,
+    at_ms           INTEGER NOT NULL,
+    sealed          BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Who works here, and who is signed in.
 
 CREATE TABLE users (
@@ -393,6 +401,12 @@ CREATE TABLE photos (
     image_sealed    BLOB NOT NULL,
     PRIMARY KEY (case_id, shows)
 ) STRICT;
+
+-- By which access points the registered places of a case are known: JSON, sealed.
+CREATE TABLE place_networks (
+    case_id         TEXT PRIMARY KEY REFERENCES cases,
+    networks_sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- The prosecutor's decision. Days are ISO 8601 (YYYY-MM-DD), in the centre's own time zone.
 CREATE TABLE grants (

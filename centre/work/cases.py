@@ -330,7 +330,7 @@ def erase_case(core: Core, actor: str, case_id: str) -> bool:
         event_log.erase_entries(core, actor, seqs, why="case erased", case_id=case_id)
         if len(seqs) == ENTRIES_AT_ONCE_MAX:
             return False
-        for query in ("forget_words", "remove_photos", "forget_references"):
+        for query in ("forget_words", "remove_photos", "forget_references", "erase_place_networks"):
             core.store.run(query, case_id=case_id)
         core.store.run("erase_case", case_id=case_id, now_ms=core.now_ms())
         event_log.note(core, "case_erased", actor, case_id=case_id)

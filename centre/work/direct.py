@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from centre.platform import sealing
 from centre.rules import direct
+from centre.rules import sightings as rules
 from centre.rules.direct import Said, Session
+from centre.rules.incidents import Fix
 from centre.store import Row
-from centre.work import presses
+from centre.work import presses, sightings
 from centre.work.core import Core
 from centre.work.presses import Taken
 from wire import codes, receipts
@@ -34,6 +36,7 @@ class Standing:
     is_arrived: bool  # over this carrier
     is_last: bool  # no receipt can follow
     wants_position: bool
+    is_kept: bool = False  # what comes now is kept: it is neither closed nor erased
 
     @property
     def receipt(self) -> bytes:
@@ -76,7 +79,9 @@ def standing(core: Core, said: Said) -> Standing | None:
     stage, is_alarm = row["receipt_stage"], row["event"] == codes.ALARM
     is_last = stage == receipts.CLOSED or not is_alarm
     wants_position = not is_last and not row["has_fix"]
-    return Standing(row["incident_id"], stage, row["proof"], bool(row["is_arrived"]), is_last, wants_position)
+    is_kept = stage < receipts.CLOSED and row["erased_at_ms"] is None
+    told = (bool(row["is_arrived"]), is_last, wants_position, is_kept)
+    return Standing(row["incident_id"], stage, row["proof"], *told)
 
 
 def take_press(core: Core, said: Said) -> tuple[Taken, Standing]:
@@ -85,9 +90,10 @@ def take_press(core: Core, said: Said) -> tuple[Taken, Standing]:
     Raises Refused("unknown_device").
     """
     with core.store.transaction():
-        taken = presses.take_from_button(core, direct.press_of(said, core.now_ms()))
+        taken = presses.take_from_button(core, direct.press_of(said, _fix(core, said)))
         _hear(core, said)
         stands = standing(core, said)
+        _see(core, said, stands)
     if stands is None:  # beyond its share: it is counted on an incident of another press
         is_told = {"is_arrived": False, "is_last": True, "wants_position": False}
         stands = Standing(taken.incident_id, taken.stage, taken.proof, **is_told)
@@ -98,10 +104,25 @@ def take_fix(core: Core, said: Said) -> bool:
     """Keep the position of a fresh frame; whether it was kept. What is closed is followed no more."""
     with core.store.transaction():
         _hear(core, said)
-        fix = direct.fix_of(said, core.now_ms())
-        if fix is None or said.session is None or said.request.event != codes.ALARM:
+        if said.session is None or said.request.event != codes.ALARM:
+            return False
+        _see(core, said, standing(core, said))
+        fix = _fix(core, said)
+        if fix is None:
             return False
         return presses.add_fix_of_button(core, said.device_id, said.request.counter, fix)
+
+
+def _fix(core: Core, said: Said) -> Fix | None:
+    """Return where a button is: by satellites, else the registered place whose access points it sees."""
+    by_satellites = direct.fix_of(said, core.now_ms())
+    return by_satellites or sightings.fix_of(core, said.device_id, rules.of_facts(said.facts))
+
+
+def _see(core: Core, said: Said, stands: Standing | None) -> None:
+    """Keep what a button saw around it, as long as positions of its press are kept."""
+    if stands is not None and stands.is_kept:
+        sightings.keep(core, stands.incident_id, rules.of_facts(said.facts))
 
 
 def hear(core: Core, said: Said) -> None:

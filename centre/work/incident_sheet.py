@@ -12,10 +12,20 @@ from centre.rules.newest_position import Newest, Position
 from centre.rules.refusals import Refused
 from centre.rules.running_log import Happening, Kind, Patrol
 from centre.store import Row
-from centre.work import case_access, cases, closings, event_log, positions, running_log, standing_orders
+from centre.work import (
+    case_access,
+    cases,
+    closings,
+    event_log,
+    positions,
+    running_log,
+    sightings,
+    standing_orders,
+)
 from centre.work.board import CallOffSeen, Closing, call_off_seen, closing_seen
 from centre.work.core import Core
 from centre.work.running_log import Colleague
+from centre.work.sightings import Seen
 from centre.work.standing_orders import StandingOrder
 from wire import codes
 
@@ -107,6 +117,7 @@ class Incident:
     exercise: str | None = None  # the zone that exercises; None: a true alarm
     is_check: bool = False  # of a check button: the desk says what it saw and heard
     running: Running = field(default_factory=Running)
+    seen: Seen | None = None  # by the button itself, without a phone
 
     @property
     def given_back_at_ms(self) -> int | None:
@@ -285,6 +296,7 @@ def incident(core: Core, incident_id: str) -> Incident | None:
         exercise=row["exercise"],
         is_check=bool(row["is_check"]),
         running=_running(core, incident_id),
+        seen=sightings.of_incident(core, incident_id),
     )
 
 

@@ -18,7 +18,7 @@ from centre.rules.cases import CaseFile
 from centre.rules.incidents import CloseReason
 from centre.rules.refusals import Refused
 from centre.store import Row
-from centre.work import case_access, case_history, cases, event_log, grants, supervision
+from centre.work import case_access, case_history, cases, event_log, grants, sightings, supervision
 from centre.work.core import Core
 from wire import codes
 
@@ -52,6 +52,7 @@ def held(core: Core, case_id: str) -> Facts:
             },
             "file": of_person(file),
             "photos": [shows for shows in cases.photos_of(core, case_id) if shows == "person"],
+            "places_known_by": sightings.networks_of(core, case_id),
             "grants": [asdict(grant) for grant in grants.all_of(core, case_id)],
             "buttons": [_button(core, one) for one in core.store.all("assignments_of_case", case_id=case_id)],
             "presses": [_press(core, one) for one in core.store.all("incidents_of_case", case_id=case_id)],
@@ -127,6 +128,7 @@ def _press(core: Core, incident: Row) -> Facts:
     assert row is not None
     acts = core.store.all("acts", **which)
     reason = next((act["reason"] for act in acts if act["reason"]), None)
+    seen = sightings.of_incident(core, incident["incident_id"])
     return {
         **which,
         "device_id": row["device_id"],
@@ -141,6 +143,7 @@ def _press(core: Core, incident: Row) -> Facts:
             {name: one[name] for name in POSITION.split()} | {"taken_at": _when(one["taken_at_ms"])}
             for one in core.store.all("all_fixes", **which)
         ],
+        "seen_around": asdict(seen.sighting) if seen else None,
         "called_off_at": _when(call_off["called_off_at_ms"]) if call_off else None,
         "stages": [
             {"stage": STAGES[one["stage"]], "at": _when(one["at_ms"])}

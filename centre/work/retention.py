@@ -11,7 +11,7 @@ AT_ONCE_MAX, ROWS_AT_ONCE_MAX = 10, 200
 # All that hangs on an incident, but for its receipts: the button may still ask for their proofs.
 TABLES = (
     *("fixes", "alarms", "acts", "call_offs", "webhook_events", "escalations"),
-    *("owners", "closings", "corrections", "desk_checks"),
+    *("owners", "closings", "corrections", "desk_checks", "sightings"),
 )
 
 
@@ -99,6 +99,7 @@ def _erase_positions(core: Core, incident: Row, room: int) -> int:
     room -= count + len(seqs)
     if room > 0:
         core.store.run("erase_webhook_events", **which)
+        core.store.run("erase_sightings", **which)
         core.store.run("set_positions_erased", now_ms=core.now_ms(), **which)
     event_log.erase_entries(core, event_log.CENTRE, seqs, why="positions_term", fixes=count, **which)
     return room

@@ -54,10 +54,30 @@ WHERE device_id = :device_id AND revoked_at_ms IS NULL;
 
 -- The alarm or test of a press that goes on, with its highest receipt, and whether it came over this carrier.
 -- name: direct_incident
-SELECT i.incident_id, i.event, i.stage, i.erased_at_ms, r.stage AS receipt_stage, r.proof,
+SELECT i.incident_id, i.event, coalesce(i.erased_at_ms, i.positions_erased_at_ms) AS erased_at_ms, r.stage AS receipt_stage, r.proof,
        EXISTS (SELECT 1 FROM alarms a WHERE a.incident_id = i.incident_id AND coalesce(a.bridge_id, '') = ''
                AND a.path = :path) AS is_arrived,
        EXISTS (SELECT 1 FROM fixes f WHERE f.incident_id = i.incident_id AND f.at_ms > :recent_ms) AS has_fix
 FROM incidents i JOIN receipts r USING (incident_id)
 WHERE i.device_id = :device_id AND i.event = :event AND i.counter = :counter AND i.follows IS NULL
 ORDER BY r.stage DESC LIMIT 1;
+
+-- name: keep_sighting
+INSERT INTO sightings (incident_id, at_ms, sealed) VALUES (:incident_id, :now_ms, :sealed)
+ON CONFLICT DO UPDATE SET at_ms = :now_ms, sealed = :sealed;
+
+-- name: sighting
+SELECT * FROM sightings WHERE incident_id = :incident_id;
+
+-- name: erase_sightings
+DELETE FROM sightings WHERE incident_id = :incident_id;
+
+-- name: place_networks
+SELECT * FROM place_networks WHERE case_id = :case_id;
+
+-- name: set_place_networks
+INSERT INTO place_networks (case_id, networks_sealed) VALUES (:case_id, :sealed)
+ON CONFLICT DO UPDATE SET networks_sealed = :sealed;
+
+-- name: erase_place_networks
+DELETE FROM place_networks WHERE case_id = :case_id;
