@@ -1,6 +1,7 @@
 """A recorded walk: a GPX file. The track is walked in its own time from the start of the bridge."""
 
 import asyncio
+import re
 import time
 from bisect import bisect_right
 from collections.abc import Callable
@@ -15,6 +16,7 @@ FILE_BYTES_MAX = 16 * 1024 * 1024
 # A track point's time is the sixth: gpx, trk, trkseg, trkpt, time. Extensions nest a little deeper.
 DEPTH_MAX = 64
 TEXT_CHARS_MAX = 100
+_DECLARED = re.compile(rb"""<\?xml\s[^>]{0,80}encoding\s*=\s*["']([\w.:-]{1,40})["']""")
 
 
 class Walk:
@@ -68,19 +70,17 @@ def load(path: Path, start_ms: int, now_ms: Callable[[], int] = _wall_ms) -> Wal
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise ValueError(f"{path} is larger than {FILE_BYTES_MAX >> 20} MiB")
-        points = _TrackReader().read(path.read_bytes())
+        points = _read(path.read_bytes())
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
     except (expat.ExpatError, _NotGpx, LookupError):
         raise ValueError(f"{path} is not a GPX file") from None
     if not points:
-        raise ValueError(f"{path} has no track point with a time, so it cannot be walked")
+        raise ValueError(f"{path} has no track point on Earth with a time, so it cannot be walked")
     if len({moment.tzinfo is None for moment, *_ in points}) == 2:
         raise ValueError(f"{path} mixes times with and without a time zone")
     points.sort(key=lambda point: point[0])
     first = points[0][0]
-    if not all(is_on_earth(lat, lon) for _, lat, lon, _ in points):
-        raise ValueError(f"{path} has a point that is not on Earth")
     return Walk(
         [
             (int((moment - first).total_seconds() * 1000), lat, lon, width_m)
@@ -89,6 +89,21 @@ def load(path: Path, start_ms: int, now_ms: Callable[[], int] = _wall_ms) -> Wal
         start_ms,
         now_ms,
     )
+
+
+def _read(content: bytes) -> list[tuple[datetime, float, float, float]]:
+    """Return what _TrackReader does, of an encoding too that its parser does not know, and Python does."""
+    declared = _DECLARED.match(content)
+    try:
+        return _TrackReader().read(content)
+    except ValueError:  # expat knows those of one byte a letter, and Unicode's
+        if declared is None:
+            raise _NotGpx from None
+    try:
+        text = content.decode(declared[1].decode())
+    except ValueError:
+        raise _NotGpx from None
+    return _TrackReader().read(text.encode(), "utf-8")
 
 
 class _NotGpx(Exception):
@@ -107,9 +122,12 @@ class _TrackReader:
         self._values: dict[str, str] = {}
         self._points: list[tuple[datetime, float, float, float]] = []
 
-    def read(self, content: bytes) -> list[tuple[datetime, float, float, float]]:
-        """Return time, latitude, longitude and radius of each. Raises _NotGpx, ExpatError, LookupError."""
-        parser = expat.ParserCreate()
+    def read(self, content: bytes, encoding: str | None = None) -> list[tuple[datetime, float, float, float]]:
+        """Return time, latitude, longitude and radius of each. `encoding`: None is the one that it says.
+
+        Raises _NotGpx, ExpatError, LookupError; ValueError where the parser does not know the encoding.
+        """
+        parser = expat.ParserCreate(encoding)
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -142,6 +160,8 @@ class _TrackReader:
             moment = datetime.fromisoformat(self._values["time"])
             place = float(self._values["lat"]), float(self._values["lon"])
         except (KeyError, ValueError):
+            return
+        if not is_on_earth(*place):
             return
         try:
             hdop = float(self._values.get("hdop", ""))

@@ -28,4 +28,4 @@ def is_mode_of_satellites(modes: str) -> bool:
 
 def is_status_of_satellites(status: object) -> bool:
     """Return whether gpsd's status means satellites; one that is missing or no number says nothing."""
-    return not (isinstance(status, int) and status in _STATUSES)
+    return not (isinstance(status, int | float) and status in _STATUSES)

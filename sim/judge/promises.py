@@ -478,8 +478,8 @@ def _placed(story: Story) -> Iterator[Broken]:
         press = story.press_of[incident]
         begun_ms = story.incidents_of[press][incident]
         is_followed = press.event == ALARM and CLOSED not in stages
-        is_settled = story.bounds.delivery_ms <= story.waits_ms(begun_ms) <= _FOLLOWED_MS
-        if not (is_followed and is_settled):
+        is_settled = story.waits_ms(begun_ms) >= story.bounds.delivery_ms
+        if not (is_followed and is_settled) or story.end_ms - story.pressed_ms(press) > _FOLLOWED_MS:
             continue
         position = story.position_of.get(incident)
         if position is None:

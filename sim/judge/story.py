@@ -357,6 +357,13 @@ class Story:
         """Return whether the auditor has found an incident of this press."""
         return any(one in self.audit for one in self.incidents_of.get(press, ()))
 
+    def pressed_ms(self, press: Press) -> float:
+        """Return when a press was first on the air; where that is not known, when its incident was told."""
+        buttons = (one for one in self.buttons.values() if one.device_id == press.device_id)
+        on_air = [one.first_on_air_ms((press.event, press.counter)) for one in buttons]
+        told = min(self.incidents_of.get(press, {}).values(), default=self.end_ms)
+        return min([at_ms for at_ms in on_air if at_ms is not None], default=told)
+
     def gave_button(self, device_id: str) -> list[tuple[float, int]]:
         """Return when the centre gave which stage to any press of one button."""
         return [one for press, gave in self._gave_of.items() if press.device_id == device_id for one in gave]

@@ -27,6 +27,7 @@ from wire import receipts
 BOUND_S = Bounds().delivery_ms / 1000  # from the last fault's end on
 MINUTES = 10
 MINUTES_MAX = 600
+HELD_SHARE = 0.6  # of the time in which something happens, a hold's longest
 SETTLE_S = 8.0  # from power-on until all are there: nothing begins before
 
 ACTS = ("hold", "clicks", "tap", "operate", "call_off", "walk")
@@ -224,7 +225,11 @@ class _Drawing:
         if what == "clicks" and random.random() < 0.3:
             steps += self._four_who_linger(Step(max(at_s - 1, SETTLE_S), "strangers", button, 20.0))
         if what == "hold":
-            held_s = round(random.uniform(20, 200), 1) if random.random() < 0.1 else 0.0
+            held_s = 0.0
+            if (
+                random.random() < 0.1
+            ):  # in a bag, or by somebody who sits on it: up to hours, where there is time
+                held_s = round(random.uniform(20, random.choice((200, HELD_SHARE * self._end_s))), 1)
             steps = [Step(at_s, what, button, value=held_s)]
             if held_s or random.random() < 0.2:  # once more, for fear, or after something sat on it
                 again_s = at_s + held_s + random.uniform(3, 40)

@@ -45,7 +45,7 @@ def test_what_it_leaves_out_is_not_made_up() -> None:
     [
         *({"mode": mode} for mode in (0, 1, None)),
         {"lat": None},
-        *({"status": status} for status in (5, 7, 8)),
+        *({"status": status} for status in (5, 7, 8, 5.0)),
     ],
 )
 def test_a_receiver_without_a_fix_is_heard_and_gives_none(changes: dict[str, object]) -> None:

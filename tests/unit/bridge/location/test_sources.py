@@ -135,6 +135,8 @@ async def test_a_source_that_fails_takes_no_other_with_it() -> None:
         track('<trkpt lat="north" lon="1"/>'),
         "<gpx>" + "<a>" * 100_000,
         '<?xml version="1.0" encoding="klingon"?><gpx/>',
+        '<?xml version="1.0" encoding="euc-kr"?><gpx>\xff</gpx>',
+        '<?xml version="1.0" encoding="undefined"?><gpx/>',
     ],
 )
 def test_a_file_that_is_no_track_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
@@ -149,7 +151,13 @@ def test_a_file_that_is_no_track_is_refused_in_a_sentence(tmp_path: Path, text: 
 
 @pytest.mark.parametrize(
     ("encoding", "mark"),
-    [("utf-8", b"\xef\xbb\xbf"), ("utf-16", b""), ("iso-8859-1", b""), ("windows-1252", b"")],
+    [
+        ("utf-8", b"\xef\xbb\xbf"),
+        ("utf-16", b""),
+        ("iso-8859-1", b""),
+        ("windows-1252", b""),
+        ("gb18030", b""),
+    ],
 )
 def test_a_track_is_read_in_the_encoding_that_it_says(tmp_path: Path, encoding: str, mark: bytes) -> None:
     """With names of any prefix, blanks around its values, and a point that is odd among them."""
@@ -158,6 +166,8 @@ def test_a_track_is_read_in_the_encoding_that_it_says(tmp_path: Path, encoding: 
         '<g:gpx xmlns:g="http://www.topografix.com/GPX/1/1"><g:trk><g:name>Été</g:name><g:trkseg>'
         '<g:trkpt lat="50.1" lon="4.1"><g:time> 2020-01-01T00:00:00Z\n</g:time><g:hdop> 2 </g:hdop></g:trkpt>'
         '<g:trkpt lat="50.2" lon="4.2"><g:time>yesterday</g:time></g:trkpt>'
+        '<g:trkpt lat="95" lon="4.2"><g:time>2020-01-01T00:00:05Z</g:time></g:trkpt>'
+        '<g:trkpt lat="nan" lon="4.2"><g:time>2020-01-01T00:00:05Z</g:time></g:trkpt>'
         '<g:trkpt lat="here" lon="4.2"><g:time>2020-01-01T00:00:01Z</g:time></g:trkpt>'
         '<g:trkpt lat="50.3" lon="4.3"><g:time>2020-01-01T00:00:02Z</g:time><g:hdop>nan</g:hdop></g:trkpt>'
         "</g:trkseg></g:trk></g:gpx>"
