@@ -116,6 +116,7 @@ class Modem:
         self._cfun = 1
         self._is_unlocked = not self.sim.pin
         self._registered = SEARCHING
+        self._is_hidden = self.faults.coverage == SEARCHING
         self._active = False
         self._socket: Address | None = None
         self._received: list[bytes] = []
@@ -216,6 +217,7 @@ class Modem:
         if self.power != ON or self.faults.is_silent or self._board_rate != self._rate:
             return
         self._awake()
+        self._look()
         for at in range(len(data)):
             byte = data[at : at + 1]
             if self._payload is not None:
@@ -353,12 +355,20 @@ class Modem:
     def cover(self, coverage: int) -> None:
         """Change what the network is where the board is."""
         self.faults.coverage = coverage
-        if self.power == ON and coverage != self._registered:
+        self._look()
+
+    def _look(self) -> None:
+        """See whether the network is still what it was."""
+        coverage = self.faults.coverage
+        if self.power == ON and self._registered in (HOME, ROAMING, DENIED) and coverage != self._registered:
             self._was_registered = False
             self._registered = SEARCHING
             if coverage not in (HOME, ROAMING):
                 self._lose()
             self._search()
+        elif self.power == ON and self._is_hidden and coverage != SEARCHING:
+            self._search()
+        self._is_hidden = coverage == SEARCHING
 
     def _registration(self, mode: str = "") -> bytes:
         cell = b',"4E2A","01A2D001",7' if self._reports >= 2 and self._registered in (HOME, ROAMING) else b""
@@ -553,6 +563,7 @@ class Modem:
 
     def _incoming_of(self, socket: Address, generation: int) -> Callable[[bytes], None]:
         def incoming(data: bytes) -> None:
+            self._look()
             if (
                 self._socket == socket
                 and generation == self._generation

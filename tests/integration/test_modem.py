@@ -11,6 +11,7 @@ import pytest
 from sim.board import modem as modems
 from sim.board.board import Board, BoardEvent
 from sim.board.modem import MAKES, Modem
+from sim.judge.events import WorldEvent
 from sim.judge.vibrations import RECEIVED, TAKEN, VibrationReader
 from sim.radio.air import Air, Medium
 from sim.realtime import lte_button
@@ -240,5 +241,73 @@ async def test_a_press_is_received_and_felt_with_the_phone_off(far: tuple[World,
         )
         await asyncio.sleep(3)
         assert felt(world, since)[:2] == [TAKEN, RECEIVED]
+    finally:
+        await one.close()
+
+
+def tells_received(e: WorldEvent) -> bool:
+    """Return whether the button has proof that the centre has it, by LTE."""
+    return e.by == "button" and e.what == "receipt" and e.data["args"] == ["1", "lte"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", MAKES)
+async def test_a_modem_that_restarts_before_the_answer_costs_seconds(
+    far: tuple[World, int], make: str
+) -> None:
+    """Its socket is gone, and with it the answer; the same frame again is the same press."""
+    world, port = far
+    one = await lte_button.add(world, port, make=make, hold_ms=500)
+    try:
+        one.modem.faults.restarts_after_send = 1
+        since = len(world.events)
+        await one.button.press()
+        await world.wait_for(tells_received, since=since)
+        incidents = {e.data["incident"] for e in world.events if e.what == "received"}
+        assert len(incidents) == 1
+        assert one.modem.starts == 2
+    finally:
+        await one.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", MAKES)
+async def test_a_wrong_pin_costs_one_try_and_bluetooth_brings_the_press(
+    far: tuple[World, int], make: str
+) -> None:
+    """The modem is given up, the phone is not: RECEIVED is felt, and the SIM has two tries left."""
+    world, port = far
+    one = await lte_button.add(world, port, make=make, pin="1111", hold_ms=500)
+    one.modem.sim = modems.Sim(pin="2468")
+    try:
+        await world.add_bridge(one.button.enrolment)
+        since = len(world.events)
+        await one.button.press()
+        await world.wait_for(
+            lambda e: e.by == "button" and e.what == "receipt" and e.data["args"] == ["1"], since=since
+        )
+        await world.wait_for(lambda e: e.by == "button" and e.what == "direct" and "off" in e.data["args"])
+        await asyncio.sleep(3)
+        assert RECEIVED in felt(world, since)
+        assert one.modem.sim.tries >= 2
+        assert len(one.modem.sim.entered) <= 1
+    finally:
+        await one.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", MAKES)
+async def test_a_cell_that_is_gone_for_a_while_is_found_again(far: tuple[World, int], make: str) -> None:
+    """In a lift, in a cellar: the press goes out as soon as there is a cell, and nothing is felt before."""
+    world, port = far
+    one = await lte_button.add(world, port, make=make, hold_ms=500)
+    try:
+        one.strike("cell_gone")
+        since = len(world.events)
+        await one.button.press()
+        await asyncio.sleep(15)
+        assert not any(tells_received(e) for e in world.events)
+        one.heal()
+        await world.wait_for(tells_received, since=since)
     finally:
         await one.close()
