@@ -1,11 +1,12 @@
 """A whole world per test: air, button in MicroPython, bridge and centre as processes."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from sim.realtime.small_disk import CannotMount, SmallDisk
 from sim.realtime.world import Button, Match, World, WorldEvent
 
 
@@ -24,6 +25,18 @@ async def promises_are_kept(world: World) -> AsyncIterator[None]:
     judgement = world.judge()
     print("\n".join(f"not seen: {one.promise}: {one.why}" for one in judgement.unseen))
     assert judgement.broken == []
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[tuple[Path, SmallDisk]]:
+    """A home on a small disk of its own."""
+    home = tmp_path / "home"
+    try:
+        small = SmallDisk(home, 8192)
+    except CannotMount as error:
+        pytest.skip(str(error))
+    yield home, small
+    small.close()
 
 
 QUICK = {"hold_ms": 500}

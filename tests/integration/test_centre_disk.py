@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,24 +10,12 @@ import pytest
 from centre.commands import main
 from centre.platform import drafts
 from centre.platform.home import SPARE, Home
-from sim.realtime.small_disk import CannotMount, SmallDisk
+from sim.realtime.small_disk import SmallDisk
 from tests.integration.parts import ROOT, amr_centre, imported, run, served
 from tests.unit.centre.parts import FIX, Hand
 from tests.unit.centre.parts import centre as served_here
 
 HAND = Hand()
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[tuple[Path, SmallDisk]]:
-    """A home on a small disk of its own."""
-    home = tmp_path / "home"
-    try:
-        small = SmallDisk(home, 8192)
-    except CannotMount as error:
-        pytest.skip(str(error))
-    yield home, small
-    small.close()
 
 
 @pytest.mark.slow

@@ -1,37 +1,19 @@
 """*Live* means that this desk would see an alarm now and could take it: stream, store and session."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from centre.jobs.store_check import ANSWER_S_MAX, CHECK_S
 from centre.platform.home import Home
 from centre.work import accounts
 from centre.work.core import open_core
-from sim.realtime.small_disk import CannotMount, SmallDisk
-from tests.unit.centre.parts import FIX, Hand, Lines, Phone, centre
+from sim.realtime.small_disk import SmallDisk
+from tests.integration.parts import enter
+from tests.unit.centre.parts import FIX, Hand, Lines, centre
 
 HAND = Hand()
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[tuple[Path, SmallDisk]]:
-    """A home on a small disk of its own."""
-    home = tmp_path / "home"
-    try:
-        small = SmallDisk(home, 4096)
-    except CannotMount as error:
-        pytest.skip(str(error))
-    yield home, small
-    small.close()
-
-
-async def enter(phone: Phone, console_url: str) -> None:
-    async with phone.session.get(console_url) as response:
-        assert response.status == 200
 
 
 async def until(events: AsyncIterator[tuple[str, str, Any]], takes_alarms: bool) -> None:
