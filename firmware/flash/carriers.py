@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 UP, DOWN, RAISED = "up", "down", "raised"
 _SILENCE_S = 40
 _PREPARE = """
-import gc
-gc.threshold(4096)
-import os, time
+import gc, os, time
 from binascii import hexlify
 from firmware.board import config
 from firmware.board.boards import module

@@ -38,9 +38,11 @@ _CHUNK_BYTES = 512
 _CABLE_ERRORS = (None, errno.EIO, errno.ENXIO, errno.ENODEV, errno.EBADF, errno.ENOTTY)
 # littlefs without room for one more name says 36: the name is too long.
 _FULL = re.compile(r"OSError: (\[Errno )?(28|36)\b")
-# The button's watchdog cannot be stopped, but set anew: this one lets us finish.
+# The button's watchdog cannot be stopped, but set anew: this one lets us finish. Collecting early keeps room
+# for what is typed.
 _CALM = f"""
 import gc, os
+gc.threshold(4096)
 try:
     import machine
     machine.WDT(timeout={PROMPT_MS})
