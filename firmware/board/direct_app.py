@@ -50,11 +50,12 @@ class DirectApp:
         self._mac = Mac(derive(app.identity.root, "direct", app.identity.epoch))
         self._errors = self._radios = self._ahead_ms = 0
         self._kept = Kept()
-        self._carriers = {one.name: one for one in app.board.carriers(settings, self._mac)}
+        made = app.board.carriers(settings, self._mac)
+        self._carriers = {one.name: one for one in made}
         now_ms = app.board.now_ms()
         is_bad = self._load(now_ms)
         self._is_apart = not getattr(app.board, "wifi_beside_ble", True)
-        names = tuple(self._carriers)
+        names = tuple(one.name for one in made)  # MicroPython's dict keeps no order
         self._direct = Direct(
             self._life,
             self._kept,

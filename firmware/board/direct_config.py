@@ -12,6 +12,7 @@ CA_FILE = "ca.der"
 
 PROFILES = ("backup", "always", "off")
 MODEMS = ("sim7080g", "gm02s")
+CARRIERS = ("wifi", "lte")
 ADDRESSES_MAX = 4
 NETWORKS_MAX = 8
 _HOST_MAX = 253
@@ -39,6 +40,7 @@ class DirectSettings:
         self.apn: str = data.get("apn", "")
         self.pin: str = data.get("pin", "")
         self.uart: dict[str, int] = data.get("uart") or {}
+        self.first: str = data.get("first", "wifi")  # the carrier that is tried first
         self.networks = networks
         _need("profile", self.profile in PROFILES)
         _need("addresses", 1 <= len(self.addresses) <= ADDRESSES_MAX)
@@ -48,6 +50,7 @@ class DirectSettings:
         _need("host", _is_word(self.host, _HOST_MAX))
         _need("port", _is_number(self.https_port, 1, _PORT_MAX))
         _need("modem", self.modem is None or self.modem in MODEMS)
+        _need("first", self.first in CARRIERS)
         _need("apn", _is_word(self.apn, _APN_MAX))
         _need("pin", self.pin == "" or (_PIN_MIN <= len(self.pin) <= _PIN_MAX and self.pin.isdigit()))
         if self.modem:

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from firmware.board.config import DIRECT_FILE, SETTINGS
-from firmware.board.direct_config import CA_FILE, MODEMS, NETWORKS_FILE, PROFILES, DirectSettings
+from firmware.board.direct_config import CA_FILE, CARRIERS, MODEMS, NETWORKS_FILE, PROFILES, DirectSettings
 from firmware.flash.errors import CommandError
 from firmware.flash.interpreter import KINDS
 
@@ -39,6 +39,7 @@ _SENTENCES = {
     "port": "a port is a number from 1 to 65535",
     "host": "--host is the centre's name in its certificate, of at most 253 characters",
     "modem": f"--modem is one of {', '.join(MODEMS)}",
+    "first": f"--first is one of {', '.join(CARRIERS)}",
     "apn": "--apn has at most 100 characters, and no space, comma, semicolon, quotation mark or backslash",
     "pin": "a SIM's PIN has 4 to 8 digits",
     "uart": "--modem-pins are TX, RX and, where it is wired, PWRKEY: different pins from 0 to 48, none of "
@@ -99,6 +100,11 @@ def add_options(parser: argparse._ActionsContainer) -> None:
         "--host", metavar="NAME", help="the centre's name, for HTTPS where datagrams get no answer"
     )
     parser.add_argument("--https-port", type=int, metavar="N", help="default: 443")
+    parser.add_argument(
+        "--first",
+        choices=CARRIERS,
+        help="which way is tried first (default: wifi); lte where somebody else may own the home's router",
+    )
     parser.add_argument("--modem", choices=MODEMS, help="which modem is wired to the board")
     parser.add_argument("--modem-pins", metavar="TX,RX[,PWRKEY]", help="where (default: docs/integrators.md)")
     parser.add_argument("--apn", default="", metavar="NAME", help="of the SIM's operator")
@@ -132,7 +138,7 @@ def asked(options: argparse.Namespace) -> Direct | None:
     """Return what the options ask for; None: nothing was said. Raises CommandError."""
     if options.direct is None:
         given = options.address or options.host or options.modem or options.apn or options.pin
-        if given or options.modem_pins or options.https_port:
+        if given or options.modem_pins or options.https_port or options.first:
             raise CommandError(
                 "--address, --host, --modem, --apn and --pin belong to --direct backup or always"
             )
@@ -147,6 +153,7 @@ def asked(options: argparse.Namespace) -> Direct | None:
         "https_port": port,
     }
     data |= {"modem": options.modem, "apn": options.apn, "pin": "", "uart": None}
+    data["first"] = options.first or CARRIERS[0]
     pins = _numbers(options.modem_pins) if options.modem_pins else None
     made = Direct(data, _der(options.ca) if options.ca else b"", pins)
     if options.pin:

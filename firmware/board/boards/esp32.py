@@ -117,6 +117,7 @@ class Board(Hand):
             from firmware.board.lte import Lte
 
             made.append(Lte(settings, *self._pin_memory()))
+        made.sort(key=lambda one: one.name != settings.first)
         return made
 
     def _pin_memory(self) -> tuple:

@@ -44,6 +44,7 @@ def test_what_is_set_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "0123",
         4,
     )
+    assert direct.first == "wifi"
     assert direct.networks == {b"\x01" * 8: "ab" * 32}
     with pytest.raises(OSError, match="ca"):
         direct.ca()
@@ -82,6 +83,7 @@ def test_without_the_file_or_off_there_is_no_direct_path(
         {"https_port": 0},
         {"modem": "another"},
         {"modem": ["sim7080g"]},
+        {"first": "bluetooth"},
         {"apn": "a" * 101},
         {"apn": 'iot"\r\nAT+CFUN=0'},
         {"apn": 7},

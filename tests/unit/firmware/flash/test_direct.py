@@ -44,6 +44,7 @@ def test_what_is_asked_for_is_on_the_board(
     monkeypatch.setattr("sys.stdin", io.StringIO("0123\n"))
     more = ["--address", "[2001:db8::5]:443", "--address", "2001:db8::6", "--host", "Alarm.example.org"]
     more += ["--ca", str(ca), "--modem", "sim7080g", "--apn", "iot.example", "--pin"]
+    more += ["--first", "lte"]
     assert provision(tmp_path / "b", *DIRECT, *more) == 0
     made = files(tmp_path / "b")
     assert json.loads(made[DIRECT_FILE]) == {
@@ -52,6 +53,7 @@ def test_what_is_asked_for_is_on_the_board(
         "host": "alarm.example.org",
         "https_port": 443,
         "modem": "sim7080g",
+        "first": "lte",
         "apn": "iot.example",
         "pin": "0123",
         "uart": {"tx": 17, "rx": 16, "pwrkey": 4},
