@@ -267,6 +267,10 @@ class DirectApp:
         now_ms = self._app.board.now_ms()
         self._note(name, 0)
         self._set_time(answer.time_ms, now_ms)
+        carrier = self._carriers[name]
+        carrier.clock_known = bool(self._ahead_ms)
+        if hasattr(carrier, "proven"):
+            carrier.proven()
         if answer.receipt[0]:
             self._take(name, answer.receipt, now_ms)
         self._do(self._direct.answered(name, request, answer, now_ms))

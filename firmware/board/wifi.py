@@ -244,9 +244,8 @@ class Wifi:
         return answer
 
     def proven(self) -> None:
-        """Take that an answer was the centre's: this is the place to come back to, and the clock is set."""
+        """Take that an answer was the centre's: this is the place to come back to."""
         self._last = self._found[0]
-        self.clock_known = True
 
     # -- HTTPS -------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ import sys
 import tempfile
 import termios
 import tty
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sim.realtime import demo_data
 from sim.realtime.people import EXAMPLE
@@ -41,6 +41,9 @@ _WORDS = {
     "receipt": "RECEIVED proven on the button",
     "acknowledged": "an operator has taken it",
     "acknowledged_receipt": "ACKNOWLEDGED proven on the button",
+    "own_radio_on": "no phone has heard it: the button's own radio goes on",
+    "closed": "an operator has closed it",
+    "closed_receipt": "CLOSED proven on the button",
 }
 
 
@@ -54,6 +57,7 @@ class Timeline:
     counter: int = 0
     code: str = ""
     incident: str = ""
+    wanted: ClassVar[tuple[str, ...]] = STAGES
 
     def at(self, stage: str, event: WorldEvent, by: str) -> str:
         self.stages.append({"stage": stage, "at_ms": round(event.at_ms - self.pressed_ms, 1), "by": by})
@@ -63,30 +67,39 @@ class Timeline:
         return any(s["stage"] == stage for s in self.stages)
 
     def missing(self) -> str | None:
-        return next((stage for stage in STAGES if not self.has(stage)), None)
+        return next((stage for stage in self.wanted if not self.has(stage)), None)
 
     def take(self, event: WorldEvent) -> str | None:
         """The stage that `event` is of this press, if it is one and the first of it."""
-        e, data = event, event.data
-        stage, by = None, e.by
-        if e.what == "pressed":
-            stage, by = "pressed", "hand"
-        elif e.what == "motor" and data["on"] and e.by == "button":
-            stage = "held"
-        elif e.what == "advert" and e.by == "air" and self.has("held"):
-            stage = "first_advert"
-            self.code = data["data"][:4:-1].hex()
-        elif e.what in ("heard", "received", "acknowledged") and data.get("event") in _EVENTS:
-            if e.by == "bridge" and e.what == "received":
-                return None  # the same, seen from the phone
-            stage, by = e.what, "operator" if e.what == "acknowledged" else e.by
-            self.event, self.counter = data["event"], data["counter"]
-            self.incident = data.get("incident", self.incident)
-        elif e.what == "receipt" and e.by == "button":
-            stage = {"1": "receipt", "2": "acknowledged_receipt"}.get(data["args"][0])
+        stage, by = self.stage_of(event)
         if stage is None or self.has(stage):
             return None
-        return self.at(stage, e, by)
+        return self.at(stage, event, by)
+
+    def stage_of(self, e: WorldEvent) -> tuple[str | None, str]:
+        """Return which stage an event is, None for none, and who has reached it."""
+        data = e.data
+        if e.what == "pressed":
+            return "pressed", "hand"
+        if e.what == "motor" and data["on"] and e.by == "button":
+            return "held", e.by
+        if e.what == "advert" and e.by == "air" and self.has("held"):
+            self.code = data["data"][:4:-1].hex()
+            return "first_advert", e.by
+        if e.what in ("heard", "received", "acknowledged") and data.get("event") in _EVENTS:
+            if e.by == "bridge" and e.what == "received":
+                return None, e.by  # the same, seen from the phone
+            self.event, self.counter = data["event"], data["counter"]
+            self.incident = data.get("incident", self.incident)
+            return e.what, "operator" if e.what == "acknowledged" else e.by
+        return own_stage(e), e.by
+
+
+def own_stage(e: WorldEvent) -> str | None:
+    """Return which stage the button says that it has proven."""
+    if e.what != "receipt" or e.by != "button":
+        return None
+    return {"1": "receipt", "2": "acknowledged_receipt"}.get(e.data["args"][0])
 
 
 class Screen:
@@ -113,6 +126,8 @@ class Screen:
 
 
 class Demo:
+    timeline_kind: type[Timeline] = Timeline
+
     def __init__(
         self, world: World, button: Button, screen: Screen, stage_s_max: float = _STAGE_S_MAX
     ) -> None:
@@ -120,17 +135,17 @@ class Demo:
         self.world = world
         self.button = button
         self.screen = screen
-        self.timeline = Timeline(0)
+        self.timeline = self.timeline_kind(0)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._vibrations = VibrationListener(self._feel)
+        self._vibrations = VibrationListener(self.feel)
         self._patterns = 0
-        self._all_felt = asyncio.Event()
+        self.all_felt = asyncio.Event()
         self._alarmed = False
 
     def watch(self, event: WorldEvent) -> None:
         """Show what happens, as it happens."""
         if event.what == "pressed" and not self.timeline_is_open():
-            self.timeline = Timeline(event.at_ms)
+            self.timeline = self.timeline_kind(event.at_ms)
         if self.timeline.take(event):
             self.screen.stage(self.timeline.stages[-1])
         self._vibrations.take(event)
@@ -142,6 +157,12 @@ class Demo:
     def timeline_is_open(self) -> bool:
         """A second press while the first waits for its receipt is the same press."""
         return bool(self.timeline.stages) and not self.timeline.has("receipt")
+
+    def restart(self) -> None:
+        """Make ready for another press."""
+        self.timeline = self.timeline_kind(0)
+        self._patterns = 0
+        self.all_felt.clear()
 
     async def once(self) -> None:
         """One press, acknowledged. Raises Trouble naming the first stage that did not happen."""
@@ -169,16 +190,17 @@ class Demo:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _feel(self, pattern: str) -> None:
+    def feel(self, pattern: str) -> None:
+        """Show what the hand feels."""
         self._patterns += 1
         if self._patterns == _PATTERNS_OF_A_PRESS:
-            self._all_felt.set()
+            self.all_felt.set()
         self.screen.say(f"{'':12}  {'':21} hand      feels {pattern}", "36")
 
     async def _settled(self) -> None:
         """The finger is up, and the taken pulse and both receipts have been felt."""
         await asyncio.gather(*self._tasks)
-        await self._all_felt.wait()
+        await self.all_felt.wait()
 
     async def keys(self) -> None:
         """As _KEYS tells."""
@@ -244,7 +266,15 @@ async def furnish(world: World) -> Button:
     return button
 
 
-async def run(*, once: bool, as_json: bool) -> int:
+async def prepare(world: World, screen: Screen) -> Demo:
+    """Add who is needed for a press that a phone hears."""
+    return Demo(world, await furnish(world), screen)
+
+
+Prepare = Callable[[World, Screen], Awaitable[Demo]]
+
+
+async def run(*, once: bool, as_json: bool, prepare: Prepare = prepare) -> int:
     """The whole demo; 0, or 1 with a sentence on stderr."""
     interactive = not once and sys.stdin.isatty() and sys.stdout.isatty()
     screen = Screen(quiet=as_json)
@@ -252,8 +282,8 @@ async def run(*, once: bool, as_json: bool) -> int:
         try:
             async with World(Path(home)) as world:
                 screen.say("centre, button and bridge are starting ...", "2")
-                button = await furnish(world)
-                demo = Demo(world, button, screen)
+                demo = await prepare(world, screen)
+                button = demo.button
                 screen.say(f"{'button':14} {button.device_id}, on {button.board.interpreter['version']}")
                 screen.say(
                     f"{'case':14} {EXAMPLE.number}, {EXAMPLE.person.name}: invented, like everybody here"

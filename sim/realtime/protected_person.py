@@ -6,8 +6,9 @@ from typing import Any
 import aiohttp
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
 
 

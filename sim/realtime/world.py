@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import ssl
 import sys
@@ -28,15 +29,18 @@ from firmware.board.config import SETTINGS
 from firmware.flash.direct import Direct
 from firmware.flash.provision import Provisioned, provision
 from sim.board.board import Board, BoardEvent
+from sim.faults import WIFI
 from sim.judge import promises
 from sim.judge.events import WorldEvent
 from sim.judge.promises import Judgement, judge
 from sim.judge.story import Bounds
 from sim.radio.air import Air, Medium, OnAir
-from sim.realtime import dispatch_system, setup
+from sim.realtime import dispatch_system, own_way, setup
 from sim.realtime.auditor import Auditor
 from sim.realtime.clock import SettableClock
 from sim.realtime.dispatch_system import DispatchSystem
+from sim.realtime.own_way import OwnWay
+from sim.realtime.protected_person import free_port
 from wire.codes import ALARM
 
 __all__ = ["Button", "Match", "Program", "Trouble", "World", "WorldEvent"]
@@ -47,6 +51,7 @@ BATTERY_GPIO = SETTINGS["battery_gpio"][0]  # through a divider of two equal res
 _STOP_S = 5
 _START_S = 120  # on a machine that is busy otherwise; whoever fails to start ends, and is told at once
 _OPERATOR = "operator"
+_HEAP_KIB, _MORE_KIB = 96, 160  # without the direct path, and with it
 _FORM_TOKEN = re.compile(r'data-csrf="([0-9a-f]{64})"')
 _LIFT_S = 0.15  # a finger's time to feel the pulse and let go
 _CLICK_S = 0.15
@@ -87,6 +92,7 @@ class Button:
         self._world = world
         self._session: tuple[str, bytes] | None = None
         self.board = Board(world.air, name, image, heap_kib=heap_kib, on_event=self._on_event)
+        self.way: OwnWay | None = None  # to the centre, without a phone
 
     async def press(self) -> None:
         """Hold the button down until it has taken the press. Raises Trouble when it never does."""
@@ -247,7 +253,9 @@ class World:
         self.buttons: dict[str, Button] = {}
         self.programs: dict[str, Program] = {}
         self.url = ""
+        self._direct_port = free_port(socket.SOCK_DGRAM)  # of the centre, for buttons without a phone
         self._medium = Medium(seed, loss, **medium)
+        self._seed = seed
         self._news = asyncio.Event()
         self._observers: list[Callable[[WorldEvent], None]] = []
         self._last_advert: dict[str, tuple[str, bytes]] = {}
@@ -265,6 +273,7 @@ class World:
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*(button.board.power_off() for button in self.buttons.values()))
+        await asyncio.gather(*(button.way.close() for button in self.buttons.values() if button.way))
         await asyncio.gather(*(program.stop() for program in self.programs.values()))
         if self._operator:
             await self._operator.close()
@@ -276,6 +285,7 @@ class World:
 
     async def add_centre(self, *options: str) -> None:
         """Start a centre on a free port; it keeps that port when it is started again."""
+        options = (*options, "--direct-port", str(self._direct_port))
         said = await self._start(
             "centre", self._centre("serve", "--json-log", "--port", "0", *options), "listening"
         )
@@ -299,13 +309,26 @@ class World:
     async def add_button(
         self,
         name: str = "button",
+        direct: str = "off",
+        carriers: tuple[str, ...] = (WIFI,),
+        /,
         *,
-        heap_kib: int = 96,
+        heap_kib: int = 0,
         battery_mv: int = 0,
         **settings: int,
     ) -> Button:
-        """Provision a board, tell the centre, and switch it on. `battery_mv`: as measured; 0: it cannot."""
-        button = await self.set_up_button(name, settings, heap_kib=heap_kib, battery_mv=battery_mv)
+        """Provision a board, tell the centre, and switch it on. `battery_mv`: as measured; 0: it cannot.
+
+        `direct`: when it reaches for the centre by itself, over its `carriers`. `heap_kib` 0: as much as such
+        a board has, in this machine's objects, which are twice as large as a chip's.
+        """
+        alone = None if direct == "off" else own_way.asked(direct, carriers, self._ca)
+        heap_kib = heap_kib or (_MORE_KIB if alone else _HEAP_KIB)
+        button = await self.set_up_button(
+            name, settings, heap_kib=heap_kib, battery_mv=battery_mv, alone=alone
+        )
+        if alone:
+            await self._add_way(button, carriers)
         await button.board.power_on()
         return button
 
@@ -314,7 +337,7 @@ class World:
         name: str,
         settings: dict[str, int],
         *,
-        heap_kib: int = 96,
+        heap_kib: int = _HEAP_KIB,
         battery_mv: int = 0,
         alone: Direct | None = None,
     ) -> Button:
@@ -338,6 +361,23 @@ class World:
         hold_ms = settings.get("hold_ms", SETTINGS["hold_ms"][0])
         self.record(name, "provisioned", device_id=button.device_id, hold_ms=hold_ms)
         return button
+
+    async def _add_way(self, button: Button, carriers: tuple[str, ...]) -> None:
+        """Give a button a home with Wi-Fi, and a modem, as its carriers ask for."""
+        if WIFI in carriers:
+            image = self.home / button.name
+            await asyncio.to_thread(own_way.add_network, image, image / "registry.jsonl")
+        host, _, port = self.url.removeprefix("https://").partition(":")
+        button.way = OwnWay(
+            button.board,
+            (host, int(port)),
+            (host, self._direct_port),
+            carriers,
+            self.centre_home,
+            self.home / f"{button.name}-way",
+            self._seed,
+        )
+        await button.way.open()
 
     async def another_enrolment(self, button: Button) -> str:
         """The QR text with which one more bridge can watch `button`."""

@@ -10,6 +10,7 @@ import pytest
 
 from sim.realtime import demo_data
 from sim.realtime.demo import STAGES, Demo, Screen, furnish
+from sim.realtime.demo_direct import STAGES as DIRECT_STAGES
 from sim.realtime.people import EXAMPLE
 from sim.realtime.world import Trouble, World
 from tests.integration.conftest import is_stage
@@ -35,6 +36,26 @@ async def test_once_as_json_is_the_whole_timeline(tmp_path: Path) -> None:
     assert report["incident"]
     assert "micropython" in str(report["receipt_proven_by"])
     assert not list(tmp_path.glob("amr-demo-*")), "it cleans up"
+
+
+@pytest.mark.slow
+async def test_without_a_phone_each_way_brings_the_receipt(tmp_path: Path) -> None:
+    """The phone is off: by datagrams, over TLS where those are dropped, and by a modem."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sim.app", "demo", "--direct", "--json"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env={"PATH": "", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    report = json.loads(out.decode().splitlines()[-1])
+    assert [way["way"] for way in report["ways"]] == ["wifi-datagram", "wifi-https", "modem"]
+    for way in report["ways"]:
+        assert [stage["stage"] for stage in way["stages"]] == list(DIRECT_STAGES)
+    assert [way["counter"] for way in report["ways"]] == [1, 2, 3]
+    assert len({way["incident"] for way in report["ways"]}) == 3
+    assert "micropython" in str(report["receipt_proven_by"])
 
 
 @pytest.mark.slow

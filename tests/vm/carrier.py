@@ -76,6 +76,7 @@ for session in PLAN["sessions"]:
         if isinstance(answer, direct.Answer):
             print("answer", by, answer.time_ms)
             carrier.proven()
+            carrier.clock_known = True
         else:
             print("none", by, answer, carrier.error)
     carrier.close()
