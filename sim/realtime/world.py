@@ -285,7 +285,7 @@ class World:
 
     async def add_centre(self, *options: str) -> None:
         """Start a centre on a free port; it keeps that port when it is started again."""
-        options = (*options, "--direct-port", str(self._direct_port))
+        options = ("--direct-port", str(self._direct_port), *options)
         said = await self._start(
             "centre", self._centre("serve", "--json-log", "--port", "0", *options), "listening"
         )
