@@ -23,6 +23,7 @@ from wire.keys import InvalidMessage, Mac, derive
 
 _LET_GO_MS = 100  # how long a peer that was let go is waited for, before the radio is switched off
 _BATTERY_HYSTERESIS_MV = 100
+_DIRECT_AGAIN_MS = 600_000  # after a fault, and a start in between
 
 
 _OF_SESSION = (press.SESSION, press.ADVERTISE, press.HUSH, press.SILENCE)
@@ -105,15 +106,26 @@ class App:
         self.do(self.press.tick(now_ms))
         if self._retry_ms is not None and now_ms >= self._retry_ms:
             self._advertise()
-        if self._load_direct and self.may_block():
-            self._begin_direct()
-        if self.direct:
-            self.direct.step()
+        self._step_direct()
         return self._due_ms()
 
     def may_block(self) -> bool:
         """Return whether a long call does no harm: the motor is still, and nothing of a press waits."""
         return not self._waiting and self.feedback.is_idle() and not self.gesture.is_down()
+
+    def _step_direct(self) -> None:
+        """Let the direct path do its part; whatever goes wrong there is no matter of Bluetooth's."""
+        try:
+            if self._load_direct and self.may_block():
+                self._begin_direct()
+            if self.direct:
+                self.direct.step()
+        except Exception as error:
+            self.say("direct", "fault", repr(error))
+            if self.direct:
+                self.direct.stop()
+            self.direct = None
+            self.press.life.direct_ms = self.board.now_ms() + _DIRECT_AGAIN_MS
 
     def _begin_direct(self) -> None:
         """Load the direct path where it has something to do; a wake for ALIVE does without."""
@@ -121,17 +133,14 @@ class App:
         if self.board.slept and not life.event and self.board.now_ms() < life.direct_ms:
             return
         load, self._load_direct = self._load_direct, None
-        try:
-            settings, defaulted = load(self._settings)
-            self._defaulted |= defaulted
-            if not settings:
-                life.direct_ms = press.NEVER_MS
-            else:
-                from firmware.board.direct_app import DirectApp
+        settings, defaulted = load(self._settings)
+        self._defaulted |= defaulted
+        if settings:
+            from firmware.board.direct_app import DirectApp
 
-                self.direct = DirectApp(self, settings)
-        except Exception as error:  # Bluetooth goes on without it
-            self.say("direct", "fault", repr(error))
+            self.direct = DirectApp(self, settings)
+        else:
+            life.direct_ms = press.NEVER_MS
 
     def _motor(self) -> None:
         """Switch the motor by the time that it is now: a pulse begins when it truly does."""

@@ -461,10 +461,14 @@ class Direct:
         self.kept.last_bit = way.bit
         self._left = []
         actions: list[Action] = []
+        wants_fix = bool(answer.flags & POSITION_WANTED) and self.kept.fixes < _FIXES_MAX
         others = [other for other in self._ways if other is not way]
         if kind == PRESS:
             for other in others:
-                actions += self._close(other)
+                # One that comes up may stay for what only it can do.
+                other.wants_fix = wants_fix and bool(other.slot) and other.state == _COMING
+                if not other.wants_fix:
+                    actions += self._close(other)
         if kind == FIX:
             way.has_fix = False
             if any([other.state != _SHUT for other in others]):
@@ -474,7 +478,7 @@ class Direct:
         next_ms = min(answer.next_s * 1000, _MINUTES_MS)
         self._next_ms = next_ms if answer.flags & SLOW_DOWN else 0
         self._ask(way, max(now_ms + _NEWS_MS, way.since_ms + _POLL_MS))
-        if answer.flags & POSITION_WANTED:
+        if wants_fix:
             actions += self._locate(now_ms)
         if way.state == _READY and not way.is_long:
             self._next_ms = next_ms
@@ -485,14 +489,11 @@ class Direct:
     def _locate(self, now_ms: int) -> list[Action]:
         """Ask the satellites where the centre wants to know: twice at most, and where a modem is."""
         for other in self._ways:
-            if not other.slot or other.state == _COMING or self.kept.fixes >= _FIXES_MAX:
-                continue
-            if other.state == _SHUT:
-                if self.is_slow:
-                    continue
+            if other.slot and other.state == _READY:
+                return self._look_up(other, now_ms)
+            if other.slot and other.state == _SHUT and not self.is_slow:
                 other.wants_fix = True
                 return [self._open(other, now_ms)]
-            return self._look_up(other, now_ms)
         return []
 
     def _look_up(self, way: _Way, now_ms: int) -> list[Action]:

@@ -108,6 +108,13 @@ class DirectApp:
         elif self._app.press.on_air == self._app.press.subject():
             self._direct.heard()
 
+    def stop(self) -> None:
+        """Switch every radio off, for good: something is wrong with all this."""
+        for name in self._carriers:
+            if self._radios & self._bit(name):
+                self._close(name, RADIO)
+        self._keep()
+
     def _press(self) -> tuple[int, int]:
         return self._life.press_counter, self._life.started_ms
 
@@ -177,7 +184,10 @@ class DirectApp:
         carrier = self._carriers[name]
         if error:
             self._note(name, carrier.error or error)
-        carrier.close()
+        try:
+            carrier.close()
+        except Exception as fault:
+            self._app.say("direct", name, repr(fault))
         self._radios &= ~self._bit(name)
         self._frames[name] = []
         self._app.say("direct", name, "off", error)

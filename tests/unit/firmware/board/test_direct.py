@@ -435,6 +435,14 @@ def test_a_position_is_looked_for_when_the_centre_wants_one_and_sent() -> None:
     assert (path.open, path.direct.state) == ({"wifi"}, HELD)
 
 
+def test_a_modem_that_was_coming_up_beside_wifi_stays_for_the_satellites() -> None:
+    """It is not switched off for a moment, to be woken anew."""
+    path = Path(carriers=("wifi", "lte")).press().up("wifi").answer("wifi", flags=POSITION_WANTED)
+    assert path.verbs().count(d.CLOSE) == 0
+    path.wait(5_000).up("lte")
+    assert path.verbs().count(d.LOCATE) == 1
+
+
 def test_satellites_are_asked_twice_a_press_at_most() -> None:
     """A centre that wants one for ever does not empty the battery."""
     path = Path(carriers=("lte",)).press().up("lte")

@@ -371,6 +371,19 @@ def test_a_direct_path_that_cannot_be_loaded_costs_the_alarm_nothing() -> None:
     assert world.felt == [TAKEN]
 
 
+def test_a_fault_in_the_direct_path_itself_switches_it_off_and_bluetooth_goes_on() -> None:
+    """Its radios are off, it begins anew after the next start, and the loop lives."""
+    world = World()
+    world.hold().wait(500)
+    assert world.wifi.is_on
+    world.app.direct._direct.tick = lambda _: 1 / 0
+    world.wait(20)
+    assert world.app.direct is None
+    assert not world.wifi.is_on
+    assert world.wait(5_000).ble.is_on_air
+    assert ("direct", "fault", "ZeroDivisionError('division by zero')") in world.said
+
+
 # -- what comes back -------------------------------------------------------------------------------
 
 
