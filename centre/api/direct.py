@@ -51,6 +51,7 @@ LOOK_S = 1.0  # how often it is looked whether there are new buttons
 PAGE, PAGE_S = 50, 0.01
 NAMES_MAX = 2_000_000  # beyond it nobody is looked for far ahead
 SAME_S = 1.0  # for which the same frame gets the same answer
+HEARD_AT_ONCE = 50  # buttons that were heard, stored in one transaction
 AGAIN_PER_S = 1000  # frames that came before, of all buttons: whoever plays them again wins no more
 OCTETS = "application/octet-stream"
 _NOTHING = bytes(VALUE_BYTES)
@@ -93,6 +94,8 @@ class Direct:
         self._number, self._looked_s = 0, -LOOK_S
         self.held, self._tally = 0, Tally()
         self._checkins = TokenBucket(settings.signs_per_s, burst=max(1, settings.signs_per_s // 10))
+        self._heard: dict[tuple[str, str], Said] = {}
+        self._hearing: asyncio.Task[None] | None = None
         self._again = TokenBucket(AGAIN_PER_S, burst=AGAIN_PER_S)
         self.stopping = False
         self.routes = (Route("POST", "/v1/direct", anyone, self.post),)
@@ -112,11 +115,12 @@ class Direct:
 
     def _find(self, name: bytes) -> _Button | None:
         button = self._names.get(name)
-        now_s = asyncio.get_running_loop().time()
-        if button is None and now_s - self._looked_s >= LOOK_S:
-            self._looked_s = now_s
-            self._take_in()
-            button = self._names.get(name)
+        if button is None:
+            now_s = asyncio.get_running_loop().time()
+            if now_s - self._looked_s >= LOOK_S:
+                self._looked_s = now_s
+                self._take_in()
+                button = self._names.get(name)
         return button
 
     def _take_in(self) -> bool:
@@ -213,7 +217,7 @@ class Direct:
             if await self._worker(direct.take_fix, said, lane=AFTER):
                 self._signals.board_changed()
         else:
-            await self._worker(direct.hear, said, lane=AFTER)
+            self._hear_soon(said)
         self._move(button, said.session)
         return None if kind == CHECKIN else direct.standing(self._reader, said)
 
@@ -236,7 +240,26 @@ class Direct:
             **({"exercise": True} if taken.is_exercise else {}),
         )
         self._signals.board_changed()
+        self._hear_soon(said)
         return standing
+
+    def _hear_soon(self, said: Said) -> None:
+        """Have it stored that a button was heard, behind all alarms; of each carrier the newest is enough."""
+        if said.session is not None:
+            self._heard[said.device_id, said.path] = said
+            if self._hearing is None:
+                self._hearing = asyncio.get_running_loop().create_task(self._hear())
+
+    async def _hear(self) -> None:
+        await LoadShedding.until_the_next()
+        while self._heard and not self.stopping:
+            at_once = [self._heard.pop(key) for key in list(self._heard)[:HEARD_AT_ONCE]]
+            try:
+                await self._worker(direct.hear, *at_once, lane=SPARE)
+            except (Refused, sqlite3.Error):  # alarms come first; a newer word may have come meanwhile
+                self._heard = {(one.device_id, one.path): one for one in at_once} | self._heard
+                await LoadShedding.until_the_next()
+        self._hearing = None
 
     def _pass_again(self) -> None:
         """Let one frame pass that came before, or raise Refused("shed")."""

@@ -103,7 +103,8 @@ def serve(arguments: argparse.Namespace) -> int:
         lowered = replace(settings, connections=connections)
         async with running(home, log=log, settings=lowered, certificate=certificate) as centre:
             authority = centre.authority
-            log("listening", url=centre.url, ca=str(authority.path), ca_sha256=authority.sha256)
+            where = {} if centre.direct_port is None else {"direct_port": centre.direct_port}
+            log("listening", url=centre.url, ca=str(authority.path), ca_sha256=authority.sha256, **where)
             if connections < settings.connections:
                 text = f"at most {connections} connections are held, not {settings.connections}: ulimit -Hn"
                 centre.log("trouble", reason="open_files", text=text)

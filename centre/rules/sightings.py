@@ -30,8 +30,13 @@ class Sighting:
         return bool(self.access_points or self.cell)
 
 
+NOTHING = Sighting()
+
+
 def of_facts(facts: Facts) -> Sighting:
     """Return what the facts of a frame say was seen."""
+    if not facts.access_points and facts.cell is None:
+        return NOTHING
     strongest = sorted(facts.access_points, key=lambda point: -point[1])
     return Sighting(tuple((bssid.hex(), rssi) for bssid, rssi in strongest), facts.cell)
 

@@ -1,12 +1,13 @@
 """What buttons say without a phone: each in one transaction with how far that button is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from centre.platform import sealing
 from centre.rules import direct
 from centre.rules import sightings as rules
 from centre.rules.direct import Said, Session
 from centre.rules.incidents import Fix
+from centre.rules.sightings import Sighting
 from centre.store import Row
 from centre.work import presses, sightings
 from centre.work.core import Core
@@ -87,17 +88,26 @@ def standing(core: Core, said: Said) -> Standing | None:
 def take_press(core: Core, said: Said) -> tuple[Taken, Standing]:
     """Take a press: exactly one incident, whichever way it came, in whatever order.
 
-    Raises Refused("unknown_device").
+    That its button was heard is for `hear`: no alarm waits for that. Raises Refused("unknown_device").
     """
     with core.store.transaction():
-        taken = presses.take_from_button(core, direct.press_of(said, _fix(core, said)))
-        _hear(core, said)
-        stands = standing(core, said)
-        _see(core, said, stands)
-    if stands is None:  # beyond its share: it is counted on an incident of another press
-        is_told = {"is_arrived": False, "is_last": True, "wants_position": False}
-        stands = Standing(taken.incident_id, taken.stage, taken.proof, **is_told)
+        sighting = rules.of_facts(said.facts)
+        press = direct.press_of(said, _fix(core, said, sighting))
+        taken = presses.take_from_button(core, press)
+        stands = _new(taken, has_fix=press.fix is not None)
+        if taken.known:  # or beyond its share: then it is counted on an incident of another press
+            stands = standing(core, said) or replace(
+                stands, is_last=True, wants_position=False, is_kept=False
+            )
+        _see(core, sighting, stands)
     return taken, stands
+
+
+def _new(taken: Taken, *, has_fix: bool) -> Standing:
+    """Return how a press stands that has just opened its incident."""
+    is_alarm = taken.press.event == codes.ALARM
+    wants_position = is_alarm and not has_fix
+    return Standing(taken.incident_id, taken.stage, taken.proof, True, not is_alarm, wants_position, True)
 
 
 def take_fix(core: Core, said: Said) -> bool:
@@ -106,29 +116,30 @@ def take_fix(core: Core, said: Said) -> bool:
         _hear(core, said)
         if said.session is None or said.request.event != codes.ALARM:
             return False
-        _see(core, said, standing(core, said))
-        fix = _fix(core, said)
+        sighting = rules.of_facts(said.facts)
+        _see(core, sighting, standing(core, said))
+        fix = _fix(core, said, sighting)
         if fix is None:
             return False
         return presses.add_fix_of_button(core, said.device_id, said.request.counter, fix)
 
 
-def _fix(core: Core, said: Said) -> Fix | None:
+def _fix(core: Core, said: Said, sighting: Sighting) -> Fix | None:
     """Return where a button is: by satellites, else the registered place whose access points it sees."""
-    by_satellites = direct.fix_of(said, core.now_ms())
-    return by_satellites or sightings.fix_of(core, said.device_id, rules.of_facts(said.facts))
+    return direct.fix_of(said, core.now_ms()) or sightings.fix_of(core, said.device_id, sighting)
 
 
-def _see(core: Core, said: Said, stands: Standing | None) -> None:
+def _see(core: Core, sighting: Sighting, stands: Standing | None) -> None:
     """Keep what a button saw around it, as long as positions of its press are kept."""
     if stands is not None and stands.is_kept:
-        sightings.keep(core, stands.incident_id, rules.of_facts(said.facts))
+        sightings.keep(core, stands.incident_id, sighting)
 
 
-def hear(core: Core, said: Said) -> None:
-    """Note that a button was heard over a carrier, if that is fresh."""
+def hear(core: Core, *heard: Said) -> None:
+    """Note that buttons were heard over their carriers, of what is fresh."""
     with core.store.transaction():
-        _hear(core, said)
+        for said in heard:
+            _hear(core, said)
 
 
 def _hear(core: Core, said: Said) -> None:

@@ -94,17 +94,29 @@ def take_from_button(core: Core, press: Press) -> Taken:
     with core.store.transaction():
         pressed_at_ms = incidents.pressed_at_ms(None, press.age_s, now_ms)
         which = {"device_id": press.device_id, "event": press.event, "counter": press.counter}
-        known = core.store.one("press_of_button", pressed_at_ms=pressed_at_ms, **which)
+        when = {"pressed_at_ms": pressed_at_ms, "since_ms": now_ms - fair_share.HOUR_MS}
+        known = core.store.one("press_of_button", **which, **when)
         if known is None:
             raise Refused("unknown_device")
-        return _take(core, None, press, known, core.root(known), now_ms)
+        return _take(core, None, press, known, core.root(known), now_ms, known["lately"])
 
 
-def _take(core: Core, bridge_id: str | None, press: Press, known: Row, root: bytes, now_ms: int) -> Taken:
-    """Take a press that is true. `known`: its button, and the incident where it has come before."""
+def _take(
+    core: Core,
+    bridge_id: str | None,
+    press: Press,
+    known: Row,
+    root: bytes,
+    now_ms: int,
+    lately: int | None = None,
+) -> Taken:
+    """Take a press that is true. `known`: its button, and the incident where it has come before.
+
+    `lately`: how many presses of its share there were in the last hour, where that is known already.
+    """
     if known["incident_id"] is None:
         exercise = _exercise(press, known, now_ms)
-        counted = _count(core, bridge_id, press, exercise, now_ms)
+        counted = _count(core, bridge_id, press, exercise, now_ms, lately)
         if counted is None:
             return _open(core, bridge_id, press, known, exercise, root, now_ms)
         stage = receipts.RECEIVED
@@ -135,15 +147,24 @@ def _exercise(press: Press, of: Row, now_ms: int) -> str | None:
     )
 
 
-def _count(core: Core, bridge_id: str | None, press: Press, exercise: str | None, now_ms: int) -> str | None:
+def _count(
+    core: Core,
+    bridge_id: str | None,
+    press: Press,
+    exercise: str | None,
+    now_ms: int,
+    lately: int | None,
+) -> str | None:
     """Count a press beyond its share on the last incident of it; return that, or None where it opens its own.
 
     None also where that incident is closed, or an exercise and this press is none: an alarm is never answered
     by what is over, nor by what was not meant.
     """
     share = {"device_id": press.device_id, "bridge_id": bridge_id, "event": press.event}
-    lately = core.store.one("share_of_presses", since_ms=now_ms - fair_share.HOUR_MS, **share)
-    if lately is None or lately["count"] < fair_share.PRESSES_AN_HOUR:
+    if lately is None:
+        row = core.store.one("share_of_presses", since_ms=now_ms - fair_share.HOUR_MS, **share)
+        lately = int(row["count"]) if row else 0
+    if lately < fair_share.PRESSES_AN_HOUR:
         return None
     last = core.store.one("last_of_share", **share)
     if last is None or last["stage"] == receipts.CLOSED or last["exercise"] != exercise:

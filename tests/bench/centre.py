@@ -77,11 +77,11 @@ class Client:
     """Loads run in processes of their own, and start together."""
 
     def __init__(self, home: BenchHome) -> None:
-        self._home = home
+        self.home = home
 
     def alarms(self, url: str, *, rate: int, seconds: float, at_most: int = 0) -> dict[str, Any]:
         count = at_most or round(rate * seconds)
-        first = self._home.presses(count)
+        first = self.home.presses(count)
         load = {"path": "/v1/alarms", "ends": False, "fix": FIX, "connections": CONNECTIONS, "first": first}
         return load | self._common(url, rate, seconds, count)
 
@@ -90,11 +90,12 @@ class Client:
         return load | self._common(url, rate, seconds, round(rate * seconds))
 
     def _common(self, url: str, rate: int, seconds: float, count: int) -> dict[str, Any]:
-        every = {"url": url, "ca": self._home.ca, "buttons": self._home.buttons}
+        every = {"url": url, "ca": self.home.ca, "buttons": self.home.buttons}
         return every | {"rate": rate, "seconds": seconds, "count": count}
 
     async def run(self, *loads: dict[str, Any]) -> list[dict[str, Any]]:
-        clients = [await _process("tests.bench.load", core=CLIENT_CORE) for _ in loads]
+        modules = [load.get("module", "tests.bench.load") for load in loads]
+        clients = [await _process(module, core=CLIENT_CORE) for module in modules]
         for client, load in zip(clients, loads, strict=True):
             _pipe(client.stdin).write(json.dumps(load).encode() + b"\n")
         for client in clients:
@@ -130,15 +131,16 @@ async def _line(process: asyncio.subprocess.Process) -> bytes:
 
 
 @asynccontextmanager
-async def serving(home: BenchHome) -> AsyncIterator[tuple[str, str]]:
-    """The addresses of the centre and of its floor."""
-    arguments = ("serve", "--home", home.path, "--port", 0, "--json-log")
+async def serving(home: BenchHome, *options: str) -> AsyncIterator[tuple[str, str, int]]:
+    """The addresses of the centre and of its floor, and the centre's port of datagrams, 0 without one."""
+    arguments = ("serve", "--home", home.path, "--port", 0, "--json-log", *options)
     centre = await _process("centre", *arguments, core=SERVER_CORE)
     floor = await _process("tests.bench.floor_centre", home.path, core=SERVER_CORE)
     try:
-        url = str(json.loads(await _line(centre))["url"])
+        listening = json.loads(await _line(centre))
         asyncio.create_task(_drain(centre))  # noqa: RUF006 -- it ends with the process
-        yield url, (await _line(floor)).decode().strip()
+        floor_url = (await _line(floor)).decode().strip()
+        yield str(listening["url"]), floor_url, int(listening.get("direct_port", 0))
     finally:
         for process in (centre, floor):
             process.terminate()
@@ -150,7 +152,7 @@ async def _drain(process: asyncio.subprocess.Process) -> None:
         pass
 
 
-def _p99(times_ms: list[float]) -> float:
+def p99(times_ms: list[float]) -> float:
     return quantiles(times_ms, n=100)[98]
 
 
@@ -177,7 +179,7 @@ async def latency(client: Client, url: str, seconds: float) -> Rows:
     times_ms = _taken(result)
     note = f"median {median(times_ms):.1f} ms, worst {max(times_ms):.0f} ms"
     what = f"99 of 100 alarms answered within, {RATE}/s for {seconds:.0f} s"
-    return [(what, f"{_p99(times_ms):.0f} ms", "<= 50 ms", note)]
+    return [(what, f"{p99(times_ms):.0f} ms", "<= 50 ms", note)]
 
 
 async def flood(client: Client, url: str, runs: int, seconds: float) -> Rows:
@@ -188,8 +190,8 @@ async def flood(client: Client, url: str, runs: int, seconds: float) -> Rows:
         alarms = partial(client.alarms, url, rate=CALM_RATE, seconds=seconds)
         (without,) = await client.run(alarms())
         beside, signs = await client.run(alarms(), client.signs_of_life(url, rate=rate, seconds=seconds))
-        calm.append(_p99(_taken(without)))
-        flooded.append(_p99(_taken(beside)))
+        calm.append(p99(_taken(without)))
+        flooded.append(p99(_taken(beside)))
         answered.append(sum(signs["statuses"].values()) / signs["took_s"])
     ratio = median(a / b for a, b in zip(flooded, calm, strict=True))
     note = (
@@ -205,7 +207,7 @@ async def _measure(runs: int, seconds: float) -> Rows:
     with tempfile.TemporaryDirectory() as path:
         home = BenchHome(Path(path) / "home")
         client = Client(home)
-        async with serving(home) as (url, floor_url):
+        async with serving(home) as (url, floor_url, _):
             await throughput(client, url, floor_url, 1)  # warm
             found = await throughput(client, url, floor_url, few)
             found += await latency(client, url, seconds)

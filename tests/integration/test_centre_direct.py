@@ -1,6 +1,8 @@
 """Buttons without a phone, over real datagrams and real TLS."""
 
 import asyncio
+import contextlib
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from centre.app import running
+from centre.commands import main
 from centre.platform.home import CannotServe, Home
 from centre.rules import access
 from centre.settings import Settings
@@ -124,6 +127,51 @@ async def test_the_case_says_what_fails_and_the_board_does_not(tmp_path: Path) -
         assert "The SIM card no longer works" in pages[access.CASE_MANAGER]
         assert "-71 dBm" in pages[access.CASE_MANAGER]
         assert "SIM" not in pages[access.OPERATOR]
+
+
+async def test_junk_keeps_no_press_out(tmp_path: Path) -> None:
+    """Beside a stream of datagrams that are of no button, or bear an overheard name, a press is received."""
+    async with centre(tmp_path, HAND, direct_port=0) as (serving, _):
+        (junk, _junk), (transport, datagrams) = await socket_to(serving), await socket_to(serving)
+        button = Button(HAND)
+        frame = button.frame()
+        is_over = asyncio.Event()
+
+        async def flood() -> None:
+            while not is_over.is_set():
+                for _ in range(50):
+                    junk.sendto(os.urandom(128))
+                    junk.sendto(frame[:8] + os.urandom(120))
+                await asyncio.sleep(0)
+
+        flooding = asyncio.create_task(flood())
+        answered = b""
+        while not answered:  # as a button does: what was lost is sent again
+            transport.sendto(frame)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    answered = await datagrams.came.get()
+        is_over.set()
+        await flooding
+        assert button.open(frame, answered).receipt[0] == receipts.RECEIVED
+        junk.close()
+        transport.close()
+
+
+async def test_after_a_restore_every_button_is_answered(tmp_path: Path) -> None:
+    """Out of yesterday's backup: buttons that are a day further are heard at their first frame."""
+    hands = [Hand(n) for n in range(1, 9)]
+    buttons = [Button(hand) for hand in hands]
+    home, copy = ("--home", str(tmp_path / "home")), str(tmp_path / "yesterday.sqlite")
+    async with centre(tmp_path / "home", *hands) as (serving, phone):
+        for button in buttons[:4]:
+            await post(serving, phone, button.frame(direct.CHECKIN))
+        assert await asyncio.to_thread(main, ["backup", copy, *home]) == 0
+    assert main(["restore", copy, *home]) == 0
+    async with centre(tmp_path / "home") as (serving, phone):
+        for number, button in enumerate(buttons):
+            frame = button.next_session(40 + 30 * number).frame()
+            assert button.open(frame, await post(serving, phone, frame)).receipt[0] == receipts.RECEIVED
 
 
 async def said(serving: Serving, head: str, body: bytes, *, closes: bool = True) -> bytes:

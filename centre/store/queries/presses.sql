@@ -127,6 +127,9 @@ WHERE bd.bridge_id = :bridge_id AND bd.device_id = :device_id;
 -- The same of a press that the button itself has brought; when, is not for it to say.
 -- name: press_of_button
 SELECT d.device_id, d.epoch, d.root_sealed, d.revoked_at_ms, i.incident_id, i.erased_at_ms, i.stage,
+       (SELECT count(*) FROM incidents s
+        WHERE s.device_id = d.device_id AND s.first_bridge_id IS NULL AND s.event = :event
+              AND s.opened_at_ms > :since_ms) AS lately,
        k.zone AS check_zone, e.zone, e.begins_at_ms, e.ends_at_ms,
        (SELECT case_id FROM assignments h
         WHERE h.device_id = d.device_id AND (taken_back_at_ms IS NULL OR taken_back_at_ms > :pressed_at_ms)

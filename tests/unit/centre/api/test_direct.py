@@ -8,8 +8,9 @@ import pytest
 
 from centre.api import direct as api
 from centre.rules import direct as rules
+from centre.rules.carriers import NoticeKind
 from centre.rules.incidents import CloseReason, read
-from centre.work import board, buttons, event_log, presses
+from centre.work import board, buttons, carriers, event_log, presses
 from tests.unit.centre.api.parts import Button, Reception
 from tests.unit.centre.parts import Hand
 from wire import codes, direct, receipts
@@ -239,6 +240,8 @@ async def test_a_checkin_counts_once(reception: Reception) -> None:
         reception.start()  # nor does a restart help
         assert await reception.answer(frame) is not None
     assert [row["heard_at_ms"] for row in reception.rows("carrier_states")] == [heard_ms]
+    ways = carriers.of_button(reception.core, HAND.device_id, "", 0)
+    assert [notice.kind for notice in ways.notices] == [NoticeKind.SILENT_EVERYWHERE]
 
 
 async def test_a_checkin_under_a_spare_name_is_no_sign_of_life(reception: Reception) -> None:
@@ -379,6 +382,30 @@ async def test_beyond_the_bound_nobody_waits(reception: Reception, monkeypatch: 
     assert answer.flags & direct.SLOW_DOWN
     reception.signals.wake_all()
     assert await asked is not None
+
+
+async def test_checkins_beyond_what_is_taken_are_shed_and_presses_are_not(tmp_path: Path) -> None:
+    """One a second: the second gets no word, and comes again; the press behind it is received."""
+    reception = Reception(tmp_path / "centre.db", [HAND, OTHER], signs_per_s=1)
+    await reception.say(Button(HAND), direct.CHECKIN)
+    other = Button(OTHER)
+    assert await reception.answer(other.frame(direct.CHECKIN)) is None
+    assert reception.log.of("refused")[0]["reason"] == "shed"
+    assert (await reception.say(other)).receipt[0] == receipts.RECEIVED
+
+
+async def test_what_is_played_again_too_often_is_shed_and_presses_are_not(
+    reception: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has old frames wins the time of a few of them; a press that was never here is still taken."""
+    monkeypatch.setattr(api, "AGAIN_PER_S", 1)
+    reception.start()
+    button, lost = Button(HAND), Button(OTHER, n=direct.SPARE_FIRST)
+    frames = [button.frame(direct.CHECKIN) for _ in range(3)]
+    await reception.answer(frames[2])
+    assert await reception.answer(frames[0]) is not None
+    assert await reception.answer(frames[1]) is None
+    assert (await reception.say(lost)).receipt[0] == receipts.RECEIVED
 
 
 # -- positions ------------------------------------------------------------------------------------
