@@ -8,6 +8,7 @@ is erased or a radio that is switched off would make one long pulse, which is an
 """
 
 import struct
+import sys
 
 import bluetooth
 
@@ -121,10 +122,13 @@ class App:
             if self.direct:
                 self.direct.step()
         except Exception as error:
-            self.say("direct", "fault", repr(error))
             if self.direct:
                 self.direct.stop()
             self.direct = None
+            loaded = sys.modules.get("firmware.board.direct_config")
+            if loaded and hasattr(loaded, "forget"):
+                loaded.forget()
+            self.say("direct", "fault", repr(error))
             self.press.life.direct_ms = self.board.now_ms() + _DIRECT_AGAIN_MS
 
     def _begin_direct(self) -> None:

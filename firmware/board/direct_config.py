@@ -6,7 +6,21 @@ What of `direct.json` is wrong turns the path off; a wrong `networks.json` turns
 
 import binascii
 import json
+import sys
 
+# What the direct path loads, large ones first.
+_OF_DIRECT = (
+    "firmware.board.direct_app",
+    "firmware.board.direct",
+    "wire.direct",
+    "firmware.board.lte",
+    "firmware.board.modem",
+    "firmware.board.modems",
+    "firmware.board.modems.sim7080g",
+    "firmware.board.modems.gm02s",
+    "firmware.board.wifi",
+    "firmware.board.https",
+)
 NETWORKS_FILE = "networks.json"
 CA_FILE = "ca.der"
 
@@ -81,6 +95,18 @@ def load(data: dict, in_use: set[int], path: str = NETWORKS_FILE) -> tuple[Direc
         return DirectSettings(data, networks, in_use), defaulted
     except (ValueError, TypeError, AttributeError):
         return None, True
+
+
+def forget() -> None:
+    """Give back the memory that the direct path's code takes: what Bluetooth needs must not fail for it."""
+    room = sys.modules["firmware.board"]
+    for name in _OF_DIRECT:  # as they are: nothing can be allocated until some of it is gone
+        sys.modules.pop(name, None)
+        own = name[name.rfind(".") + 1 :]
+        if hasattr(room, own):
+            delattr(room, own)
+    if hasattr(sys.modules["wire"], "direct"):
+        del sys.modules["wire"].direct
 
 
 def networks_of(value: list) -> dict[bytes, str]:

@@ -62,6 +62,7 @@ async def add(
     profile: str = "always",
     pin: str = "",
     name: str = "button",
+    heap_kib: int = _HEAP_KIB,
     **settings: int,
 ) -> LteButton:
     """Start a board with a modem at a centre that was started with `--direct-port` of this number."""
@@ -80,7 +81,7 @@ async def add(
         },
         b"",
     )
-    button = await world.set_up_button(name, settings, heap_kib=_HEAP_KIB, alone=alone)
+    button = await world.set_up_button(name, settings, heap_kib=heap_kib, alone=alone)
     button.board.attach_modem(modem, pwrkey=_PINS["pwrkey"])
     await button.board.power_on()
     return LteButton(button, modem, cell)

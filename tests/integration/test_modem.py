@@ -311,3 +311,28 @@ async def test_a_cell_that_is_gone_for_a_while_is_found_again(far: tuple[World, 
         await world.wait_for(tells_received, since=since)
     finally:
         await one.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", MAKES[:1])
+@pytest.mark.parametrize("heap_kib", [96, 128])
+async def test_where_there_is_no_memory_for_it_bluetooth_loses_nothing(
+    far: tuple[World, int], make: str, heap_kib: int
+) -> None:
+    """What was loaded of the direct path gives its memory back; no start anew, and RECEIVED is felt."""
+    world, port = far
+    one = await lte_button.add(world, port, make=make, heap_kib=heap_kib, hold_ms=500)
+    try:
+        await world.add_bridge(one.button.enrolment)
+        since = len(world.events)
+        await one.button.press()
+        await world.wait_for(
+            lambda e: e.by == "button" and e.what == "receipt" and e.data["args"] == ["1"], since=since
+        )
+        await asyncio.sleep(3)
+        assert felt(world, since)[:2] == [TAKEN, RECEIVED]
+        said = [e for e in world.events if e.by == "button"]
+        assert any(e.what == "direct" and "fault" in e.data["args"] for e in said)
+        assert not any(e.what in ("reset", "fault") for e in said)
+    finally:
+        await one.close()
