@@ -13,26 +13,15 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from sim.attacker.scores import auc
+from sim.radio.packets import DATAGRAM, LEASE, NAME, STREAM, Packet
 from wire import direct
 from wire.direct_centre import unseal_request
 from wire.keys import InvalidMessage, Mac
 
-DATAGRAM, STREAM, NAME, LEASE = "datagram", "stream", "name", "lease"
 SIGMAS = 4.0  # what chance alone exceeds once in thirty thousand times
 _HANDSHAKE, _CLIENT_HELLO, _SERVER_NAME = 22, 1, 0
 # What a lease or a name that is asked for must not say.
 TELL_TALES = ("mpy", "esp", "micropython", "amr", "button", "alarm", "panic")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Packet:
-    """One packet at the router. `what`: a datagram, bytes of a stream, a name asked for, a name in DHCP."""
-
-    at_ms: float
-    station: str  # its MAC address, as in 02:00:5e:00:53:01
-    is_outward: bool
-    what: str
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

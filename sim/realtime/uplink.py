@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import os
 import random
+import weakref
 from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
 from sim.board import wifi
 from sim.board.wifi import Station
+from sim.radio.packets import DATAGRAM, LEASE, NAME, STREAM, OnPacket, Packet
 from sim.realtime.network import Network, Way
 
 NAT_S = 120  # RFC 4787, REQ-5
@@ -66,6 +68,9 @@ class Uplink(Network):
         self.traffic = Traffic()
         self.latency_ms = 0  # each way, of everything
         self.asked: list[str] = []  # names that somebody was asked for
+        self.on_packet: OnPacket | None = None
+        self._told = ""
+        self._boards: weakref.WeakSet[asyncio.StreamReader] = weakref.WeakSet()
         self._random = random.Random(seed)  # noqa: S311
         self._mappings: dict[Address, _Mapping] = {}
         self._held: list[tuple[asyncio.DatagramTransport, bytes, Address]] = []
@@ -105,6 +110,7 @@ class Uplink(Network):
         is_number = host.replace(".", "").isdigit() or ":" in host
         if not is_number:
             self.asked.append(host)
+            self._pass_by(True, NAME, host.encode())
             if self._leads_to() in (None, wifi.DEAD):
                 return None
             if self._leads_to() == wifi.CAPTIVE:
@@ -115,6 +121,16 @@ class Uplink(Network):
         point = self._station.point
         return point.leads_to if point else None
 
+    def _pass_by(self, is_outward: bool, what: str, data: bytes) -> None:
+        """Let whoever owns the router see it, and what DHCP was told by then."""
+        if self.on_packet is not None:
+            at_ms = asyncio.get_running_loop().time() * 1000
+            station = self._station.mac.hex(":")
+            if self._station.hostname != self._told:
+                self._told = self._station.hostname
+                self.on_packet(Packet(at_ms, station, True, LEASE, self._told.encode()))
+            self.on_packet(Packet(at_ms, station, is_outward, what, data))
+
     # -- connections -----------------------------------------------------------------------------------
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,6 +138,7 @@ class Uplink(Network):
         if leads_to is None:
             return
         self.traffic.connections += 1
+        self._boards.add(reader)
         stand_in = {wifi.CAPTIVE: "captive", wifi.TWIN: "foreign"}.get(leads_to, "")
         if stand_in and stand_in not in self._stand_ins:
             self._stand_ins[stand_in] = await self._start(stand_in)
@@ -140,6 +157,7 @@ class Uplink(Network):
     async def _take(self, source: asyncio.StreamReader) -> bytes:
         chunk = await super()._take(source)
         await self._passable()
+        self._pass_by(source in self._boards, STREAM, chunk)
         self.traffic.connection_bytes += len(chunk)
         return chunk
 
@@ -148,6 +166,7 @@ class Uplink(Network):
     def from_board(self, data: bytes, board: Address) -> None:
         """Carry a datagram of the board's to the centre."""
         leads_to = self._leads_to()
+        self._pass_by(True, DATAGRAM, data)
         if leads_to == wifi.TWIN:
             self._transport.sendto(os.urandom(64), board)  # whatever that is good for
         if leads_to == wifi.INTERNET:
@@ -165,6 +184,7 @@ class Uplink(Network):
 
     def from_centre(self, mapping: "_Mapping", data: bytes) -> None:
         """Carry an answer back, where its way is still known."""
+        self._pass_by(False, DATAGRAM, data)
         if self._leads_to() == wifi.INTERNET and not mapping.is_over(self.datagrams.nat_s):
             self._later(self._carry_datagram(self._transport, data, mapping.board))
 

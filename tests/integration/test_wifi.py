@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from centre.platform import tls
 from centre.platform.home import Home
+from sim.attacker.packets import watch
 from sim.board import wifi
 from sim.board.board import Board, BoardEvent
 from sim.board.wifi import AccessPoint
 from sim.radio.air import Air, Medium
+from sim.radio.packets import DATAGRAM, LEASE, STREAM, Packet
 from sim.realtime.uplink import Uplink
 from wire import direct, direct_centre
 from wire.keys import InvalidMessage, Mac, derive
@@ -449,3 +451,19 @@ async def test_only_64_bytes_with_a_length_and_200_are_an_answer(tmp_path: Path)
     assert {name for name, said in outcome if said == "nothing"} <= {
         *("/continues", "/63-of-64", "/nothing", "/binary", "/closes", "/silent", "/hangs-up"),
     }
+
+
+async def test_the_owner_of_the_router_learns_no_more_than_that_it_spoke_to_the_centre(place: Place) -> None:
+    """By datagram, and with the name of the centre by HTTPS: no maker's address, no name of the product."""
+    place.host = "alarm.example.org"
+    seen: list[Packet] = []
+    place.uplink.on_packet = seen.append
+    await place.run({"says": ["udp", "https"]})
+    found = watch("at home", seen, {"BUTTON": MAC})
+    assert found.leaks == ()
+    assert found.frames == 1
+    assert {one.what for one in seen} == {DATAGRAM, STREAM, LEASE}
+    assert {one.station for one in seen} == {direct.station_mac(MAC, b"Home").hex(":")}
+    assert any("TLS to alarm.example.org" in told for told in found.seen)
+    frame = next(one.data for one in seen if one.what == DATAGRAM and one.is_outward)
+    assert frame in place.asked_udp

@@ -6,18 +6,8 @@ from random import Random
 
 import pytest
 
-from sim.attacker.packets import (
-    ATTACKS,
-    DATAGRAM,
-    LEASE,
-    NAME,
-    STREAM,
-    Packet,
-    Watched,
-    client_hello,
-    truth,
-    watch,
-)
+from sim.attacker.packets import ATTACKS, Watched, client_hello, truth, watch
+from sim.radio.packets import DATAGRAM, LEASE, NAME, STREAM, Packet
 from wire import direct
 from wire.direct import CHECKIN, POLL, PRESS, Answer, Request, seal_request, station_mac
 from wire.direct_centre import seal_answer
