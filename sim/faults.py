@@ -181,7 +181,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "strangers": Fault(
         "`count` phones that connect to whatever advertises; `manner`: they stay, linger though let go, "
-        "forge receipts, repeat what they overheard or shout old codes (in real time they stay)",
+        "forge receipts, repeat what they overheard or shout old codes (in real time they stay or linger)",
         (BUTTON,),
         (Value("manner", words=STRANGERS, default="stay"), Value("count", 1, 3, default=1)),
         drawn=STRANGERS,

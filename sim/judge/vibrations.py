@@ -26,6 +26,8 @@ _LONG_ALONE_MS, _LONG_MS = 500.0, 285.0
 _PAUSE_MS = 330.0
 # After the first or second pulse of such a length only more of the same can come: no need to hurry.
 _OF_THREE_MS, _PAUSE_OF_THREE_MS = (380.0, 600.0), 700.0
+# No pattern has more pulses of that length: after the last one nothing is awaited.
+_WHOLE = ((3, True), (4, False))
 
 
 class Vibration(NamedTuple):
@@ -46,7 +48,8 @@ class VibrationReader:
     def take(self, event: WorldEvent) -> Vibration | None:
         """Return the pattern that was over before this; one that lost its power half way is none."""
         found = None
-        if self._on_ms is None and self._is_over(event.at_ms):
+        is_cut = event.what in ("power", "reset", "boot")
+        if self._on_ms is None and (self._is_over(event.at_ms) or (is_cut and self._is_whole())):
             found = self.end()
         if event.what == "feels":  # a world without a motor says what its patterns mean
             return Vibration(event.at_ms, event.at_ms, event.data["pattern"])
@@ -56,7 +59,7 @@ class VibrationReader:
             elif self._on_ms is not None:
                 self._pulses.append((self._on_ms, event.at_ms))
                 self._on_ms = None
-        elif event.what in ("power", "reset", "boot"):
+        elif is_cut:
             self._pulses, self._on_ms = [], None
         return found
 
@@ -64,6 +67,9 @@ class VibrationReader:
         """Nothing more comes."""
         pulses, self._pulses = self._pulses, []
         return _pattern(pulses) if pulses and self._on_ms is None else None
+
+    def _is_whole(self) -> bool:
+        return bool(self._pulses) and (len(self._pulses), _is_long(self._pulses)) in _WHOLE
 
     def _is_over(self, at_ms: float) -> bool:
         if not self._pulses:
@@ -81,9 +87,12 @@ def vibrations(events: Iterable[WorldEvent]) -> list[Vibration]:
 
 
 def _pattern(pulses: list[tuple[float, float]]) -> Vibration:
+    return Vibration(pulses[0][0], pulses[-1][1], _PATTERNS.get((len(pulses), _is_long(pulses))))
+
+
+def _is_long(pulses: list[tuple[float, float]]) -> bool:
     lengths_ms = sorted(off - on for on, off in pulses)
-    is_long = lengths_ms[len(pulses) // 2] >= (_LONG_ALONE_MS if len(pulses) == 1 else _LONG_MS)
-    return Vibration(pulses[0][0], pulses[-1][1], _PATTERNS.get((len(pulses), is_long)))
+    return lengths_ms[len(pulses) // 2] >= (_LONG_ALONE_MS if len(pulses) == 1 else _LONG_MS)
 
 
 def _longest_ms(pulses: list[tuple[float, float]]) -> float:

@@ -25,14 +25,20 @@ class Duty:
 
 @dataclass(frozen=True)
 class ScanProfile(Duty):
-    """`listed`: it hands over only adverts whose service UUID the app has listed beforehand."""
+    """`listed`: it hands over only adverts whose service UUID the app has listed beforehand.
+
+    `lingers`: as a central it answers nobody who lets it go, and asks for the longest supervision timeout.
+    """
 
     listed: bool = False
+    lingers: bool = False
 
 
 PROFILES: dict[str, ScanProfile] = {
     # Linux 6, net/bluetooth/hci_core.h. Active discovery: DISCOV_LE_SCAN_INT and _WIN, 0x12 x 0.625 ms.
     "desktop": ScanProfile(11_250, 11_250),
+    # A stranger's: the link lasts to its supervision timeout, up to 32 s (Core 6.0, Vol 6, Part B, 4.5.2).
+    "desktop-lingering": ScanProfile(11_250, 11_250, lingers=True),
     # Passive, by an AdvertisementMonitor: DISCOV_LE_SCAN_INT_FAST 0x60, DISCOV_LE_SCAN_WIN_FAST 0x30.
     "bluez-passive": ScanProfile(30_000, 60_000),
     # The machine is suspended: DISCOV_LE_SCAN_INT_SLOW1 0x800, DISCOV_LE_SCAN_WIN_SLOW1 0x12.

@@ -397,7 +397,7 @@ class AirController(Controller):
         """[7.1.6] The peer is told the reason; this side hears that it was its own doing.
 
         A peer that is gone or too far away answers no LL_TERMINATE_IND (Vol 6, Part B, 5.1.6): the link lasts
-        to its supervision timeout.
+        to its supervision timeout. So it does with one that lingers, and then ends on both sides.
         """
         connection = self.le_connections.get(command.connection_handle)
         if connection is None:
@@ -405,6 +405,11 @@ class AirController(Controller):
             return
         self._send_hci_command_status(Error.SUCCESS, command.op_code)
         if not self.air_link.is_in_reach(connection):
+            return
+        peer = connection.peer.controller
+        if isinstance(peer, AirController) and getattr(peer.profile, "lingers", False):
+            for end in (connection, connection.peer):
+                self.air_link.later(connection.supervision_ms, end)
             return
         connection.send_ll_control_pdu(ll.TerminateInd(command.reason))
         self.on_le_disconnected(connection, Error.CONNECTION_TERMINATED_BY_LOCAL_HOST_ERROR)

@@ -21,6 +21,7 @@ from bumble import att, core, hci
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.transport.common import PacketParser, TransportLostError
 
+from sim.physics.scan_profiles import PROFILES
 from sim.radio.controller import LeanHost
 
 _T = TypeVar("_T")
@@ -35,7 +36,7 @@ WANTED_MAX = 8  # what the controller's filter accept list holds
 SCAN_SLOTS = 0x12  # discovery: 11.25 ms window in 11.25 ms, always listening
 CONNECT_SCAN_SLOTS = 0x60
 INTERVAL_MIN, INTERVAL_MAX = 0x18, 0x28  # x 1.25 ms
-SUPERVISION = 0x2A  # x 10 ms
+SUPERVISION, SUPERVISION_MAX = 0x2A, 0xC80  # x 10 ms
 
 # The controller reports the same advert of the same address once. As long as this Linux discovers
 # before it starts over (DISCOV_LE_TIMEOUT); then whoever still advertises is reported again.
@@ -111,6 +112,7 @@ class Adapter:
     def __init__(self, host: str, port: int, name: str, profile: str) -> None:
         self._where = (host, port)
         self._hello = f"{name} {profile}\n".encode()
+        self._supervision = SUPERVISION_MAX if PROFILES[profile].lingers else SUPERVISION
         self._opening = asyncio.Lock()
         self._radio: Radio | None = None
 
@@ -122,6 +124,7 @@ class Adapter:
         async with self._opening:
             if self._radio is None or self._radio.lost.done():
                 self._radio = await Radio.open(self._where, self._hello)
+                self._radio.supervision = self._supervision
             self._radio.users += 1
             return self._radio
 
@@ -131,6 +134,7 @@ class Radio(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.users = 0
+        self.supervision = SUPERVISION  # what it asks for as a central
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
         self._host = LeanHost()
@@ -389,7 +393,7 @@ class Radio(asyncio.Protocol):
                 connection_interval_min=INTERVAL_MIN,
                 connection_interval_max=INTERVAL_MAX,
                 max_latency=0,
-                supervision_timeout=SUPERVISION,
+                supervision_timeout=self.supervision,
                 min_ce_length=0,
                 max_ce_length=0,
             )

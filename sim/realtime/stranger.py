@@ -10,10 +10,10 @@ from sim.radio.bleak_backend import backends
 
 
 class Stranger:
-    def __init__(self, hci: str, name: str) -> None:
-        """`hci`: where the air serves radios, HOST:PORT."""
+    def __init__(self, hci: str, name: str, profile: str = "desktop") -> None:
+        """`hci`: where the air serves radios, HOST:PORT; `profile`: how its system scans and lets go."""
         host, _, port = hci.rpartition(":")
-        self.scanner, self.client = backends(host, int(port), name)
+        self.scanner, self.client = backends(host, int(port), name, profile)
         self.link: BleakClient | None = None
         self._clinging: asyncio.Task[None] | None = None
 

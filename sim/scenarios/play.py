@@ -366,7 +366,10 @@ class Play:
             return _later(partial(fleet.signal, signal.SIGUSR1)), fleet.stop
         if fault.what in ("impostors", "brown_out"):
             return _later(lambda: self._begin_work(fault)), lambda: self._end_work(fault.line)
-        if who in world.buttons and fault.what != "strangers":
+        if fault.what == "strangers":
+            strangers = self._strangers_of(fault)
+            return _later(lambda: self._gather_strangers(strangers)), lambda: self._disperse(strangers)
+        if who in world.buttons:
             return self._button_faults(fault)
         begin, end = self._quick_faults(fault)
         return _later(begin), _later(end)
@@ -422,8 +425,7 @@ class Play:
             before = radio and radio.profile
             asleep = PROFILES["android-sleeping"]
             return lambda: setattr(radio, "profile", asleep), lambda: setattr(radio, "profile", before)
-        assert fault.what == "strangers"
-        return lambda: self._gather_strangers(fault.values["count"]), self._strangers.clear
+        raise AssertionError(f"nobody knows how to {fault.what}")
 
     def _begin_work(self, fault: Fault) -> None:
         if fault.what == "impostors":
@@ -437,11 +439,18 @@ class Play:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
 
-    def _gather_strangers(self, count: int) -> None:
-        for number in range(count):
-            stranger = Stranger(self._world.hci, f"stranger-{number}")
-            self._strangers.append(stranger)
+    def _strangers_of(self, fault: Fault) -> list[Stranger]:
+        profile = "desktop-lingering" if fault.values["manner"] == "linger" else "desktop"
+        names = [f"stranger-{fault.line}-{number}" for number in range(fault.values["count"])]
+        return [Stranger(self._world.hci, name, profile) for name in names]
+
+    def _gather_strangers(self, strangers: list[Stranger]) -> None:
+        self._strangers += strangers
+        for stranger in strangers:
             stranger.cling()
+
+    async def _disperse(self, strangers: list[Stranger]) -> None:
+        await asyncio.gather(*(one.leave() for one in strangers), return_exceptions=True)
 
 
 # Room for the program, and little more.

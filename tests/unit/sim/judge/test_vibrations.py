@@ -51,6 +51,18 @@ def test_what_the_guide_does_not_know_is_nothing() -> None:
     assert [each.pattern for each in vibrations(motor(450, 250, 450))] == [None]
 
 
+@pytest.mark.parametrize(
+    ("name", "felt"), [(NOT_CONFIRMED_YET, NOT_CONFIRMED), (DISPATCHED, DISPATCHED), (RECEIVED, None)]
+)
+def test_a_reset_right_after_the_last_pulse_takes_nothing_back(
+    name: str | int, felt: str | int | None
+) -> None:
+    """Of the longest of its kind; after two short ones a third may have been about to come."""
+    one = PATTERNS[name]
+    cut = WorldEvent(sum(one) + 20, "button", "reset", {})
+    assert [each.pattern for each in vibrations([*motor(*one), cut])] == ([felt] if felt else [])
+
+
 def test_a_pattern_that_lost_its_power_half_way_is_none() -> None:
     """The motor has stopped, and nobody knows what it would have been."""
     cut = [*motor(120, 160, 120)[:3], WorldEvent(300, "button", "power", {"on": False})]

@@ -15,7 +15,7 @@ T = TypeVar("T")
 Kind = hci.HCI_LE_Advertising_Report_Event.EventType
 DATA = bytes.fromhex("020106")
 ADDRESS = hci.Address("C0:00:00:00:00:01")
-PHONE = hci.Address("C0:00:00:00:00:02")
+PHONE, STRANGER = hci.Address("C0:00:00:00:00:02"), hci.Address("C0:00:00:00:00:03")
 
 
 class VirtualTime(selectors.SelectSelector):
@@ -291,6 +291,29 @@ def test_a_peer_that_falls_silent_is_lost_after_the_supervision_timeout(how: str
         (lost,) = phone.of(hci.HCI_Disconnection_Complete_Event)
         assert lost.reason == hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
         assert not button.of(hci.HCI_Disconnection_Complete_Event)
+        await air.close()
+
+    virtually(run())
+
+
+def test_a_central_that_lingers_is_linked_until_its_supervision_timeout() -> None:
+    """It does not answer when it is let go; when it goes itself, the link ends at once."""
+
+    async def run() -> None:
+        air, button, _ = await world()
+        stranger = Host(air.controller("stranger", "desktop-lingering"), STRANGER)
+        for who, waits_s in ((button, 0.42), (stranger, 0.0)):
+            hosts = (button, stranger)
+            before = [len(host.of(hci.HCI_Disconnection_Complete_Event)) for host in hosts]
+            button.advertise()
+            stranger.connect()
+            await asyncio.sleep(1)
+            handle = who.of(hci.HCI_LE_Connection_Complete_Event)[-1].connection_handle
+            who.command(hci.HCI_Disconnect_Command(connection_handle=handle, reason=0x13))
+            for after_s, ended in ((0.1, waits_s < 0.1), (0.4, True)):
+                await asyncio.sleep(after_s)
+                now = [len(host.of(hci.HCI_Disconnection_Complete_Event)) for host in hosts]
+                assert now == [count + ended for count in before]
         await air.close()
 
     virtually(run())
