@@ -172,9 +172,9 @@ def _firmware(options: argparse.Namespace) -> int:
         raise CommandError("the firmware does not compile; mpy-cross says above where") from None
     for name, content in files.items():
         print(f"{len(content):7}  {name}")
-    core, whole = sizes(files)
-    print(f"{core:7}  without the direct path")
-    print(f"{whole:7}  in all, in {out}")
+    for what, size in sizes(files).items():
+        print(f"{size:7}  loaded {what}")
+    print(f"{sum(map(len, files.values())):7}  in all, in {out}")
     return DONE
 
 

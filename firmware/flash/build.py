@@ -1,6 +1,7 @@
 """From our sources to what a board runs: .mpy files, and a littlefs image that holds them."""
 
 import ast
+import functools
 import subprocess
 from pathlib import Path
 
@@ -33,10 +34,10 @@ main()
 )
 
 # What only the direct path needs: a board that has it off carries these files, but never loads them.
-_DIRECT = (
-    "wire/direct.",
-    *(f"firmware/board/{name}" for name in ("direct", "wifi.", "https.", "lte.", "modem.", "modems/")),
-)
+_DIRECT = ("wire/direct.", "firmware/board/direct")
+_WIFI = ("firmware/board/wifi.", "firmware/board/https.")
+_MODEM = ("firmware/board/lte.", "firmware/board/modem.", "firmware/board/modems/__init__.")
+_TABLES = "firmware/board/modems/"
 
 BLOCK_BYTES = 4096
 BLOCK_COUNT = 128
@@ -74,15 +75,25 @@ def compile_firmware(build: Path, board: str = "esp32") -> dict[str, bytes]:
     return files
 
 
-def sizes(files: dict[str, bytes]) -> tuple[int, int]:
-    """Return how many bytes a board loads of `files` without the direct path, and with it.
+def sizes(files: dict[str, bytes]) -> dict[str, int]:
+    """Return how many bytes of `files` a board loads: as it comes, and with each way of the direct path.
 
-    With it, of the tables of modems, only the one of its own modem: the largest counts.
+    Of the tables of modems a board loads its own; the largest counts.
     """
-    direct = sum(len(content) for name, content in files.items() if name.startswith(_DIRECT))
-    tables = [len(content) for name, content in files.items() if name.startswith("firmware/board/modems/")]
-    whole = sum(map(len, files.values()))
-    return whole - direct, whole - sum(tables) + max(tables)
+    tables = [len(files[name]) for name in files if name.startswith(_TABLES) and "__init__" not in name]
+    modem = _total(files, _MODEM) + max(tables, default=0)
+    core = _total(files, ("",)) - _total(files, (*_DIRECT, *_WIFI, *_MODEM, _TABLES))
+    direct, wifi = core + _total(files, _DIRECT), _total(files, _WIFI)
+    return {
+        "without the direct path": core,
+        "with Wi-Fi": direct + wifi,
+        "with a modem": direct + modem,
+        "with both": direct + wifi + modem,
+    }
+
+
+def _total(files: dict[str, bytes], names: tuple[str, ...]) -> int:
+    return sum(len(content) for name, content in files.items() if name.startswith(names))
 
 
 def capabilities_of(board: str) -> dict[str, bool]:
@@ -112,19 +123,61 @@ def _compile(source: str, name: Path, build: Path) -> bytes:
 
 
 def _with_constants(source: str) -> str:
-    """Return `source` with its module-level integers as MicroPython's `const`.
+    """Return `source` with the integers of its modules as MicroPython's `const`.
 
-    They are folded where they are used, and a name that begins with `_` needs no memory at all. The sources
-    do without, for CPython has no `const`.
+    They are folded where they are used, and a name that begins with `_` needs no memory at all: as such come
+    those that it imports from another module. The sources do without, for CPython has no `const`.
     """
     lines = source.splitlines(keepends=True)
-    for node in ast.parse(source).body:
+    tree = ast.parse(source)
+    imported = {name: node for node in tree.body for name in _imported_constants(node)}
+    uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in imported]
+    # From the end on, so that what is before stays where it is.
+    for use in sorted(uses, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        _cut(lines, use.lineno, use.col_offset, use.col_offset, "_")
+    for node in reversed(tree.body):
         if isinstance(node, ast.Assign) and _is_integer(node.value):
             first, last = node.value.lineno - 1, (node.value.end_lineno or 0) - 1
             assert first == last, "a constant is one line"
-            line, begin, end = lines[first], node.value.col_offset, node.value.end_col_offset
-            lines[first] = f"{line[:begin]}const({line[begin:end]}){line[end:]}"
+            begin, end = node.value.col_offset, node.value.end_col_offset or 0
+            _cut(lines, first + 1, begin, end, f"const({lines[first][begin:end]})")
+        elif node in imported.values():
+            assert isinstance(node, ast.ImportFrom)
+            lines[node.lineno - 1 : node.end_lineno] = [_import_of(node)]
     return "".join(lines)
+
+
+def _cut(lines: list[str], number: int, begin: int, end: int, text: str) -> None:
+    line = lines[number - 1]
+    lines[number - 1] = line[:begin] + text + line[end:]
+
+
+def _import_of(node: ast.ImportFrom) -> str:
+    """Return what stands for this import: its constants by value, and the rest as it was."""
+    constants = _imported_constants(node)
+    rest = [alias for alias in node.names if alias.name not in constants]
+    imports = ast.unparse(ast.ImportFrom(node.module, rest, 0)) + "\n" if rest else ""
+    return imports + "".join(f"_{name} = const({value})\n" for name, value in constants.items())
+
+
+def _imported_constants(node: ast.stmt) -> dict[str, str]:
+    """Return name -> value of each integer that `node` imports from a module of ours."""
+    if not isinstance(node, ast.ImportFrom):
+        return {}
+    constants = _constants_of(node.module or "")
+    return {alias.name: constants[alias.name] for alias in node.names if alias.name in constants}
+
+
+@functools.cache
+def _constants_of(module: str) -> dict[str, str]:
+    source = (ROOT / module.replace(".", "/")).with_suffix(".py")
+    if not module.startswith(("wire.", "firmware.board.")) or not source.exists():
+        return {}
+    return {
+        ast.unparse(node.targets[0]): ast.unparse(node.value)
+        for node in ast.parse(source.read_text()).body
+        if isinstance(node, ast.Assign) and _is_integer(node.value)
+    }
 
 
 def _is_integer(value: ast.expr) -> bool:
