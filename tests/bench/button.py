@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from firmware.flash.build import compile_firmware, flash_image, sizes
+from firmware.flash.build import ROOT, _compile, compile_firmware, flash_image, sizes
 from sim.board.board import Board, BoardEvent
 from sim.radio.air import Air
 from sim.realtime.world import Trouble, World, WorldEvent
@@ -13,6 +13,8 @@ from tests.bench.press import FLOOR
 from tests.integration.conftest import said
 
 _HEAP_KIB = 96
+_MORE_KIB = 256
+_CENTRE = Path("wire/direct_centre.py")
 _LOADED = ("<= 24 KiB", "<= 34 KiB", "<= 34 KiB", "")
 _STEP_KIB = 2
 
@@ -34,20 +36,65 @@ print("holds", gc.mem_alloc())
 """
 
 
-async def _bare_bytes(home: Path) -> int:
-    """Return what a board holds whose flash has nothing but `_BARE`."""
-    held = asyncio.get_running_loop().create_future()
+# What the modules of the direct path hold beside those that a button has anyway, in bytes.
+_DIRECT = b"""
+import gc
+import firmware.board.app
+def held():
+    gc.collect()
+    return gc.mem_alloc()
+before = held()
+import firmware.board.direct_config, firmware.board.direct_app
+core = held() - before
+import firmware.board.wifi
+wifi = held() - before
+import firmware.board.lte, firmware.board.modems.sim7080g
+print("holds", core, wifi, core + held() - before - wifi)
+"""
+
+# How long it takes to seal a request and to open an answer, in calls of `Mac` over 64 bytes.
+_SEAL = b"""
+import time
+from wire.direct import Answer, Request, seal_request, unseal_answer
+from wire.direct_centre import seal_answer
+from wire.keys import Mac
+
+mac = Mac(bytes(range(32)))
+asked = Request(1, 1, 1, 0, 1, 1, 0, 0, 0, 255, 0, -60, 0, bytes(72))
+frame = seal_request(mac, asked)
+answer = seal_answer(mac, frame, Answer(bytes(17), 1, 0, 0, 2))
+
+def lasts(work, *args):
+    since = time.ticks_us()
+    for _ in range(2000):
+        work(*args)
+    return time.ticks_diff(time.ticks_us(), since)
+
+def least(work, *args):
+    return min([lasts(work, *args) for _ in range(5)])
+
+unit = least(mac, bytes(64))
+print("holds", least(seal_request, mac, asked) / unit, least(unseal_answer, mac, frame, answer) / unit)
+"""
+
+
+async def _told(home: Path, name: str, script: bytes, *, heap_kib: int = _HEAP_KIB) -> list[float]:
+    """Return the numbers that `script` prints on a board with the firmware's modules, which it may load."""
+    said = asyncio.get_running_loop().create_future()
 
     def on_event(event: BoardEvent) -> None:
-        if event.kind == "serial" and event.data["line"].startswith("holds"):
-            held.set_result(int(event.data["line"].split()[1]))
+        if event.kind == "serial" and event.data["line"].startswith("holds") and not said.done():
+            said.set_result([float(word) for word in event.data["line"].split()[1:]])
 
-    (home / "flash.img").write_bytes(flash_image({"main.py": b"import bare", "bare.py": _BARE}))
+    files = compile_firmware(home / f"build-{name}")
+    centre = _compile((ROOT / _CENTRE).read_text(), _CENTRE, home)  # which no button carries
+    files |= {str(_CENTRE.with_suffix(".mpy")): centre, "main.py": b"import script", "script.py": script}
+    (home / "flash.img").write_bytes(flash_image(files))
     air = Air()
-    board = Board(air, "bare", home, heap_kib=_HEAP_KIB, on_event=on_event)
+    board = Board(air, name, home, heap_kib=heap_kib, on_event=on_event)
     await board.power_on()
     try:
-        return int(await asyncio.wait_for(held, 60))
+        return list(await asyncio.wait_for(said, 120))
     finally:
         await board.power_off()
         await air.close()
@@ -95,22 +142,28 @@ async def _smallest_heap_kib(home: Path) -> int:
         return carries
 
 
-async def _starts(home: Path, runs: int) -> tuple[list[float], list[float]]:
-    """ms from VM start to first advert: after power loss with an alarm open, and the floor's."""
-    ours: list[float] = []
-    floor: list[float] = []
+async def _starts(home: Path, runs: int) -> tuple[list[float], list[float], list[float]]:
+    """ms from VM start to first advert: after power loss with an alarm open, the same with the direct path
+    (which nothing answers), and the floor's."""
+    took: tuple[list[float], list[float], list[float]] = [], [], []
     async with World(home) as world:
         await world.add_centre()
-        button = await world.add_button(hold_ms=500)
-        await button.press()
-        await world.wait_for(said("button", "advert", "1", "1"))
-        for _ in range(runs):
+        buttons = {
+            "button": await world.add_button(hold_ms=500),
+            "alone": await world.add_button("alone", "always", hold_ms=500),
+        }
+        for name, button in buttons.items():
+            await button.press()
+            await world.wait_for(said(name, "advert", "1", "1"))
             await button.board.power_off()
-            ours.append(await _start_to_advert(world, "button", button.board))
+        for _ in range(runs):
+            for (name, button), times in zip(buttons.items(), took, strict=False):
+                times.append(await _start_to_advert(world, name, button.board))
+                await button.board.power_off()
             bare = Board(world.air, "floor", script=FLOOR, heap_kib=_HEAP_KIB)
-            floor.append(await _start_to_advert(world, "floor", bare))
+            took[2].append(await _start_to_advert(world, "floor", bare))
             await bare.power_off()
-    return ours, floor
+    return took
 
 
 async def _start_to_advert(world: World, name: str, board: Board) -> float:
@@ -126,9 +179,11 @@ async def _start_to_advert(world: World, name: str, board: Board) -> float:
 def rows(runs: int) -> list[tuple[str, str, str, str]]:
     with tempfile.TemporaryDirectory() as home:
         files = compile_firmware(Path(home) / "build")
-        bare = asyncio.run(_bare_bytes(Path(home)))
+        (bare,) = asyncio.run(_told(Path(home), "bare", _BARE))
+        core, wifi, lte = asyncio.run(_told(Path(home), "heap", _DIRECT, heap_kib=_MORE_KIB))
+        seal, unseal = asyncio.run(_told(Path(home), "seal", _SEAL))
         needed_kib = asyncio.run(_smallest_heap_kib(Path(home) / "heap"))
-        ours, floor = asyncio.run(_starts(Path(home) / "starts", runs))
+        ours, alone, floor = asyncio.run(_starts(Path(home) / "starts", runs))
     apart = needed_kib - bare / 1024
     return [
         *((f"  {name}", f"{len(content)} bytes", "", "") for name, content in files.items() if content),
@@ -148,4 +203,18 @@ def rows(runs: int) -> list[tuple[str, str, str, str]]:
             "",
             f"{median(ours) / median(floor):.2f} x a bare script's {median(floor):.0f} ms",
         ),
+        (
+            f"the same with the direct path set to `always`, {runs} runs",
+            f"{median(alone) / median(ours):.2f} x",
+            "<= 1.02 x",
+            f"{median(alone):.0f} ms",
+        ),
+        (
+            "heap that the direct path holds, with Wi-Fi",
+            f"{wifi / 1024:.1f} KiB",
+            "<= 14 KiB",
+            f"with a modem {lte / 1024:.1f} KiB, without a carrier {core / 1024:.1f} KiB",
+        ),
+        ("sealing a request, in calls of Mac", f"{seal:.1f} x", "<= 6 x", "of 64 bytes"),
+        ("opening an answer, in calls of Mac", f"{unseal:.1f} x", "<= 8 x", ""),
     ]
