@@ -395,7 +395,9 @@ class App:
         return struct.unpack(">H", self.board.random(2))[0]
 
     def sleep(self) -> None:
-        until_ms = min(self.press.due_ms(), self.press.life.direct_ms)
+        until_ms = self.press.due_ms()
+        if self.direct or self._load_direct:  # else nobody would look, or only after a start
+            until_ms = min(until_ms, self.press.life.direct_ms)
         self.remember()
         self.say("sleep", until_ms - self.board.now_ms())
         self.board.motor(False)

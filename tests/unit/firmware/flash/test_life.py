@@ -21,6 +21,7 @@ ROWS = {
     "deep_sleep": "deep sleep between events",
     "rtc_memory": "memory through deep sleep and reset (RTC memory)",
     "battery": "battery voltage",
+    "wifi": "Wi-Fi, or a modem at a UART, for a button without a phone",
 }
 TABLE = tomllib.loads(life.CURRENTS.read_text())
 BOARDS = list(TABLE["boards"])
