@@ -251,15 +251,20 @@ class Direct:
                 self._hearing = asyncio.get_running_loop().create_task(self._hear())
 
     async def _hear(self) -> None:
-        await LoadShedding.until_the_next()
-        while self._heard and not self.stopping:
-            at_once = [self._heard.pop(key) for key in list(self._heard)[:HEARD_AT_ONCE]]
-            try:
-                await self._worker(direct.hear, *at_once, lane=SPARE)
-            except (Refused, sqlite3.Error):  # alarms come first; a newer word may have come meanwhile
-                self._heard = {(one.device_id, one.path): one for one in at_once} | self._heard
-                await LoadShedding.until_the_next()
-        self._hearing = None
+        try:
+            await LoadShedding.until_the_next()
+            while self._heard and not self.stopping:
+                at_once = [self._heard.pop(key) for key in list(self._heard)[:HEARD_AT_ONCE]]
+                await self._store_heard(at_once)
+        finally:
+            self._hearing = None
+
+    async def _store_heard(self, at_once: list[Said]) -> None:
+        try:
+            await self._worker(direct.hear, *at_once, lane=SPARE)
+        except (Refused, sqlite3.Error):  # alarms come first; a newer word may have come meanwhile
+            self._heard = {(one.device_id, one.path): one for one in at_once} | self._heard
+            await LoadShedding.until_the_next()
 
     def _pass_again(self) -> None:
         """Let one frame pass that came before, or raise Refused("shed")."""

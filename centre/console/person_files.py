@@ -4,6 +4,7 @@ from datetime import datetime
 
 from centre.console import pages, words
 from centre.console.words import of_field
+from centre.rules.sightings import cell_text
 from centre.work import person_file
 from centre.work.core import Core
 
@@ -21,6 +22,7 @@ def made(core: Core, case_id: str, language: str) -> bytes:
             words.find(language, f"common.role_{role}") or words.say(language, "log.by_centre")
         ),
         field_words=of_field,
+        cell_text=cell_text,
     )
     return person_file.packed(core, facts, page)
 

@@ -13,7 +13,7 @@ from centre.rules.incidents import CloseReason
 from centre.rules.refusals import Refused
 from centre.rules.running_log import UNDO_MS
 from centre.store import Row
-from centre.work import board, event_log
+from centre.work import board, event_log, sightings
 from centre.work import webhook as queue
 from centre.work.board import Advanced
 from centre.work.core import Core
@@ -114,6 +114,9 @@ def reopen(core: Core, author: Author, incident_id: str, *, seen_duress: bool = 
         core.store.run("open_again", incident_id=new_id, follows=incident_id, now_ms=now_ms)
         for query in ("take_on_alarms", "take_on_fixes", "take_on_call_off"):
             core.store.run(query, incident_id=new_id, follows=incident_id)
+        seen = sightings.of_incident(core, incident_id)
+        if seen is not None:
+            sightings.keep(core, new_id, seen.sighting)
         alarm = board.alarm_of(core, new_id)
         # The button has had its receipts of this press: these are for our own record.
         board.write_receipt(core, alarm, receipts.RECEIVED)

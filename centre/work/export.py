@@ -12,7 +12,7 @@ from centre.rules import event_log as rules
 from centre.rules import times
 from centre.rules.event_log import Entry
 from centre.store import Row
-from centre.work import cases, event_log, running_log
+from centre.work import cases, event_log, running_log, sightings
 from centre.work.core import Core
 from centre.work.event_log import LoggedEntry
 
@@ -89,6 +89,7 @@ def read(core: Core, incident_id: str, key: Ed25519PrivateKey) -> dict[str, Any]
             "case": case,
             "arrivals": [_columns(row, ARRIVAL) for row in core.store.all("alarms", **which)],
             "positions": [dict(row) for row in core.store.all("all_fixes", **which)],
+            "seen_around": asdict(seen) if (seen := sightings.of_incident(core, incident_id)) else None,
             "call_off": _call_off(core.store.one("call_off", **which)),
             "stages": [_stage(core, row) for row in core.store.all("receipts", **which)],
             "running_log": [asdict(one) for one in running_log.of_incident(core, incident_id)],

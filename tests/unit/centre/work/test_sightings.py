@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from centre.rules import access
 from centre.rules.access import Caller
 from centre.rules.cases import Address, CaseFile
 from centre.rules.incidents import CloseReason
 from centre.rules.refusals import Refused
-from centre.work import board, cases, incident_sheet, person_file, retention, sightings
+from centre.work import board, cases, closings, export, incident_sheet, person_file, retention, sightings
 from tests.unit.centre.api.parts import Button, Reception
 from tests.unit.centre.parts import Hand, granted, signed_in
 from tests.unit.centre.work.parts import DAY_MS, FILE
@@ -147,6 +148,19 @@ async def test_what_was_seen_goes_with_the_positions(household: Household) -> No
     while retention.erase_due(household.core, 30, 365):
         pass
     assert household.rows("sightings") == []
+
+
+async def test_an_alarm_that_is_opened_again_takes_it_along(household: Household) -> None:
+    """Closed too early: what the button saw is on the sheet that follows, and in what is exported."""
+    await household.say(household.button, facts=AT_HOME)
+    (card,) = board.board(household.core).untaken
+    await household.advance(receipts.CLOSED, CloseReason.MIS_PRESS)
+    again = closings.reopen(household.core, household.operator, card.incident_id)
+    seen = sightings.of_incident(household.core, again.incident_id)
+    assert seen is not None
+    assert len(seen.sighting.access_points) == len(HOME)
+    exported = export.read(household.core, again.incident_id, Ed25519PrivateKey.generate())
+    assert exported["seen_around"]["sighting"]["access_points"][0] == (HOME[0][0].hex(), HOME[0][1])
 
 
 async def test_the_person_is_given_it_and_an_erased_case_has_it_no_more(household: Household) -> None:
