@@ -51,7 +51,7 @@ def _share(key: str, count: int = 1) -> Value:
 
 def _direct(words: str, *takes: Value, drawn: tuple[float | str, ...] = (0,)) -> Fault:
     """Return a fault of the button's own way to the centre, without a phone."""
-    return Fault(words, (BUTTON,), takes, (VIRTUAL,), drawn=drawn)
+    return Fault(words, (BUTTON,), takes, drawn=drawn)
 
 
 FAULTS: dict[str, Fault] = {

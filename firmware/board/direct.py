@@ -477,7 +477,8 @@ class Direct:
                 return actions
         next_ms = min(answer.next_s * 1000, _MINUTES_MS)
         self._next_ms = next_ms if answer.flags & SLOW_DOWN else 0
-        self._ask(way, max(now_ms + _NEWS_MS, way.since_ms + _POLL_MS))
+        since_ms = now_ms if kind == PRESS else way.since_ms + _POLL_MS
+        self._ask(way, max(now_ms + _NEWS_MS, since_ms))
         if wants_fix:
             actions += self._locate(now_ms)
         if way.state == _READY and not way.is_long:

@@ -34,11 +34,11 @@ _NO_KIB = 40  # of heap: not enough for the driver
 _OUT_S = 0.5
 
 
-def asked(profile: str, carriers: Collection[str], ca: Path) -> Direct:
+def asked(profile: str, carriers: Sequence[str], ca: Path) -> Direct:
     """Return what an integrator asks for."""
     data: dict[str, Any] = {"profile": profile, "addresses": [[NUMBER, PORT]], "host": _HOST}
     modem = _MAKE if LTE in carriers else None
-    data |= {"https_port": PORT, "modem": modem, "apn": "", "pin": "", "uart": None}
+    data |= {"https_port": PORT, "modem": modem, "apn": "", "pin": "", "uart": None, "first": carriers[0]}
     return Direct(data, x509.load_pem_x509_certificate(ca.read_bytes()).public_bytes(Encoding.DER))
 
 

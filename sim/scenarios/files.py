@@ -31,11 +31,6 @@ def load(path: Path) -> Scenario:
         if REAL not in FAULTS[fault.what].worlds:
             why = f"only virtual time has {fault.what}: amr-sim explore --play {path}"
             raise CannotRead(f"{path}: line {fault.line}: {why}")
-    for number, button in enumerate(scenario.buttons):
-        if button.direct != "off":
-            line = Lines(path.read_text("utf-8")).of("button", number, "direct")
-            why = f"only virtual time has a button's own way: amr-sim explore --play {path}"
-            raise CannotRead(f"{path}: line {line}: {why}")
     return scenario
 
 

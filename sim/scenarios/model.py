@@ -13,7 +13,7 @@ from typing import Any
 from centre.rules.heartbeats import SIGNS_PER_S
 from firmware.board.config import SETTINGS
 from firmware.board.direct_config import PROFILES as WITHOUT_PHONE
-from sim.faults import BUTTON, CENTRE, FAULTS, LTE, PHONE, WIFI, Value
+from sim.faults import BUTTON, CENTRE, DIRECT_FAULTS, FAULTS, LTE, PHONE, WIFI, Value
 from sim.physics.medium import PROFILES
 from sim.scenarios.toml_tables import (
     REQUIRED,
@@ -412,6 +412,7 @@ def _check_references(scenario: Scenario, lines: Lines) -> None:
 def _check_faults(scenario: Scenario, lines: Lines) -> None:
     buttons = tuple(button.name for button in scenario.buttons)
     phones = {phone.name: phone for phone in scenario.phones}
+    alone = [button.name for button in scenario.buttons if button.direct == "off"]
     names = {BUTTON: buttons, PHONE: tuple(phones), CENTRE: (CENTRE,)}
     for number, fault in enumerate(scenario.faults):
         line = lines.of("fault", number, "who")
@@ -419,6 +420,10 @@ def _check_faults(scenario: Scenario, lines: Lines) -> None:
             raise Wrong(f"line {line}: `{fault.what}` takes no `who`: it is everybody's air")
         allowed = tuple(name for kind in FAULTS[fault.what].hits for name in names[kind])
         known(fault.who, allowed or ("",), line, fault.what)
+        if fault.what in DIRECT_FAULTS and fault.who in alone:
+            raise Wrong(
+                f"line {line}: `{fault.what}` needs a `direct` of {fault.who}: it has no way of its own"
+            )
         if fault.what == "receiver_date" and not phones[fault.who].fix:
             raise Wrong(f"line {line}: `{fault.what}` needs a `fix` of {fault.who}: where its receiver is")
 

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from bridge.store.home import Home as BridgeHome
+from sim.faults import DIRECT_FAULTS
 from sim.judge.events import WorldEvent
 from sim.physics.medium import PROFILES
 from sim.realtime.brown_out import brown_outs
@@ -152,7 +153,8 @@ class Play:
                 add = world.add_dispatch_system if self.scenario.dispatch_system else world.add_centre
                 await add("--signs-per-s", str(self.scenario.signs_per_s))
                 for spec in self.scenario.buttons:
-                    await world.add_button(spec.name, battery_mv=spec.battery_mv, **spec.settings)
+                    battery = {"battery_mv": spec.battery_mv}
+                    await world.add_button(spec.name, spec.direct, spec.carriers, **battery, **spec.settings)
                 self._device_ids = {name: button.device_id for name, button in world.buttons.items()}
                 feeling = {name: VibrationListener(self._felt(world, name)) for name in world.buttons}
                 for phone in self.scenario.phones:
@@ -369,6 +371,12 @@ class Play:
         if fault.what == "strangers":
             strangers = self._strangers_of(fault)
             return _later(lambda: self._gather_strangers(strangers)), lambda: self._disperse(strangers)
+        if fault.what in DIRECT_FAULTS:
+            own = world.buttons[who].way
+            assert own
+            return _later(partial(own.begin, fault.what, **fault.values)), _later(
+                partial(own.end, fault.what)
+            )
         if who in world.buttons:
             return self._button_faults(fault)
         begin, end = self._quick_faults(fault)
