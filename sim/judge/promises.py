@@ -283,7 +283,13 @@ def _reused(button: ButtonStory, bounds: Bounds) -> Iterator[Broken]:
 
 
 def _is_received(button: ButtonStory, before: Session, again: Session, bounds: Bounds) -> bool:
-    """Return whether a press had its receipt, for good, before it was on the air again."""
+    """Return whether a press had its receipt, for good, before it was on the air again.
+
+    A TEST is one of each way there is: it has its receipt when that is felt.
+    """
+    if again.event == TEST and button.ways:
+        felt = (one.from_ms for one in button.felt if one.pattern == RECEIVED)
+        return any(before.at_ms < at_ms < again.at_ms for at_ms in felt)
     for at_ms, stage in button.receipts:
         if stage >= RECEIVED and before.at_ms < at_ms < again.at_ms:
             cut = any(at_ms <= off <= at_ms + bounds.cut_ms for off in button.ends)  # before it could be kept
@@ -389,18 +395,31 @@ def _has_been_told(button: ButtonStory, from_ms: float, until_ms: float) -> bool
 
 
 def _on_air(button: ButtonStory) -> Iterator[Broken]:
-    """Find presses that fell silent before they were received, though their button went on."""
+    """Find presses that fell silent before they were received, though their button went on.
+
+    An ALARM that a way of the button's own has brought is on the air until a bridge has it, too, or it is over.
+    """
     presses = [one for one in button.sessions if one.event in (ALARM, TEST)]
-    received = [at_ms for at_ms, stage in button.receipts if stage >= RECEIVED]
-    ends = [*received, *button.restarts, *(one.at_ms for one in button.sessions)]
+    ends = [*button.restarts, *(one.at_ms for one in button.sessions)]
     for one in presses:
         off = (at_ms for at_ms in button.power_off if at_ms >= one.at_ms)
         until_ms = min([one.at_ms + _ON_AIR_FOR_MS, *off, *(at_ms for at_ms in ends if at_ms > one.at_ms)])
+        until_ms = min(until_ms, _needs_no_air_ms(button, one))
         for silent_ms, sends_ms in button.silences:
             if min(sends_ms, until_ms) - max(silent_ms, one.at_ms) > _SILENT_MS_MAX:
                 text = f"{button.name} falls silent while event {one.event} number {one.counter} waits"
                 yield Broken(ON_AIR, silent_ms, text)
                 break
+
+
+def _needs_no_air_ms(button: ButtonStory, session: Session) -> float:
+    """Return from when a press that is on the air since then has its receipt, and some bridge has the press."""
+    later = [(at_ms, stage) for at_ms, stage in button.receipts if at_ms > session.at_ms]
+    received = [at_ms for at_ms, stage in later if stage >= RECEIVED]
+    over = [at_ms for at_ms, stage in later if stage == CLOSED or (session.event == TEST and stage)]
+    bridges = [at_ms for at_ms, _ in button.by_bluetooth if at_ms > session.at_ms]
+    both = [max(received[0], bridges[0])] if received and bridges else []
+    return min([*both, *over], default=math.inf)
 
 
 def _own_way(button: ButtonStory, story: Story) -> Iterator[_Finding]:

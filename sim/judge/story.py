@@ -73,6 +73,7 @@ class ButtonStory:
         self.own: list[WorldEvent] = []
         self.felt: list[Vibration] = []
         self.receipts: list[tuple[float, int]] = []
+        self.by_bluetooth: list[tuple[float, int]] = []  # those of them that no way of its own has brought
         self.ends: list[float] = []  # the program ended: power, reset, wake
         self.power_off: list[float] = []
         self.unsaved_at: list[tuple[float, bool]] = []  # flash failed, or has it all again
@@ -110,7 +111,7 @@ class ButtonStory:
         elif e.what == "reset":
             self.restarts.append(e.at_ms)
         elif e.what == "receipt":
-            self.receipts.append((e.at_ms, int(e.data["args"][0])))
+            self._add_receipt(e)
         elif e.what == "power" and not e.data["on"]:
             self.power_off.append(e.at_ms)
             self.ends.append(e.at_ms)
@@ -121,6 +122,13 @@ class ButtonStory:
             self.destroyed_ms = e.at_ms
         elif e.what == "provisioned":
             self.device_id, self._hold_ms_min = e.data["device_id"], 0.9 * e.data["hold_ms"]
+
+    def _add_receipt(self, e: WorldEvent) -> None:
+        """Add a stage that was proven; with the name of a carrier where no bridge has brought it."""
+        stage, *carrier = e.data["args"]
+        self.receipts.append((e.at_ms, int(stage)))
+        if not carrier:
+            self.by_bluetooth.append((e.at_ms, int(stage)))
 
     def _add_motor(self, e: WorldEvent) -> None:
         if e.what == "motor":

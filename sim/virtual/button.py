@@ -6,6 +6,7 @@ its flash, and between slots it sleeps deeply: then the program is gone, and RTC
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from random import Random
 from typing import Any
@@ -15,9 +16,11 @@ from firmware.board.gesture import SETTLE_MS
 from firmware.board.memory import ALIVE_FILE, PRESS_FILE, sealed
 from sim.faults import RTC_KEPT
 from sim.virtual import ble
+from sim.virtual.carriers import Surroundings, make
 from sim.virtual.flash import Flash, PowerCut, Rtc
 from sim.virtual.radio_world import Air
 from sim.virtual.time import Handle, Time
+from sim.virtual.uplink import Server, Uplink
 from wire.codes import RESERVE
 
 ble.provide()
@@ -49,6 +52,15 @@ class ProvisionedButton:
     alive_period_s: int = 900
 
 
+@dataclass(frozen=True)
+class OwnWay:
+    """How a button reaches the centre by itself: when, by which carriers, and who answers there."""
+
+    profile: str
+    carriers: tuple[str, ...]
+    server: Server
+
+
 class Board:
     """What firmware/board/boards has for a real one."""
 
@@ -59,10 +71,18 @@ class Board:
         self.open = button.flash.open
         self.random = button.random.randbytes
         self.motor_on = False
+        self._back_ms = 0  # what the clock is ahead, since somebody told it the time
         self._edges = [(True, self.now_ms() - SETTLE_MS)] if pressed else []
 
     def now_ms(self) -> int:
-        return self._button.clock_ms()
+        return self._button.clock_ms() - self._back_ms
+
+    def set_back(self, ms: int) -> None:
+        self._back_ms += ms
+        self._edges = [(down, at_ms - ms) for down, at_ms in self._edges]
+
+    def carriers(self, _settings: object, _mac: object) -> list[Any]:
+        return self._button.carriers()
 
     def edge(self, down: bool) -> None:
         self._edges.append((down, self.now_ms()))
@@ -90,7 +110,14 @@ class Button:
     """A board, its battery and the pin under the finger."""
 
     def __init__(
-        self, name: str, provisioned: ProvisionedButton, time: Time, air: Air, random: Random, happen: Happen
+        self,
+        name: str,
+        provisioned: ProvisionedButton,
+        time: Time,
+        air: Air,
+        random: Random,
+        happen: Happen,
+        own_way: OwnWay | None = None,
     ) -> None:
         self.name, self.provisioned, self.random, self.happen = name, provisioned, random, happen
         self._time = time
@@ -107,8 +134,27 @@ class Button:
         self._is_asleep = self._stuck_asleep = False
         self.brown_out_keeps = ""  # what is left where the motor's start ends the program; empty: it does not
         self.troubles: dict[str, float | str] = {}  # of its own way to the centre: DIRECT_FAULTS, and values
+        self._own_way = own_way
+        self._around = None if own_way is None else self._surroundings(own_way)
         self.late_s = 0.0  # how late the program gets its turn at most
         self._busy_until_s = 0.0
+
+    def _surroundings(self, own_way: OwnWay) -> Surroundings:
+        chance = Random(f"own way {self.random.random()}")  # noqa: S311 -- to be the same again
+        uplinks = {
+            name: Uplink(self.name, name, self._time, chance, self.troubles, own_way.server)
+            for name in own_way.carriers
+        }
+        return Surroundings(
+            self._time,
+            chance,
+            self.troubles,
+            uplinks,
+            self._blocks_for,
+            self._interrupt,
+            self._gives_in,
+            partial(self.happen, self.name),
+        )
 
     # -- the hand -------------------------------------------------------------------------------------
 
@@ -157,11 +203,19 @@ class Button:
 
     def motor_starts(self) -> None:
         """End the program where the motor's first moment takes more than the battery gives."""
-        if self.brown_out_keeps == RTC_KEPT:
-            raise BrownOut
         if self.brown_out_keeps:
-            self._time.after(BROWN_OUT_S, self.power_on)
-            raise PowerCut
+            self._gives_in(self.brown_out_keeps)
+
+    def _gives_in(self, keeps: str) -> None:
+        """End the program: the battery does not give what is asked of it."""
+        if keeps == RTC_KEPT:
+            raise BrownOut
+        self._time.after(BROWN_OUT_S, self.power_on)
+        raise PowerCut
+
+    def _blocks_for(self, for_s: float) -> None:
+        """Have a call take its time: nothing else of the program runs meanwhile."""
+        self._busy_until_s = max(self._busy_until_s, self._time.now_s + for_s)
 
     def reset(self) -> None:
         """The watchdog's, or a finger's on the reset pin: RTC memory stays."""
@@ -194,9 +248,19 @@ class Button:
         self._guarded(self._start, identity, settings)
 
     def _start(self, identity: Identity, settings: dict[str, int]) -> None:
-        self._app = App(self._board, self.ble, identity, settings, False, self._say)
+        self._app = App(self._board, self.ble, identity, settings, False, self._say, self._load_direct())
         self._app.start()
         self._step()
+
+    def carriers(self) -> list[Any]:
+        """Make this start's carriers, the preferred one first."""
+        assert self._own_way is not None
+        assert self._around is not None
+        return list(make(self._around, self._own_way.carriers))
+
+    def _load_direct(self) -> Callable[..., tuple[Any, bool]] | None:
+        own_way = self._own_way
+        return None if own_way is None else lambda _: (own_way, False)
 
     def _run(self) -> None:
         now_s = self._time.now_s
@@ -247,6 +311,7 @@ class Button:
 
     def _end(self) -> None:
         self._app = self._board = None
+        self._busy_until_s = 0.0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -13,6 +13,7 @@ from random import Random
 from sim.faults import LTE, PASSPHRASE, WIFI
 from sim.virtual.time import Time
 from sim.virtual.uplink import Uplink
+from sim.virtual.walk import place_at
 from wire.direct import (
     ANSWER_BYTES,
     NO_ADDRESS,
@@ -42,6 +43,7 @@ _MODEM_MS, _ATTACH_MS, _ATTACH_MS_MAX = (2000, 6000), (2000, 15_000), 60_000
 _MODEM_SILENT_MS, _DENIED_MS, _FIX_MS = 20_000, 8000, (5000, 40_000)
 _WHY = {"tls": TLS, "foreign": NOT_OURS, "refused": SILENT}
 _HOME = [(bytes.fromhex("02aabbccdd01"), -48), (bytes.fromhex("0612345678aa"), -80)]
+_CELL = cell(1, 206, 1, 3000, 123456, -95)
 
 
 @dataclass
@@ -267,7 +269,8 @@ class Lte(_Carrier):
     def step(self, now_ms: int) -> int:
         """Do one small thing."""
         if self._state == "fix" and now_ms >= self._until_ms:
-            self.facts = gnss(508466000, 43528000, 12, 0) + cell(1, 206, 1, 3000, 123456, -95)
+            lat, lon = place_at(self._around.time.now_s)
+            self.facts = gnss(round(lat * 1e7), round(lon * 1e7), 12, 0) + _CELL
             self._state = "up"
         elif self._state in ("start", "attach") and now_ms >= self._until_ms:
             self._comes_up(now_ms)
@@ -293,7 +296,7 @@ class Lte(_Carrier):
             if now_ms - self._begun_ms >= _ATTACH_MS_MAX:
                 self._fail(NOT_SEEN if around.random.random() < 0.5 else SLOW)
         else:
-            self.signal, self.facts = -95, cell(1, 206, 1, 3000, 123456, -95)
+            self.signal, self.facts = -95, _CELL
             self._goes_up()
 
     def _garbage(self, now_ms: int) -> None:

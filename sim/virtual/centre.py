@@ -9,7 +9,8 @@ import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from random import Random
 from typing import Any, TypeVar, cast
@@ -17,6 +18,7 @@ from typing import Any, TypeVar, cast
 from aiohttp import web
 
 from centre.api.bridges import STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, Intake
+from centre.api.direct import Direct
 from centre.api.event_streams import Streams
 from centre.api.routing import Refusals, Route
 from centre.jobs.closings import LOOK_S as CLOSINGS_S
@@ -34,11 +36,14 @@ from centre.store import Store
 from centre.work import board as desk
 from centre.work import closings, positions
 from centre.work.core import Core
-from sim.judge.audit import centre_has, incidents
+from sim.judge.audit import centre_has, incidents, incidents_of
 from sim.virtual.disk import DISK_S, Disk
 from sim.virtual.network import Exchange, Network, Response
 from sim.virtual.time import Killed, Loop, Time
 from wire import receipts
+from wire.direct import NAME_BYTES, REQUEST, REQUEST_BYTES, unseal, unseal_answer
+from wire.direct import Request as DirectRequest
+from wire.keys import InvalidMessage, Mac
 
 T = TypeVar("T")
 NAME = "centre"
@@ -81,7 +86,9 @@ class Centre:
         random: Random,
         happen: Callable[..., None],
         clock_ms: Callable[[], float],
+        direct_keys: Mapping[str, Mac],
     ) -> None:
+        self._direct_keys = direct_keys  # of each button, by which the judge reads what it is told
         self._time, self._network, self.disk, self._sealer = time, network, disk, sealer
         self._operator, self._random, self._happen, self._clock_ms = operator, random, happen, clock_ms
         self.slow_s = DISK_S
@@ -118,7 +125,8 @@ class Centre:
         respond = cast(Callable[[Mapping[str, str]], web.StreamResponse], Stream)
         streams = Streams(STREAMS_MAX, STREAMS_PER_BRIDGE_MAX, respond)
         intake = Intake(self._worker, core, self._signals, log, b"", Settings(), streams)
-        self._routes = intake.routes
+        self._direct = Direct(self._worker, core, self._signals, log, Settings())
+        self._routes = (*intake.routes, *self._direct.routes)
         self._refusals = Refusals(log)
         self._closings = Closings(self._worker, self._signals, log)
         for later_s in (0.0, UNDO_MS / 1000):  # what was closed before it was killed
@@ -157,7 +165,7 @@ class Centre:
     def serve(self, exchange: Exchange) -> None:
         self._loop.create_task(self._serve(exchange))
 
-    async def _serve(self, exchange: Exchange) -> None:
+    async def _serve(self, exchange: "Exchange | Posted") -> None:
         request = Request(exchange)
         handler = self._find(request)
         response = await self._refusals.middleware(cast(web.Request, request), handler)
@@ -179,9 +187,12 @@ class Centre:
                 return partial(_handle, route)
         return _nowhere
 
-    def _told(self, exchange: Exchange, status: int, body: bytes) -> None:
+    def _told(self, exchange: "Exchange | Posted", status: int, body: bytes) -> None:
         """An alarm's answer leaves: what it says, and whether that is on the disk."""
-        if exchange.path == "/v1/alarms" and status in (200, 201):
+        if isinstance(exchange, Posted):
+            if status == 200:
+                self._told_direct(exchange.body, body)
+        elif exchange.path == "/v1/alarms" and status in (200, 201):
             press, answer = json.loads(exchange.body), json.loads(body)
             who = {name: press[name] for name in ("device_id", "event", "counter")}
             self._gave(answer["incident"], answer["receipt"]["stage"], **who)
@@ -195,6 +206,46 @@ class Centre:
         data = re.search(rb"^data: (.*)$", chunk, re.MULTILINE)
         if data:
             self._gave(path.split("/")[3], json.loads(data[1])["stage"])
+
+    # -- buttons without a phone ----------------------------------------------------------------------
+
+    def datagram(self, frame: bytes, source: str, back: Callable[[bytes], None]) -> None:
+        """Take a datagram; `back` gets the answer, if there is one."""
+        self._came(frame, source)
+        self._loop.create_task(self._answer(frame, source, back))
+
+    async def _answer(self, frame: bytes, source: str, back: Callable[[bytes], None]) -> None:
+        answer = await self._direct.answer(frame, source)
+        if answer is not None:
+            self._told_direct(frame, answer)
+            back(answer)
+
+    def posted(self, frame: bytes, source: str, back: Callable[[int, bytes], None]) -> None:
+        """Take the same as a POST."""
+        self._came(frame, source)
+        self._loop.create_task(self._serve(Posted(frame, source, back)))
+
+    def _came(self, frame: bytes, source: str) -> None:
+        """Note what a frame asks, by whatever name."""
+        for device_id, _, asked in self._asked(frame):
+            told = {"kind": asked.kind, "carrier": asked.carrier, "n": asked.n, "seq": asked.seq}
+            self._happen(NAME, "frame", device_id=device_id, source=source, **told)
+
+    def _told_direct(self, frame: bytes, answer: bytes) -> None:
+        """Note a receipt that leaves for a button: of which press, and whether that is on the disk."""
+        for device_id, mac, asked in self._asked(frame):
+            receipt = unseal_answer(mac, frame, answer).receipt
+            if any(receipt):
+                which = {"device_id": device_id, "event": asked.event, "counter": asked.counter}
+                for incident in incidents_of(self.disk.query, **which):
+                    self._gave(incident, receipt[0], **which)
+
+    def _asked(self, frame: bytes) -> Iterator[tuple[str, Mac, DirectRequest]]:
+        """Yield whose frame it is, by their keys alone, and what it asks."""
+        for device_id, mac in self._direct_keys.items():
+            with contextlib.suppress(InvalidMessage):
+                plain = unseal(mac, 1, frame[:NAME_BYTES], b"", frame, REQUEST_BYTES)
+                yield device_id, mac, DirectRequest(*struct.unpack(REQUEST, plain[:101]))
 
     # -- operators ------------------------------------------------------------------------------------
 
@@ -216,8 +267,9 @@ class Centre:
         act = partial(desk.advance, stage=stage)
         if stage == receipts.CLOSED:
             act = partial(closings.close, reason=CloseReason.REAL)
-            self._loop.call_later(UNDO_MS / 1000, self._look_at_closings)
         done = await self._worker(act, self._operator, incident_id)
+        if stage == receipts.CLOSED:  # from when it was closed, and not from when that was asked for
+            self._loop.call_later(UNDO_MS / 1000, self._look_at_closings)
         for reached in done.reached:
             who = {"device_id": done.device_id, "event": done.event, "counter": done.counter}
             self._happen(NAME, _LOGGED[reached], incident=incident_id, **who)
@@ -244,13 +296,25 @@ class Centre:
                 self._happen("auditor", "position", incident=incident["incident"], lat=fix.lat, lon=fix.lon)
 
 
+class Posted:
+    """A sealed frame as the body of a request, of a button that reads no streams."""
+
+    method, path = "POST", "/v1/direct"
+
+    def __init__(self, body: bytes, source: str, back: Callable[[int, bytes], None]) -> None:
+        self.body, self.source, self._back = body, source, back
+        self.headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(body))}
+
+    def answer(self, status: int, _content_type: str, body: bytes) -> None:
+        self._back(status, body)
+
+
 class Request(dict[Any, Any]):
     """What the routes ask of an aiohttp request; as a mapping it is what they keep with it."""
 
-    content_type = "application/json"
-
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange | Posted) -> None:
         super().__init__()
+        self.content_type = exchange.headers.get("Content-Type", "application/json")
         self.exchange = exchange
         self.method, self.path, self.headers = exchange.method, exchange.path, exchange.headers
         self.content_length = len(exchange.body)
@@ -272,6 +336,7 @@ class Stream:
         self._type = headers["Content-Type"].partition(";")[0]
 
     async def prepare(self, request: Request) -> None:
+        assert isinstance(request.exchange, Exchange)
         self._exchange = request.exchange
         self._response: Response = self._exchange.begin(200, self._type)
 

@@ -141,7 +141,7 @@ def names(what: str, count: int) -> list[str]:
 
 def draw(seed: int, minutes: float = MINUTES) -> Schedule:
     """At least one press and three faults, all of which end in time for the bound."""
-    return _Drawing(seed, minutes).schedule()
+    return _with_own_way(_Drawing(seed, minutes).schedule())
 
 
 def _with_own_way(schedule: Schedule) -> Schedule:
@@ -161,7 +161,8 @@ def _with_own_way(schedule: Schedule) -> Schedule:
         schedule = replace(schedule, phones=0, fixes=False, filtered=False, repeats=True)
     presses_s = [step.at_s for step in steps if step.what in ("hold", "clicks")] or [SETTLE_S]
     buttons = names("button", schedule.buttons)
-    for _ in range(random.choice((0, 1, 2, 2, 3, 4))):
+    count = max(random.choice((0, 1, 2, 2, 3, 4)), 3 - sum(step.what in FAULTS for step in steps))
+    for _ in range(count):
         steps.append(_fault_of_way(random, carriers, random.choice(buttons), presses_s, schedule.minutes))
     steps.sort(key=lambda step: step.at_s)
     return replace(schedule, steps=tuple(steps), direct=profile, carriers=carriers)

@@ -25,13 +25,12 @@ from sim.virtual.radio import REPORTS_AGAIN_S, PhoneRadio, RadioWorld
 from sim.virtual.radio_world import Air
 from sim.virtual.radio_world import Receiver as Scanner
 from sim.virtual.time import Clock, Loop, Time
+from sim.virtual.walk import place_at
 
 START_S = 1.0
 # No button of this world loses both its memories: of the spare range a few are enough, and a start is quick.
 EXPECTED = Window(spare=16)
 FIX_EVERY_S, CIRCLE_EVERY_S, FOLLOW_EVERY_S = 10.0, 30.0, 20
-START_LAT, START_LON = 50.8466, 4.3528
-SPEED_DEG_S = 5.0 / 111_195  # five metres a second
 CIRCLE_M, CIRCLE_OFF_DEG = 5000.0, 0.03
 
 
@@ -39,11 +38,6 @@ CIRCLE_M, CIRCLE_OFF_DEG = 5000.0, 0.03
 def remembered(k_code: bytes) -> Callable[[int, int], str]:
     """`quick_texts` for worlds that are made by the thousand, with the same keys."""
     return cache(quick_texts(k_code))
-
-
-def place_at(now_s: float) -> tuple[float, float]:
-    """Return where the protected person is: on the way north, on a bicycle."""
-    return START_LAT + SPEED_DEG_S * now_s, START_LON
 
 
 class Receiver:

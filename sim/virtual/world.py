@@ -13,9 +13,10 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from sim.faults import CENTRE
 from sim.judge.audit import journal_has
 from sim.judge.events import WorldEvent
-from sim.virtual.button import Button
+from sim.virtual.button import Button, OwnWay
 from sim.virtual.centre import Centre
 from sim.virtual.disk import Disk
 from sim.virtual.fault_script import Schedule, Step, names
@@ -26,6 +27,7 @@ from sim.virtual.radio_world import Air
 from sim.virtual.script_runner import Parts, ScriptRunner
 from sim.virtual.stranger import Overheard
 from sim.virtual.time import Clock, Time
+from sim.virtual.uplink import OpenWays
 from wire import codes, state
 from wire.keys import InvalidMessage, Mac, derive
 
@@ -46,6 +48,7 @@ class World:
         self.overheard = Overheard()
         self._incidents: dict[str, str] = {}
         self._on_air: dict[str, tuple[int, int]] = {}
+        self._ways: dict[str, OpenWays] = {}
         fixture = make_fixture(schedule.buttons, schedule.phones, schedule.alive_period_s)
         self._disks = [Disk(fixture.centre_image, self._now_s)]
         centre_clock = Clock(self.time, EPOCH_MS)
@@ -58,9 +61,13 @@ class World:
             self._random("centre"),
             self.record,
             centre_clock.now_ms,
+            {one.device_id: Mac(derive(one.root, "direct", 0)) for one in fixture.buttons},
         )
+        own_way = None
+        if schedule.direct != "off":
+            own_way = OwnWay(schedule.direct, tuple(schedule.carriers.split()), self.centre)
         self.buttons = {
-            name: Button(name, made, self.time, self.air, self._random(name), self.record)
+            name: Button(name, made, self.time, self.air, self._random(name), self.record, own_way)
             for name, made in zip(names("button", schedule.buttons), fixture.buttons, strict=True)
         }
         self.phones: dict[str, Phone] = {}
@@ -111,8 +118,11 @@ class World:
         self.centre.start()
         for phone in self.phones.values():
             phone.start()
-        for number, button in enumerate(self.buttons.values()):
+        for number, (name, button) in enumerate(self.buttons.items()):
             self.time.at(0.5 + number, button.power_on)
+            if self.schedule.direct != "off":
+                carriers = self.schedule.carriers.split()
+                self._ways[name] = OpenWays(name, carriers, self.time, self.record)
 
     def run(self) -> list[WorldEvent]:
         """From the beginning to the end of the schedule; all that happened."""
@@ -137,6 +147,9 @@ class World:
     def do(self, step: Step) -> None:
         """One act or fault, now; what it begins ends by itself."""
         self.record("schedule", step.what, who=step.who, for_s=step.for_s, value=step.value)
+        for name, ways in self._ways.items():
+            if step.who in (name, CENTRE):
+                ways.trouble(step.what, step.for_s)
         self._runner.do(step)
 
     # -- what happens ---------------------------------------------------------------------------------

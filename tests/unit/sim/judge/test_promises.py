@@ -78,6 +78,14 @@ def way(at_ms: float, is_open: bool, carrier: str = "wifi") -> WorldEvent:
     return WorldEvent(at_ms, "air", "way", {"button": "button", "carrier": carrier, "is_open": is_open})
 
 
+def by_wifi(at_ms: float) -> list[WorldEvent]:
+    """A receipt that no bridge has brought."""
+    return [
+        WorldEvent(at_ms, "button", "receipt", {"args": ["1", "wifi"]}),
+        *motor(at_ms + 100, 120, 160, 120),
+    ]
+
+
 def reset(at_ms: float) -> WorldEvent:
     return WorldEvent(at_ms, "button", "reset", {})
 
@@ -140,6 +148,7 @@ def position(lat: float) -> WorldEvent:
         (promises.TOLD, {"receipt": [WorldEvent(9000, "button", "reset", {}), *WHOLE["boot"]]}),
         (promises.ORDER, {"end": [*broken_off(9000), *broken_off(10_000), *WHOLE["end"]]}),
         (promises.ON_AIR, {"receipt": [silent(3100, True), silent(9000, False), *later("receipt", 6000)]}),
+        (promises.ON_AIR, {"receipt": [*by_wifi(3600), silent(3700, True), silent(9000, False)]}),
         (promises.OWN_WAY, {"receipt": [way(0, True), *later("receipt", 60_000)]}),
         (promises.OWN_WAY, {"receipt": [way(0, True, "lte"), *later("receipt", 120_000)]}),
         (promises.BROUGHT, {"receipt": [WorldEvent(3600, "phone", "receipt", {**WHICH, "stage": 1})]}),
@@ -171,6 +180,13 @@ def test_a_promise_that_is_broken_is_found(promise: str, changed: dict[str, list
 def test_a_way_that_was_not_open_all_the_time_owes_nothing(late: Callable[[], list[WorldEvent]]) -> None:
     """The receipt comes after a minute, by Bluetooth."""
     assert promises.OWN_WAY not in broken(receipt=[*late(), *later("receipt", 60_000)])
+
+
+def test_a_press_that_a_bridge_has_beside_another_way_may_fall_silent() -> None:
+    """HEARD is enough, once the press is received."""
+    heard = WorldEvent(4000, "button", "receipt", {"args": ["0"]})
+    quiet = [silent(4100, True), silent(9000, False)]
+    assert broken(receipt=[*by_wifi(3600), heard, *quiet]) == []
 
 
 def test_a_button_that_may_fear_its_radio_owes_nothing_yet() -> None:
