@@ -241,9 +241,10 @@ class App:
 
     def do(self, actions: list[press.Action]) -> None:
         """Carry out `actions` after those that wait. A new session begins by ending the one before."""
-        if any(action[0] == press.SESSION for action in actions):
-            self._waiting = [action for action in self._waiting if action[0] not in _OF_SESSION]
-        self._waiting += actions
+        for action in actions:
+            if action[0] == press.SESSION:
+                self._waiting = [one for one in self._waiting if one[0] not in _OF_SESSION]
+            self._waiting.append(action)
         self._work()
 
     def _work(self) -> None:
@@ -383,6 +384,8 @@ class App:
         if self.direct:
             dues.append(self.direct.due_ms())
         wanted = [due_ms for due_ms in dues if due_ms is not None]
+        if wanted and self.direct:  # what it would be woken for comes in time, too, while it is awake
+            wanted.append(self.direct.wake_ms())
         return min(wanted) if wanted else None
 
     def _measure(self) -> None:

@@ -23,7 +23,7 @@
     RECEIVED by a carrier    the others close; Bluetooth goes on
     a carrier of a TEST      answers, and closes: the TEST ends when all have
     a start with a radio on  15 s for Bluetooth alone, 10 min after three; from then on little power, one
-                             carrier at a time
+                             carrier at a time; whichever was on then goes last
 
     REST, ALARM not RECEIVED   10, 20, 40, 57, 57 .. s; 5 min from 30 min on; the alive slots from 2 h on
     REST, RECEIVED             20 s to 2 min, 60 s to 12 min, then 5 min; at least what the centre asks for
@@ -132,6 +132,7 @@ class Kept:
         self.bad_starts = 0
         self.silent_sessions = 0  # in a row
         self.last_bit = 0  # of the carrier that answered last
+        self.suspects = 0  # bits of the carriers that may have ended the last bad start: the others go first
         self.checkins_ms = [0, 0]  # when each carrier is to give a sign of life; 0: not known yet
 
 
@@ -287,6 +288,7 @@ class Direct:
             self._next_n = answer.n
         kept.silent_sessions = 0
         kept.bad_starts = 0 if self._is_checkin else min(kept.bad_starts, 1)
+        kept.suspects &= ~way.bit
         kept.checkins_ms[way.slot] = now_ms + self._checkin_ms(kept.n)  # each answer is a sign of life
         if way.state != _READY:
             return []
@@ -331,6 +333,7 @@ class Direct:
                 kept.checkins_ms[way.slot] = now_ms + _CHECKIN_AGAIN_MS
         else:
             self._left = [way for way in self._ways if not life.answered & way.bit]
+            self._left.sort(key=lambda way: way.bit & kept.suspects)
             if life.stage >= RECEIVED:
                 self._left.sort(key=lambda way: way.bit != kept.last_bit)
         actions: list[Action] = []

@@ -4,8 +4,8 @@ Nothing of it runs before the first advert, nothing that may block while the mot
 whatever a carrier raises fails that carrier alone.
 
 RTC memory, after the life: n:u32 reserve:u32 seq:u16 tries:u8 fixes:u8 bad_starts:u8 silent_sessions:u8
-last_bit:u8 errors:u8 radios:u8, ms:i64 of each carrier's check-in, how far the centre's clock is ahead (0:
-not known), and of the clock now, crc32:u32.
+last_bit:u8 suspects:u8 errors:u8 radios:u8, ms:i64 of each carrier's check-in, how far the centre's clock is
+ahead (0: not known), and of the clock now, crc32:u32.
 `radios` is the marker: which are on, noted before they are switched on and after they are off.
 """
 
@@ -32,7 +32,7 @@ from wire.direct import (
 from wire.keys import InvalidMessage, Mac, derive
 from wire.state import AGE_UNKNOWN
 
-_KEPT = ">IIHBBBBBBBqqqq"
+_KEPT = ">IIHBBBBBBBBqqqq"
 _FRAMES_MAX = 4  # of a carrier, to which an answer may still come
 _SEQ_MAX = 0xFFFF
 _POINT_BYTES = 7
@@ -80,6 +80,7 @@ class DirectApp:
             self._seen = self._press()
             if self._life.event:
                 self._do(self._direct.pressed(now_ms))
+        self._do([])  # what waited may end what would be done now
         for name in self._carriers:
             if self._radios & self._bit(name):
                 self._guarded(name, self._step, now_ms)
@@ -100,6 +101,10 @@ class DirectApp:
             if due_ms is not None:
                 dues.append(due_ms)
         return min(dues)
+
+    def wake_ms(self) -> int:
+        """Return when to step next, at rest or not."""
+        return self._direct.due_ms()
 
     def brought(self, stage: int) -> None:
         """Take that a peer has proven `stage` over Bluetooth."""
@@ -327,6 +332,7 @@ class DirectApp:
             kept.bad_starts,
             kept.silent_sessions,
             kept.last_bit,
+            kept.suspects,
             self._errors,
             self._radios,
             *kept.checkins_ms,
@@ -344,13 +350,17 @@ class DirectApp:
             reserve = store.read(memory.DIRECT_FILE, memory.COUNTER)
             kept.n = kept.reserve = reserve[0] if reserve else 0
             kept.silent_sessions = 0 if reserve else _LOST_FILE_SILENT
+            # Nobody knows which: by chance, so that in a few starts each has been the first.
+            kept.suspects = self._bit("lte" if self._app.board.random(1)[0] & 1 else "wifi")
             return bool(self._life.event)
         kept.n, kept.reserve, kept.seq, kept.tries, kept.fixes = values[:5]
-        kept.bad_starts, kept.silent_sessions, kept.last_bit = values[5:8]
-        self._errors, radios = values[8:10]
-        lost_ms = max(values[13] - now_ms, 0)  # the clock began anew
-        self._ahead_ms = 0 if lost_ms else values[12]
-        kept.checkins_ms = [due_ms and max(due_ms - lost_ms, 1) for due_ms in values[10:12]]
+        kept.bad_starts, kept.silent_sessions, kept.last_bit, kept.suspects = values[5:9]
+        self._errors, radios = values[9:11]
+        lost_ms = max(values[14] - now_ms, 0)  # the clock began anew
+        self._ahead_ms = 0 if lost_ms else values[13]
+        kept.checkins_ms = [due_ms and max(due_ms - lost_ms, 1) for due_ms in values[11:13]]
+        if radios:
+            kept.suspects = radios
         for name in self._carriers:
             if radios & self._bit(name):
                 self._note(name, RESET)

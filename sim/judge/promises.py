@@ -397,7 +397,7 @@ def _has_been_told(button: ButtonStory, from_ms: float, until_ms: float) -> bool
 def _on_air(button: ButtonStory) -> Iterator[Broken]:
     """Find presses that fell silent before they were received, though their button went on.
 
-    An ALARM that a way of the button's own has brought is on the air until a bridge has it, too, or it is over.
+    An ALARM that a way of the button's own has brought is on the air until a bridge has it, too.
     """
     presses = [one for one in button.sessions if one.event in (ALARM, TEST)]
     ends = [*button.restarts, *(one.at_ms for one in button.sessions)]
@@ -413,7 +413,7 @@ def _on_air(button: ButtonStory) -> Iterator[Broken]:
 
 
 def _needs_no_air_ms(button: ButtonStory, session: Session) -> float:
-    """Return from when a press that is on the air since then has its receipt, and some bridge has the press."""
+    """Return from when a press has its receipt, and some bridge has the press."""
     later = [(at_ms, stage) for at_ms, stage in button.receipts if at_ms > session.at_ms]
     received = [at_ms for at_ms, stage in later if stage >= RECEIVED]
     over = [at_ms for at_ms, stage in later if stage == CLOSED or (session.event == TEST and stage)]

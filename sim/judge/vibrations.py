@@ -28,6 +28,7 @@ _PAUSE_MS = 330.0
 _OF_THREE_MS, _PAUSE_OF_THREE_MS = (380.0, 600.0), 700.0
 # No pattern has more pulses of that length: after the last one nothing is awaited.
 _WHOLE = ((3, True), (4, False))
+_TAKEN_MS = 90.0  # and no other one has so short a pulse
 
 
 class Vibration(NamedTuple):
@@ -69,7 +70,10 @@ class VibrationReader:
         return _pattern(pulses) if pulses and self._on_ms is None else None
 
     def _is_whole(self) -> bool:
-        return bool(self._pulses) and (len(self._pulses), _is_long(self._pulses)) in _WHOLE
+        if not self._pulses:
+            return False
+        is_taken = len(self._pulses) == 1 and _longest_ms(self._pulses) < _TAKEN_MS
+        return is_taken or (len(self._pulses), _is_long(self._pulses)) in _WHOLE
 
     def _is_over(self, at_ms: float) -> bool:
         if not self._pulses:

@@ -236,9 +236,10 @@ class Centre:
         for device_id, mac, asked in self._asked(frame):
             receipt = unseal_answer(mac, frame, answer).receipt
             if any(receipt):
-                which = {"device_id": device_id, "event": asked.event, "counter": asked.counter}
-                for incident in incidents_of(self.disk.query, **which):
-                    self._gave(incident, receipt[0], **which)
+                which = (device_id, asked.event, asked.counter)
+                for incident in incidents_of(self.disk.query, *which):
+                    who = dict(zip(("device_id", "event", "counter"), which, strict=True))
+                    self._gave(incident, receipt[0], **who)
 
     def _asked(self, frame: bytes) -> Iterator[tuple[str, Mac, DirectRequest]]:
         """Yield whose frame it is, by their keys alone, and what it asks."""

@@ -110,7 +110,7 @@ def test_a_motor_that_browns_the_board_out_costs_one_start_for_each_stage() -> N
     world.buttons["button"].brown_out_keeps = ALL_LOST
     world.run()
     cuts_s = [(h.at_ms - EPOCH_MS) / 1000 for h in of_button(world, "cut")]
-    assert len(cuts_s) == 3  # TAKEN, RECEIVED, CLOSED
+    assert len(cuts_s) == 4  # TAKEN, RECEIVED, ACKNOWLEDGED, CLOSED
     assert len([h for h in of_button(world, "receipt") if h.data["args"] == ["1"]]) <= 2
     assert incidents(world) == 1
 

@@ -1,4 +1,4 @@
-"""A press without a phone, over the button's own Wi-Fi and modem: what is felt, what is stored, what goes wrong.
+"""A press without a phone, over the button's own Wi-Fi and modem: what is felt, and what is stored.
 
 The nasty cases of a way that others own: portals, twins, routers that forget, radios that take the last volt.
 """
@@ -10,13 +10,12 @@ import pytest
 
 from sim.faults import ALL_LOST, LTE, NOTHING, PASSPHRASE, RTC_KEPT, WIFI
 from sim.judge.events import WorldEvent
-from sim.judge.vibrations import CLOSED, NOT_CONFIRMED, RECEIVED, TAKEN
+from sim.judge.vibrations import CLOSED, NOT_CONFIRMED, RECEIVED, TAKEN, vibrations
 from sim.virtual.fault_script import Schedule, Step
 from sim.virtual.fixture import EPOCH_MS
 from sim.virtual.verdict import judge
 from sim.virtual.world import World
-from tests.scenario.test_button_faults import of_button, patterns
-from wire.direct import CHECKIN, POLL, PRESS, RESET, WIFI_HTTPS
+from wire.direct import PRESS, RESET, WIFI_HTTPS
 
 PRESSED_S = 10.0
 HELD_S = 2.2  # until it is taken
@@ -45,6 +44,16 @@ def played(*steps: tuple[object, ...], **what: Any) -> World:
     world = world_of(*steps, **what)
     world.run()
     return world
+
+
+def of_button(world: World, what: str) -> list[WorldEvent]:
+    return [e for e in world.events if e.by == "button" and e.what == what]
+
+
+def patterns(world: World) -> list[tuple[float, object]]:
+    """`(at_s, what)` of all that the hand felt."""
+    own = [e for e in world.events if e.by == "button"]
+    return [((one.from_ms - EPOCH_MS) / 1000, one.pattern) for one in vibrations(own)]
 
 
 def felt(world: World) -> list[object]:
@@ -154,7 +163,7 @@ def test_a_receipt_by_bluetooth_ends_the_asking_where_answers_are_lost() -> None
 
 
 def test_a_phone_that_heard_it_and_posts_hours_later_changes_nothing() -> None:
-    """Received, closed, and posted six hours later by a phone with a wrong clock: one incident, still closed."""
+    """Received, closed, posted six hours later by a phone with a wrong clock: one incident, still closed."""
     world = played(
         (8, "network_gone", "bridge", 6 * 3600),
         (60, "operate", "centre", 0, 4),
@@ -164,7 +173,7 @@ def test_a_phone_that_heard_it_and_posts_hours_later_changes_nothing() -> None:
     )
     assert incidents(world) == 1
     assert [e.data["stages"] for e in world.events if e.what == "incident"] == [[1, 2, 4]]
-    assert felt(world) == [TAKEN, RECEIVED, CLOSED]
+    assert felt(world) == [TAKEN, RECEIVED, 2, CLOSED]
     assert judge(world) == []
 
 
@@ -273,7 +282,7 @@ def test_a_modem_that_begins_anew_after_it_took_the_press_loses_none() -> None:
 @pytest.mark.parametrize("keeps", [RTC_KEPT, ALL_LOST])
 @pytest.mark.parametrize("direct", ["always", "backup"])
 def test_a_radio_that_browns_the_board_out_costs_bluetooth_nothing(direct: str, keeps: str) -> None:
-    """The phone brings the press, there is no loop of starts, and the centre learns why by the other carrier."""
+    """The phone brings the press, and there is no loop of starts."""
     world = world_of((5, "wifi_browns_out", "button", 290, keeps), direct=direct, phones=1, minutes=12)
     world.run()
     words = felt(world)
@@ -300,7 +309,7 @@ def test_a_button_without_memory_for_wifi_goes_by_bluetooth() -> None:
 
 
 def test_after_a_change_of_battery_the_certificate_is_believed_once_and_then_held_to() -> None:
-    """The clock is unknown, datagrams are blocked: the first answer sets the clock, and the next one is strict."""
+    """Datagrams are blocked, too: the first answer sets the clock, and the next one is strict."""
     world = played((5, "power_cut", "button", 1), (5, "udp_blocked", "button", 500), (400, "hold", "button"))
     assert felt(world)[:2] == [TAKEN, RECEIVED]
     strict = [e.data["is_strict"] for e in of_button(world, "posts")]

@@ -583,6 +583,17 @@ def test_a_new_press_does_not_shorten_the_rest_that_bluetooth_was_given() -> Non
     assert path.verbs() == []
 
 
+@pytest.mark.parametrize("suspect", ["wifi", "lte"])
+def test_the_carrier_that_may_have_cost_a_start_goes_last(suspect: str) -> None:
+    """The other one brings the press, for which nobody has to wait ten minutes."""
+    life, kept = Life(), Kept()
+    life.event, life.started_ms = ALARM, START_MS
+    kept.bad_starts, kept.suspects = 1, BITS[suspect]
+    path = Path(carriers=("wifi", "lte"), life=life, kept=kept, is_bad=True).wait(20_000)
+    (other,) = {"wifi", "lte"} - {suspect}
+    assert [one[2] for one in path.done if one[1] == d.UP] == [other]
+
+
 def test_a_check_in_that_is_answered_forgives_bad_starts() -> None:
     """The radio works again: the next press has its full power."""
     kept = Kept()

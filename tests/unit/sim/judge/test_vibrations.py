@@ -63,6 +63,12 @@ def test_a_reset_right_after_the_last_pulse_takes_nothing_back(
     assert [each.pattern for each in vibrations([*motor(*one), cut])] == ([felt] if felt else [])
 
 
+def test_the_shortest_pulse_is_felt_though_a_start_follows_at_once() -> None:
+    """No other pattern begins with it."""
+    cut = [*motor(60)[:2], WorldEvent(180, "button", "reset", {})]
+    assert [each.pattern for each in vibrations(cut)] == [TAKEN]
+
+
 def test_a_pattern_that_lost_its_power_half_way_is_none() -> None:
     """The motor has stopped, and nobody knows what it would have been."""
     cut = [*motor(120, 160, 120)[:3], WorldEvent(300, "button", "power", {"on": False})]
