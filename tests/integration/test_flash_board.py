@@ -35,7 +35,12 @@ for size in (4096, 100):
 """
 COUNTER = 7  # of a press that is open
 STRANDS = 6  # side by side, so that none takes too long
-OPERATIONS_MIN, OPERATIONS_MAX = 20, 120  # what provisioning may take of writes and erases
+OPERATIONS_MIN, OPERATIONS_MAX = 20, 160  # what provisioning may take of writes and erases
+DIRECT = ("--direct", "backup", "--address", "198.51.100.7:443")
+OLD_WAY = {
+    "direct.json": b'{"profile": "backup", "addresses": [["203.0.113.5", 443]]}',
+    "networks.json": json.dumps([{"id": "01" * 8, "pmk": "ab" * 32}]).encode(),
+}
 
 
 @pytest.fixture
@@ -239,7 +244,10 @@ async def half_provisioned(box: Box, board: Board, operation: int, *options: str
         await board.power_on()
         await box.done("provision", *options, board=board)
     assert box.is_whole(board)
-    assert not any(name.endswith(".new") for name in box.files(board))
+    files = box.files(board)
+    assert not any(name.endswith(".new") for name in files)
+    assert "networks.json" not in files  # sealed under the old key
+    assert (b"198.51.100.7" in files.get("direct.json", b"")) == ("--direct" in options)
     assert len(box.registry()) == known + 1
     await board.power_off()
     return was_cut
@@ -259,6 +267,7 @@ async def in_need(box: Box, firmware: dict[str, bytes]) -> Board:
         "config.json": b"{}",
         "press.bin": sealed(">IBB", COUNTER, ALARM, 0),
         "alive.bin": sealed(">I", 32),
+        **OLD_WAY,
     }
     return await box.board(flash=flash_image({**firmware, **files}))
 
@@ -280,7 +289,7 @@ async def test_power_cut_at_every_flash_operation_of_provisioning(
     that gets another identity: never the one's key with the other's counters, and no press is forgotten."""
     for operation in itertools.count(first + 1, STRANDS):
         board = await (in_need(box, firmware) if again else box.board(flash=flash_image(firmware)))
-        if not await half_provisioned(box, board, operation, *(["--again"] if again else [])):
+        if not await half_provisioned(box, board, operation, *(["--again", *DIRECT] if again else [])):
             break
         assert operation < OPERATIONS_MAX
     assert operation > OPERATIONS_MIN
