@@ -3,7 +3,7 @@
     state   does                                        then
     -----   ----                                        ----
     OFF     nothing                                     `open`: WAKE
-    WAKE    AT at each baud rate, then the power key    OK: BUSY; three keys in vain: FAILED
+    WAKE    AT, then the power key and AT at all rates  OK: BUSY; three keys in vain: FAILED
     BUSY    a script of the table, command by command   its end: the next script, or UP
     UP      the socket is open: sends, asks what came   `locate`: BUSY; the modem is lost: WAKE
     FAILED  nothing; `error` says why                   `open`: WAKE
@@ -40,9 +40,10 @@ BLOCKS_MAX = 4
 _ANSWER_BYTES = 64
 _PAYLOAD = ">"  # what a step waits for that sends the frame: a prompt
 _BAUDS = (115200, 9600, 57600)
-_CALL_MS = 400  # AT again, and each second time at another rate
-_CALLS = 6  # before the power key: a modem that is awake would take it as off
-_BOOT_CALLS = 30
+_CALL_MS = 300  # AT again
+_CALLS = 3  # before the power key: a modem that is awake need not be switched on
+_BOOT_CALLS = 40
+_BOOT_STEADY = 12  # of them at the rate that is known; then each second one at another
 _KEYS_MAX = 3
 _DEAF_MS = 2000  # for a prompt, or for the answer to a question
 _ROUNDS_MAX = 3
@@ -382,7 +383,6 @@ class Modem:
 
     def _wake(self, now_ms: int) -> None:
         self.state = WAKE
-        self.baud = _BAUDS[0]
         self._end_script()
         self._calls = 0
         self._next_ms = self._until_ms = now_ms
@@ -411,9 +411,11 @@ class Modem:
                 return
             self._keys += 1
             self.key = True
+            self.baud = _BAUDS[0]
             self._next_ms = self._until_ms = now_ms + self.table.KEY_MS
             return
-        self.baud = _BAUDS[self._calls // 2 % len(_BAUDS)]
+        if _BOOT_STEADY - _BOOT_CALLS <= self._calls < 0:
+            self.baud = _BAUDS[self._calls // 2 % len(_BAUDS)]
         self._calls += 1
         self._next_ms = self._until_ms = now_ms + _CALL_MS
         self._write("")
