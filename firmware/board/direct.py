@@ -29,7 +29,8 @@
     REST, RECEIVED             20 s to 2 min, 60 s to 12 min, then 5 min; at least what the centre asks for
 
 All carriers of a press come up beside each other, and each that is up asks: it is one press, however often it
-comes. Polls and check-ins need one carrier, and take the one that answered last.
+comes. Where LTE is preferred it has 30 s for itself: Wi-Fi tells the owner of its router who was spoken to.
+Polls and check-ins need one carrier, and take the one that answered last.
 """
 
 from firmware.board.press import NEVER_MS, Life
@@ -84,6 +85,7 @@ _WIFI_SILENT_MS = 12_000
 _LTE_SILENT_MS = 45_000
 _WIFI_UP_MS = 20_000  # a scan, and two networks
 _LTE_UP_MS = 60_000
+_LTE_FIRST_MS = 30_000
 _FIX_MS = 150_000  # the satellites, and up again
 _FIXES_MAX = 2
 
@@ -196,6 +198,7 @@ class Direct:
         self._left: list[_Way] = []  # to be opened in this session
         self._is_checkin = False
         self._barred_ms = 0  # no radio before
+        self._beside_ms = 0  # one carrier at a time until then
         self._next_n: int | None = None  # once an answer was proven
         self._has_sent = False
         self._next_ms = 0  # what the centre asked for
@@ -309,6 +312,8 @@ class Direct:
             actions += self._close_all() + self._rest(now_ms)
         if not self._is_open() and now_ms >= life.direct_ms:
             actions += self._begin(now_ms)
+        if self._left and now_ms >= self._beside_ms:
+            actions += self._go_on(now_ms)
         for way in self._ways:
             actions += self._tick_way(way, now_ms)
         return actions
@@ -318,7 +323,8 @@ class Direct:
         if not self._is_open():
             due_ms: int = self.life.direct_ms
             return due_ms
-        return min([way.due_ms() for way in self._ways])
+        dues = [way.due_ms() for way in self._ways]
+        return min(dues + [self._beside_ms] if self._left else dues)  # noqa: RUF005 -- MicroPython
 
     # -- sessions ----------------------------------------------------------------------
 
@@ -336,6 +342,9 @@ class Direct:
             self._left.sort(key=lambda way: way.bit & kept.suspects)
             if life.stage >= RECEIVED:
                 self._left.sort(key=lambda way: way.bit != kept.last_bit)
+        self._beside_ms = now_ms + self._ways[0].slot * _LTE_FIRST_MS if self._ways else now_ms
+        if self.is_slow or self._is_checkin or life.stage >= RECEIVED:
+            self._beside_ms = NEVER_MS
         actions: list[Action] = []
         if kept.n >= kept.reserve and self._left:
             actions.append((RESERVE_NAMES, (kept.n // RESERVE + 1) * RESERVE))
@@ -343,9 +352,8 @@ class Direct:
 
     def _go_on(self, now_ms: int) -> list[Action]:
         """Open what may be opened; where nothing is left, rest."""
-        one = self.is_slow or self._is_checkin or self.life.stage >= RECEIVED
         actions: list[Action] = []
-        while self._left and not (one and self._is_open()):
+        while self._left and not (now_ms < self._beside_ms and self._is_open()):
             actions.append(self._open(self._left.pop(0), now_ms))
         if self._is_open():
             self._settle()

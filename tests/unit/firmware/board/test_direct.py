@@ -339,6 +339,17 @@ def test_the_modem_wakes_beside_wifi_and_asks_as_soon_as_it_is_up() -> None:
     assert path.direct.state == HELD
 
 
+def test_where_lte_is_preferred_wifi_says_nothing_for_half_a_minute() -> None:
+    """A router's owner sees who was spoken to; a press that LTE does not bring is worth that."""
+    path = Path(carriers=("lte", "wifi")).press().wait(12_000).up("lte").wait(1_000).answer("lte")
+    assert path.ups("wifi") == []
+    path = Path(carriers=("lte", "wifi")).press().wait(29_999)
+    assert path.ups("wifi") == []
+    assert path.wait(1).open == {"lte", "wifi"}
+    path = Path(carriers=("lte", "wifi")).press().wait(3_000).fail("lte")
+    assert path.open == {"wifi"}
+
+
 def test_what_the_centre_does_not_have_goes_on_by_schedule() -> None:
     """An answer without a receipt is no receipt."""
     path = Path().press().up().wait(500).answer(received=False).wait(3_000)
