@@ -324,7 +324,7 @@ class Direct:
             due_ms: int = self.life.direct_ms
             return due_ms
         dues = [way.due_ms() for way in self._ways]
-        return min(dues + [self._beside_ms] if self._left else dues)  # noqa: RUF005 -- MicroPython
+        return min(dues + [self._beside_ms] if self._left else dues)
 
     # -- sessions ----------------------------------------------------------------------
 
@@ -339,7 +339,8 @@ class Direct:
                 kept.checkins_ms[way.slot] = now_ms + _CHECKIN_AGAIN_MS
         else:
             self._left = [way for way in self._ways if not life.answered & way.bit]
-            self._left.sort(key=lambda way: way.bit & kept.suspects)
+            if kept.bad_starts:
+                self._left.sort(key=lambda way: way.bit & kept.suspects)
             if life.stage >= RECEIVED:
                 self._left.sort(key=lambda way: way.bit != kept.last_bit)
         self._beside_ms = now_ms + self._ways[0].slot * _LTE_FIRST_MS if self._ways else now_ms

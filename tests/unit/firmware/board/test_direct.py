@@ -339,6 +339,13 @@ def test_the_modem_wakes_beside_wifi_and_asks_as_soon_as_it_is_up() -> None:
     assert path.direct.state == HELD
 
 
+def test_who_is_suspected_without_a_bad_start_changes_no_preference() -> None:
+    """A fresh battery suspects by chance; Wi-Fi at home must not speak first for that."""
+    kept = Kept()
+    kept.suspects = BITS["lte"]
+    assert Path(carriers=("lte", "wifi"), kept=kept).press().open == {"lte"}
+
+
 def test_where_lte_is_preferred_wifi_says_nothing_for_half_a_minute() -> None:
     """A router's owner sees who was spoken to; a press that LTE does not bring is worth that."""
     path = Path(carriers=("lte", "wifi")).press().wait(12_000).up("lte").wait(1_000).answer("lte")
