@@ -174,8 +174,8 @@ class Direct:
         button = self._find(frame[:NAME_BYTES]) if len(frame) == REQUEST_BYTES else None
         if button is None:
             raise Refused("bad_frame")
-        now_s, answered = asyncio.get_running_loop().time(), button.answered
-        if answered is not None and answered.frame == frame and now_s - answered.at_s < SAME_S:
+        loop, answered = asyncio.get_running_loop(), button.answered
+        if answered is not None and answered.frame == frame and loop.time() - answered.at_s < SAME_S:
             return answered.answer
         said = self._read(button, frame)
         if said.session is not None:
@@ -186,7 +186,7 @@ class Direct:
             if standing is None:
                 return None
         answer = self._seal(button, frame, standing)
-        button.answered = _Answered(frame, answer, asyncio.get_running_loop().time())
+        button.answered = _Answered(frame, answer, loop.time())
         return answer
 
     def _read(self, button: _Button, frame: bytes) -> Said:
@@ -337,10 +337,13 @@ class Datagrams:
         self._direct = direct
         self._sockets: list[socket.socket] = []
         self._answering: set[asyncio.Task[None]] = set()
+        self._loop: (
+            asyncio.AbstractEventLoop
+        )  # asked for once: it is a system call, and there are many frames
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return on which port. Raises OSError."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         where = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
         for family, address in dict.fromkeys((info[0], info[4][:2]) for info in where):
             one = socket.socket(family, socket.SOCK_DGRAM)
@@ -356,7 +359,7 @@ class Datagrams:
     async def close(self) -> None:
         """Stop listening; what waits for news is answered by who wakes it."""
         for one in self._sockets:
-            asyncio.get_running_loop().remove_reader(one)
+            self._loop.remove_reader(one)
         if self._answering:
             await asyncio.wait(self._answering, timeout=1.0)
         for task in self._answering:
@@ -376,12 +379,12 @@ class Datagrams:
             elif len(self._answering) >= AT_ONCE_MAX:
                 self._direct.count("busy")
             else:
-                task = asyncio.get_running_loop().create_task(self._answer(one, frame, address))
+                task = self._loop.create_task(self._answer(one, frame, address))
                 self._answering.add(task)
                 task.add_done_callback(self._answering.discard)
 
     async def _answer(self, one: socket.socket, frame: bytes, address: tuple[object, ...]) -> None:
-        answered = await self._direct.answer(frame, repr(address))
+        answered = await self._direct.answer(frame, "udp")
         if answered is not None:
             assert len(answered) == ANSWER_BYTES
             with contextlib.suppress(OSError):  # the button asks again
