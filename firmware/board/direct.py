@@ -237,8 +237,9 @@ class Direct:
                 way.wants_fix = way.has_fix = False
                 if way.state == _READY:
                     self._ask(way, now_ms)
-            self._settle()
-            return []
+            self._left = [way for way in self._ways if way.state == _SHUT]
+            self._set_beside(now_ms)
+            return self._go_on(now_ms)
         actions = self._close_all()
         wait_ms = 0 if self._is_eager or life.event == TEST else _HEARD_MS
         if self._is_apart:
@@ -343,13 +344,17 @@ class Direct:
                 self._left.sort(key=lambda way: way.bit & kept.suspects)
             if life.stage >= RECEIVED:
                 self._left.sort(key=lambda way: way.bit != kept.last_bit)
-        self._beside_ms = now_ms + self._ways[0].slot * _LTE_FIRST_MS if self._ways else now_ms
-        if self.is_slow or self._is_checkin or life.stage >= RECEIVED:
-            self._beside_ms = NEVER_MS
+        self._set_beside(now_ms)
         actions: list[Action] = []
         if kept.n >= kept.reserve and self._left:
             actions.append((RESERVE_NAMES, (kept.n // RESERVE + 1) * RESERVE))
         return actions + self._go_on(now_ms)
+
+    def _set_beside(self, now_ms: int) -> None:
+        """Set from when on several carriers may be on."""
+        self._beside_ms = now_ms + self._ways[0].slot * _LTE_FIRST_MS if self._ways else now_ms
+        if self.is_slow or self._is_checkin or self.life.stage >= RECEIVED:
+            self._beside_ms = NEVER_MS
 
     def _go_on(self, now_ms: int) -> list[Action]:
         """Open what may be opened; where nothing is left, rest."""

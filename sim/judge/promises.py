@@ -374,7 +374,7 @@ def _told_until_ms(button: ButtonStory, taken_ms: float, told_ms: float) -> floa
     the first start after that, and at the second one at once.
     """
     until_ms = taken_ms + told_ms
-    for count, off_ms in enumerate(off_ms for off_ms in button.power_off if off_ms > taken_ms):
+    for count, off_ms in enumerate(off_ms for off_ms in button.power_off if off_ms >= taken_ms):
         if off_ms > until_ms:
             break
         starts = [at_ms for at_ms in button.starts_after_loss if at_ms > off_ms]

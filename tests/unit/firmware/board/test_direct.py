@@ -339,6 +339,14 @@ def test_the_modem_wakes_beside_wifi_and_asks_as_soon_as_it_is_up() -> None:
     assert path.direct.state == HELD
 
 
+def test_a_new_press_while_one_carrier_is_up_opens_the_others_too() -> None:
+    """The link of the press before may have gone bad since."""
+    path = Path(carriers=("wifi", "lte")).press().up("wifi").answer("wifi").press()
+    assert path.open == {"wifi", "lte"}
+    path = Path(carriers=("lte", "wifi")).press().up("lte").answer("lte").press().wait(30_000)
+    assert path.open == {"lte", "wifi"}
+
+
 def test_who_is_suspected_without_a_bad_start_changes_no_preference() -> None:
     """A fresh battery suspects by chance; Wi-Fi at home must not speak first for that."""
     kept = Kept()
