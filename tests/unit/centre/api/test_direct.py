@@ -1,6 +1,7 @@
 """Buttons without a phone: what is taken, what counts, what gets no word. On SQLite, in virtual time."""
 
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +300,30 @@ async def test_after_a_restore_buttons_that_are_far_ahead_are_known(reception: R
         assert (await reception.say(Button(hand, n=n))).receipt[0] == receipts.RECEIVED
         assert (await reception.say(Button(hand, n=n + 1), direct.CHECKIN)).n == n + 2
         assert await reception.answer(Button(hand, n=n + 90).frame()) is None  # it was seen: ten names again
+
+
+class Numbered(Hand):
+    """One of very many."""
+
+    def __init__(self, n: int) -> None:
+        self.device_id = f"MANY{n:012d}".translate(str.maketrans("0189", "ABCD"))
+        self.root = hashlib.sha256(b"many %d" % n).digest()
+        self.enrolment_code = f"{n:020d}"
+
+
+async def test_a_thousand_buttons_are_answered_after_a_restore(tmp_path: Path) -> None:
+    """All at once, each some 200 sessions further than the backup knows: as many incidents, each received."""
+    reception = Reception(tmp_path / "centre.db", [Numbered(n) for n in range(1000)])
+    reception.core.store.run("restore_direct_sessions")
+    reception.start()
+    await reception.direct.look()
+    asked = [
+        (button, button.frame()) for button in (Button(Numbered(n), n=200 + n % 50) for n in range(1000))
+    ]
+    answers = await asyncio.gather(*(reception.answer(frame) for _, frame in asked))
+    for (button, frame), answered in zip(asked, answers, strict=True):
+        assert button.open(frame, answered).receipt[0] == receipts.RECEIVED
+    assert len(reception.rows("incidents")) == 1000
 
 
 # -- news -----------------------------------------------------------------------------------------
