@@ -15,7 +15,7 @@ _UART = 1
 _READ_BYTES_MAX = 256  # a step
 _BUFFER_BYTES = 1024
 _LISTEN_MS = 20
-_REST_MS = 5  # for the last words, before the UART goes
+_BITS_MS = 10_000  # ten bits a byte, in ms
 
 
 class Lte:
@@ -151,8 +151,9 @@ class Lte:
             if self._key:
                 self._key.value(0)
             if self._uart:
-                self._uart.write(self._modem.take())
-                time.sleep_ms(_REST_MS)
+                words = self._modem.take()
+                self._uart.write(words)
+                time.sleep_ms(1 + len(words) * _BITS_MS // self._baud)  # before the UART goes
                 self._uart.deinit()
         except Exception as error:
             print("lte", repr(error))

@@ -130,6 +130,10 @@ def number(text: str, scale: int = 1, base: int = 10) -> int | None:
         return None
 
 
+def _begins(line: bytes, words: tuple[bytes, ...]) -> bool:
+    return any([line.startswith(word) for word in words])
+
+
 class Modem:
     """Bring a modem up, send and receive; see the tables above.
 
@@ -185,6 +189,7 @@ class Modem:
             return
         self._clear()
         self.error = 0
+        self.blocks.clear()
         self._denied = 0
         self.has_entered = False
         self.read.clear()
@@ -252,13 +257,12 @@ class Modem:
             if line == b"OK":
                 self._begin(self.table.START, now_ms)
             return
-        for start in self.table.RESTARTED:
-            if line.startswith(start):
-                self._again(now_ms)
-                return
+        if _begins(line, self.table.RESTARTED):
+            self._again(now_ms)
+            return
         if line.startswith(self.table.RINGS):
             self._rings = True
-        elif line.startswith(self.table.CLOSED) and self.state == UP:
+        elif self.state == UP and _begins(line, self.table.CLOSED):
             self._has_frame = bool(self.frame)
             self._begin(self.table.NET, now_ms)
             return
@@ -308,7 +312,7 @@ class Modem:
         if b"SIM PIN" not in line or not self.pin:
             return -SIM  # a PUK: the PIN was wrong three times, wherever that was
         if self.has_entered:
-            return -PIN
+            return False  # it was taken, and the SIM is not ready yet
         self.wants_pin = True
         return True
 

@@ -394,6 +394,7 @@ class Modem:
         if self._active:
             self._active = False
             self._socket = None
+            self._urc(b"+APP PDP: 0,DEACTIVE")
 
     def _do_cpsms(self, values: list[str]) -> str:
         self._is_saving = values[0] == "1"

@@ -5,7 +5,7 @@ from firmware.board.modem import fields, number
 HEAD = b"+SQNSRECV: "
 INLINE = False
 RINGS = b"+SQNSRING: 1"
-CLOSED = b"+SQNSH: 1"
+CLOSED = (b"+SQNSH: 1",)
 RESTARTED = (b"+SYSSTART", b"+SHUTDOWN")
 TRIES = b"+CPINR:"
 TRIES_FIELDS = 2

@@ -5,8 +5,8 @@ from firmware.board.modem import fields, number
 HEAD = b"+CARECV: "
 INLINE = True
 RINGS = b"+CADATAIND: 0"
-CLOSED = b"+CASTATE: 0,0"
-RESTARTED = (b"RDY", b"NORMAL POWER DOWN", b"+APP PDP: 0,DEACTIVE")
+CLOSED = (b"+CASTATE: 0,0", b"+APP PDP: 0,DEACTIVE")
+RESTARTED = (b"RDY", b"NORMAL POWER DOWN")
 TRIES = b"+SPIC:"
 TRIES_FIELDS = 1
 KEY_MS = 1100  # 1 s switches on; awake, 1.2 s would switch off

@@ -385,6 +385,21 @@ def test_a_frame_that_is_not_64_bytes_is_none(make: str) -> None:
 
 
 @MAKES
+def test_a_cell_that_was_lost_for_a_while_costs_no_restart(make: str) -> None:
+    """The network ends the context, and the socket with it; both come back with the cell."""
+    world = World(make)
+    world.up()
+    world.exchange()
+    world.theirs.cover(world_state("SEARCHING"))
+    world.ours.send(FRAME, round(world.now_ms))
+    world.run(world.now_ms + 5000)
+    world.theirs.cover(world_state("HOME"))
+    world.exchange()
+    assert FRAME[:64] in world.got
+    assert world.theirs.starts == 1
+
+
+@MAKES
 def test_the_next_address_is_tried_where_no_socket_opens(make: str) -> None:
     """Of several addresses of the centre one may be unreachable for this network."""
     world = World(make, addresses=(CENTRE, OTHER))
