@@ -127,6 +127,31 @@ async def test_presses_beyond_a_share_are_counted(reception: Reception) -> None:
     assert max(row["more_presses"] for row in reception.rows("incidents")) == 3
 
 
+async def test_phones_look_from_the_press_on_that_the_button_brought_itself(reception: Reception) -> None:
+    """A phone that was off all day is told the counter, as of a press that another phone has heard."""
+    phone_of(reception)
+    button = Button(HAND)
+    for counter in (1, 2, 3):
+        button.counter = counter
+        await reception.say(button)
+    assert buttons.counters(reception.core, HAND.device_id)["press"] == 3
+
+
+async def test_of_a_press_that_was_erased_nothing_is_kept_again(reception: Reception) -> None:
+    """A year later it is answered as what it is, and neither where nor how it came is written down anew."""
+    button = Button(HAND)
+    scan = direct.access_points([(bytes((0x10, 0, 0, 0, 0, 1)), -50)])
+    await reception.say(button, facts=scan)
+    (incident,) = reception.rows("incidents")
+    for query in ("erase_alarms", "erase_sightings", "set_incident_erased"):
+        which = {"incident_id": incident["incident_id"], "now_ms": reception.now_ms}
+        reception.core.store.run(query, **which)
+    answer = await reception.say(button, facts=scan)
+    assert answer.receipt[0] == receipts.RECEIVED
+    assert reception.rows("alarms") == reception.rows("sightings") == []
+    assert len(reception.rows("incidents")) == 1
+
+
 # -- what gets no word ----------------------------------------------------------------------------
 
 
