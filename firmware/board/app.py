@@ -171,7 +171,7 @@ class App:
         elif gesture in (STUCK, FREE):
             self.press.life.stuck = gesture == STUCK
             self.remember()
-            self._tell_state()
+            self.tell_state()
 
     # -- the air -----------------------------------------------------------------------
 
@@ -197,7 +197,7 @@ class App:
     def _connected(self, connection: int, now_ms: int) -> None:
         leaves = self.peers.connected(connection, now_ms)
         self._advertise()  # adverts stop at every connect, and a stranger must not silence us
-        self._tell_state()
+        self.tell_state()
         self.do(self._links())
         if leaves is not None:
             self._drop(leaves)
@@ -256,7 +256,7 @@ class App:
         if len(self._waiting) < before:
             self.remember()
             if self._interval_us:
-                self._tell_state()
+                self.tell_state()
 
     def _may(self, verb: str) -> bool:
         """Return whether `verb` may be carried out now: what may block waits for the motor, and for peers.
@@ -351,7 +351,7 @@ class App:
         self.press.life.saved_ms = self.board.now_ms()
         self.memory.save(self.press.life)
 
-    def _tell_state(self) -> None:
+    def tell_state(self) -> None:
         """Seal the state anew, with a nonce from the radio's own randomness."""
         if self._code:
             nonce = struct.unpack(">I", self.board.random(4))[0]

@@ -127,7 +127,10 @@ class DirectApp:
 
     def _step(self, name: str, now_ms: int) -> None:
         carrier = self._carriers[name]
-        if self._app.may_block() or not carrier.blocks:
+        blocks = carrier.blocks
+        if self._app.may_block() or not blocks:
+            if blocks:
+                self._app.tell_state()  # whoever links meanwhile reads what is here: how old the press is
             at = carrier.step(now_ms)
             if at > 0:
                 self._do(self._direct.up(name, now_ms, getattr(carrier, "network", "")))

@@ -37,7 +37,7 @@ PROMISES = (*_OF_A_PRESS, HEARD, KEPT, FELT, TOLD, ON_AIR, OWN_WAY, BROUGHT, AGE
 _ABOUT_MS = 3_000  # what is cut off about a moment may be seen on one side alone
 _BEGINS_MS = 150  # from a receipt's proof to the motor; a hand that holds on feels TAKEN later
 _AT_ONCE_MS = 10_000  # a start, and the patterns before it
-_WARY_MS = 660_000  # for so long a button spares a radio that may have cost it three starts
+_STARTS, _WARY_MS = 3, 660_000  # for so long a button spares a radio that may have cost it three starts
 _ON_AIR_FOR_MS = 285_000  # 30 s and 5 min, by a clock that is too fast
 _SILENT_MS_MAX = 3_000
 _AGE_MS, _AGE_SHARE = 15_000, 0.05  # an age is said in steps of 10 s, by a clock that is off
@@ -194,16 +194,26 @@ def _lost(button: ButtonStory, story: Story) -> Iterator[_Finding]:
             yield from _lost_with_its_button(button, story, taken)
         elif button.forgot(story.end_ms):
             continue
-        elif story.waits_ms(taken.at_ms) >= story.bounds.delivery_ms:
+        elif story.waits_ms(since_ms := _rested_ms(button, story, taken.at_ms)) >= story.bounds.delivery_ms:
             yield Broken(LOST, taken.at_ms, f"{button.name} took an alarm, and felt no receipt to the end")
         elif not story.has(press):
-            yield Unseen(LOST, f"an alarm still waits: {story.too_short(taken.at_ms)}")
+            yield Unseen(LOST, f"an alarm still waits: {story.too_short(since_ms)}")
     received_at = {button.press_at(one.from_ms): one.at_ms for one in button.felt if one.pattern == RECEIVED}
     alarms = [at_ms for (event, _), at_ms in received_at.items() if event == ALARM]
     count = len(story.presses(button.device_id, ALARM))
     if len(alarms) > count and not button.forgot(story.end_ms):
         text = f"{button.name} felt {len(alarms)} alarms received, the centre has {count}"
         yield Broken(LOST, max(alarms), text)
+
+
+def _rested_ms(button: ButtonStory, story: Story, since_ms: float) -> float:
+    """Return from when what happened then may be waited for.
+
+    Where there is no bridge at all, and three starts may have been the cost of a radio, that rests first.
+    """
+    if story.has_bridges or len(button.restarts) < 1 + 2 * _STARTS:  # each end and each start is one
+        return since_ms
+    return max(since_ms, button.restarts[-1] + _WARY_MS)
 
 
 def _lost_with_its_button(button: ButtonStory, story: Story, taken: Vibration) -> Iterator[_Finding]:
@@ -326,7 +336,7 @@ def _late(button: ButtonStory, story: Story) -> Iterator[_Finding]:
     for stage, at_ms in stages.items():
         if stage <= reached:
             continue
-        if story.waits_ms(at_ms) >= story.bounds.delivery_ms:
+        if story.waits_ms(_rested_ms(button, story, at_ms)) >= story.bounds.delivery_ms:
             text = f"{button.name} has not felt stage {stage} within the bound"
             yield Broken(LATE, at_ms or story.end_ms, text)
         else:
@@ -496,7 +506,8 @@ def _placed(story: Story) -> Iterator[Broken]:
     for incident, stages in story.audit.items():
         press = story.press_of[incident]
         begun_ms = story.incidents_of[press][incident]
-        is_followed = press.event == ALARM and CLOSED not in stages
+        # One that its button alone has brought is followed by nobody.
+        is_followed = press.event == ALARM and CLOSED not in stages and story.bridge_has(press)
         is_settled = story.waits_ms(begun_ms) >= story.bounds.delivery_ms
         if not (is_followed and is_settled) or story.end_ms - story.pressed_ms(press) > _FOLLOWED_MS:
             continue

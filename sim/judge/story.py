@@ -380,6 +380,17 @@ class Story:
         """Return when the centre gave which stage to this press."""
         return self._gave_of.get(press, [])
 
+    def bridge_has(self, press: Press) -> bool:
+        """Return whether a bridge has said HEARD of it, or has brought its receipt."""
+        buttons = [one for one in self.buttons.values() if one.device_id == press.device_id]
+        is_heard = any((press.event, press.counter) in one.heard for one in buttons)
+        return is_heard or any(press == brought for _, _, brought, _ in self.brought)
+
+    @property
+    def has_bridges(self) -> bool:
+        """Whether there is anybody to hear a button's adverts."""
+        return bool(self.journals or self.heard or self.brought)
+
     def waits_ms(self, since_ms: float) -> float:
         """Return for how long nothing was wrong since then."""
         return self.end_ms - max(since_ms, self.calm_from_ms)

@@ -29,15 +29,26 @@ from bridge.tasks.relay import Relay
 from centre.rules import newest_position
 from centre.store import Store
 from centre.work import presses
+from firmware.board.direct import Direct
 from firmware.board.feedback import Feedback
 from firmware.board.memory import Memory
-from firmware.board.press import QUIET_PHASE, SAVE_PRESS, SESSION, SILENCE, VIBRATE, Press
+from firmware.board.press import (
+    BLUETOOTH,
+    NEVER_MS,
+    QUIET_PHASE,
+    SAVE_PRESS,
+    SESSION,
+    SILENCE,
+    VIBRATE,
+    Press,
+)
 from sim.judge import promises
 from sim.virtual import button as _virtual_button  # first, so that the firmware finds its `bluetooth`
 from wire import receipts
 
 assert _virtual_button
 App: Any = import_module("firmware.board.app").App
+DirectApp: Any = import_module("firmware.board.direct_app").DirectApp
 Radio: Any = import_module("firmware.board.radio").Radio
 
 
@@ -541,4 +552,86 @@ def a_journal_read_as_a_whole() -> Iterator[None]:
         return whole
 
     with instead(Journal, "load", make):
+        yield
+
+
+# -- the button's own way -----------------------------------------------------------------------------
+
+
+@bug(promises.ORDER)
+def a_stage_felt_once_for_each_answer() -> Iterator[None]:
+    def make(receipt: Any) -> Any:
+        def each(self: Press, stage: int, now_ms: int, way: int = BLUETOOTH) -> Any:
+            is_again = way != BLUETOOTH and self.life.event and receipts.RECEIVED <= stage == self.life.stage
+            return [(VIBRATE, stage)] if is_again else receipt(self, stage, now_ms, way)
+
+        return each
+
+    with instead(Press, "receipt", make):
+        yield
+
+
+@bug(promises.FORGED)
+def an_answer_believed_without_its_seal() -> Iterator[None]:
+    def believe(self: Any, name: str, _: bytes) -> None:
+        self._app.say("receipt", receipts.RECEIVED, name)
+        self._app.do(self._app.press.receipt(receipts.RECEIVED, self._app.board.now_ms(), self._bit(name)))
+
+    with patch.object(DirectApp, "_received", believe):
+        yield
+
+
+@bug(promises.OWN_WAY, promises.LOST)
+def a_way_of_its_own_left_once_a_bridge_has_heard() -> Iterator[None]:
+    def leave(self: Direct) -> None:
+        self.state, self.life.direct_ms = 0, NEVER_MS
+
+    with patch.object(Direct, "heard", leave):
+        yield
+
+
+@bug(promises.OWN_WAY, promises.LOST)
+def a_network_without_datagrams_never_asked_otherwise() -> Iterator[None]:
+    def make(send: Any) -> Any:
+        return lambda self, name, now_ms, kind, wait_s, _, n, again: send(
+            self, name, now_ms, kind, wait_s, False, n, again
+        )
+
+    with instead(DirectApp, "_send", make):
+        yield
+
+
+@bug(promises.FORGED, promises.ORDER)
+def a_scan_while_the_motor_runs() -> Iterator[None]:
+    with patch.object(App, "may_block", lambda _: True):
+        yield
+
+
+@bug(promises.ON_AIR)
+def a_code_off_the_air_once_another_way_has_brought_it() -> Iterator[None]:
+    def make(receipt: Any) -> Any:
+        return lambda self, stage, now_ms, _=BLUETOOTH: receipt(self, stage, now_ms, BLUETOOTH)
+
+    with instead(Press, "receipt", make):
+        yield
+
+
+@bug(promises.SOUND)
+def a_carrier_that_takes_the_program_with_it() -> Iterator[None]:
+    def unguarded(self: Any, name: str, work: Any, *args: Any) -> None:
+        work(name, *args)
+
+    def step(self: Any) -> None:
+        if self._load_direct and self.may_block():
+            self._begin_direct()
+        if self.direct:
+            self.direct.step()
+
+    with patch.object(DirectApp, "_guarded", unguarded), patch.object(App, "_step_direct", step):
+        yield
+
+
+@bug(promises.LOST, promises.OWN_WAY, promises.LATE)
+def a_rest_that_lasts_as_long_as_the_button_is_awake() -> Iterator[None]:
+    with patch.object(DirectApp, "wake_ms", lambda _: NEVER_MS):
         yield
