@@ -22,8 +22,8 @@
     RECEIVED by Bluetooth    an ALARM's carriers close: REST, until no peer has brought a stage for 3 min
     RECEIVED by a carrier    the others close; Bluetooth goes on
     a carrier of a TEST      answers, and closes: the TEST ends when all have
-    a start with a radio on  15 s for Bluetooth alone, 10 min after three; from then on little power, one
-                             carrier at a time; whichever was on then goes last
+    a start with a radio on  15 s for Bluetooth alone; from then on little power, one carrier at a time, and
+                             whichever was on goes last; after three it rests for 10 min
 
     REST, ALARM not RECEIVED   10, 20, 40, 57, 57 .. s; 5 min from 30 min on; the alive slots from 2 h on
     REST, RECEIVED             20 s to 2 min, 60 s to 12 min, then 5 min; at least what the centre asks for
@@ -198,6 +198,7 @@ class Direct:
         self._left: list[_Way] = []  # to be opened in this session
         self._is_checkin = False
         self._barred_ms = 0  # no radio before
+        self._spared_ms = 0  # no radio before that may have ended three starts
         self._beside_ms = 0  # one carrier at a time until then
         self._next_n: int | None = None  # once an answer was proven
         self._has_sent = False
@@ -225,7 +226,11 @@ class Direct:
             life.direct_ms = self._checkin_due_ms()
         if is_bad:
             kept.bad_starts = min(kept.bad_starts + 1, _BAD_MAX)
-            self._barred_ms = now_ms + (_BAD_REST_MS if kept.bad_starts == _BAD_MAX else _BAD_MS)
+            self._barred_ms = now_ms + _BAD_MS
+            if kept.bad_starts == _BAD_MAX:
+                self._spared_ms = now_ms + _BAD_REST_MS
+                if not kept.suspects or not [way for way in self._ways if not way.bit & kept.suspects]:
+                    self._barred_ms = self._spared_ms
             life.direct_ms = max(life.direct_ms, self._barred_ms)
 
     def pressed(self, now_ms: int) -> list[Action]:
@@ -351,7 +356,9 @@ class Direct:
         return actions + self._go_on(now_ms)
 
     def _set_beside(self, now_ms: int) -> None:
-        """Set from when on several carriers may be on."""
+        """Set from when on several of those that are left may be on; leave out those that rest."""
+        if now_ms < self._spared_ms:
+            self._left = [way for way in self._left if not way.bit & self.kept.suspects]
         self._beside_ms = now_ms + self._ways[0].slot * _LTE_FIRST_MS if self._ways else now_ms
         if self.is_slow or self._is_checkin or self.life.stage >= RECEIVED:
             self._beside_ms = NEVER_MS

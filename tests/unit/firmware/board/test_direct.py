@@ -603,6 +603,18 @@ def test_a_start_with_a_radio_on_gives_bluetooth_the_air_for_itself(before: int,
     assert path.done[-1][1:] == (d.UP, "lte", True)
 
 
+def test_after_three_bad_starts_the_radio_that_was_on_rests_and_the_other_does_its_part() -> None:
+    """Wi-Fi browns out each time; the modem, with a supply of its own, brings the press meanwhile."""
+    life, kept = Life(), Kept()
+    life.event, life.started_ms = ALARM, START_MS
+    kept.bad_starts, kept.suspects = 2, BITS["wifi"]
+    path = Path(carriers=("wifi", "lte"), life=life, kept=kept, is_bad=True).wait(599_000)
+    assert path.ups("lte")[0] == START_MS + 15_000
+    assert path.ups("wifi") == []
+    path.wait(2 * MINUTE_MS)
+    assert path.ups("wifi")
+
+
 def test_a_new_press_does_not_shorten_the_rest_that_bluetooth_was_given() -> None:
     """Else a nervous hand would make a loop of brown-outs."""
     path = Path(is_bad=True).press().wait(14_999)
