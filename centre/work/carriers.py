@@ -29,5 +29,14 @@ def of_button(core: Core, device_id: str, case_id: str, since_ms: int) -> Ways:
     return Ways(known, carriers.notices(known, heard_ms, test, core.now_ms()))
 
 
+def faults_of_case(core: Core, case_id: str) -> list[Notice]:
+    """Return what somebody must see to, of all buttons of a case; each kind once for each carrier."""
+    found: dict[tuple[str, str], Notice] = {}
+    for row in core.store.all("buttons_with_carriers", case_id=case_id):
+        ways = of_button(core, row["device_id"], case_id, row["given_at_ms"])
+        found |= {(one.kind, one.carrier): one for one in ways.notices if not one.is_hint}
+    return list(found.values())
+
+
 def _test(row: Row | None) -> LastTest | None:
     return None if row is None else LastTest(row["opened_at_ms"], frozenset((row["ways"] or "").split(",")))

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from centre.platform.sealing import Broken
 from centre.rules import cases, text, times
 from centre.rules.access import Caller
+from centre.rules.carriers import Notice
 from centre.rules.cases import CaseFile
 from centre.rules.grants import Grant
 from centre.rules.refusals import Refused
 from centre.rules.supervision import LossKind
 from centre.store import Row
-from centre.work import case_access, event_log, grants, supervision
+from centre.work import carriers, case_access, event_log, grants, supervision
 from centre.work.buttons import BASE32
 from centre.work.case_access import CaseRecord
 from centre.work.core import Core
@@ -40,6 +41,7 @@ class Listed:
     buttons: int
     is_broken: bool
     unheard: tuple[LossKind, ...] = ()  # what of its buttons and phones is out of supervision now
+    faults: tuple[Notice, ...] = ()  # of its buttons' ways without a phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,7 @@ def _listed(core: Core, row: Row) -> Listed:
         count["count"],
         file is None,
         tuple(dict.fromkeys(loss.kind for loss in supervision.unheard(core, case_id=row["case_id"]))),
+        tuple(carriers.faults_of_case(core, row["case_id"])),
     )
 
 

@@ -126,6 +126,9 @@ async def test_the_case_says_what_fails_and_the_board_does_not(tmp_path: Path) -
             _, pages[role] = await phone.ask("GET", path)
         assert "The SIM card no longer works" in pages[access.CASE_MANAGER]
         assert "-71 dBm" in pages[access.CASE_MANAGER]
+        await phone.ask("GET", serving.entrance(access.CASE_MANAGER, zone="5340").removeprefix(serving.url))
+        _, listed = await phone.ask("GET", "/console/cases")
+        assert "The SIM card no longer works" in listed
         assert "SIM" not in pages[access.OPERATOR]
 
 

@@ -39,6 +39,12 @@ SELECT * FROM carrier_states
 WHERE device_id = :device_id AND max(coalesce(heard_at_ms, 0), coalesce(error_at_ms, 0)) >= :since_ms
 ORDER BY carrier DESC;
 
+-- Buttons of a case that have a carrier, since when each is in hand.
+-- name: buttons_with_carriers
+SELECT h.device_id, h.given_at_ms FROM assignments h
+WHERE h.case_id = :case_id AND h.taken_back_at_ms IS NULL
+      AND EXISTS (SELECT 1 FROM carrier_states s WHERE s.device_id = h.device_id);
+
 -- A button's last silent test of a case, and on which ways it came.
 -- name: last_test_of_button
 SELECT i.incident_id, i.opened_at_ms,
