@@ -8,19 +8,6 @@ import binascii
 import json
 import sys
 
-# What the direct path loads, large ones first.
-_OF_DIRECT = (
-    "firmware.board.direct_app",
-    "firmware.board.direct",
-    "wire.direct",
-    "firmware.board.lte",
-    "firmware.board.modem",
-    "firmware.board.modems",
-    "firmware.board.modems.sim7080g",
-    "firmware.board.modems.gm02s",
-    "firmware.board.wifi",
-    "firmware.board.https",
-)
 NETWORKS_FILE = "networks.json"
 CA_FILE = "ca.der"
 
@@ -99,14 +86,18 @@ def load(data: dict, in_use: set[int], path: str = NETWORKS_FILE) -> tuple[Direc
 
 def forget() -> None:
     """Give back the memory that the direct path's code takes: what Bluetooth needs must not fail for it."""
-    room = sys.modules["firmware.board"]
-    for name in _OF_DIRECT:  # as they are: nothing can be allocated until some of it is gone
-        sys.modules.pop(name, None)
-        own = name[name.rfind(".") + 1 :]
-        if hasattr(room, own):
-            delattr(room, own)
-    if hasattr(sys.modules["wire"], "direct"):
-        del sys.modules["wire"].direct
+    _drop("wire", "direct")
+    for own in ("direct_app", "direct", "lte", "modem", "modems", "wifi", "https"):
+        _drop("firmware.board", own)
+    for own in MODEMS:
+        _drop("firmware.board.modems", own)
+
+
+def _drop(package: str, own: str) -> None:
+    sys.modules.pop(package + "." + own, None)
+    room = sys.modules.get(package)
+    if hasattr(room, own):
+        delattr(room, own)
 
 
 def networks_of(value: list) -> dict[bytes, str]:

@@ -15,6 +15,7 @@ _UART = 1
 _READ_BYTES_MAX = 256  # a step
 _BUFFER_BYTES = 1024
 _LISTEN_MS = 20
+_SILENT_AT = 2  # frames without an answer
 _BITS_MS = 10_000  # ten bits a byte, in ms
 
 
@@ -29,10 +30,7 @@ class Lte:
     has_https = False
 
     def __init__(self, settings, keep=None, spent: int = 0) -> None:  # type: ignore[no-untyped-def]
-        if settings.modem == "gm02s":
-            from firmware.board.modems import gm02s as table
-        else:
-            from firmware.board.modems import sim7080g as table  # type: ignore[no-redef]
+        table = __import__("firmware.board.modems." + settings.modem, None, None, ("read",))
         self._modem = modem.Modem(table, settings.apn, settings.pin, settings.addresses)
         self._pins = settings.uart
         self._keep = keep
@@ -41,7 +39,6 @@ class Lte:
         self._uart: machine.UART | None = None
         self._key: machine.Pin | None = None
         self._baud = 0
-        self._unanswered = 0
         self._fix_ms = 0
         self.signal = self.error = 0
 
@@ -102,17 +99,14 @@ class Lte:
 
     def send(self, frame: bytes, now_ms: int) -> None:
         """Send a datagram, as soon as the modem can."""
-        self._unanswered += 1
-        if self._unanswered > 2:
+        if self._modem.unanswered >= _SILENT_AT:
             self.error = SILENT
         self._modem.send(frame, now_ms)
 
     def receive(self) -> bytes | None:
         """Return the next answer, which nobody has checked yet."""
-        if not self._modem.blocks:
-            return None
-        self._unanswered = 0
-        return self._modem.blocks.pop(0)
+        blocks = self._modem.blocks
+        return blocks.pop(0) if blocks else None
 
     def locate(self, now_ms: int) -> None:
         """Begin a fix; LTE is off meanwhile."""

@@ -38,6 +38,7 @@ LINE_BYTES_MAX = 192
 BLOCK_BYTES_MAX = 512
 BLOCKS_MAX = 4
 _ANSWER_BYTES = 64
+_AFTER = {"PIN": "START", "START": "NET", "REDO": "NET", "FIX": "NET"}  # after the others it is UP
 _PAYLOAD = ">"  # what a step waits for that sends the frame: a prompt
 _BAUDS = (115200, 9600, 57600)
 _CALL_MS = 300  # AT again
@@ -118,14 +119,10 @@ def fields(line: bytes) -> list[str]:
 
 def number(text: str, scale: int = 1, base: int = 10) -> int | None:
     """Return a decimal number times `scale` (a power of ten), or None; one of base 16 has no fraction."""
-    sign = -1 if text.startswith("-") else 1
-    whole, _, part = text.lstrip("+-").partition(".")
-    places = len(str(scale)) - 1
-    digits = whole + (part + "0" * places)[:places]
-    if len(digits) > 16 or not whole:
-        return None
+    whole, _, part = text.partition(".")
+    digits = whole + (part + "0000000")[: len(str(scale)) - 1]
     try:
-        return sign * int(digits, base)
+        return int(digits, base) if len(digits) < 17 else None
     except ValueError:
         return None
 
@@ -171,7 +168,7 @@ class Modem:
         self._poll_ms: int | None = None  # when to ask unasked what has come
         self._await_ms = 0
         self._is_ok = self._is_met = False
-        self._unanswered = 0
+        self.unanswered = 0
         self._has_frame = self._rings = self._wants_fix = self._was_up = False
 
     def _end_script(self) -> None:
@@ -183,7 +180,7 @@ class Modem:
 
     def open(self, now_ms: int) -> None:
         """Begin to come up; a fix that is under way ends."""
-        if self._script == self.table.FIX:
+        if self._script == "FIX":
             self._until_ms = now_ms
         if self.state not in (OFF, FAILED):
             return
@@ -219,7 +216,7 @@ class Modem:
         """Return whether frames go out, if one is not just on its way."""
         if self._wants_fix:
             return False
-        return self.state == UP or (self.state == BUSY and self._script in (self.table.SEND, self.table.RECV))
+        return self.state == UP or (self.state == BUSY and self._script in ("SEND", "RECV"))
 
     def take(self) -> bytes:
         """Return what is to be written now."""
@@ -242,7 +239,7 @@ class Modem:
         self.tick(now_ms)
 
     def _block(self, data: bytes) -> None:
-        self._rounds = self._restarts = self._unanswered = 0
+        self._rounds = self._restarts = self.unanswered = 0
         self._rings = True  # perhaps there is more
         if len(data) % _ANSWER_BYTES:
             return  # none of the centre's; it will be asked again
@@ -255,7 +252,7 @@ class Modem:
             return  # the echo, which a modem that has restarted switches on again
         if self.state == WAKE:
             if line == b"OK":
-                self._begin(self.table.START, now_ms)
+                self._begin("START", now_ms)
             return
         if _begins(line, self.table.RESTARTED):
             self._again(now_ms)
@@ -264,7 +261,7 @@ class Modem:
             self._rings = True
         elif self.state == UP and _begins(line, self.table.CLOSED):
             self._has_frame = bool(self.frame)
-            self._begin(self.table.NET, now_ms)
+            self._begin("NET", now_ms)
             return
         self.table.read(line, self.read)
         if self.state == BUSY:
@@ -353,35 +350,32 @@ class Modem:
                 else:
                     self._again(now_ms)
             elif now_ms >= self._until_ms:
-                self._late(now_ms)
-
-    def _late(self, now_ms: int) -> None:
-        self._parser.clear()
-        if self._is_ok:
-            self._failed(self._error, now_ms)
-        else:
-            self._again(now_ms)  # deaf: another rate, or off
+                self._parser.clear()
+                if self._is_ok:
+                    self._failed(self._error, now_ms)
+                else:
+                    self._again(now_ms)  # deaf: another rate, or off
 
     def _work(self, now_ms: int) -> None:
-        if self._has_frame and self._unanswered >= _UNANSWERED_MAX and len(self.addresses) > 1:
+        if self._has_frame and self.unanswered >= _UNANSWERED_MAX and len(self.addresses) > 1:
             self._elsewhere(now_ms)
         elif self._has_frame:
             self._has_frame = False
-            self._unanswered += 1
+            self.unanswered += 1
             self._await_ms = now_ms + _AWAIT_MS
-            self._begin(self.table.SEND, now_ms)
+            self._begin("SEND", now_ms)
         elif self._rings or (self._poll_ms is not None and now_ms >= self._poll_ms):
             self._rings = False
-            self._begin(self.table.RECV, now_ms)
+            self._begin("RECV", now_ms)
         elif self._wants_fix:
             self._wants_fix = False
-            self._begin(self.table.FIX, now_ms)
+            self._begin("FIX", now_ms)
 
     def _elsewhere(self, now_ms: int) -> None:
         """Open the socket anew, to the next address of the centre."""
-        self._unanswered = 0
+        self.unanswered = 0
         self._address += 1
-        self._begin(self.table.REDO, now_ms)
+        self._begin("REDO", now_ms)
 
     # -- waking ------------------------------------------------------------------------
 
@@ -429,7 +423,7 @@ class Modem:
     def _begin(self, script: str, now_ms: int) -> None:
         self.state = BUSY
         self._script = script
-        self._lines = script.strip().split("\n")
+        self._lines = getattr(self.table, script).strip().split("\n")
         self._forward(now_ms)
 
     def _forward(self, now_ms: int) -> None:
@@ -470,17 +464,14 @@ class Modem:
             self._out += self.frame
 
     def _ended(self, now_ms: int) -> None:
-        table, script = self.table, self._script
+        after = _AFTER.get(self._script)
         if self.wants_pin:
             self.wants_pin = False
-            self._begin(table.PIN, now_ms)
-        elif script == table.PIN:
-            self._begin(table.START, now_ms)
-        elif script == table.START:
+            after = "PIN"
+        elif self._script == "START":
             self.pin_tried = False
-            self._begin(table.NET, now_ms)
-        elif script in (table.REDO, table.FIX):
-            self._begin(table.NET, now_ms)
+        if after:
+            self._begin(after, now_ms)
         else:
             self._up(now_ms)
 
