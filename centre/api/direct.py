@@ -51,7 +51,8 @@ LOOK_S = 1.0  # how often it is looked whether there are new buttons
 PAGE, PAGE_S = 50, 0.01
 NAMES_MAX = 2_000_000  # beyond it nobody is looked for far ahead
 SAME_S = 1.0  # for which the same frame gets the same answer
-HEARD_AT_ONCE = 50  # buttons that were heard, stored in one transaction
+# What a button says in a session is heard once; and so many buttons are stored in one transaction.
+HEAR_S, HEARD_AT_ONCE = 1.0, 50
 AGAIN_PER_S = 1000  # frames that came before, of all buttons: whoever plays them again wins no more
 OCTETS = "application/octet-stream"
 _NOTHING = bytes(VALUE_BYTES)
@@ -252,7 +253,7 @@ class Direct:
 
     async def _hear(self) -> None:
         try:
-            await LoadShedding.until_the_next()
+            await asyncio.sleep(HEAR_S)
             while self._heard and not self.stopping:
                 at_once = [self._heard.pop(key) for key in list(self._heard)[:HEARD_AT_ONCE]]
                 await self._store_heard(at_once)
