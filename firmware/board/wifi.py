@@ -13,6 +13,7 @@ import network
 
 from wire.direct import (
     NO_ADDRESS,
+    NO_MEMORY,
     NOT_OURS,
     NOT_SEEN,
     RADIO,
@@ -260,8 +261,10 @@ class Wifi:
             self._answer = self._posted(now_ms) or self._answer
         except ValueError as why:  # TLS says what is wrong with whom, or it is no answer of the centre's
             self._refused(str(why))
-        except OSError:
+        except (OSError, MemoryError) as error:  # datagrams go on
             self._refused("")
+            if isinstance(error, MemoryError):
+                self.error = NO_MEMORY
 
     def _posted(self, now_ms: int) -> bytes | None:
         if not self._https:

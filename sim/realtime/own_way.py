@@ -26,8 +26,8 @@ from wire.keys import Mac, derive
 
 NUMBER, PORT = "203.0.113.5", 443  # of the centre; sockets and modems are steered to where it listens
 _HOST = "localhost"  # in the certificate that a centre makes for itself
-_NAME, _PASSPHRASE = b"Chez nous", "no passphrase of anybody's"
-_PMK = bytes.fromhex(pmk_of(_NAME, _PASSPHRASE))
+HOME_NAME, _PASSPHRASE = b"Chez nous", "no passphrase of anybody's"
+HOME_PMK = bytes.fromhex(pmk_of(HOME_NAME, _PASSPHRASE))
 _MAKE = "sim7080g"
 _NEAR, _FAR, _NEARER = -48, -80, -25  # dBm
 _NO_KIB = 40  # of heap: not enough for the driver
@@ -51,7 +51,7 @@ def add_network(image: Path, registry: Path) -> None:
     disk.context.buffer = bytearray(flash.read_bytes())
     disk.mount()
     with disk.open(NETWORKS_FILE, "wb") as file:
-        file.write(file_of({network_id(mac, _NAME): _PMK.hex()}))
+        file.write(file_of({network_id(mac, HOME_NAME): HOME_PMK.hex()}))
     flash.write_bytes(disk.context.buffer)
 
 
@@ -75,8 +75,9 @@ class OwnWay:
         if LTE in carriers:
             self.modem = Modem(_MAKE, self.cell, seed=seed)
             board.attach_modem(self.modem)
-        self._home = AccessPoint(_NAME, bytes.fromhex("02aabbccdd01"), _PMK, _NEAR)
-        self._twin = AccessPoint(_NAME, bytes.fromhex("02deadbeef00"), bytes(32), _NEARER, leads_to=wifi.TWIN)
+        self._home = AccessPoint(HOME_NAME, bytes.fromhex("02aabbccdd01"), HOME_PMK, _NEAR)
+        self._twin = AccessPoint(HOME_NAME, bytes.fromhex("02deadbeef00"), bytes(32), _NEARER)
+        self._twin.leads_to = wifi.TWIN
         self._twin.is_on = False
         neighbour = AccessPoint(b"Neighbour", bytes.fromhex("0612345678aa"), bytes(32), _FAR, channel=11)
         self._points = [self._home, self._twin, neighbour] if WIFI in carriers else []
@@ -123,7 +124,7 @@ class OwnWay:
         self._home.leads_to = next((way for what, way in ways.items() if what in wrong), wifi.INTERNET)
         self._home.has_dhcp = "dhcp_silent" not in wrong
         self._twin.is_on = "wifi_twin" in wrong
-        self._twin.pmk = _PMK if wrong.get("wifi_twin", {}).get("knows") == PASSPHRASE else bytes(32)
+        self._twin.pmk = HOME_PMK if wrong.get("wifi_twin", {}).get("knows") == PASSPHRASE else bytes(32)
         mood = self.uplink.datagrams
         mood.loss = self.cell.loss = wrong.get("udp_lossy", {}).get("part", 0.0)
         mood.latency_ms = self.cell.latency_ms = wrong.get("udp_late", {}).get("latency_ms", 0)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import random
+import time
 import weakref
 from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Uplink(Network):
         self.traffic = Traffic()
         self.latency_ms = 0  # each way, of everything
         self.asked: list[str] = []  # names that somebody was asked for
+        self.asked_ms = 0.0  # when, since 1970, the first byte after this was set to 0 came from the board
         self.on_packet: OnPacket | None = None
         self._told = ""
         self._boards: weakref.WeakSet[asyncio.StreamReader] = weakref.WeakSet()
@@ -137,6 +139,7 @@ class Uplink(Network):
         leads_to = self._leads_to()
         if leads_to is None:
             return
+        self.asked_ms = self.asked_ms or time.time() * 1000
         self.traffic.connections += 1
         self._boards.add(reader)
         stand_in = {wifi.CAPTIVE: "captive", wifi.TWIN: "foreign"}.get(leads_to, "")
@@ -170,6 +173,7 @@ class Uplink(Network):
         if leads_to == wifi.TWIN:
             self._transport.sendto(os.urandom(64), board)  # whatever that is good for
         if leads_to == wifi.INTERNET:
+            self.asked_ms = self.asked_ms or time.time() * 1000
             self._later(self._out(data, board))
 
     async def _out(self, data: bytes, board: Address) -> None:

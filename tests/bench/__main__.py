@@ -21,6 +21,7 @@ from tests.bench import (
     press,
     size,
     strangers,
+    wifi,
 )
 
 _COLUMNS = ("what", "measured", "wanted", "beside it")
@@ -49,6 +50,7 @@ MEASURES: dict[str, Callable[[int], list[tuple[str, str, str, str]]]] = {
     "explore": explore.rows,
     "city": city.rows,
     "strangers": strangers.rows,
+    "wifi": wifi.rows,
     "air": lambda _runs: air_rows(1000),
 }
 
