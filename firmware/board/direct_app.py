@@ -223,6 +223,8 @@ class DirectApp:
         by_https = by_https and carrier.has_https
         code = LTE if name == "lte" else WIFI_HTTPS if by_https else WIFI_UDP
         subject = (0, 0) if kind == CHECKIN else self._app.press.subject()
+        if kind != CHECKIN and not subject[0]:
+            return  # the press is over meanwhile, and with it this session at the next tick
         frames = self._frames[name]
         frame = b""
         for asked, sealed in frames if again else []:

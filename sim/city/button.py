@@ -20,6 +20,7 @@ from firmware.board.press import (
 )
 from firmware.flash.life import TYPICAL, Currents, Use
 from sim.city.event_queue import EventQueue
+from sim.city.own_way import OwnWay
 from sim.city.people import DAY_MS
 from sim.city.statistics import TakenPress, Tally
 from wire import receipts, state
@@ -59,6 +60,7 @@ class Button:
         queue: EventQueue,
         tally: Tally,
         seed: str,
+        has_own_way: bool = False,
     ) -> None:
         self.device_id, self.name = device_id, f"button {number}"
         self._power, self._queue, self._tally = power, queue, tally
@@ -82,6 +84,9 @@ class Button:
         self._use, self._last_ms, self._charged_ms = Use(), now_ms, now_ms
         self._used_before_mah = power.usable_mah * chance.uniform(0, 0.9)
         self.earlier_mah = -self._used_before_mah  # of earlier charges; what was used before does not count
+        self.own_way: OwnWay | None = None
+        if has_own_way:
+            self.own_way = OwnWay(device_id, root, self.press, queue, f"own way {seed}", self._proven)
         self._aim()
 
     # -- what happens to it ---------------------------------------------------------------------------
@@ -121,6 +126,8 @@ class Button:
             self._tally.counts["presses while one is open"] += 1
         else:
             self._tally.taken[self.device_id, life.event, life.press_counter] = TakenPress(self._queue.now_ms)
+        if self.own_way is not None and life.event:
+            self.own_way.pressed()
 
     def take(self, value: bytes) -> None:
         """Take a receipt that a bridge has written, which must prove itself."""
@@ -135,6 +142,14 @@ class Button:
             self._tally.confirmed((self.device_id, *subject), self._queue.now_ms)
             self.do(press.links, 1, 1)
             self.do(press.receipt, stage)
+        if self.own_way is not None:
+            self.own_way.brought(stage)
+
+    def _proven(self, stage: int, way: int) -> None:
+        """Take a stage that no bridge has brought."""
+        subject = self.press.subject()
+        self._tally.confirmed((self.device_id, *subject), self._queue.now_ms)
+        self.do(lambda now_ms: self.press.receipt(stage, now_ms, way))
 
     def charge(self) -> None:
         self.earlier_mah += self._used_mah()

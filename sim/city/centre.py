@@ -14,17 +14,20 @@ from centre.api.load_shedding import TOGETHER_S
 from centre.platform.sealing import Sealer, new_key
 from centre.rules import heartbeats, incidents
 from centre.rules.access import OPERATOR, Caller
+from centre.rules.direct import Said
 from centre.rules.heartbeats import Heartbeat
 from centre.rules.incidents import CloseReason
 from centre.rules.registry import Button as Registered
 from centre.rules.supervision import LossKind
 from centre.rules.token_bucket import TokenBucket
 from centre.store import Store
-from centre.work import accounts, board, buttons, presses, supervision
+from centre.work import accounts, board, buttons, direct, presses, supervision
 from centre.work.core import Core
+from centre.work.direct import Standing
 from centre.work.heartbeats import take_heartbeat
 from centre.work.presses import Receipt, Taken
 from sim.judge import audit
+from wire.direct import CHECKIN, PRESS
 
 _AT_ONCE = 500  # buttons that are imported in one transaction
 
@@ -74,6 +77,14 @@ class Centre:
     def take_alarm(self, bridge_id: str, body: dict[str, Any]) -> Taken:
         with self._working():
             return presses.take_alarm(self._core, bridge_id, incidents.read(body))
+
+    def take_direct(self, said: Said) -> tuple[Taken | None, Standing | None]:
+        """Take what a button says without a phone: a press of it, if it is one, and how that stands."""
+        with self._working():
+            if said.request.kind == PRESS:
+                return direct.take_press(self._core, said)
+            direct.hear(self._core, said)
+            return None, None if said.request.kind == CHECKIN else direct.standing(self._core, said)
 
     def advance(self, incident_id: str, stage: int, reason: str | None = None) -> None:
         """Advance an incident, as an operator does."""

@@ -6,11 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from centre.api.load_shedding import HOLD_S
+from centre.rules.direct import Said
 from centre.rules.heartbeats import ALIVE_S, SIGNS_PER_S
 from centre.rules.registry import DEVICE_ID
+from centre.work.direct import Standing
 from firmware.board.press import Press
 from sim.city.button import PERIOD_S, Button, Power
 from sim.city.centre import Centre
@@ -21,6 +24,7 @@ from sim.city.phone import Phone
 from sim.city.statistics import INVENTED, SIGNS, Span, Tally, Watched
 from sim.judge.promises import Judgement
 from sim.physics.medium import Medium
+from wire.codes import ALARM
 from wire.receipts import ACKNOWLEDGED, CLOSED, DISPATCHED
 
 START_MS = 1_767_571_200_000  # Monday, 5 January 2026, 00:00 UTC: any day will do, and always the same
@@ -49,6 +53,7 @@ class Plan:
     outage_at_h: float | None = None
     outage_min: float = 0.0
     signs_per_s: int = SIGNS_PER_S  # that the centre takes
+    own_way: float = 0.0  # share of the buttons that reach the centre without a phone, too
 
     @property
     def span_ms(self) -> int:
@@ -147,6 +152,7 @@ class City:
                 self.queue,
                 self.tally,
                 f"button {plan.seed} {number}",
+                has_own_way=int((number + 1) * plan.own_way) > int(number * plan.own_way),
             )
             habits = Habits(f"habits {plan.seed} {number}", START_MS, self._end_ms)
             phone = Phone(self, button, habits, device, bridge_id, f"phone {plan.seed} {number}")
@@ -156,6 +162,8 @@ class City:
             for begins_ms, ends_ms in habits.apart:
                 self.queue.at(begins_ms, phone.part, True)
                 self.queue.at(min(ends_ms, self._end_ms), phone.part, False)
+            if button.own_way is not None:
+                button.own_way.ask = partial(self._asked, phone)
             self._buttons.append(button)
             self.phones.append(phone)
             first_s = START_MS // 1000 + self.centre.next_in_s(device.device_id, START_MS) % ALIVE_S
@@ -180,6 +188,20 @@ class City:
             self.tally.counts["presses without a button at hand"] += 1
         else:
             phone.button.hand(lambda now_ms: what(phone.button.press, now_ms))
+
+    def _asked(self, phone: Phone, said: Said) -> Standing | None:
+        """Ask the centre without a phone; None where nothing gets there, or nothing is known."""
+        if self.network_is_away:
+            return None
+        taken, standing = self.centre.take_direct(said)
+        self.tally.counts["frames of buttons without a phone"] += 1
+        if taken is not None:
+            key = (said.device_id, said.request.event, said.request.counter)
+            self.tally.received(key, self.queue.now_ms)
+            self.tally.counts["presses brought without a phone"] += not taken.known
+            if said.request.event == ALARM and not taken.known:
+                self.opened(phone, taken.incident_id)
+        return standing
 
     def _absences(self) -> dict[str, list[Span]]:
         """When each button was not with its phone, or was empty."""

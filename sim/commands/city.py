@@ -60,6 +60,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     city.add_argument(
         "--outage-min", type=_number(0.1, HOURS_MAX * 60), metavar="M", help="for so many minutes"
     )
+    city.add_argument(
+        "--own-way",
+        type=_number(0, 1),
+        default=0.0,
+        metavar="SHARE",
+        help="of the buttons that reach the centre without a phone, too (default 0)",
+    )
     for kind in ("json", "html"):
         city.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write a report as {kind}")
     city.set_defaults(run=run)
@@ -83,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
         presses,
         options.outage_at,
         options.outage_min or 0.0,
+        own_way=options.own_way,
     )
     print(f"{plan.buttons:,} buttons are made and enrolled ...", file=sys.stderr, flush=True)
     city = City(plan)

@@ -164,8 +164,18 @@ def _with_own_way(schedule: Schedule) -> Schedule:
     count = max(random.choice((0, 1, 2, 2, 3, 4)), 3 - sum(step.what in FAULTS for step in steps))
     for _ in range(count):
         steps.append(_fault_of_way(random, carriers, random.choice(buttons), presses_s, schedule.minutes))
+    if schedule.phones and random.random() < 0.3:  # a phone hears the press, and brings it nowhere
+        at_s = round(max(random.choice(presses_s) - 2, SETTLE_S), 2)
+        for_s = round(min(100.0, _faults_end_s(schedule.minutes) - at_s), 2)
+        phone = random.choice(names("bridge", schedule.phones))
+        steps.append(Step(at_s, random.choice(_NOWHERE), phone, for_s))
     steps.sort(key=lambda step: step.at_s)
     return replace(schedule, steps=tuple(steps), direct=profile, carriers=carriers)
+
+
+def _faults_end_s(minutes: float) -> float:
+    """Return until when faults are over, so that the bound can be seen."""
+    return minutes * 60 - BOUND_S - 10
 
 
 def _fault_of_way(
@@ -176,12 +186,15 @@ def _fault_of_way(
     kinds += WIFI_FAULTS if WIFI in carriers else ()
     kinds += LTE_FAULTS if LTE in carriers else ()
     what = random.choice(kinds)
-    end_s = minutes * 60 - BOUND_S - 10
+    end_s = _faults_end_s(minutes)
     at_s = random.uniform(SETTLE_S, end_s - 20)
     if random.random() < 0.75:
         at_s = random.choice(presses_s) + random.choice((-1, 1, 1)) * random.expovariate(1 / 8)
+    lasts_s = random.choice((5.0, 20.0, 60.0, 120.0)) * (0.5 + random.random())
+    if random.random() < 0.4:  # it is how that place is
+        at_s, lasts_s = random.choice(presses_s) - 3, max(lasts_s, 90.0)
     at_s = round(min(max(at_s, SETTLE_S), end_s - 5), 2)
-    for_s = round(min(random.choice((5.0, 20.0, 60.0, 120.0)) * (0.5 + random.random()), end_s - at_s), 2)
+    for_s = round(min(lasts_s, end_s - at_s), 2)
     return Step(at_s, what, button, for_s, random.choice(drawn_for(what, button)))
 
 
@@ -189,7 +202,7 @@ class _Drawing:
     def __init__(self, seed: int, minutes: float) -> None:
         self._random = Random(f"schedule {seed}")  # noqa: S311 -- to be drawn again
         self._seed, self._minutes = seed, minutes
-        self._end_s = minutes * 60 - BOUND_S - 10
+        self._end_s = _faults_end_s(minutes)
         assert self._end_s > SETTLE_S + 60, "too short for the bound"
         random = self._random
         self._buttons = names("button", 2 if random.random() < 0.12 else 1)
@@ -312,6 +325,7 @@ _NETWORK = (
     *("network_cut", "network_gone", "network_hangs", "answers_lost", "centre_answers", "network_captive"),
     *("network_lies", "network_redirects", "certificate_foreign", "requests_doubled"),
 )
+_NOWHERE = ("network_gone", "network_hangs", "network_captive")
 _OF_POSITIONS = ("receiver_date", "clock_jumps")  # they strike a phone that knows where it is
 _KINDS: tuple[tuple[str, ...], ...] = (
     ("radio_loss",),

@@ -571,7 +571,7 @@ def a_stage_felt_once_for_each_answer() -> Iterator[None]:
         yield
 
 
-@bug(promises.FORGED)
+@bug(promises.FORGED, promises.LATE, promises.LOST)
 def an_answer_believed_without_its_seal() -> Iterator[None]:
     def believe(self: Any, name: str, _: bytes) -> None:
         self._app.say("receipt", receipts.RECEIVED, name)

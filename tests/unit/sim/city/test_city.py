@@ -89,6 +89,18 @@ def test_without_a_network_nothing_reaches_the_centre_and_afterwards_all_of_it_d
     assert all(ends_ms <= one.received_ms <= ends_ms + 60_000 for one in waited)
 
 
+def test_buttons_with_a_way_of_their_own_are_one_incident_a_press_too() -> None:
+    """Some presses come without a phone, some both ways; nothing is lost, and none is there twice."""
+    outcome, there = live(Plan(30, 4, 7, 900, 2, 20, own_way=0.5))
+    counts = outcome.tally.counts
+    assert outcome.holds
+    assert counts["presses brought without a phone"] > 0
+    assert counts["posts of a press that was known"] > 0
+    assert len(there) == len(set(there))
+    answered = {key for key, one in outcome.tally.taken.items() if one.received_ms >= 0}
+    assert sorted(there) == sorted(answered)
+
+
 def test_the_same_seed_is_the_same_city() -> None:
     """To the last figure; another seed is another city."""
     first, again, other = (told(live(Plan(12, 1, seed, 600))[0]) for seed in (3, 3, 4))
