@@ -121,6 +121,7 @@ async def test_a_press_goes_through_the_modem_to_the_centre_and_its_answer_back(
 
 
 @ALL_MAKES
+@pytest.mark.slow
 async def test_a_wrong_pin_is_entered_once_and_the_sim_keeps_two_tries(place: Place) -> None:
     """Its failure is told apart from all others, and what was tried is remembered before it is sent."""
     place.modem.sim = modems.Sim(pin="2468")
@@ -225,7 +226,7 @@ def felt(world: World, since: int) -> list[object]:
     return [vibration.pattern for vibration in [*seen, *([last] if last else [])]]
 
 
-@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("make", [MAKES[0], pytest.param(MAKES[1], marks=pytest.mark.slow)])
 async def test_a_press_is_received_and_felt_with_the_phone_off(far: tuple[World, int], make: str) -> None:
     """From the hand through the modem to the real centre, and the proof back to the hand."""
     world, port = far
