@@ -509,6 +509,21 @@ def test_a_time_of_1999_or_2101_is_not_taken_and_the_receipt_beside_it_is(
     assert (flags[-1] == 0) == is_taken
 
 
+def test_a_clock_that_cannot_be_set_costs_no_receipt() -> None:
+    """It is a day behind, and says no: the press is received, and nothing is counted by that day."""
+    world = World()
+    world.board.behind_ms = lambda _time_ms: 86_400_000  # type: ignore[attr-defined]
+
+    def refuses(_time_ms: int) -> None:
+        raise OSError(1)
+
+    world.board.set_time = refuses  # type: ignore[attr-defined]
+    world.centre = world.answer
+    world.hold().wait(30_000)
+    assert world.felt == [TAKEN, RECEIVED]
+    assert world.app.press.life.ahead_ms == 0
+
+
 # -- tests -----------------------------------------------------------------------------------------
 
 
