@@ -315,6 +315,14 @@ async def test_a_driver_without_memory_fails_the_carrier_alone(place: Place) -> 
     assert await place.run({}) == ["raised WiFi Out of Memory"]
 
 
+async def test_no_memory_for_a_socket_is_no_answer_and_no_more(place: Place) -> None:
+    """`ENOMEM`, for datagrams and for TLS: the program goes on, and says so."""
+    place.board.station.free_kib = wifi.DRIVER_KIB
+    lines = await place.run({"says": ["udp", "https"], "for_ms": 1500})
+    assert [line.split()[0] for line in lines] == ["up", "none", "none"]
+    assert place.asked_udp == []
+
+
 async def test_a_scan_that_fails_is_done_again(place: Place) -> None:
     """ESP-IDF says that it heard nobody, where it could not listen."""
     station = place.board.station
