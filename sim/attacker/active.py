@@ -147,7 +147,7 @@ class Attacker:
         what = "jams a press, and replays it later"
         since = len(self._world.events)
         if self._counted(self._since):
-            self._tried(what, "the phone heard it before it could be jammed", None)
+            self._tried(what, "it came before it could be jammed, or by another way", None)
             return
         await self._say(code, SAID_S)
         new = self._counted(since)

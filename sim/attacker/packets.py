@@ -101,7 +101,7 @@ def truth(packets: Iterable[Packet], keys: Mapping[str, Mac], sessions: int) -> 
 
 def _by_chance(presses: int, others: int) -> float:
     """Return the AUC that a blind guess stays below: its spread under the null (Mann and Whitney, 1947)."""
-    return 0.5 + SIGMAS * math.sqrt((presses + others + 1) / (12 * presses * others))
+    return min(1.0, 0.5 + SIGMAS * math.sqrt((presses + others + 1) / (12 * presses * others)))
 
 
 # -- is it a press? --------------------------------------------------------------------------------
@@ -208,7 +208,8 @@ def _stations(packets: Iterable[Packet]) -> list[str]:
 
 
 def cannot_be_hidden(packets: Sequence[Packet]) -> list[str]:
-    """Return in sentences what the owner learns in any case."""
+    """Return in sentences what the owner learns in any case; times are those since the first packet."""
+    begun_ms = min((one.at_ms for one in packets), default=0.0)
     seen = []
     for station, group in groupby(
         sorted(packets, key=lambda one: (one.station, one.at_ms)), lambda one: one.station
@@ -216,9 +217,8 @@ def cannot_be_hidden(packets: Sequence[Packet]) -> list[str]:
         mine = list(group)
         out = [one.at_ms for one in mine if one.is_outward]
         bursts = 1 + sum(after - before > 60_000 for before, after in pairwise(out)) if out else 0
-        seen.append(
-            f"{station} spoke in {bursts} bursts, {len(out)} packets, from {mine[0].at_ms / 1000:.0f} s on"
-        )
+        after_s = (mine[0].at_ms - begun_ms) / 1000
+        seen.append(f"{station} spoke in {bursts} bursts, {len(out)} packets, from {after_s:.0f} s on")
     for one in packets:
         if one.what == NAME:
             seen.append(f"the name {one.data.decode(errors='replace')!r} was asked for")

@@ -13,10 +13,13 @@ from bleak.exc import BleakError
 
 from bridge.model import Device
 from sim.attacker.active import Attacker, Attempt
+from sim.attacker.at_router import at_router
 from sim.attacker.beside import beside
 from sim.attacker.crowd import crowd
+from sim.attacker.packets import Watched, watch
 from sim.attacker.questions import Answer, Overheard, ask
 from sim.radio.adverts import Heard
+from sim.radio.packets import Packet
 from sim.realtime.clock import NoFaketime
 from sim.realtime.small_disk import CannotMount
 from sim.realtime.world import Trouble, World
@@ -25,6 +28,7 @@ from sim.recording.record import host_port
 from sim.recording.replay import registered
 from sim.scenarios import files
 from sim.scenarios.play import Play
+from wire.keys import Mac, derive
 
 OK, FAILED, USAGE = 0, 1, 2
 SCANNER = "stalker"
@@ -39,11 +43,12 @@ class Stalked:
     overheard: list[Overheard] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    watched: list[Watched] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
-        linked = any(one.linked for one in self.overheard)
-        return not linked and not self.broken and not any(one.succeeded for one in self.attempts)
+        told = any(one.linked for one in self.overheard) or any(one.leaks for one in self.watched)
+        return not told and not self.broken and not any(one.succeeded for one in self.attempts)
 
 
 class CannotStalk(Exception):
@@ -56,23 +61,43 @@ def stalk(name: str, hours: float, seed: int) -> Stalked:
     scenario = files.load(path)
     stalked = Stalked(scenario.title)
     with tempfile.TemporaryDirectory() as home:
-        heard, devices = asyncio.run(_scenario(path, Path(home), stalked))
+        heard, devices, packets = asyncio.run(_scenario(path, Path(home), stalked))
+        keys = _direct_keys(Path(home))
     until_ms = max((one.at_ms for one in heard), default=0.0)
     stalked.overheard.append(ask("in the scenario", [*heard, *crowd(seed, until_ms)], devices))
+    if packets:
+        stalked.watched.append(watch("at the router of the scenario's home", packets, keys))
     if hours:
         heard, devices = beside(seed, hours)
         heard += crowd(seed, hours * 3_600_000)
         stalked.overheard.append(ask(f"{hours:g} h beside {len(devices)} protected persons", heard, devices))
+        packets, keys = at_router(seed, hours)
+        where = f"{hours:g} h at the router of {len(keys)} buttons that do without a phone"
+        stalked.watched.append(watch(where, packets, keys))
     return stalked
 
 
-async def _scenario(path: Path, home: Path, stalked: Stalked) -> tuple[list[Heard], list[Device]]:
+def _direct_keys(home: Path) -> dict[str, Mac]:
+    """Return the keys of the buttons that were provisioned below `home`, for the truth."""
+    lines = [
+        json.loads(text) for file in home.glob("*/registry.jsonl") for text in file.read_text().splitlines()
+    ]
+    return {one["device_id"]: Mac(derive(bytes.fromhex(one["root"]), "direct", 0)) for one in lines}
+
+
+async def _scenario(
+    path: Path, home: Path, stalked: Stalked
+) -> tuple[list[Heard], list[Device], list[Packet]]:
     heard: list[Heard] = []
+    packets: list[Packet] = []
     devices: list[Device] = []
     until: list[int] = []
 
     @asynccontextmanager
     async def attacker(world: World) -> AsyncGenerator[None]:
+        for button in world.buttons.values():
+            if button.way:
+                button.way.uplink.on_packet = packets.append
         async with scanners.on_the_air(host_port(world.hci), SCANNER, heard.append):
             yield
             until.append(len(heard))
@@ -87,7 +112,7 @@ async def _scenario(path: Path, home: Path, stalked: Stalked) -> tuple[list[Hear
     except (Trouble, NoFaketime, CannotMount, BleakError) as error:
         raise CannotStalk(f"{path.stem} could not be played: {error}") from None
     stalked.broken += [one.text for one in played.verdicts if not one.holds]
-    return heard[: until[0]], devices
+    return heard[: until[0]], devices, packets
 
 
 # -- what is told ------------------------------------------------------------------------------------
@@ -104,6 +129,7 @@ def as_json(stalked: Stalked) -> str:
         for one in stalked.overheard
     ]
     data = {"title": stalked.title, "holds": stalked.holds, "overheard": overheard, "broken": stalked.broken}
+    data["watched"] = [asdict(one) for one in stalked.watched]
     return json.dumps(data | {"attempts": [asdict(one) for one in stalked.attempts]}, indent=1) + "\n"
 
 
@@ -119,14 +145,28 @@ def as_text(stalked: Stalked) -> str:
         lines += _told(product, "bursts of adverts", "of them the product's", _SHOWN_ONE)
         lines += _told(press, "bursts of adverts", "of them a press", _SHOWN_ONE)
         lines += _told(linked, "bursts, told to be the product's", "buttons", _GROUPED)
+    for router in stalked.watched:
+        lines += _at(router)
     lines += ["", "# What the stalker tries, and what comes of it"]
     for attempt in stalked.attempts:
         mark = {True: "SUCCEEDED", False: "held", None: "not tried"}[attempt.succeeded]
         lines.append(f"{mark:10} the stalker {attempt.what}: {attempt.came}")
     lines += [f"BROKEN     {text}" for text in stalked.broken]
     lines.append("")
-    lines.append("held: nothing forged, nothing linked by address or code" if stalked.holds else "BROKEN")
+    held = "held: nothing forged, nothing linked by address or code, no press told by a frame"
+    lines.append(held if stalked.holds else "BROKEN")
     return "\n".join(lines) + "\n"
+
+
+def _at(router: Watched) -> list[str]:
+    """Return what the owner of a router could tell."""
+    lines = ["", f"# {router.where}: {router.frames} frames, {router.presses} of them presses"]
+    lines.append(f"  ({_SHOWN_ONE}; in brackets what luck alone stays below)")
+    for one in sorted(router.told, key=lambda one: -abs(one.score - 0.5)):
+        score = max(one.score, 1 - one.score)
+        lines.append(f"  {score:6.0%} ({one.by_chance:.0%})  by {one.by}{'  <- tells' if one.tells else ''}")
+    lines += [f"  cannot be hidden: {seen}" for seen in router.seen]
+    return [*lines, *(f"LEAKS      {leak}" for leak in router.leaks)]
 
 
 _SHOWN_ONE = "shown one of each, how often the stalker picks the right one; blindly: 50 %"

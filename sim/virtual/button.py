@@ -156,6 +156,11 @@ class Button:
             partial(self.happen, self.name),
         )
 
+    @property
+    def uplinks(self) -> dict[str, Uplink]:
+        """By carrier: what lies between this button and the centre, where it does without a phone."""
+        return self._around.uplinks if self._around else {}
+
     # -- the hand -------------------------------------------------------------------------------------
 
     def down(self) -> None:

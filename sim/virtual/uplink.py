@@ -61,6 +61,7 @@ class Uplink:
         self._time, self._random, self._troubles, self._server = time, random, troubles, server
         self._port, self._used_s = 1, 0.0
         self._overheard: list[bytes] = []  # answers, by who owns the network
+        self.on_datagram: Callable[[bool, bytes], None] | None = None  # what the router sees, outward or not
 
     # -- what it is like just now ------------------------------------------------------------------
 
@@ -86,6 +87,7 @@ class Uplink:
 
     def send(self, frame: bytes, take: Take) -> None:
         """Carry a datagram; `take` gets whatever comes back."""
+        self._pass_by(True, frame)
         if self.is_twin:
             self._later(take, self._forged(frame))
         elif not self._drops_datagrams:
@@ -97,9 +99,14 @@ class Uplink:
 
     def _back(self, port: int, take: Take, answer: bytes) -> None:
         self._overheard.append(answer)
+        self._pass_by(False, answer)
         is_forgotten = port != self._port or self._is_forgotten()
         if not (is_forgotten or self._drops_datagrams or self.is_twin):
             self._carry(take, answer)
+
+    def _pass_by(self, is_outward: bool, data: bytes) -> None:
+        if self.on_datagram is not None:
+            self.on_datagram(is_outward, data)
 
     def _mapped(self) -> int:
         """Return the port under which the router sends it on: another one where the last is forgotten."""

@@ -51,3 +51,19 @@ def test_he_succeeds_in_no_scenario(name: str, capsys: pytest.CaptureFixture[str
     """Also where nobody is there, or nothing is left to attack."""
     assert (SHIPPED / f"{name}.toml").is_file()
     assert main(["stalk", name, "--hours", "1"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_owner_of_the_router_learns_nothing_of_a_press(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real board, real sockets and centre; the phone is off, and the press goes by the home's Wi-Fi."""
+    report = tmp_path / "report.json"
+    assert main(["stalk", "wifi-phone-off", "--hours", "0", "--json", str(report)]) == 0, (
+        capsys.readouterr().out
+    )
+    (watched,) = json.loads(report.read_text())["watched"]
+    assert watched["presses"] >= 1
+    assert watched["leaks"] == []
+    assert any("spoke in" in seen for seen in watched["seen"])

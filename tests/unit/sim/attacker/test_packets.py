@@ -1,12 +1,15 @@
 """What a router's owner can tell of a button's own way: what is there to be found is found, and no more."""
 
+import json
 import struct
 from dataclasses import replace
 from random import Random
 
 import pytest
 
+from sim.attacker.at_router import at_router
 from sim.attacker.packets import ATTACKS, Watched, client_hello, truth, watch
+from sim.attacker.stalk import Stalked, as_json, as_text
 from sim.radio.packets import DATAGRAM, LEASE, NAME, STREAM, Packet
 from wire import direct
 from wire.direct import CHECKIN, POLL, PRESS, Answer, Request, seal_request, station_mac
@@ -164,3 +167,28 @@ def test_two_networks_see_two_addresses() -> None:
     home, work = station_mac(mac, b"Home"), station_mac(mac, b"Work")
     assert home != work
     assert all(one[0] & 3 == 2 for one in (home, work))
+
+
+def test_hours_at_a_router_leak_nothing() -> None:
+    """In virtual time, the firmware's own program: presses, questions and check-ins of eight buttons."""
+    packets, keys = at_router(1, 2.0)
+    found = watch("at the router of a shelter", packets, keys)
+    assert found.leaks == ()
+    assert found.presses >= 8
+    assert {said.kind for said in truth(packets, keys, 256).values()} == {PRESS, POLL, CHECKIN}
+    assert {len(one.data) for one in packets if one.is_outward} == {128}
+    assert {len(one.data) for one in packets if not one.is_outward} == {64}
+    report = as_text(Stalked("Hours", watched=[found]))
+    assert "# at the router of a shelter" in report
+    assert "cannot be hidden" in report
+    assert "LEAKS" not in report
+    assert json.loads(as_json(Stalked("Hours", watched=[found])))["watched"][0]["presses"] == found.presses
+
+
+def test_a_leak_is_told_and_breaks_it(packets: list[Packet]) -> None:
+    """The report says so, and the exit code does."""
+    found = watched([*packets, Packet(1.0, "24:0a:c4:00:00:01", True, LEASE, b"mpy-esp32")])
+    stalked = Stalked("Hours", watched=[found])
+    assert not stalked.holds
+    assert "LEAKS      the host name 'mpy-esp32' names the product" in as_text(stalked)
+    assert as_text(stalked).splitlines()[-1] == "BROKEN"
