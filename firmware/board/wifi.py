@@ -46,6 +46,7 @@ _JOIN_MS = 8000
 _PLACES_MAX = 3
 _HTTPS_MS = 28_000  # the centre holds an answer for 20 s at most
 _CONNECT_MS = 10_000
+_REUSE_MS = 5_000  # so long after an answer a connection is still used
 _AGAIN_MS = 20
 _LISTEN_MS = 50
 _LOOK_MS = 1000
@@ -267,6 +268,9 @@ class Wifi:
                 self.error = NO_MEMORY
 
     def _posted(self, now_ms: int) -> bytes | None:
+        if self._https and self._frame and self._https.is_idle() and now_ms - self._posted_ms > _REUSE_MS:
+            # Somebody on the way may have let go of it, which a socket that does not block never says.
+            self._hang_up()
         if not self._https:
             if self._failures >= len(self._hosts) and not self._asked:
                 self._asked = True  # once, for it blocks for as long as it likes
@@ -284,6 +288,7 @@ class Wifi:
         answer = self._https.step()
         if answer:
             self._failures = 0
+            self._posted_ms = now_ms
             if not self._is_strict:
                 self._hang_up()
         elif not self._https.is_idle() and now_ms - self._posted_ms >= self._patience_ms():
