@@ -601,12 +601,6 @@ def a_network_without_datagrams_never_asked_otherwise() -> Iterator[None]:
         yield
 
 
-@bug(promises.FORGED, promises.ORDER)
-def a_scan_while_the_motor_runs() -> Iterator[None]:
-    with patch.object(App, "may_block", lambda _: True):
-        yield
-
-
 @bug(promises.ON_AIR)
 def a_code_off_the_air_once_another_way_has_brought_it() -> Iterator[None]:
     def make(receipt: Any) -> Any:
