@@ -62,6 +62,7 @@ async def test_a_hold_is_an_alarm_and_outlives_power(box: Box) -> None:
     assert (await box.says(board, "advert")).startswith("advert 1 1 ")  # the same press
 
 
+@pytest.mark.slow
 async def test_its_address_stays(box: Box) -> None:
     """As that port has it: what the guide says that this board cannot do, it does not do here either."""
     board = await made(box)

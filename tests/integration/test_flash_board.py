@@ -272,6 +272,7 @@ async def in_need(box: Box, firmware: dict[str, bytes]) -> Board:
     return await box.board(flash=flash_image({**firmware, **files}))
 
 
+@pytest.mark.slow
 async def test_power_cut_while_provisioning(box: Box, firmware: dict[str, bytes]) -> None:
     """In the middle of it; the slow tests try every single operation."""
     board = await box.board(flash=flash_image(firmware))

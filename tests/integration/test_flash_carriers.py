@@ -125,6 +125,7 @@ async def modem(centre: Centre) -> AsyncIterator[Callable[[Board], Modem]]:
     await cell.close()
 
 
+@pytest.mark.slow
 async def test_a_modem_says_each_step_to_the_centre_and_back(
     box: Box, firmware: dict[str, bytes], centre: Centre, modem: Callable[[Board], Modem]
 ) -> None:
@@ -199,6 +200,7 @@ async def place(box: Box, centre: Centre, firmware: dict[str, bytes]) -> AsyncIt
     server.close()
 
 
+@pytest.mark.slow
 async def test_a_network_is_tried_by_datagram_and_by_https(box: Box, place: Place, centre: Centre) -> None:
     """Each step is a sentence with the network's name; what the button remembers is not changed."""
     ca = ("--host", HOST, "--ca", str(tls.development(Home(box.home / "centre")).path))

@@ -87,6 +87,7 @@ async def test_a_wrong_network_is_refused(box: Box, firmware: dict[str, bytes]) 
     assert "damaged" in await box.refused("networks", "list", board=board)
 
 
+@pytest.mark.slow
 async def test_a_button_gets_the_direct_path_and_keeps_its_identity(
     box: Box, firmware: dict[str, bytes]
 ) -> None:
