@@ -79,6 +79,7 @@ _HTTPS_AT = 3
 _POLLS_MS = (0, 24_000)  # the centre holds the answer for 20 s
 _POLL_MS = 20_000
 _POLL_S = 20
+_POLLS_APART_MS = 5_000  # where the centre answers at once
 _NEWS_MS = 1000  # between two polls, at least
 _POLLS_SILENT_MS = 48_000
 _WIFI_SILENT_MS = 12_000
@@ -501,7 +502,7 @@ class Direct:
                 return actions
         next_ms = min(answer.next_s * 1000, _MINUTES_MS)
         self._next_ms = next_ms if answer.flags & SLOW_DOWN else 0
-        since_ms = now_ms if kind == PRESS else way.since_ms + _POLL_MS
+        since_ms = now_ms if kind == PRESS else way.since_ms + _POLLS_APART_MS
         self._ask(way, max(now_ms + _NEWS_MS, since_ms))
         if wants_fix:
             actions += self._locate(now_ms)

@@ -411,12 +411,12 @@ def test_later_stages_are_polled_for_two_hours() -> None:
 
 
 def test_a_centre_that_answers_each_poll_at_once_does_not_make_a_loop() -> None:
-    """20 s between two polls, whatever comes back."""
+    """5 s between two polls, whatever comes back."""
     path = Path().press().up().answer()
     while path.now_ms < START_MS + 110_000:
         path.until(path.direct.due_ms())
         path.wait(10).answer()
-    assert len([1 for _, kind, _ in path.sends() if kind == POLL]) <= 6
+    assert len([1 for _, kind, _ in path.sends() if kind == POLL]) <= 23
 
 
 @pytest.mark.parametrize(("next_s", "rest_ms"), [(30, 60_000), (200, 200_000), (65_535, 300_000)])
