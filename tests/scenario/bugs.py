@@ -59,16 +59,17 @@ class Bug:
     name: str
     seeded: Callable[[], Any]
     breaks: tuple[str, ...]
+    is_of_own_way: bool = False  # of the direct path: else that may bring what the bug has lost
 
 
 BUGS: list[Bug] = []
 
 
-def bug(*breaks: str) -> Callable[[Callable[[], Iterator[None]]], None]:
+def bug(*breaks: str, is_of_own_way: bool = False) -> Callable[[Callable[[], Iterator[None]]], None]:
     """The function's name, with spaces, is the bug's."""
 
     def add(seeded: Callable[[], Iterator[None]]) -> None:
-        BUGS.append(Bug(seeded.__name__.replace("_", " "), contextmanager(seeded), breaks))
+        BUGS.append(Bug(seeded.__name__.replace("_", " "), contextmanager(seeded), breaks, is_of_own_way))
 
     return add
 
@@ -558,7 +559,7 @@ def a_journal_read_as_a_whole() -> Iterator[None]:
 # -- the button's own way -----------------------------------------------------------------------------
 
 
-@bug(promises.ORDER)
+@bug(promises.ORDER, is_of_own_way=True)
 def a_stage_felt_once_for_each_answer() -> Iterator[None]:
     def make(receipt: Any) -> Any:
         def each(self: Press, stage: int, now_ms: int, way: int = BLUETOOTH) -> Any:
@@ -571,7 +572,7 @@ def a_stage_felt_once_for_each_answer() -> Iterator[None]:
         yield
 
 
-@bug(promises.FORGED, promises.LATE, promises.LOST)
+@bug(promises.FORGED, promises.LATE, promises.LOST, is_of_own_way=True)
 def an_answer_believed_without_its_seal() -> Iterator[None]:
     def believe(self: Any, name: str, _: bytes) -> None:
         self._app.say("receipt", receipts.RECEIVED, name)
@@ -581,7 +582,7 @@ def an_answer_believed_without_its_seal() -> Iterator[None]:
         yield
 
 
-@bug(promises.OWN_WAY, promises.LOST)
+@bug(promises.OWN_WAY, promises.LOST, is_of_own_way=True)
 def a_way_of_its_own_left_once_a_bridge_has_heard() -> Iterator[None]:
     def leave(self: Direct) -> None:
         self.state, self.life.direct_ms = 0, NEVER_MS
@@ -590,7 +591,7 @@ def a_way_of_its_own_left_once_a_bridge_has_heard() -> Iterator[None]:
         yield
 
 
-@bug(promises.OWN_WAY, promises.LOST)
+@bug(promises.OWN_WAY, promises.LOST, is_of_own_way=True)
 def a_network_without_datagrams_never_asked_otherwise() -> Iterator[None]:
     def make(send: Any) -> Any:
         return lambda self, name, now_ms, kind, wait_s, _, n, again: send(
@@ -601,7 +602,7 @@ def a_network_without_datagrams_never_asked_otherwise() -> Iterator[None]:
         yield
 
 
-@bug(promises.ON_AIR)
+@bug(promises.ON_AIR, is_of_own_way=True)
 def a_code_off_the_air_once_another_way_has_brought_it() -> Iterator[None]:
     def make(receipt: Any) -> Any:
         return lambda self, stage, now_ms, _=BLUETOOTH: receipt(self, stage, now_ms, BLUETOOTH)
@@ -610,7 +611,7 @@ def a_code_off_the_air_once_another_way_has_brought_it() -> Iterator[None]:
         yield
 
 
-@bug(promises.SOUND)
+@bug(promises.SOUND, is_of_own_way=True)
 def a_carrier_that_takes_the_program_with_it() -> Iterator[None]:
     def unguarded(self: Any, name: str, work: Any, *args: Any) -> None:
         work(name, *args)
@@ -625,7 +626,7 @@ def a_carrier_that_takes_the_program_with_it() -> Iterator[None]:
         yield
 
 
-@bug(promises.LOST, promises.OWN_WAY, promises.LATE)
+@bug(promises.LOST, promises.OWN_WAY, promises.LATE, is_of_own_way=True)
 def a_rest_that_lasts_as_long_as_the_button_is_awake() -> Iterator[None]:
     with patch.object(DirectApp, "wake_ms", lambda _: NEVER_MS):
         yield
