@@ -21,7 +21,7 @@
     a press, nothing is on   ARMED; with a carrier up PRESS goes out at once
     RECEIVED by Bluetooth    an ALARM's carriers close: REST, until no peer has brought a stage for 3 min
     RECEIVED by a carrier    the others close; Bluetooth goes on
-    a carrier of a TEST      answers, and closes: the TEST ends when all have
+    a carrier of a TEST      answers, and closes: the TEST ends when all have, with `backup` a phone, too
     a start with a radio on  15 s for Bluetooth alone; from then on little power, one carrier at a time, and
                              whichever was on goes last; after three it rests for 10 min
 
@@ -33,7 +33,7 @@ comes. Where LTE is preferred it has 30 s for itself: Wi-Fi tells the owner of i
 Polls and check-ins need one carrier, and take the one that answered last.
 """
 
-from firmware.board.press import NEVER_MS, Life
+from firmware.board.press import BLUETOOTH, NEVER_MS, Life
 from wire.codes import RESERVE, TEST
 from wire.direct import (
     CHECKIN,
@@ -205,9 +205,13 @@ class Direct:
         self._has_sent = False
         self._next_ms = 0  # what the centre asked for
 
-    def bits(self) -> int:
-        """Return the bits of all carriers, which a TEST waits for."""
-        return sum([way.bit for way in self._ways])
+    def ways(self) -> int:
+        """Return the bits of what a TEST waits for: all carriers, and Bluetooth where a phone comes first.
+
+        With `always` there may be no phone at all, and nothing is wrong with a button that finds none.
+        """
+        bits = sum([way.bit for way in self._ways])
+        return bits if bits and self._is_eager else bits | BLUETOOTH
 
     # -- what happens to it ------------------------------------------------------------
 

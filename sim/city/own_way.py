@@ -53,7 +53,7 @@ class OwnWay:
         self._opened = dict.fromkeys(self._carriers, 0)  # which session of it
         self._timer = 0
         self._direct.boot(queue.now_ms, False)
-        press.ways |= self._direct.bits()
+        press.ways = self._direct.ways()
         self._aim()
 
     def _checkin_ms(self, n: int) -> int:

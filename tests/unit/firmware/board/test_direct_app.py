@@ -540,6 +540,15 @@ def test_a_test_is_received_once_every_way_has_answered() -> None:
     assert world.app.press.life.event == 0
 
 
+def test_a_button_that_needs_no_phone_misses_none_in_a_test() -> None:
+    """With `always` its own way is enough, or each TEST would end in *not confirmed*."""
+    world = World("always", ("wifi",))
+    world.centre = world.answer
+    world.wait(5_000).clicks().wait(70_000)
+    assert world.felt == [TAKEN, RECEIVED]
+    assert world.app.press.life.event == 0
+
+
 def test_a_test_that_one_way_did_not_answer_says_both_after_a_minute() -> None:
     """RECEIVED, and then *not confirmed*: something is wrong with one of them."""
     world = World("backup", ("wifi",))
