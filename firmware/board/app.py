@@ -71,6 +71,8 @@ class App:
             board.set_back(life.ahead_ms)
         self.since_ms = board.now_ms()
         self.press = Press(life, lambda n: codes.rhythm(self._mac_code, n, period_ms), self._draw)
+        if load_direct:
+            self.press.ways = None  # which it says, after the first advert
         self.gesture = Gesture(settings, self.press.life.stuck)
         self._is_paused = False  # Wi-Fi has the air, where it excludes Bluetooth
         self._waiting: list[press.Action] = []  # decided, and not carried out yet
@@ -145,6 +147,7 @@ class App:
             self.direct = DirectApp(self, settings)
         else:
             life.direct_ms = press.NEVER_MS
+            self.do(self.press.set_ways(press.BLUETOOTH, self.board.now_ms()))
 
     def _motor(self) -> None:
         """Switch the motor by the time that it is now: a pulse begins when it truly does."""

@@ -65,7 +65,7 @@ class DirectApp:
             self._is_apart,
         )
         self._direct.boot(now_ms, is_bad)
-        app.press.ways = self._direct.ways()
+        app.do(app.press.set_ways(self._direct.ways(), now_ms))
         self._frames: dict[str, list[tuple[Request, bytes]]] = {name: [] for name in names}
         self._waiting: list[direct.Action] = []
         self._seen: tuple[int, int] | None = None  # the press that was taken last

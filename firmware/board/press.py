@@ -137,7 +137,7 @@ class Press:
         self.life = life
         self.phase = QUIET_PHASE
         self.on_air = (0, 0)  # (event, counter) of the code of this radio session
-        self.ways = BLUETOOTH  # all that are set up
+        self.ways: int | None = BLUETOOTH  # all that are set up; None: not known yet
         self._rhythm = rhythm
         self._draw = draw
         self._until_ms = 0
@@ -196,7 +196,8 @@ class Press:
             return self._linger(now_ms) if is_late else []
         if life.event == TEST:
             life.answered |= way
-            if self.ways & ~life.answered and not life.told_not_confirmed:
+            is_whole = self.ways is not None and not self.ways & ~life.answered
+            if not is_whole and not life.told_not_confirmed:
                 return []  # a test is of all of them
         first = life.stage < RECEIVED
         life.stage = stage
@@ -210,6 +211,12 @@ class Press:
         if ended:
             return actions + self._quiet()
         return actions + (self._linger(now_ms) if first and way == BLUETOOTH else [])
+
+    def set_ways(self, ways: int, now_ms: int) -> list[Action]:
+        """Take which ways are set up: a TEST that all of them have answered by then is RECEIVED."""
+        self.ways = ways
+        life = self.life
+        return self.receipt(RECEIVED, now_ms, 0) if life.event == TEST and life.answered else []
 
     def links(self, peers: int, carriers: int, now_ms: int) -> list[Action]:
         """Note how many peers are linked now, and how many of them have brought a receipt."""

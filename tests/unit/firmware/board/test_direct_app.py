@@ -540,6 +540,21 @@ def test_a_test_is_received_once_every_way_has_answered() -> None:
     assert world.app.press.life.event == 0
 
 
+@pytest.mark.parametrize(("profile", "felt"), [("off", [TAKEN, RECEIVED]), ("backup", [TAKEN])])
+def test_a_phone_that_answers_at_once_does_not_end_a_test_of_every_way(
+    profile: str, felt: list[object]
+) -> None:
+    """Before the button has even read which ways it has; one that has none is answered with that."""
+    world = World(profile, ("wifi",))
+    world.wait(20_000).start(slept=True)
+    loads = world.loads
+    world.clicks()
+    world.app.do(world.app.press.receipt(RECEIVED, world.clock_ms))
+    assert world.loads == loads
+    world.wait(5_000)
+    assert world.felt == felt
+
+
 def test_a_button_that_needs_no_phone_misses_none_in_a_test() -> None:
     """With `always` its own way is enough, or each TEST would end in *not confirmed*."""
     world = World("always", ("wifi",))
