@@ -362,7 +362,7 @@ def _felt(button: ButtonStory, story: Story) -> Iterator[_Finding]:
 def _told(button: ButtonStory, story: Story) -> Iterator[_Finding]:
     taken = [one for one in button.felt if one.pattern == TAKEN]
     for number, one in enumerate(taken):
-        until_ms = _told_until_ms(button, one.at_ms, story.bounds.told_ms)
+        until_ms = _told_until_ms(button, one.at_ms, story.bounds)
         if until_ms is None or button.forgot(until_ms):
             continue
         again = number + 1 < len(taken) and taken[number + 1].from_ms < until_ms
@@ -377,20 +377,21 @@ def _told(button: ButtonStory, story: Story) -> Iterator[_Finding]:
             yield Broken(TOLD, one.at_ms, text)
 
 
-def _told_until_ms(button: ButtonStory, taken_ms: float, told_ms: float) -> float | None:
+def _told_until_ms(button: ButtonStory, taken_ms: float, bounds: Bounds) -> float | None:
     """Return until when the hand must be told; None where the button is dead by then.
 
     From the press on, whatever resets there are. Where the power was off, the clock was lost with it: from
-    the first start after that, and at the second one at once.
+    the first start after that, and at the second one at once: if the first has lived to write that it was.
     """
-    until_ms = taken_ms + told_ms
-    for count, off_ms in enumerate(off_ms for off_ms in button.power_off if off_ms >= taken_ms):
+    until_ms, is_second = taken_ms + bounds.told_ms, False
+    for off_ms in (off_ms for off_ms in button.power_off if off_ms >= taken_ms):
         if off_ms > until_ms:
             break
         starts = [at_ms for at_ms in button.starts_after_loss if at_ms > off_ms]
         if not starts:
             return None
-        until_ms = starts[0] + (_AT_ONCE_MS if count else told_ms)
+        until_ms = starts[0] + (_AT_ONCE_MS if is_second else bounds.told_ms)
+        is_second |= not any(starts[0] <= end_ms <= starts[0] + bounds.cut_ms for end_ms in button.power_off)
     return until_ms
 
 

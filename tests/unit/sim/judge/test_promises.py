@@ -213,6 +213,25 @@ def test_what_a_button_without_power_is_held_for_is_no_press() -> None:
     assert promises.FELT not in broken(**story)
 
 
+@pytest.mark.parametrize(("again_ms", "is_broken"), [(20_010, False), (25_000, True)])
+def test_a_second_start_tells_at_once_where_the_first_could_be_written_down(
+    again_ms: float, is_broken: bool
+) -> None:
+    """Power went twice; the hand feels *not confirmed* half a minute after the second start."""
+    ends = [
+        *(power(5000, False), WorldEvent(20_000, "button", "boot", {"args": [DEVICE, "False"]})),
+        *(power(again_ms, False), WorldEvent(40_000, "button", "boot", {"args": [DEVICE, "False"]})),
+        *motor(75_000, *[500, 300] * 2, 500),
+        *WHOLE["end"],
+    ]
+    nothing: dict[str, list[WorldEvent]] = {"heard": [], "gave": [], "receipt": [], "audit": [], "end": ends}
+    assert (promises.TOLD in broken(**nothing)) == is_broken
+
+
+def power(at_ms: float, on: bool) -> WorldEvent:
+    return WorldEvent(at_ms, "button", "power", {"on": on})
+
+
 def test_what_a_play_is_too_short_for_is_not_seen() -> None:
     """An alarm that waits when the play ends is neither lost nor kept, and the reason is told."""
     short = judged(gave=[], receipt=[], audit=[], end=[WorldEvent(20_000, "world", "ends")])
