@@ -279,6 +279,10 @@ class _Drawing:
             return self._four_who_linger(step)
         if what == "bluetooth_late" and random.random() < 0.5:
             return [step, Step(at_s, "phone_killed", who, 2.0)]  # and the bridge is just starting
+        if what == "clock_jumps" and who in self._phones and random.random() < 0.6:
+            # What a bridge knows of times goes by that clock only where it begins anew.
+            killed_s = round(min(at_s + random.uniform(1, 20), self._end_s - 5), 2)
+            return [step, Step(killed_s, "phone_killed", who, 2.0)]
         if what in ("button_reset", "power_cut") and random.random() < 0.4:
             return self._again_and_again(step)
         return [step]
