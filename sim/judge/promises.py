@@ -378,7 +378,7 @@ def _told(button: ButtonStory, story: Story) -> Iterator[_Finding]:
 
 
 def _told_until_ms(button: ButtonStory, taken_ms: float, bounds: Bounds) -> float | None:
-    """Return until when the hand must be told; None where the button is dead by then.
+    """Return until when the hand must be told; None where the button is dead by then, or in the act of it.
 
     From the press on, whatever resets there are. Where the power was off, the clock was lost with it: from
     the first start after that, and at the second one at once: if the first has lived to write that it was.
@@ -390,8 +390,11 @@ def _told_until_ms(button: ButtonStory, taken_ms: float, bounds: Bounds) -> floa
         starts = [at_ms for at_ms in button.starts_after_loss if at_ms > off_ms]
         if not starts:
             return None
+        is_cut = any(starts[0] <= end_ms <= starts[0] + bounds.cut_ms for end_ms in button.power_off)
+        if is_second and is_cut:  # what is told is written down first, and not told again
+            return None
         until_ms = starts[0] + (_AT_ONCE_MS if is_second else bounds.told_ms)
-        is_second |= not any(starts[0] <= end_ms <= starts[0] + bounds.cut_ms for end_ms in button.power_off)
+        is_second |= not is_cut
     return until_ms
 
 
