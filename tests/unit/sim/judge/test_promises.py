@@ -228,6 +228,19 @@ def test_a_second_start_tells_at_once_where_the_first_could_be_written_down(
     assert (promises.TOLD in broken(**nothing)) == is_broken
 
 
+@pytest.mark.parametrize(("cut_ms", "is_broken"), [(40_010, False), (55_000, True)])
+def test_power_that_fails_in_the_act_of_telling_is_not_told_again(cut_ms: float, is_broken: bool) -> None:
+    """The second start is the one to tell; what is felt is written down first."""
+    ends = [
+        *(power(5000, False), WorldEvent(20_000, "button", "boot", {"args": [DEVICE, "False"]})),
+        *(power(25_000, False), WorldEvent(40_000, "button", "boot", {"args": [DEVICE, "False"]})),
+        *(power(cut_ms, False), WorldEvent(60_000, "button", "boot", {"args": [DEVICE, "False"]})),
+        *WHOLE["end"],
+    ]
+    nothing: dict[str, list[WorldEvent]] = {"heard": [], "gave": [], "receipt": [], "audit": [], "end": ends}
+    assert (promises.TOLD in broken(**nothing)) == is_broken
+
+
 def power(at_ms: float, on: bool) -> WorldEvent:
     return WorldEvent(at_ms, "button", "power", {"on": on})
 
