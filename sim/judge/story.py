@@ -326,9 +326,8 @@ class Story:
             self.places.append((e.at_ms, e.data["lat"], e.data["lon"]))
 
     def _add_heard(self, e: WorldEvent) -> None:
-        event, counter = e.data["event"], e.data["counter"]
         if e.data["button"] in self.buttons:
-            self.buttons[e.data["button"]].heard.setdefault((event, counter), e.at_ms)
+            self.buttons[e.data["button"]].heard.setdefault(_which(e), e.at_ms)
         self.heard.append(e)
 
     def _add_incident(self, e: WorldEvent) -> None:
@@ -381,10 +380,19 @@ class Story:
         return self._gave_of.get(press, [])
 
     def bridge_has(self, press: Press) -> bool:
-        """Return whether a bridge has said HEARD of it, or has brought its receipt."""
-        buttons = [one for one in self.buttons.values() if one.device_id == press.device_id]
-        is_heard = any((press.event, press.counter) in one.heard for one in buttons)
-        return is_heard or any(press == brought for _, _, brought, _ in self.brought)
+        """Return whether a bridge has said HEARD of it, or has brought its receipt, and still knows of it.
+
+        What a full disk did not take is gone with the process.
+        """
+        names = [name for name, one in self.buttons.items() if one.device_id == press.device_id]
+        had = [(e.by, e.at_ms) for e in self.heard if e.data["button"] in names and _which(e) == press[1:]]
+        had += [(by, at_ms) for at_ms, by, brought, _ in self.brought if brought == press]
+        return any(self._keeps(by, press, at_ms) for by, at_ms in had)
+
+    def _keeps(self, bridge: str, press: Press, since_ms: float) -> bool:
+        """Return whether a bridge that had a press then read it from its journal at its last start since."""
+        starts = [e for e in self.journals if e.by == bridge and e.at_ms > since_ms]
+        return not starts or press in (Press(*one) for one in starts[-1].data["presses"])
 
     @property
     def has_bridges(self) -> bool:
@@ -399,3 +407,7 @@ class Story:
         """Return why the bound has not passed."""
         waits_s, bound_s = max(0, self.waits_ms(since_ms)) / 1000, self.bounds.delivery_ms / 1000
         return f"the play ends {waits_s:.0f} s after it and the last fault, the bound is {bound_s:.0f} s"
+
+
+def _which(e: WorldEvent) -> tuple[int, int]:
+    return e.data["event"], e.data["counter"]
