@@ -29,6 +29,7 @@ _OF_THREE_MS, _PAUSE_OF_THREE_MS = (380.0, 600.0), 700.0
 # No pattern has more pulses of that length: after the last one nothing is awaited.
 _WHOLE = ((3, True), (4, False))
 _TAKEN_MS = 90.0  # and no other one has so short a pulse
+_NOT_TAKEN_MS = 110.0
 
 
 class Vibration(NamedTuple):
@@ -60,6 +61,8 @@ class VibrationReader:
             elif self._on_ms is not None:
                 self._pulses.append((self._on_ms, event.at_ms))
                 self._on_ms = None
+                if self._is_next_after_taken():  # told late, the pause between the two seems too short
+                    found, self._pulses = _pattern(self._pulses[:1]), self._pulses[1:]
         elif is_cut:
             self._pulses, self._on_ms = [], None
         return found
@@ -74,6 +77,10 @@ class VibrationReader:
             return False
         is_taken = len(self._pulses) == 1 and _longest_ms(self._pulses) < _TAKEN_MS
         return is_taken or (len(self._pulses), _is_long(self._pulses)) in _WHOLE
+
+    def _is_next_after_taken(self) -> bool:
+        lengths_ms = [off - on for on, off in self._pulses]
+        return len(lengths_ms) == 2 and lengths_ms[0] < _TAKEN_MS and lengths_ms[1] > _NOT_TAKEN_MS
 
     def _is_over(self, at_ms: float) -> bool:
         if not self._pulses:

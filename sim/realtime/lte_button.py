@@ -12,7 +12,7 @@ NUMBER = "203.0.113.5"  # of the centre, as the button knows it (RFC 5737)
 _PORT = 443
 _PINS = {"tx": 17, "rx": 16, "pwrkey": 4}
 _OFTEN = 1_000_000
-_HEAP_KIB = 160
+_HEAP_KIB = 192
 
 
 @dataclass

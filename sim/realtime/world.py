@@ -51,7 +51,7 @@ BATTERY_GPIO = SETTINGS["battery_gpio"][0]  # through a divider of two equal res
 _STOP_S = 5
 _START_S = 120  # on a machine that is busy otherwise; whoever fails to start ends, and is told at once
 _OPERATOR = "operator"
-_HEAP_KIB, _MORE_KIB = 96, 160  # without the direct path, and with it
+_HEAP_KIB, _MORE_KIB = 96, 192  # without the direct path, and with it
 _FORM_TOKEN = re.compile(r'data-csrf="([0-9a-f]{64})"')
 _LIFT_S = 0.15  # a finger's time to feel the pulse and let go
 _CLICK_S = 0.15

@@ -447,7 +447,7 @@ def not_confirmed_counted_from_each_reset() -> Iterator[None]:
         yield
 
 
-@bug(promises.ORDER)
+@bug(promises.ORDER, promises.REUSED)
 def a_stage_felt_before_it_is_saved() -> Iterator[None]:
     def make(receipt: Any) -> Any:
         def felt_first(self: Press, stage: int, now_ms: int) -> Any:

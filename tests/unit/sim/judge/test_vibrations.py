@@ -45,6 +45,12 @@ def test_a_motor_that_a_busy_machine_held_up_is_still_understood(
     assert [each.pattern for each in vibrations(motor(*parts_ms))] == [what]
 
 
+def test_a_receipt_right_after_taken_is_felt_as_what_it_is() -> None:
+    """However late the first pulse was told to have ended: no other pattern begins with one so short."""
+    found = vibrations(motor(60, 200, 120, 160, 120, 400, 60, 400, 60))
+    assert [each.pattern for each in found] == [TAKEN, RECEIVED, TAKEN, TAKEN]
+
+
 def test_what_the_guide_does_not_know_is_nothing() -> None:
     """Five short ones; two long ones."""
     assert [each.pattern for each in vibrations(motor(*[120, 160] * 4, 120))] == [None]
