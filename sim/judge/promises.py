@@ -36,6 +36,7 @@ PROMISES = (*_OF_A_PRESS, HEARD, KEPT, FELT, TOLD, ON_AIR, OWN_WAY, BROUGHT, AGE
 
 _ABOUT_MS = 3_000  # what is cut off about a moment may be seen on one side alone
 _BEGINS_MS = 150  # from a receipt's proof to the motor; a hand that holds on feels TAKEN later
+_CONFIRM_MS, _TELLING_MS = 60_000, 2_000  # *not confirmed*, by a clock that may be 3 % off
 _AT_ONCE_MS = 10_000  # a start, and the patterns before it
 _STARTS, _WARY_MS = 3, 660_000  # for so long a button spares a radio that may have cost it three starts
 _ON_AIR_FOR_MS = 285_000  # 30 s and 5 min, by a clock that is too fast
@@ -383,17 +384,21 @@ def _told_until_ms(button: ButtonStory, taken_ms: float, bounds: Bounds) -> floa
     From the press on, whatever resets there are. Where the power was off, the clock was lost with it: from
     the first start after that, and at the second one at once: if the first has lived to write that it was.
     """
-    until_ms, is_second = taken_ms + bounds.told_ms, False
+    since_ms, until_ms, is_second = taken_ms, taken_ms + bounds.told_ms, False
     for off_ms in (off_ms for off_ms in button.power_off if off_ms >= taken_ms):
         if off_ms > until_ms:
             break
+        # What is told is written down first, and not told again.
+        if abs(off_ms - since_ms - _CONFIRM_MS) <= _TELLING_MS:
+            return None
         starts = [at_ms for at_ms in button.starts_after_loss if at_ms > off_ms]
         if not starts:
             return None
         is_cut = any(starts[0] <= end_ms <= starts[0] + bounds.cut_ms for end_ms in button.power_off)
-        if is_second and is_cut:  # what is told is written down first, and not told again
+        if is_second and is_cut:
             return None
-        until_ms = starts[0] + (_AT_ONCE_MS if is_second else bounds.told_ms)
+        since_ms = starts[0]
+        until_ms = since_ms + (_AT_ONCE_MS if is_second else bounds.told_ms)
         is_second |= not is_cut
     return until_ms
 
