@@ -7,8 +7,8 @@ READY := $(VENV)/ready
 ARGS ?=
 # Compiled once: tests start hundreds of programs, and some containers would have each compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
-# Tests wait more than they compute, so two cores take three; more only crowd each other.
-WORKERS ?= 3
+# Tests wait more than they compute, so two cores take four; more only crowd each other.
+WORKERS ?= 4
 # The slow ones wait nine tenths of their time, for what is away to come back, for a walk to end; those that
 # only compute come last, hence one after the other in one order for all (tests/conftest.py).
 SLOW_WORKERS ?= 6

@@ -191,6 +191,7 @@ async def said(serving: Serving, head: str, body: bytes, *, closes: bool = True)
     return answer
 
 
+@pytest.mark.slow
 async def test_http_that_is_not_as_written_is_refused(tmp_path: Path) -> None:
     """Another type, chunks, no length, half a frame and silence, another method: nothing is stored."""
     async with centre(tmp_path, HAND) as (serving, _):

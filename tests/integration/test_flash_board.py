@@ -174,9 +174,8 @@ async def test_a_prompt_gives_the_board_back_to_the_button(
     assert [event.data["cause"] for event in box.seen if event.kind == "reset"] == [WDT_RESET]
 
 
-@pytest.mark.parametrize(
-    "gpio", [24, pytest.param(5, marks=pytest.mark.slow)], ids=["is not there", "cannot wake"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("gpio", [24, 5], ids=["is not there", "cannot wake"])
 async def test_a_pin_that_cannot_be_the_buttons(box: Box, firmware: dict[str, bytes], gpio: int) -> None:
     """The self-test fails by name; whoever ignores that has a button that works on the board's own pin."""
     board = await box.board(flash=flash_image(firmware))

@@ -37,6 +37,7 @@ def sealed_name(box: Box, ssid: str) -> str:
     return network_id(Mac(derive(bytes.fromhex(line["root"]), "direct", 0)), ssid.encode()).hex()
 
 
+@pytest.mark.slow
 async def test_networks_are_added_listed_and_removed(box: Box, firmware: dict[str, bytes]) -> None:
     """Name and passphrase are typed: neither is in what is printed, on the board or in any other file."""
     board = await box.board(flash=flash_image(firmware))

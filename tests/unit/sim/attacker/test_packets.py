@@ -64,6 +64,8 @@ def watched(packets: list[Packet]) -> Watched:
     return watch("at home", packets, KEYS)
 
 
+@pytest.mark.slow
+@pytest.mark.computes
 def test_a_press_and_a_check_in_look_alike(packets: list[Packet]) -> None:
     """By length, by first and last bytes, by how random they are; only the company that a press has tells."""
     found = watched(packets)
