@@ -155,7 +155,7 @@ def asked(options: argparse.Namespace) -> Direct | None:
     data |= {"modem": options.modem, "apn": options.apn, "pin": "", "uart": None}
     data["first"] = options.first or CARRIERS[0]
     pins = _numbers(options.modem_pins) if options.modem_pins else None
-    made = Direct(data, _der(options.ca) if options.ca else b"", pins)
+    made = Direct(data, certificate_of(options.ca).public_bytes(Encoding.DER) if options.ca else b"", pins)
     if options.pin:
         made.data["pin"] = ask_secret("the SIM's PIN: ")
     return made
@@ -194,9 +194,10 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def _der(path: Path) -> bytes:
+def certificate_of(path: Path) -> x509.Certificate:
+    """Return the CA certificate in the PEM file `path`. Raises CommandError."""
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
+        return x509.load_pem_x509_certificate(path.read_bytes())
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}") from None
     except ValueError:

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from firmware.board.config import IDENTITY_FILE
@@ -66,15 +65,9 @@ class _Drawn:
 
 def ca_pin(path: Path) -> str:
     """Return the SHA-256 (hex) of the public key of the CA certificate in the PEM file `path`."""
-    try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
-        raise CommandError(
-            f"{path} is no PEM certificate; `amr-centre ca` says where the centre's is"
-        ) from None
-    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    key = (
+        direct.certificate_of(path).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    )
     return hashlib.sha256(key).hexdigest()
 
 

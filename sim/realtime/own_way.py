@@ -6,13 +6,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from littlefs import LittleFS
 
 from firmware.board.direct_config import NETWORKS_FILE
 from firmware.flash.build import BLOCK_BYTES, BLOCK_COUNT
-from firmware.flash.direct import Direct
+from firmware.flash.direct import Direct, certificate_of
 from firmware.flash.networks import file_of, pmk_of
 from sim.board import wifi
 from sim.board.board import Board
@@ -28,18 +27,18 @@ NUMBER, PORT = "203.0.113.5", 443  # of the centre; sockets and modems are steer
 _HOST = "localhost"  # in the certificate that a centre makes for itself
 HOME_NAME, _PASSPHRASE = b"Chez nous", "no passphrase of anybody's"
 HOME_PMK = bytes.fromhex(pmk_of(HOME_NAME, _PASSPHRASE))
-_MAKE = "sim7080g"
+MAKE = "sim7080g"
 _NEAR, _FAR, _NEARER = -48, -80, -25  # dBm
 _NO_KIB = 40  # of heap: not enough for the driver
 _OUT_S = 0.5
 
 
-def asked(profile: str, carriers: Sequence[str], ca: Path) -> Direct:
-    """Return what an integrator asks for."""
+def asked(profile: str, carriers: Sequence[str], ca: Path, make: str = MAKE, pin: str = "") -> Direct:
+    """Return what an integrator asks for; `make` and `pin`: of the modem and its SIM."""
     data: dict[str, Any] = {"profile": profile, "addresses": [[NUMBER, PORT]], "host": _HOST}
-    modem = _MAKE if LTE in carriers else None
-    data |= {"https_port": PORT, "modem": modem, "apn": "", "pin": "", "uart": None, "first": carriers[0]}
-    return Direct(data, x509.load_pem_x509_certificate(ca.read_bytes()).public_bytes(Encoding.DER))
+    modem = make if LTE in carriers else None
+    data |= {"https_port": PORT, "modem": modem, "apn": "", "pin": pin, "uart": None, "first": carriers[0]}
+    return Direct(data, certificate_of(ca).public_bytes(Encoding.DER))
 
 
 def add_network(image: Path, registry: Path) -> None:
@@ -67,13 +66,14 @@ class OwnWay:
         home: Path,
         scratch: Path,
         seed: int,
+        make: str = MAKE,
     ) -> None:
         self._board = board
         self.uplink = Uplink(board.station, https, udp, (NUMBER, _HOST), home, scratch, seed)
         self.cell = Cell(udp, seed)
         self.modem: Modem | None = None
         if LTE in carriers:
-            self.modem = Modem(_MAKE, self.cell, seed=seed)
+            self.modem = Modem(make, self.cell, seed=seed)
             board.attach_modem(self.modem)
         self._home = AccessPoint(HOME_NAME, bytes.fromhex("02aabbccdd01"), HOME_PMK, _NEAR)
         self._twin = AccessPoint(HOME_NAME, bytes.fromhex("02deadbeef00"), bytes(32), _NEARER)

@@ -26,7 +26,6 @@ from bridge.store.home import HomeError
 from centre.platform.home import CannotServe
 from centre.rules import access
 from firmware.board.config import SETTINGS
-from firmware.flash.direct import Direct
 from firmware.flash.provision import Provisioned, provision
 from sim.board.board import Board, BoardEvent
 from sim.faults import WIFI
@@ -311,6 +310,7 @@ class World:
         name: str = "button",
         direct: str = "off",
         carriers: tuple[str, ...] = (WIFI,),
+        modem: tuple[str, str] = (own_way.MAKE, ""),
         /,
         *,
         heap_kib: int = 0,
@@ -319,29 +319,12 @@ class World:
     ) -> Button:
         """Provision a board, tell the centre, and switch it on. `battery_mv`: as measured; 0: it cannot.
 
-        `direct`: when it reaches for the centre by itself, over its `carriers`. `heap_kib` 0: as much as such
-        a board has, in this machine's objects, which are twice as large as a chip's.
+        `direct`: when it reaches for the centre by itself, over its `carriers`; `modem`: of which make, and
+        the PIN that the button gives it. `heap_kib` 0: as much as such a board has, in this machine's
+        objects, which are twice as large as a chip's.
         """
-        alone = None if direct == "off" else own_way.asked(direct, carriers, self._ca)
-        heap_kib = heap_kib or (_MORE_KIB if alone else _HEAP_KIB)
-        button = await self.set_up_button(
-            name, settings, heap_kib=heap_kib, battery_mv=battery_mv, alone=alone
-        )
-        if alone:
-            await self._add_way(button, carriers)
-        await button.board.power_on()
-        return button
-
-    async def set_up_button(
-        self,
-        name: str,
-        settings: dict[str, int],
-        *,
-        heap_kib: int = _HEAP_KIB,
-        battery_mv: int = 0,
-        alone: Direct | None = None,
-    ) -> Button:
-        """Do what `add_button` does up to the switch. `alone`: how the button does without a phone."""
+        make, pin = modem
+        alone = None if direct == "off" else own_way.asked(direct, carriers, self._ca, make, pin)
         image = self.home / name
         made = await asyncio.to_thread(
             provision,
@@ -355,14 +338,17 @@ class World:
             alone=alone,
         )
         await self._told(setup.import_buttons, made.registry)
-        button = Button(self, name, made, image, heap_kib)
+        button = Button(self, name, made, image, heap_kib or (_MORE_KIB if alone else _HEAP_KIB))
         button.board.set_adc(BATTERY_GPIO, battery_mv * 1000 // 2)
         self.buttons[name] = button
         hold_ms = settings.get("hold_ms", SETTINGS["hold_ms"][0])
         self.record(name, "provisioned", device_id=button.device_id, hold_ms=hold_ms)
+        if alone:
+            await self._add_way(button, carriers, make)
+        await button.board.power_on()
         return button
 
-    async def _add_way(self, button: Button, carriers: tuple[str, ...]) -> None:
+    async def _add_way(self, button: Button, carriers: tuple[str, ...], make: str) -> None:
         """Give a button a home with Wi-Fi, and a modem, as its carriers ask for."""
         if WIFI in carriers:
             image = self.home / button.name
@@ -376,6 +362,7 @@ class World:
             self.centre_home,
             self.home / f"{button.name}-way",
             self._seed,
+            make,
         )
         await button.way.open()
 

@@ -1,13 +1,16 @@
 """A whole world per test: air, button in MicroPython, bridge and centre as processes."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from firmware.flash.build import MAIN, compile_firmware
 from sim.realtime.small_disk import CannotMount, SmallDisk
 from sim.realtime.world import Button, Match, World, WorldEvent
+from tests.integration.parts import Box
 
 
 @pytest.fixture
@@ -25,6 +28,21 @@ async def promises_are_kept(world: World) -> AsyncIterator[None]:
     judgement = world.judge()
     print("\n".join(f"not seen: {one.promise}: {one.why}" for one in judgement.unseen))
     assert judgement.broken == []
+
+
+@pytest.fixture
+async def box(tmp_path: Path) -> AsyncIterator[Box]:
+    """An integrator's table: boards, and the commands at their ports."""
+    made = Box(tmp_path)
+    yield made
+    await asyncio.gather(*(board.power_off() for board in made.boards))
+    await made.air.close()
+
+
+@pytest.fixture(scope="session")
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What flashing leaves on a board."""
+    return {**compile_firmware(tmp_path_factory.mktemp("build")), "main.py": MAIN}
 
 
 @pytest.fixture

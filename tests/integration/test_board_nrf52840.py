@@ -1,9 +1,6 @@
 """An nRF52840 with MicroPython's Zephyr port: other pins, another root folder, and much that is not there."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -13,14 +10,6 @@ from tests.integration.parts import Box
 
 BUTTON, MOTOR = KINDS["nrf52840dk"].pins
 MOTOR_ON_PORT_1 = 32 + 4  # P1.04
-
-
-@pytest.fixture
-async def box(tmp_path: Path) -> AsyncIterator[Box]:
-    made = Box(tmp_path)
-    yield made
-    await asyncio.gather(*(board.power_off() for board in made.boards))
-    await made.air.close()
 
 
 async def made(box: Box, *options: str) -> Board:

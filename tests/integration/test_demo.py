@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -17,17 +18,23 @@ from tests.integration.conftest import is_stage
 from wire.codes import ALARM
 
 
-async def test_once_as_json_is_the_whole_timeline(tmp_path: Path) -> None:
-    """Exit 0; the last line of stdout is the timeline, every stage in its order."""
+async def told_at_once(option: str, home: Path) -> dict[str, Any]:
+    """Play the demo as a program does that has nothing but a home; return the last line of its stdout."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sim.app", "demo", "--once", "--json"),
+        *(sys.executable, "-m", "sim.app", "demo", option, "--json"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        env={"PATH": "", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
+        env={"PATH": "", "HOME": str(home), "TMPDIR": str(home)},
     )
     out, _ = await process.communicate()
     assert process.returncode == 0
-    report = json.loads(out.decode().splitlines()[-1])
+    report: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
+    return report
+
+
+async def test_once_as_json_is_the_whole_timeline(tmp_path: Path) -> None:
+    """Exit 0; the last line of stdout is the timeline, every stage in its order."""
+    report = await told_at_once("--once", tmp_path)
     assert [stage["stage"] for stage in report["stages"]] == list(STAGES)
     times = [stage["at_ms"] for stage in report["stages"]]
     assert times == sorted(times)
@@ -41,15 +48,7 @@ async def test_once_as_json_is_the_whole_timeline(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_without_a_phone_each_way_brings_the_receipt(tmp_path: Path) -> None:
     """The phone is off: by datagrams, over TLS where those are dropped, and by a modem."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sim.app", "demo", "--direct", "--json"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        env={"PATH": "", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    report = json.loads(out.decode().splitlines()[-1])
+    report = await told_at_once("--direct", tmp_path)
     assert [way["way"] for way in report["ways"]] == ["wifi-datagram", "wifi-https", "modem"]
     for way in report["ways"]:
         assert [stage["stage"] for stage in way["stages"]] == list(DIRECT_STAGES)

@@ -1,21 +1,18 @@
 """A box of boards becomes working buttons: `amr-button` and the real mpremote at a simulated board's port."""
 
-import asyncio
 import csv
 import fcntl
 import itertools
 import json
 import re
 import stat
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import serial
 
 from firmware.board.config import PROMPT_MS, SETTINGS
 from firmware.board.memory import sealed
-from firmware.flash.build import MAIN, compile_firmware, flash_image
+from firmware.flash.build import flash_image
 from firmware.flash.interpreter import KINDS
 from sim.board.board import Board
 from sim.board.chip import WDT_RESET
@@ -41,20 +38,6 @@ OLD_WAY = {
     "direct.json": b'{"profile": "backup", "addresses": [["203.0.113.5", 443]]}',
     "networks.json": json.dumps([{"id": "01" * 8, "pmk": "ab" * 32}]).encode(),
 }
-
-
-@pytest.fixture
-async def box(tmp_path: Path) -> AsyncIterator[Box]:
-    made = Box(tmp_path)
-    yield made
-    await asyncio.gather(*(board.power_off() for board in made.boards))
-    await made.air.close()
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What flashing leaves on a board."""
-    return {**compile_firmware(tmp_path_factory.mktemp("build")), "main.py": MAIN}
 
 
 async def test_an_erased_board_becomes_a_working_button(box: Box) -> None:

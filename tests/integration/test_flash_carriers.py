@@ -4,14 +4,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from centre.platform import tls
 from centre.platform.home import Home
-from firmware.flash.build import MAIN, compile_firmware, flash_image
+from firmware.flash.build import flash_image
 from firmware.flash.networks import pmk_of
 from sim.board import wifi
 from sim.board.board import Board
@@ -89,25 +88,11 @@ class Place:
 
 
 @pytest.fixture
-async def box(tmp_path: Path) -> AsyncIterator[Box]:
-    made = Box(tmp_path)
-    yield made
-    await asyncio.gather(*(board.power_off() for board in made.boards))
-    await made.air.close()
-
-
-@pytest.fixture
 async def centre(box: Box) -> AsyncIterator[Centre]:
     loop = asyncio.get_running_loop()
     transport, made = await loop.create_datagram_endpoint(lambda: Centre(box), local_addr=("127.0.0.1", 0))
     yield made
     transport.close()
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What flashing leaves on a board."""
-    return {**compile_firmware(tmp_path_factory.mktemp("build")), "main.py": MAIN}
 
 
 @pytest.fixture

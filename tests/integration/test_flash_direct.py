@@ -1,14 +1,11 @@
 """A button that reaches the centre without a phone: what `amr-button` puts on a simulated board's flash."""
 
-import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from firmware.flash.build import MAIN, compile_firmware, flash_image
+from firmware.flash.build import flash_image
 from tests.integration.parts import Box
 from wire.direct import network_id
 from wire.keys import Mac, derive
@@ -16,20 +13,6 @@ from wire.keys import Mac, derive
 DIRECT = ("--direct", "backup", "--address", "203.0.113.5:443")
 SSID, PASSPHRASE = "Zuhause bei Müller", "correct horse battery"
 OPERATIONS_MAX = 60
-
-
-@pytest.fixture
-async def box(tmp_path: Path) -> AsyncIterator[Box]:
-    made = Box(tmp_path)
-    yield made
-    await asyncio.gather(*(board.power_off() for board in made.boards))
-    await made.air.close()
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What flashing leaves on a board."""
-    return {**compile_firmware(tmp_path_factory.mktemp("build")), "main.py": MAIN}
 
 
 def sealed_name(box: Box, ssid: str) -> str:

@@ -11,12 +11,13 @@ import pytest
 from sim.board import modem as modems
 from sim.board.board import Board, BoardEvent
 from sim.board.modem import MAKES, Modem
+from sim.faults import LTE
 from sim.judge.events import WorldEvent
 from sim.judge.vibrations import RECEIVED, TAKEN, VibrationReader
 from sim.radio.air import Air, Medium
-from sim.realtime import lte_button
 from sim.realtime.cell import Cell
-from sim.realtime.world import World
+from sim.realtime.own_way import OwnWay
+from sim.realtime.world import Button, World
 from wire import direct, direct_centre
 from wire.keys import InvalidMessage, Mac, derive
 
@@ -208,13 +209,20 @@ async def test_a_modem_that_is_no_use_fails_and_says_why(
     assert place.asked == []
 
 
-@pytest.fixture
-async def far(tmp_path: Path) -> AsyncIterator[tuple[World, int]]:
-    """Start a centre that takes datagrams; no phone is there, or it is off."""
-    async with World(tmp_path) as world:
-        port = lte_button.free_udp_port()
-        await world.add_centre("--direct-port", str(port))
-        yield world, port
+async def alone(world: World, make: str, pin: str = "", heap_kib: int = 0) -> Button:
+    """Add a button with a modem and no Wi-Fi; no phone is there, or it is off."""
+    return await world.add_button("button", "always", (LTE,), (make, pin), heap_kib=heap_kib, hold_ms=500)
+
+
+def way_of(button: Button) -> OwnWay:
+    assert button.way is not None
+    return button.way
+
+
+def modem_of(button: Button) -> Modem:
+    modem = way_of(button).modem
+    assert modem is not None
+    return modem
 
 
 def felt(world: World, since: int) -> list[object]:
@@ -227,23 +235,17 @@ def felt(world: World, since: int) -> list[object]:
 
 
 @pytest.mark.parametrize("make", [MAKES[0], pytest.param(MAKES[1], marks=pytest.mark.slow)])
-async def test_a_press_is_received_and_felt_with_the_phone_off(far: tuple[World, int], make: str) -> None:
+async def test_a_press_is_received_and_felt_with_the_phone_off(world: World, make: str) -> None:
     """From the hand through the modem to the real centre, and the proof back to the hand."""
-    world, port = far
-    one = await lte_button.add(world, port, make=make, hold_ms=500)
-    try:
-        since = len(world.events)
-        await one.button.press()
-        await world.wait_for(
-            lambda e: e.by == "button" and e.what == "receipt" and e.data["args"] == ["1", "lte"], since=since
-        )
-        await world.wait_for(
-            lambda e: e.by == "button" and e.what == "motor" and not e.data["on"], since=since
-        )
-        await asyncio.sleep(3)
-        assert felt(world, since)[:2] == [TAKEN, RECEIVED]
-    finally:
-        await one.close()
+    button = await alone(world, make)
+    since = len(world.events)
+    await button.press()
+    await world.wait_for(
+        lambda e: e.by == "button" and e.what == "receipt" and e.data["args"] == ["1", "lte"], since=since
+    )
+    await world.wait_for(lambda e: e.by == "button" and e.what == "motor" and not e.data["on"], since=since)
+    await asyncio.sleep(3)
+    assert felt(world, since)[:2] == [TAKEN, RECEIVED]
 
 
 def tells_received(e: WorldEvent) -> bool:
@@ -253,87 +255,67 @@ def tells_received(e: WorldEvent) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", MAKES)
-async def test_a_modem_that_restarts_before_the_answer_costs_seconds(
-    far: tuple[World, int], make: str
-) -> None:
+async def test_a_modem_that_restarts_before_the_answer_costs_seconds(world: World, make: str) -> None:
     """Its socket is gone, and with it the answer; the same frame again is the same press."""
-    world, port = far
-    one = await lte_button.add(world, port, make=make, hold_ms=500)
-    try:
-        one.modem.faults.restarts_after_send = 1
-        since = len(world.events)
-        await one.button.press()
-        await world.wait_for(tells_received, since=since)
-        incidents = {e.data["incident"] for e in world.events if e.what == "received"}
-        assert len(incidents) == 1
-        assert one.modem.starts == 2
-    finally:
-        await one.close()
+    button = await alone(world, make)
+    modem_of(button).faults.restarts_after_send = 1
+    since = len(world.events)
+    await button.press()
+    await world.wait_for(tells_received, since=since)
+    incidents = {e.data["incident"] for e in world.events if e.what == "received"}
+    assert len(incidents) == 1
+    assert modem_of(button).starts == 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", MAKES)
-async def test_a_wrong_pin_costs_one_try_and_bluetooth_brings_the_press(
-    far: tuple[World, int], make: str
-) -> None:
+async def test_a_wrong_pin_costs_one_try_and_bluetooth_brings_the_press(world: World, make: str) -> None:
     """The modem is given up, the phone is not: RECEIVED is felt, and the SIM has two tries left."""
-    world, port = far
-    one = await lte_button.add(world, port, make=make, pin="1111", hold_ms=500)
-    one.modem.sim = modems.Sim(pin="2468")
-    try:
-        await world.add_bridge(one.button.enrolment)
-        since = len(world.events)
-        await one.button.press()
-        await world.wait_for(
-            lambda e: e.by == "button" and e.what == "receipt" and e.data["args"] == ["1"], since=since
-        )
-        await world.wait_for(lambda e: e.by == "button" and e.what == "direct" and "off" in e.data["args"])
-        await asyncio.sleep(3)
-        assert RECEIVED in felt(world, since)
-        assert one.modem.sim.tries >= 2
-        assert len(one.modem.sim.entered) <= 1
-    finally:
-        await one.close()
+    button = await alone(world, make, pin="1111")
+    modem_of(button).sim = sim = modems.Sim(pin="2468")
+    await world.add_bridge(button.enrolment)
+    since = len(world.events)
+    await button.press()
+    await world.wait_for(
+        lambda e: e.by == "button" and e.what == "receipt" and e.data["args"] == ["1"], since=since
+    )
+    await world.wait_for(lambda e: e.by == "button" and e.what == "direct" and "off" in e.data["args"])
+    await asyncio.sleep(3)
+    assert RECEIVED in felt(world, since)
+    assert sim.tries >= 2
+    assert len(sim.entered) <= 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", MAKES)
-async def test_a_cell_that_is_gone_for_a_while_is_found_again(far: tuple[World, int], make: str) -> None:
+async def test_a_cell_that_is_gone_for_a_while_is_found_again(world: World, make: str) -> None:
     """In a lift, in a cellar: the press goes out as soon as there is a cell, and nothing is felt before."""
-    world, port = far
-    one = await lte_button.add(world, port, make=make, hold_ms=500)
-    try:
-        one.strike("cell_gone")
-        since = len(world.events)
-        await one.button.press()
-        await asyncio.sleep(15)
-        assert not any(tells_received(e) for e in world.events)
-        one.heal()
-        await world.wait_for(tells_received, since=since)
-    finally:
-        await one.close()
+    button = await alone(world, make)
+    way_of(button).begin("cell_gone")
+    since = len(world.events)
+    await button.press()
+    await asyncio.sleep(15)
+    assert not any(tells_received(e) for e in world.events)
+    way_of(button).end("cell_gone")
+    await world.wait_for(tells_received, since=since)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", MAKES[:1])
 @pytest.mark.parametrize("heap_kib", [96, 128])
 async def test_where_there_is_no_memory_for_it_bluetooth_loses_nothing(
-    far: tuple[World, int], make: str, heap_kib: int
+    world: World, make: str, heap_kib: int
 ) -> None:
     """What was loaded of the direct path gives its memory back; no start anew, and RECEIVED is felt."""
-    world, port = far
-    one = await lte_button.add(world, port, make=make, heap_kib=heap_kib, hold_ms=500)
-    try:
-        await world.add_bridge(one.button.enrolment)
-        since = len(world.events)
-        await one.button.press()
-        await world.wait_for(
-            lambda e: e.by == "button" and e.what == "receipt" and e.data["args"] == ["1"], since=since
-        )
-        await asyncio.sleep(3)
-        assert felt(world, since)[:2] == [TAKEN, RECEIVED]
-        said = [e for e in world.events if e.by == "button"]
-        assert any(e.what == "direct" and "fault" in e.data["args"] for e in said)
-        assert not any(e.what in ("reset", "fault") for e in said)
-    finally:
-        await one.close()
+    button = await alone(world, make, heap_kib=heap_kib)
+    await world.add_bridge(button.enrolment)
+    since = len(world.events)
+    await button.press()
+    await world.wait_for(
+        lambda e: e.by == "button" and e.what == "receipt" and e.data["args"] == ["1"], since=since
+    )
+    await asyncio.sleep(3)
+    assert felt(world, since)[:2] == [TAKEN, RECEIVED]
+    said = [e for e in world.events if e.by == "button"]
+    assert any(e.what == "direct" and "fault" in e.data["args"] for e in said)
+    assert not any(e.what in ("reset", "fault") for e in said)
